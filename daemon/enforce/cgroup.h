@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Control groups, made and kept true by one of two drivers: systemd's units over sd-bus, or a subtree of our own
+ * through libcgroup. It writes what it is told and reads back what holds; it does not know why.
+ *
+ * Errors are negative errnos. -ENOLINK: the group went away under us (or was made anew by another): ensure it again.
+ */
+
+#include "model/feature.h"
+#include "model/settings.h"
+
+typedef enum CgroupDriverKind {
+        CGROUP_DRIVER_SYSTEMD,  /* headgate.slice and its children; the default where PID 1 is systemd */
+        CGROUP_DRIVER_CGROUPFS, /* a group of our own, "headgate" below the group in `root` */
+        CGROUP_DRIVER_MAX,
+        CGROUP_DRIVER_INVALID = -EINVAL,
+} CgroupDriverKind;
+
+typedef struct CgroupDriver CgroupDriver;
+typedef struct TenantGroup TenantGroup;
+
+/* "auto" to what this node has: systemd where /run/systemd/system exists (sd_booted(3)), else cgroupfs. */
+CgroupDriverKind cgroup_driver_kind_from_string(const char *s);
+const char *cgroup_driver_kind_to_string(CgroupDriverKind kind);
+
+/*
+ * Finds the cgroup2 mount and our parent group there, making it if it is absent, with every controller that it can
+ * have enabled for its children. Adds features ("cgroup", "cpu.limit", "cpu.weight", "memory.limit", "memory.floor",
+ * "swap.limit", "tasks.limit") to `features`, each with words on why it is missing where it is.
+ * `root`: for cgroupfs, the group below which ours is made, as a path below the mount ("/" or "/delegated"); NULL is "/".
+ */
+int cgroup_driver_new(CgroupDriverKind kind, const char *root, FeatureSet *features, CgroupDriver **ret);
+CgroupDriver *cgroup_driver_free(CgroupDriver *driver);
+DEFINE_CLEANUP(CgroupDriver *, cgroup_driver_free);
+
+CgroupDriverKind cgroup_driver_kind(const CgroupDriver *driver);
+/* Absolute path of the cgroup2 mount, "/sys/fs/cgroup"; and the parent's path below it, "/headgate.slice". */
+const char *cgroup_driver_mount(const CgroupDriver *driver);
+const char *cgroup_driver_parent(const CgroupDriver *driver);
+/* Bits of the settings that this node's controllers can hold. */
+uint32_t cgroup_driver_settings(const CgroupDriver *driver);
+
+/*
+ * The parent's own settings, and the sum of cpu.weight of its siblings (0 where there is no cpu controller).
+ * A sibling in the idle class counts 0... its weight is nothing beside ours.
+ */
+int cgroup_parent_observe(CgroupDriver *driver, Settings *ret, uint64_t *ret_sibling_weight);
+int cgroup_parent_apply(CgroupDriver *driver, const Settings *changes);
+
+/*
+ * The tenant's group: made where it is absent, held (directory and value files) until freed. Freeing leaves the group.
+ */
+int tenant_group_ensure(CgroupDriver *driver, const char *tenant_id, TenantGroup **ret);
+TenantGroup *tenant_group_free(TenantGroup *group);
+DEFINE_CLEANUP(TenantGroup *, tenant_group_free);
+
+const char *tenant_group_path(const TenantGroup *group); /* below the mount, "/headgate.slice/headgate-a.slice" */
+int tenant_group_fd(const TenantGroup *group);           /* the directory, O_PATH or O_DIRECTORY; owned by the group */
+uint64_t tenant_group_id(const TenantGroup *group);      /* 64-bit cgroup id, as in bpf_get_current_cgroup_id() */
+/* False once the held group was removed or replaced by one of the same name. */
+bool tenant_group_alive(const TenantGroup *group);
+
+/* Reads what holds from the kernel's files, never from systemd's properties. */
+int tenant_group_observe(TenantGroup *group, Settings *ret);
+
+/*
+ * Writes the settings that are present in `changes`, in the order that the kernel needs; with the systemd driver in
+ * one SetUnitProperties(runtime). A memory.max below what is used is preceded by memory.high, and by a bounded wait
+ * for reclaim (at most 200 ms). The caller reads back.
+ */
+int tenant_group_apply(TenantGroup *group, const Settings *changes);
+
+/*
+ * Places the processes behind `pidfds` in the group (systemd: in a new scope headgate-<tenant>-<n>.scope below it) and
+ * checks each pidfd again afterwards; on a mismatch undoes and returns -ESRCH. `ret_group`: where they are now (owned
+ * by the caller), path below the mount. Needs no more than 16 fds a call.
+ */
+int tenant_group_attach(TenantGroup *group, const int *pidfds, size_t n, char **ret_group);
+
+/*
+ * Writes a Slice= drop-in for the unit, which counts at its next start. -EOPNOTSUPP with the cgroupfs driver, -ENOENT:
+ * no such unit. `ret_group`: the unit's present group, or NULL where it is not running.
+ */
+int tenant_group_attach_unit(TenantGroup *group, const char *unit, char **ret_group);
+
+/* Bytes charged now, for the residual share; -EOPNOTSUPP without a memory controller. */
+int tenant_group_memory_current(TenantGroup *group, uint64_t *ret_bytes);
+int tenant_group_populated(TenantGroup *group); /* 1 if any process is in it or below, 0 if none */
+int tenant_group_signal(TenantGroup *group, int signal);
+int tenant_group_freeze(TenantGroup *group, bool frozen);
+int tenant_group_kill(TenantGroup *group);
+/* Removes an empty group (with systemd: stops the slice). -EBUSY: not empty, and left as it is. */
+int tenant_group_remove(CgroupDriver *driver, const char *tenant_id);
+
+/* Ids of the tenants whose groups exist below our parent; the caller frees with strv_free(). */
+int cgroup_driver_list(CgroupDriver *driver, char ***ret_tenant_ids);
+/* Removes the parent itself, if it is empty and ours. */
+int cgroup_driver_remove_parent(CgroupDriver *driver);

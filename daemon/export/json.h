@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The same samples as one JSON object: {"NodeId":…, "BootId":…, "Time": µs, "Tenants": {id: {"cpu.time": n, …}}}. */
+
+#include "model/node.h"
+
+int export_json(const Node *node, const char *only_tenant, char **ret_text, size_t *ret_size);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * What every tenant uses, read from our BPF tables and from the kernel's own counters. One table of counters, mapped,
+ * a row a slot and CPU: a sample is a sum with no system call; what the kernel counts itself comes from one pass of a
+ * cgroup iterator (or, where that does not load, from held files).
+ *
+ * A slot's counters run on while its tenant lives, whatever becomes of this process: maps and links are pinned, and
+ * adopted at the next start.
+ */
+
+#include "model/feature.h"
+#include "model/sample.h"
+
+typedef struct Meter Meter;
+
+typedef struct MeterOptions {
+        const char *pin_dir;     /* a directory of ours on bpffs, made if absent (0700); NULL: nothing is pinned */
+        uint32_t slots;          /* rows in the table; fixed for as long as the pin lives */
+        const char *cgroup_root; /* absolute path of our parent group: the iterator goes through its children */
+        uint32_t classid_base;   /* skb->priority of slot 0; a slot's is this + slot. 0: packets are not classed */
+} MeterOptions;
+
+/* Adds "meter.cpu", "meter.network", "meter.memory" … to `features`; fails only where memory or arguments do. */
+int meter_new(const MeterOptions *options, FeatureSet *features, Meter **ret);
+Meter *meter_free(Meter *meter); /* pinned objects go on counting */
+DEFINE_CLEANUP(Meter *, meter_free);
+
+/*
+ * Counts the group and all below it in `slot`, sets the class of its packets. Idempotent: what is attached to this
+ * same group is left alone; a group made anew under the same name is attached again. `group_path` is absolute.
+ */
+int meter_add(Meter *meter, uint32_t slot, const char *group_path, int group_fd, uint64_t group_id);
+/* Detaches and forgets every group of the slot, and clears its row. Take the last sample before. */
+int meter_remove(Meter *meter, uint32_t slot);
+
+/* One pass over the kernel's own counters; meter_read() then gives all of it without a system call. */
+int meter_refresh(Meter *meter);
+/* -ENOENT: no group was added for the slot. */
+int meter_read(const Meter *meter, uint32_t slot, Sample *ret);
+
+/* The map of cgroup id (u64) to slot (u32), for the uplink's classifier; owned by the meter. -EBADF: none. */
+int meter_groups_fd(const Meter *meter);
+
+/* Removes every pin of ours and with it the programs: the end, at package removal. */
+int meter_release(Meter *meter);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The classes that one uplink carries, or should carry. A tenant's class is found by its slot: the number that also
+ * names its row in the meter's table. Slots 0 and 1 are not tenants.
+ */
+
+#include "resource.h"
+
+#define SLOT_DEFAULT 0U /* all that has no class of its own: ssh lives here */
+#define SLOT_CONTROL 1U /* telemetry and scheduler traffic */
+#define SLOT_FIRST 2U   /* the first that a tenant may have */
+
+typedef struct NetClass {
+        uint32_t slot;
+        uint8_t priority;    /* who borrows first: 0 control, 1 tenants and default, 2 best-effort tenants */
+        uint64_t floor_bps;  /* bit/s guaranteed; 0 becomes the least that HTB can hold, 8 */
+        uint64_t ceil_bps;   /* bit/s never exceeded; at most the link's capacity */
+} NetClass;
+
+typedef struct NetPlan {
+        const char *uplink;    /* interface name; not owned */
+        uint64_t capacity_bps; /* bit/s of the root class */
+        NetClass *classes;     /* owned, ordered by slot */
+        size_t n_classes;
+} NetPlan;
+
+typedef struct NetClassStats {
+        uint32_t slot;
+        uint64_t bytes, packets;      /* sent, wire bytes as the shaper charges them */
+        uint64_t drops, overlimits;
+        uint64_t backlog_bytes, backlog_packets;
+} NetClassStats;

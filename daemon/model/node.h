@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Everything the daemon knows of this node at one instant: what D-Bus shows and the formats print. The manager alone
+ * writes it; api/ and export/ are given it const.
+ */
+
+#include "calendar.h"
+#include "feature.h"
+#include "network.h"
+#include "sample.h"
+
+typedef struct Tenant {
+        char *id;
+        uint32_t slot;         /* its row in the meter and its class on every uplink */
+        char *control_group;   /* below the cgroup mount, "/headgate.slice/…"; NULL until there is one */
+        ResourceSet desired;   /* its share now */
+        ResourceSet effective; /* the same as read back from the kernel */
+        bool residual;         /* no allocation is active */
+        Sample usage;
+        char **problems;          /* sentences; empty when all that is desired is in force */
+        uint64_t residual_memory_bytes; /* memory it had when it last became residual */
+} Tenant;
+
+Tenant *tenant_free(Tenant *tenant);
+DEFINE_CLEANUP(Tenant *, tenant_free);
+#define _cleanup_tenant_ _cleanup_(tenant_free_p)
+
+typedef enum NodeState { NODE_OK, NODE_DEGRADED, NODE_STATE_MAX } NodeState;
+const char *node_state_to_string(NodeState state);
+
+typedef struct Node {
+        char *node_id;
+        char *boot_id; /* 32 hexadecimal digits */
+        const char *version;
+        NodeState state;
+        ResourceSet capacity; /* .limit: what can be reserved in all; .reserved: what is reserved now */
+        FeatureSet features;
+        Calendar calendar;
+        Tenant **tenants; /* owned, ordered by id */
+        size_t n_tenants;
+        uint64_t sampled_usec; /* UTC of the samples; 0 before the first */
+} Node;
+
+void node_deinit(Node *node);
+Tenant *node_find_tenant(const Node *node, const char *id);
+/* Takes a free slot, at most `slot_max`; -ENOSPC where there is none, -EEXIST where the tenant is there. */
+int node_add_tenant(Node *node, const char *id, uint32_t slot_max, Tenant **ret);
+void node_remove_tenant(Node *node, const char *id);

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Resources by name, with what of each is reserved and what is the limit; and sets of them.
+ * One table (resource.c) carries everything that differs between resources.
+ */
+
+#include "util/cleanup.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define UNLIMITED UINT64_MAX
+
+typedef enum ResourceKind {
+        RESOURCE_CPU,        /* millicores */
+        RESOURCE_MEMORY,     /* bytes */
+        RESOURCE_SWAP,       /* bytes; a limit alone */
+        RESOURCE_TASKS,      /* count; a limit alone */
+        RESOURCE_NET_EGRESS, /* bit/s; of one uplink where it has a target, else of the default uplink */
+        RESOURCE_KIND_MAX,
+        RESOURCE_KIND_INVALID = -EINVAL,
+} ResourceKind;
+
+typedef struct ResourceInfo {
+        const char *name;   /* "net.egress": the same in D-Bus, JSON, headgatectl and the ledger */
+        const char *unit;   /* "bit/s": for people */
+        bool has_reserved;  /* false: a limit alone, reserved must be 0 */
+        bool has_target;    /* may be followed by '@' and a device's name */
+        uint64_t limit_min; /* the smallest limit that the kernel can hold */
+} ResourceInfo;
+
+const ResourceInfo *resource_info(ResourceKind kind);
+
+typedef struct Amount {
+        uint64_t reserved; /* guaranteed */
+        uint64_t limit;    /* never exceeded; UNLIMITED where there is none */
+} Amount;
+
+/* Long enough for an interface's name (IFNAMSIZ) and for a block device's MAJ:MIN. */
+#define RESOURCE_TARGET_SIZE 24
+#define RESOURCE_NAME_SIZE (RESOURCE_TARGET_SIZE + 24)
+
+typedef struct Resource {
+        ResourceKind kind;
+        char target[RESOURCE_TARGET_SIZE]; /* "" where the name has none */
+        Amount amount;
+} Resource;
+
+/* "net.egress@eth1" to kind and target (of RESOURCE_TARGET_SIZE). -EINVAL: no such resource, or no such form. */
+int resource_parse_name(const char *name, ResourceKind *ret_kind, char *ret_target);
+/* The reverse; `ret` has RESOURCE_NAME_SIZE. */
+void resource_format_name(ResourceKind kind, const char *target, char *ret);
+
+/* Ordered by kind, then target; at most one entry for each. */
+typedef struct ResourceSet {
+        Resource *entries; /* owned */
+        size_t n;
+} ResourceSet;
+
+#define RESOURCE_SET_NULL { NULL, 0 }
+
+/* NULL where the set has no such entry. The pointer is good until the set is next changed. */
+const Amount *resource_set_get(const ResourceSet *set, ResourceKind kind, const char *target);
+int resource_set_put(ResourceSet *set, ResourceKind kind, const char *target, Amount amount);
+/* Adds entry by entry; sums stop at UNLIMITED. -ENOMEM leaves the set as it was. */
+int resource_set_add(ResourceSet *set, const ResourceSet *other);
+int resource_set_copy(const ResourceSet *set, ResourceSet *ret);
+bool resource_set_equal(const ResourceSet *a, const ResourceSet *b);
+void resource_set_deinit(ResourceSet *set);
+#define _cleanup_resource_set_ _cleanup_(resource_set_deinit)
+
+/* a + b, or UNLIMITED where either is or where the sum would not fit. */
+uint64_t amount_add(uint64_t a, uint64_t b);
