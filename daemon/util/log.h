@@ -8,6 +8,8 @@
 
 #include "cleanup.h"
 
+#include <stdbool.h>
+
 #include <syslog.h>
 
 typedef struct LogFields {

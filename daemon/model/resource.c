@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The table of resources, and sets of amounts. It knows names and arithmetic, not how any of it is enforced. */
+
+#include "resource.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* limit_min: cpu: the kernel's least quota, 1 ms (kernel/sched/core.c), of our period of 100 ms. */
+static const ResourceInfo resource_table[RESOURCE_KIND_MAX] = {
+        [RESOURCE_CPU] = { "cpu", "millicores", true, false, 10 },
+        [RESOURCE_MEMORY] = { "memory", "bytes", true, false, 1 << 20 },
+        [RESOURCE_SWAP] = { "swap", "bytes", false, false, 0 },
+        [RESOURCE_TASKS] = { "tasks", "count", false, false, 1 },
+        [RESOURCE_NET_EGRESS] = { "net.egress", "bit/s", true, true, 8000 },
+};
+
+const ResourceInfo *resource_info(ResourceKind kind) {
+        assert(kind >= 0 && kind < RESOURCE_KIND_MAX);
+        return &resource_table[kind];
+}
+
+static bool target_valid(const char *target) {
+        size_t n = strlen(target);
+
+        return n > 0 && n < RESOURCE_TARGET_SIZE && strcmp(target, ".") != 0 && strcmp(target, "..") != 0 &&
+                strspn(target, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:_-") == n;
+}
+
+int resource_parse_name(const char *name, ResourceKind *ret_kind, char *ret_target) {
+        const char *at = strchrnul(name, '@');
+
+        for (ResourceKind kind = 0; kind < RESOURCE_KIND_MAX; kind++) {
+                const ResourceInfo *info = &resource_table[kind];
+
+                if (strlen(info->name) != (size_t) (at - name) || strncmp(info->name, name, (size_t) (at - name)) != 0)
+                        continue;
+                if (*at && (!info->has_target || !target_valid(at + 1)))
+                        return -EINVAL;
+                *ret_kind = kind;
+                strcpy(ret_target, *at ? at + 1 : "");
+                return 0;
+        }
+        return -EINVAL;
+}
+
+void resource_format_name(ResourceKind kind, const char *target, char *ret) {
+        snprintf(ret, RESOURCE_NAME_SIZE, "%s%s%s", resource_info(kind)->name, *target ? "@" : "", target);
+}
+
+/* The entry's index, or where it would have to be put. */
+static size_t resource_set_search(const ResourceSet *set, ResourceKind kind, const char *target, bool *ret_found) {
+        size_t i;
+
+        for (i = 0; i < set->n; i++) {
+                const Resource *entry = &set->entries[i];
+                int order = entry->kind != kind ? (int) entry->kind - (int) kind : strcmp(entry->target, target);
+
+                if (order >= 0) {
+                        *ret_found = order == 0;
+                        return i;
+                }
+        }
+        *ret_found = false;
+        return i;
+}
+
+const Amount *resource_set_get(const ResourceSet *set, ResourceKind kind, const char *target) {
+        bool found;
+        size_t i = resource_set_search(set, kind, target, &found);
+
+        return found ? &set->entries[i].amount : NULL;
+}
+
+int resource_set_put(ResourceSet *set, ResourceKind kind, const char *target, Amount amount) {
+        Resource *entries;
+        bool found;
+        size_t i;
+
+        i = resource_set_search(set, kind, target, &found);
+        if (found) {
+                set->entries[i].amount = amount;
+                return 0;
+        }
+        if (strlen(target) >= RESOURCE_TARGET_SIZE)
+                return -ENAMETOOLONG;
+        entries = reallocarray(set->entries, set->n + 1, sizeof(Resource));
+        if (!entries)
+                return -ENOMEM;
+        memmove(entries + i + 1, entries + i, (set->n - i) * sizeof(Resource));
+        entries[i] = (Resource) { .kind = kind, .amount = amount };
+        strcpy(entries[i].target, target);
+        set->entries = entries;
+        set->n++;
+        return 0;
+}
+
+uint64_t amount_add(uint64_t a, uint64_t b) {
+        uint64_t sum;
+
+        return __builtin_add_overflow(a, b, &sum) ? UNLIMITED : sum;
+}
+
+int resource_set_add(ResourceSet *set, const ResourceSet *other) {
+        _cleanup_resource_set_ ResourceSet sum = RESOURCE_SET_NULL;
+        int r;
+
+        r = resource_set_copy(set, &sum);
+        for (size_t i = 0; r >= 0 && i < other->n; i++) {
+                const Resource *entry = &other->entries[i];
+                const Amount *have = resource_set_get(&sum, entry->kind, entry->target);
+                Amount amount = entry->amount;
+
+                if (have) {
+                        amount.reserved = amount_add(have->reserved, amount.reserved);
+                        amount.limit = amount_add(have->limit, amount.limit);
+                }
+                r = resource_set_put(&sum, entry->kind, entry->target, amount);
+        }
+        if (r < 0)
+                return r;
+        resource_set_deinit(set);
+        *set = sum;
+        sum = (ResourceSet) RESOURCE_SET_NULL;
+        return 0;
+}
+
+int resource_set_copy(const ResourceSet *set, ResourceSet *ret) {
+        Resource *entries = NULL;
+
+        if (set->n > 0) {
+                entries = reallocarray(NULL, set->n, sizeof(Resource));
+                if (!entries)
+                        return -ENOMEM;
+                memcpy(entries, set->entries, set->n * sizeof(Resource));
+        }
+        *ret = (ResourceSet) { entries, set->n };
+        return 0;
+}
+
+bool resource_set_equal(const ResourceSet *a, const ResourceSet *b) {
+        if (a->n != b->n)
+                return false;
+        for (size_t i = 0; i < a->n; i++) {
+                const Resource *x = &a->entries[i], *y = &b->entries[i];
+
+                if (x->kind != y->kind || strcmp(x->target, y->target) != 0 ||
+                    x->amount.reserved != y->amount.reserved || x->amount.limit != y->amount.limit)
+                        return false;
+        }
+        return true;
+}
+
+void resource_set_deinit(ResourceSet *set) {
+        free(set->entries);
+        *set = (ResourceSet) RESOURCE_SET_NULL;
+}
