@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Prints the samples of a node as one JSON object on one line, under the names that D-Bus `Usage` has.
+ * Integers only. What was not read is absent, never 0. It opens nothing and sends nothing.
+ */
+
+#include "json.h"
+
+#include <jansson.h>
+#include <stdint.h>
+#include <string.h>
+
+static inline void json_cleanup(json_t **p) {
+        json_decref(*p);
+}
+#define _cleanup_json_ _cleanup_(json_cleanup)
+
+/* jansson's integers are signed: 2^63 ns of CPU time are 292 years of a CPU, and stop there. */
+static json_t *json_from_u64(uint64_t value) {
+        return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t) value);
+}
+
+static int json_from_sample(const Sample *sample, json_t **ret) {
+        _cleanup_json_ json_t *object = json_object();
+
+        for (Metric metric = 0; metric < METRIC_MAX; metric++) {
+                if (!sample_has(sample, metric))
+                        continue;
+                if (json_object_set_new(object, metric_info(metric)->name,
+                                    json_from_u64(sample->value[metric])) < 0)
+                        return -ENOMEM;
+        }
+        if (!object)
+                return -ENOMEM;
+        *ret = TAKE_PTR(object);
+        return 0;
+}
+
+int export_json(const Node *node, const char *only_tenant, char **ret_text, size_t *ret_size) {
+        _cleanup_json_ json_t *object = NULL, *tenants = json_object();
+        _cleanup_free_ char *line = NULL;
+        char *text;
+        size_t n;
+        int r;
+
+        for (size_t i = 0; i < node->n_tenants; i++) {
+                const Tenant *tenant = node->tenants[i];
+                _cleanup_json_ json_t *usage = NULL;
+
+                if (only_tenant && strcmp(tenant->id, only_tenant) != 0)
+                        continue;
+                r = json_from_sample(&tenant->usage, &usage);
+                if (r < 0)
+                        return r;
+                if (json_object_set(tenants, tenant->id, usage) < 0)
+                        return -ENOMEM;
+        }
+        object = json_pack("{s:s?, s:s?, s:o, s:O}", "NodeId", node->node_id, "BootId", node->boot_id, "Time",
+                        json_from_u64(node->sampled_usec), "Tenants", tenants);
+        if (!object)
+                return -ENOMEM;
+        line = json_dumps(object, JSON_COMPACT);
+        if (!line)
+                return -ENOMEM;
+        n = strlen(line);
+        text = realloc(line, n + 2);
+        if (!text)
+                return -ENOMEM;
+        line = NULL;
+        memcpy(text + n, "\n", 2);
+        *ret_text = text;
+        *ret_size = n + 1;
+        return 0;
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Prints what a node knows as OpenMetrics 1.0 text (https://prometheus.io/docs/specs/om/open_metrics_spec/):
+ * the samples of metric_info()'s table, and beside them what each tenant was promised, so that one query
+ * divides use by promise. Integers only: a nanosecond counter leaves as the exact decimal number of seconds.
+ * It carries no timestamps (a scraper would lose its staleness handling); when the samples were read is a
+ * gauge. What was not read is absent, never 0. It opens nothing and sends nothing.
+ */
+
+#include "openmetrics.h"
+
+#include <stdint.h>
+#include <string.h>
+
+/* Bytes that grow. The first error stays and makes all further appending void, so that it is looked at once.
+ */
+typedef struct Text {
+        char *data; /* owned */
+        size_t n, allocated;
+        int error; /* 0 or negative errno */
+} Text;
+
+#define TEXT_NULL \
+        { NULL, 0, 0, 0 }
+
+static void text_deinit(Text *text) {
+        free(text->data);
+        *text = (Text) TEXT_NULL;
+}
+#define _cleanup_text_ _cleanup_(text_deinit)
+
+static void text_append_bytes(Text *text, const char *bytes, size_t n) {
+        if (text->error < 0)
+                return;
+        /* Always one more than asked for: what is handed out ends in a NUL that does not count. */
+        if (text->allocated - text->n <= n) {
+                size_t allocated = (text->n + n + 1) * 2;
+                char *data = realloc(text->data, allocated);
+
+                if (!data) {
+                        text->error = -ENOMEM;
+                        return;
+                }
+                text->data = data;
+                text->allocated = allocated;
+        }
+        memcpy(text->data + text->n, bytes, n);
+        text->n += n;
+        text->data[text->n] = '\0';
+}
+
+static void text_append(Text *text, const char *s) {
+        text_append_bytes(text, s, strlen(s));
+}
+
+/* Label values and HELP texts escape the same three characters. */
+static void text_append_escaped(Text *text, const char *s) {
+        while (s && *s) {
+                size_t n = strcspn(s, "\\\"\n");
+
+                text_append_bytes(text, s, n);
+                s += n;
+                if (!*s)
+                        return;
+                text_append(text, *s == '\n' ? "\\n" : *s == '"' ? "\\\"" : "\\\\");
+                s++;
+        }
+}
+
+static void text_append_number(Text *text, uint64_t value) {
+        char digits[20], *p = digits + sizeof(digits);
+
+        do {
+                *--p = (char) ('0' + value % 10);
+                value /= 10;
+        } while (value > 0);
+        text_append_bytes(text, p, (size_t) (digits + sizeof(digits) - p));
+}
+
+/* `whole`, and after a point `fraction` in `places` digits, of which the last zeros are left out. */
+static void text_append_decimal(Text *text, uint64_t whole, uint64_t fraction, unsigned places) {
+        char digits[20];
+        size_t n = places;
+
+        text_append_number(text, whole);
+        if (fraction == 0)
+                return;
+        while (fraction % 10 == 0) {
+                fraction /= 10;
+                n--;
+        }
+        for (size_t i = n; i > 0; i--, fraction /= 10)
+                digits[i - 1] = (char) ('0' + fraction % 10);
+        text_append(text, ".");
+        text_append_bytes(text, digits, n);
+}
+
+/* How one of our integers becomes a number in base units. */
+typedef struct Scale {
+        const char *unit; /* the family's suffix; NULL: a count */
+        uint64_t divisor;
+        uint64_t factor; /* makes a remainder of the division a decimal fraction of `places` digits */
+        unsigned places;
+} Scale;
+
+static const Scale scale_count = { NULL, 1, 1, 0 };
+static const Scale scale_bytes = { "bytes", 1, 1, 0 };
+static const Scale scale_nsec = { "seconds", 1000000000, 1, 9 };
+static const Scale scale_usec = { "seconds", 1000000, 1, 6 };
+static const Scale scale_millicores = { "cores", 1000, 1, 3 };
+static const Scale scale_bits = { "bytes_per_second", 8, 125, 3 };
+
+static void text_append_scaled(Text *text, const Scale *scale, uint64_t value) {
+        text_append_decimal(
+                        text, value / scale->divisor, value % scale->divisor * scale->factor, scale->places);
+}
+
+typedef struct Family {
+        const char *name; /* with its unit, without what the type appends */
+        const char *type;
+        const char *suffix; /* what the type appends to the name of a sample */
+        const Scale *scale;
+        const char *help;
+        bool begun; /* its head is printed with its first sample: a family without samples is absent */
+} Family;
+
+static void family_begin(Family *family, Text *text) {
+        if (family->begun)
+                return;
+        family->begun = true;
+        text_append(text, "# TYPE ");
+        text_append(text, family->name);
+        text_append(text, " ");
+        text_append(text, family->type);
+        if (family->scale->unit) {
+                text_append(text, "\n# UNIT ");
+                text_append(text, family->name);
+                text_append(text, " ");
+                text_append(text, family->scale->unit);
+        }
+        text_append(text, "\n# HELP ");
+        text_append(text, family->name);
+        text_append(text, " ");
+        text_append_escaped(text, family->help);
+        text_append(text, "\n");
+}
+
+/* Everything of a sample's line before its value. `tenant` and `uplink` may be NULL or "". */
+static void family_append_labels(
+                Family *family, Text *text, const Node *node, const char *tenant, const char *uplink) {
+        family_begin(family, text);
+        text_append(text, family->name);
+        text_append(text, family->suffix);
+        text_append(text, "{");
+        if (tenant) {
+                text_append(text, "tenant=\"");
+                text_append_escaped(text, tenant);
+                text_append(text, "\",");
+        }
+        text_append(text, "node=\"");
+        text_append_escaped(text, node->node_id);
+        text_append(text, "\"");
+        if (uplink && *uplink) {
+                text_append(text, ",uplink=\"");
+                text_append_escaped(text, uplink);
+                text_append(text, "\"");
+        }
+        text_append(text, "} ");
+}
+
+static void append_node(Text *text, const Node *node) {
+        Family sampled = { "headgate_sample_timestamp_seconds", "gauge", "", &scale_usec,
+                "When the samples were read, in UTC since 1970.", false };
+        Family degraded = { "headgate_node_degraded", "gauge", "", &scale_count,
+                "1 where a part of what this node should do is not in force or not available, else 0.",
+                false };
+
+        text_append(text, "# TYPE headgate_node info\n# HELP headgate_node This node and what runs on it.\n"
+                          "headgate_node_info{node=\"");
+        text_append_escaped(text, node->node_id);
+        text_append(text, "\",version=\"");
+        text_append_escaped(text, node->version);
+        text_append(text, "\",boot_id=\"");
+        text_append_escaped(text, node->boot_id);
+        text_append(text, "\"} 1\n");
+
+        family_append_labels(&degraded, text, node, NULL, NULL);
+        text_append(text, node->state == NODE_OK ? "0\n" : "1\n");
+
+        if (node->sampled_usec == 0)
+                return;
+        family_append_labels(&sampled, text, node, NULL, NULL);
+        text_append_scaled(text, sampled.scale, node->sampled_usec);
+        text_append(text, "\n");
+}
+
+static bool is_shown(const Tenant *tenant, const char *only_tenant) {
+        return !only_tenant || strcmp(tenant->id, only_tenant) == 0;
+}
+
+static void append_metric(Text *text, const Node *node, const char *only_tenant, Metric metric) {
+        const MetricInfo *info = metric_info(metric);
+        Family family = { info->family, info->counter ? "counter" : "gauge", info->counter ? "_total" : "",
+                info->unit == METRIC_UNIT_NSEC    ? &scale_nsec
+                : info->unit == METRIC_UNIT_BYTES ? &scale_bytes
+                                                  : &scale_count,
+                info->help, false };
+
+        for (size_t i = 0; i < node->n_tenants; i++) {
+                const Tenant *tenant = node->tenants[i];
+
+                if (!is_shown(tenant, only_tenant) || !sample_has(&tenant->usage, metric))
+                        continue;
+                family_append_labels(&family, text, node, tenant->id, NULL);
+                text_append_scaled(text, family.scale, tenant->usage.value[metric]);
+                text_append(text, "\n");
+        }
+}
+
+/* What a tenant's share is now. No family for what a resource cannot promise: swap and tasks have only a
+ * limit. */
+static const struct Promise {
+        ResourceKind kind;
+        const char *reserved_family; /* NULL: a limit alone */
+        const char *limit_family;
+        const Scale *scale;
+        const char *reserved_help;
+        const char *limit_help;
+} promises[] = {
+        { RESOURCE_CPU, "headgate_cpu_reserved_cores", "headgate_cpu_limit_cores", &scale_millicores,
+                        "CPUs guaranteed now.", "CPUs never exceeded now." },
+        { RESOURCE_MEMORY, "headgate_memory_reserved_bytes", "headgate_memory_limit_bytes", &scale_bytes,
+                        "Memory guaranteed now.", "Memory never exceeded now." },
+        { RESOURCE_SWAP, NULL, "headgate_swap_limit_bytes", &scale_bytes, NULL, "Swap never exceeded now." },
+        { RESOURCE_TASKS, NULL, "headgate_tasks_limit", &scale_count, NULL, "Tasks never exceeded now." },
+        { RESOURCE_NET_EGRESS, "headgate_net_egress_reserved_bytes_per_second",
+                        "headgate_net_egress_limit_bytes_per_second", &scale_bits,
+                        "Rate of sending guaranteed now; without the label uplink, on the default uplink.",
+                        "Rate of sending never exceeded now; without the label uplink, on the default "
+                        "uplink." },
+};
+
+static void append_promise(Text *text, const Node *node, const char *only_tenant,
+                const struct Promise *promise, bool limit) {
+        Family family = { limit ? promise->limit_family : promise->reserved_family, "gauge", "",
+                promise->scale, limit ? promise->limit_help : promise->reserved_help, false };
+
+        for (size_t i = 0; i < node->n_tenants; i++) {
+                const Tenant *tenant = node->tenants[i];
+
+                if (!is_shown(tenant, only_tenant))
+                        continue;
+                for (size_t j = 0; j < tenant->desired.n; j++) {
+                        const Resource *entry = &tenant->desired.entries[j];
+                        uint64_t value = limit ? entry->amount.limit : entry->amount.reserved;
+
+                        if (entry->kind != promise->kind)
+                                continue;
+                        family_append_labels(&family, text, node, tenant->id, entry->target);
+                        if (value == UNLIMITED)
+                                text_append(text, "+Inf");
+                        else
+                                text_append_scaled(text, family.scale, value);
+                        text_append(text, "\n");
+                }
+        }
+}
+
+static void append_problems(Text *text, const Node *node, const char *only_tenant) {
+        Family family = { "headgate_tenant_problems", "gauge", "", &scale_count,
+                "Reasons why not all that the tenant should have is in force.", false };
+
+        for (size_t i = 0; i < node->n_tenants; i++) {
+                const Tenant *tenant = node->tenants[i];
+                size_t n = 0;
+
+                if (!is_shown(tenant, only_tenant))
+                        continue;
+                while (tenant->problems && tenant->problems[n])
+                        n++;
+                family_append_labels(&family, text, node, tenant->id, NULL);
+                text_append_number(text, n);
+                text_append(text, "\n");
+        }
+}
+
+int export_openmetrics(const Node *node, const char *only_tenant, char **ret_text, size_t *ret_size) {
+        _cleanup_text_ Text text = TEXT_NULL;
+
+        append_node(&text, node);
+        for (Metric metric = 0; metric < METRIC_MAX; metric++)
+                append_metric(&text, node, only_tenant, metric);
+        for (size_t i = 0; i < ELEMENTSOF(promises); i++) {
+                if (promises[i].reserved_family)
+                        append_promise(&text, node, only_tenant, &promises[i], /* limit= */ false);
+                append_promise(&text, node, only_tenant, &promises[i], /* limit= */ true);
+        }
+        append_problems(&text, node, only_tenant);
+        text_append(&text, "# EOF\n");
+
+        if (text.error < 0)
+                return text.error;
+        *ret_size = text.n;
+        *ret_text = TAKE_PTR(text.data);
+        return 0;
+}

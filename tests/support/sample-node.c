@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* One node built by hand, for tests of all that prints one. Values are chosen where formats get them wrong.
+ */
+
+#include "sample-node.h"
+
+static Resource alpha_desired[] = {
+        { RESOURCE_CPU, "", { 1500, 2000 } },
+        { RESOURCE_MEMORY, "", { 1073741824, 2147483648 } },
+        { RESOURCE_SWAP, "", { 0, 0 } },
+        { RESOURCE_TASKS, "", { 0, 512 } },
+        { RESOURCE_NET_EGRESS, "", { 10000000, 20000001 } }, /* not a whole number of bytes/s */
+        { RESOURCE_NET_EGRESS, "eth1", { 8, 1000000000 } },
+};
+
+static Resource beta_desired[] = {
+        { RESOURCE_CPU, "", { 1, UNLIMITED } },
+        { RESOURCE_MEMORY, "", { 0, UNLIMITED } },
+        { RESOURCE_TASKS, "", { 0, UNLIMITED } },
+};
+
+static char *beta_problems[] = { (char *) "memory: limit wanted max, is 4096", (char *) "cpu: no controller",
+        NULL };
+
+#define READ(metric) (1U << (metric))
+
+static Tenant alpha = {
+        .id = (char *) "alpha",
+        .slot = SLOT_FIRST,
+        .desired = { alpha_desired, ELEMENTSOF(alpha_desired) },
+        .usage = {
+                .present = READ(METRIC_MAX) - 1,
+                .value = {
+                        [METRIC_CPU_TIME] = 12345678901234567, /* more digits than a double has */
+                        [METRIC_CPU_WAIT] = 1,
+                        [METRIC_CPU_SWITCHES] = 42,
+                        [METRIC_CPU_THROTTLED] = 1500000000,
+                        [METRIC_MEMORY_CURRENT] = 4096,
+                        [METRIC_MEMORY_PEAK] = 9223372036854775807,
+                        [METRIC_MEMORY_OOM_KILLS] = 3,
+                        [METRIC_NET_EGRESS_BYTES] = 18446744073709551615U,
+                        [METRIC_NET_EGRESS_PACKETS] = 1000000007,
+                        [METRIC_NET_INGRESS_BYTES] = 10,
+                        [METRIC_NET_INGRESS_PACKETS] = 1,
+                },
+        },
+};
+
+static Tenant beta = {
+        .id = (char *) "beta-2",
+        .slot = SLOT_FIRST + 1,
+        .desired = { beta_desired, ELEMENTSOF(beta_desired) },
+        .problems = beta_problems,
+        .usage = {
+                .present = READ(METRIC_CPU_TIME) | READ(METRIC_MEMORY_CURRENT) | READ(METRIC_NET_EGRESS_BYTES),
+                .value = {
+                        [METRIC_CPU_TIME] = 3000000000, /* whole seconds */
+                        [METRIC_MEMORY_CURRENT] = 0,
+                        [METRIC_NET_EGRESS_BYTES] = 0,
+                },
+        },
+};
+
+static Tenant gamma_tenant = { .id = (char *) "gamma", .slot = SLOT_FIRST + 2, .residual = true };
+
+static Tenant *tenants[] = { &alpha, &beta, &gamma_tenant };
+
+static const Node node = {
+        .node_id = (char *) "no\"de\\1\n二",
+        .boot_id = (char *) "0123456789abcdef0123456789abcdef",
+        .version = "0.1.0",
+        .state = NODE_DEGRADED,
+        .tenants = tenants,
+        .n_tenants = ELEMENTSOF(tenants),
+        .sampled_usec = 1767225600000100,
+};
+
+const Node *sample_node(void) {
+        return &node;
+}

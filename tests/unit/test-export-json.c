@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The JSON text of the samples: against golden files, and that what reads JSON reads it. */
+
+#include "export/json.h"
+
+#include "support/golden.h"
+#include "support/sample-node.h"
+
+#include <criterion/criterion.h>
+#include <jansson.h>
+#include <string.h>
+
+Test(export_json, golden) {
+        static const struct {
+                const char *name;
+                const char *only_tenant;
+        } cases[] = {
+                { "json-all.txt", NULL },
+                { "json-one-tenant.txt", "beta-2" },
+                { "json-no-such-tenant.txt", "beta" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *text = NULL;
+                json_error_t error;
+                size_t size = 0;
+                json_t *json;
+
+                cr_assert_eq(export_json(sample_node(), cases[i].only_tenant, &text, &size), 0, "%s",
+                                cases[i].name);
+                cr_assert_eq(size, strlen(text), "%s: size and text disagree", cases[i].name);
+                cr_expect(golden_equal(cases[i].name, text, size), "%s", cases[i].name);
+                json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+                cr_expect(json, "%s: %s", cases[i].name, error.text);
+                json_decref(json);
+        }
+}
+
+Test(export_json, a_node_not_yet_sampled) {
+        Node node = { .node_id = (char *) "n", .boot_id = (char *) "b" };
+        _cleanup_free_ char *text = NULL;
+        size_t size = 0;
+
+        cr_assert_eq(export_json(&node, NULL, &text, &size), 0);
+        cr_expect_str_eq(text, "{\"NodeId\":\"n\",\"BootId\":\"b\",\"Time\":0,\"Tenants\":{}}\n");
+}

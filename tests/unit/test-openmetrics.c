@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The OpenMetrics text: against golden files, and what must not be in it. The grammar is check-openmetrics's.
+ */
+
+#include "export/openmetrics.h"
+
+#include "support/golden.h"
+#include "support/sample-node.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+static const Node empty_node = { .node_id = (char *) "node-1", .boot_id = (char *) "00", .version = "0.1.0" };
+
+Test(openmetrics, golden) {
+        static const struct {
+                const char *name;
+                const Node *node;
+                const char *only_tenant;
+        } cases[] = {
+                { "openmetrics-empty.txt", &empty_node, NULL },
+                { "openmetrics-all.txt", NULL, NULL },
+                { "openmetrics-one-tenant.txt", NULL, "beta-2" },
+                { "openmetrics-no-such-tenant.txt", NULL, "beta" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                const Node *node = cases[i].node ? cases[i].node : sample_node();
+                _cleanup_free_ char *text = NULL;
+                size_t size = 0;
+
+                cr_assert_eq(export_openmetrics(node, cases[i].only_tenant, &text, &size), 0, "%s",
+                                cases[i].name);
+                cr_assert_eq(size, strlen(text), "%s: size and text disagree", cases[i].name);
+                cr_expect(golden_equal(cases[i].name, text, size), "%s", cases[i].name);
+        }
+}
+
+Test(openmetrics, seconds_are_exact) {
+        static const struct {
+                uint64_t nsec;
+                const char *seconds;
+        } cases[] = {
+                { 0, "0" },
+                { 1, "0.000000001" },
+                { 10, "0.00000001" },
+                { 999999999, "0.999999999" },
+                { 1000000000, "1" },
+                { 1000000001, "1.000000001" },
+                { 1010000000, "1.01" },
+                { UINT64_MAX, "18446744073.709551615" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                Tenant tenant = { .id = (char *) "a" }, *tenants[] = { &tenant };
+                Node node = { .node_id = (char *) "n", .tenants = tenants, .n_tenants = 1 };
+                _cleanup_free_ char *text = NULL, *line = NULL;
+                size_t size = 0;
+
+                sample_put(&tenant.usage, METRIC_CPU_TIME, cases[i].nsec);
+                cr_assert_eq(export_openmetrics(&node, NULL, &text, &size), 0);
+                cr_assert_gt(asprintf(&line,
+                                             "\nheadgate_cpu_time_seconds_total{tenant=\"a\",node=\"n\"} "
+                                             "%s\n",
+                                             cases[i].seconds),
+                                0);
+                cr_expect(strstr(text, line), "%s not in:\n%s", line, text);
+        }
+}
+
+Test(openmetrics, many_tenants_have_a_line_each) {
+        enum { N = 2000 };
+        static Tenant tenant[N], *tenants[N];
+        static char ids[N][16];
+        Node node = { .node_id = (char *) "n", .tenants = tenants, .n_tenants = N };
+        _cleanup_free_ char *text = NULL;
+        size_t size = 0, lines = 0;
+
+        for (size_t i = 0; i < N; i++) {
+                snprintf(ids[i], sizeof(ids[i]), "t%04zu", i);
+                tenant[i].id = ids[i];
+                tenants[i] = &tenant[i];
+                sample_put(&tenant[i].usage, METRIC_CPU_SWITCHES, i);
+        }
+        cr_assert_eq(export_openmetrics(&node, NULL, &text, &size), 0);
+        for (const char *p = text; (p = strstr(p, "\nheadgate_cpu_switches_total{")); p++)
+                lines++;
+        cr_expect_eq(lines, N);
+        cr_expect(size > 6 && strcmp(text + size - 6, "# EOF\n") == 0);
+}
