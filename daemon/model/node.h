@@ -21,6 +21,7 @@ typedef struct Tenant {
         Sample usage;
         char **problems;          /* sentences; empty when all that is desired is in force */
         uint64_t residual_memory_bytes; /* memory it had when it last became residual */
+        bool throttled; /* its last allocation ended with OnEnd throttle: residual, and in the idle class */
 } Tenant;
 
 Tenant *tenant_free(Tenant *tenant);

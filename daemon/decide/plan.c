@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The plan, in steps:
+ *   1. a tenant's share: the sum of its active allocations, or the residual share;
+ *   2. the settings of its control group, from the share and from the classes of its allocations;
+ *   3. the parent's settings: the sums of its children's floors, and a weight that makes them hold against the
+ *      parent's siblings;
+ *   4. a class for the control traffic, one for all else, and one for each tenant, on every uplink.
+ */
+
+#include "plan.h"
+
+#include <string.h>
+
+#define CPU_WEIGHT_MAX 10000U /* Documentation/admin-guide/cgroup-v2.rst */
+#define CPU_WEIGHT_DEFAULT 100U
+
+static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high) {
+        return value < low ? low : value > high ? high : value;
+}
+
+static uint64_t scale(uint64_t value, uint64_t multiplier, uint64_t divisor) {
+        return divisor == 0 ? 0 : (uint64_t) ((unsigned __int128) value * multiplier / divisor);
+}
+
+/* All weights are in proportion to the reserved part of the node, so that their ratios are those of the floors. */
+static uint64_t cpu_weight(const PlanInput *input, uint64_t reserved_millicores) {
+        return clamp(scale(reserved_millicores, CPU_WEIGHT_MAX, input->cpu_millicores), 1, CPU_WEIGHT_MAX);
+}
+
+/* 1. */
+static int make_share(const PlanInput *input, TenantPlan *plan) {
+        const Tenant *tenant = plan->tenant;
+        const ResidualShare *residual = &input->residual;
+        uint64_t memory = tenant->residual_memory_bytes;
+        int r;
+
+        plan->residual = calendar_tenant_active(&input->node->calendar, tenant->id) == 0;
+        if (!plan->residual)
+                return calendar_tenant_share(&input->node->calendar, tenant->id, &plan->share);
+        if (memory < residual->memory_bytes)
+                memory = residual->memory_bytes;
+        r = resource_set_put(&plan->share, RESOURCE_CPU, "", (Amount) { 0, residual->cpu_millicores });
+        if (r >= 0)
+                r = resource_set_put(&plan->share, RESOURCE_MEMORY, "", (Amount) { 0, memory + memory / 4 + (16 << 20) });
+        if (r >= 0)
+                r = resource_set_put(&plan->share, RESOURCE_SWAP, "", (Amount) { 0, 0 });
+        if (r >= 0)
+                r = resource_set_put(&plan->share, RESOURCE_TASKS, "", (Amount) { 0, residual->tasks });
+        for (size_t i = 0; r >= 0 && i < input->n_uplinks; i++)
+                r = resource_set_put(&plan->share, RESOURCE_NET_EGRESS, input->uplinks[i].is_default ? "" : input->uplinks[i].name,
+                        (Amount) { 0, residual->net_egress_bps });
+        return r;
+}
+
+/* Memory floors by class: what guaranteed allocations reserve, and what burstable ones do. Ending ones have none. */
+static void sum_memory_floors(const PlanInput *input, const char *tenant_id, uint64_t *ret_min, uint64_t *ret_low,
+        bool *ret_all_best_effort) {
+        const Calendar *calendar = &input->node->calendar;
+
+        *ret_min = *ret_low = 0;
+        *ret_all_best_effort = true;
+        for (size_t i = 0; i < calendar->n; i++) {
+                const Allocation *allocation = calendar->allocations[i];
+                QosClass qos_class = allocation_qos_class(allocation);
+                const Amount *memory;
+
+                if (strcmp(allocation->tenant_id, tenant_id) != 0 ||
+                        (allocation->state != ALLOCATION_ACTIVE && allocation->state != ALLOCATION_ENDING))
+                        continue;
+                if (qos_class != QOS_CLASS_BEST_EFFORT)
+                        *ret_all_best_effort = false;
+                memory = resource_set_get(&allocation->resources, RESOURCE_MEMORY, "");
+                if (!memory || allocation->state == ALLOCATION_ENDING)
+                        continue;
+                if (qos_class == QOS_CLASS_GUARANTEED)
+                        *ret_min = amount_add(*ret_min, memory->reserved);
+                else
+                        *ret_low = amount_add(*ret_low, memory->reserved);
+        }
+}
+
+static Amount share_amount(const ResourceSet *share, ResourceKind kind) {
+        const Amount *amount = resource_set_get(share, kind, "");
+
+        return amount ? *amount : (Amount) { 0, UNLIMITED };
+}
+
+/* Below the limit where there is room between floor and limit: reclaim and throttling come before the kill. */
+static uint64_t memory_high(const TenantPlan *plan, Amount memory) {
+        uint64_t present = memory.limit;
+
+        if (plan->residual) /* the headroom that make_share() added, taken off again: what it had is what it keeps */
+                return scale(memory.limit - (16 << 20), 4, 5);
+        if (memory.limit == UNLIMITED || memory.reserved >= memory.limit)
+                return UNLIMITED;
+        return present - (present - memory.reserved) / 16;
+}
+
+/* 2. */
+static void make_settings(const PlanInput *input, TenantPlan *plan) {
+        Amount cpu = share_amount(&plan->share, RESOURCE_CPU), memory = share_amount(&plan->share, RESOURCE_MEMORY);
+        Settings *settings = &plan->settings;
+        uint64_t min, low;
+        bool idle;
+
+        sum_memory_floors(input, plan->tenant->id, &min, &low, &idle);
+        if (plan->residual)
+                idle = plan->tenant->throttled;
+        settings_put(settings, SETTING_CPU_IDLE, idle);
+        settings_put(settings, SETTING_CPU_WEIGHT, cpu_weight(input, plan->residual ? input->residual.cpu_millicores : cpu.reserved));
+        settings_put(settings, SETTING_CPU_MAX, cpu.limit >= UNLIMITED / 1000 ? UNLIMITED : cpu.limit * 1000);
+        settings_put(settings, SETTING_MEMORY_MIN, min);
+        settings_put(settings, SETTING_MEMORY_LOW, low);
+        settings_put(settings, SETTING_MEMORY_HIGH, memory_high(plan, memory));
+        settings_put(settings, SETTING_MEMORY_MAX, memory.limit);
+        settings_put(settings, SETTING_SWAP_MAX, share_amount(&plan->share, RESOURCE_SWAP).limit);
+        settings_put(settings, SETTING_TASKS_MAX, share_amount(&plan->share, RESOURCE_TASKS).limit);
+}
+
+/*
+ * 3. Under contention a group gets weight / (weight + siblings) of the CPU: for R of C that is S·R/(C−R) at least.
+ * Admission keeps R below C, so what the system itself needs stays.
+ */
+static void make_parent(const PlanInput *input, Plan *plan) {
+        uint64_t min = 0, low = 0, reserved = 0, weight = CPU_WEIGHT_MAX, siblings = input->sibling_weight;
+
+        for (size_t i = 0; i < plan->n_tenants; i++) {
+                const TenantPlan *tenant = &plan->tenants[i];
+
+                min = amount_add(min, tenant->settings.value[SETTING_MEMORY_MIN]);
+                low = amount_add(low, tenant->settings.value[SETTING_MEMORY_LOW]);
+                reserved += tenant->residual ? input->residual.cpu_millicores :
+                                               share_amount(&tenant->share, RESOURCE_CPU).reserved;
+        }
+        if (reserved < input->cpu_millicores)
+                weight = scale(siblings, reserved, input->cpu_millicores - reserved) + 1;
+        settings_put(&plan->parent, SETTING_CPU_WEIGHT, clamp(weight, CPU_WEIGHT_DEFAULT, CPU_WEIGHT_MAX));
+        settings_put(&plan->parent, SETTING_MEMORY_MIN, min);
+        settings_put(&plan->parent, SETTING_MEMORY_LOW, low);
+}
+
+static NetClass tenant_class(const UplinkCapacity *uplink, const TenantPlan *tenant) {
+        const Amount *named = resource_set_get(&tenant->share, RESOURCE_NET_EGRESS, uplink->name);
+        const Amount *plain = uplink->is_default ? resource_set_get(&tenant->share, RESOURCE_NET_EGRESS, "") : NULL;
+        Amount sum = { 0, named || plain ? 0 : UNLIMITED };
+
+        for (int i = 0; i < 2; i++) {
+                const Amount *amount = i == 0 ? named : plain;
+
+                if (!amount)
+                        continue;
+                sum.reserved = amount_add(sum.reserved, amount->reserved);
+                sum.limit = amount_add(sum.limit, amount->limit);
+        }
+        return (NetClass) {
+                .slot = tenant->tenant->slot,
+                .priority = tenant->settings.value[SETTING_CPU_IDLE] ? 2 : 1,
+                .floor_bps = sum.reserved,
+                .ceil_bps = sum.limit < uplink->capacity_bps ? sum.limit : uplink->capacity_bps,
+        };
+}
+
+static int net_class_order(const void *a, const void *b) {
+        const NetClass *x = a, *y = b;
+
+        return x->slot < y->slot ? -1 : x->slot > y->slot;
+}
+
+/* 4. */
+static int make_uplink(const UplinkCapacity *uplink, const Plan *plan, NetPlan *ret) {
+        NetPlan net = { .uplink = uplink->name, .capacity_bps = uplink->capacity_bps };
+
+        net.classes = reallocarray(NULL, plan->n_tenants + 2, sizeof(NetClass));
+        if (!net.classes)
+                return -ENOMEM;
+        net.classes[net.n_classes++] =
+                (NetClass) { SLOT_DEFAULT, 1, uplink->default_floor_bps, uplink->capacity_bps };
+        net.classes[net.n_classes++] =
+                (NetClass) { SLOT_CONTROL, 0, uplink->control_floor_bps, uplink->control_ceil_bps };
+        for (size_t i = 0; i < plan->n_tenants; i++)
+                net.classes[net.n_classes++] = tenant_class(uplink, &plan->tenants[i]);
+        qsort(net.classes, net.n_classes, sizeof(NetClass), net_class_order);
+        *ret = net;
+        return 0;
+}
+
+int plan_make(const PlanInput *input, Plan *ret) {
+        _cleanup_plan_ Plan plan = PLAN_NULL;
+        int r;
+
+        plan.tenants = calloc(input->node->n_tenants + 1, sizeof(TenantPlan));
+        plan.uplinks = calloc(input->n_uplinks + 1, sizeof(NetPlan));
+        if (!plan.tenants || !plan.uplinks)
+                return -ENOMEM;
+        for (size_t i = 0; i < input->node->n_tenants; i++) {
+                TenantPlan *tenant = &plan.tenants[plan.n_tenants++];
+
+                tenant->tenant = input->node->tenants[i];
+                r = make_share(input, tenant);
+                if (r < 0)
+                        return r;
+                make_settings(input, tenant);
+        }
+        make_parent(input, &plan);
+        for (size_t i = 0; i < input->n_uplinks; i++) {
+                r = make_uplink(&input->uplinks[i], &plan, &plan.uplinks[i]);
+                if (r < 0)
+                        return r;
+                plan.n_uplinks++;
+        }
+        *ret = plan;
+        plan = (Plan) PLAN_NULL;
+        return 0;
+}
+
+void plan_deinit(Plan *plan) {
+        for (size_t i = 0; i < plan->n_tenants; i++)
+                resource_set_deinit(&plan->tenants[i].share);
+        for (size_t i = 0; i < plan->n_uplinks; i++)
+                free(plan->uplinks[i].classes);
+        free(plan->tenants);
+        free(plan->uplinks);
+        *plan = (Plan) PLAN_NULL;
+}
+
+void settings_diff(const Settings *observed, const Settings *desired, Settings *ret_changes) {
+        Settings changes = {};
+
+        for (Setting setting = 0; setting < SETTING_MAX; setting++) {
+                if (!settings_has(desired, setting))
+                        continue;
+                if (setting == SETTING_CPU_WEIGHT && settings_has(desired, SETTING_CPU_IDLE) &&
+                        desired->value[SETTING_CPU_IDLE])
+                        continue;
+                if (!settings_has(observed, setting) || observed->value[setting] != desired->value[setting])
+                        settings_put(&changes, setting, desired->value[setting]);
+        }
+        *ret_changes = changes;
+}
+
+static int put_effective(ResourceSet *set, ResourceKind kind, const char *target, uint64_t reserved, uint64_t limit) {
+        return resource_set_put(set, kind, target, (Amount) { reserved, limit });
+}
+
+static const NetClass *find_class(const NetPlan *plan, uint32_t slot) {
+        for (size_t i = 0; i < plan->n_classes; i++)
+                if (plan->classes[i].slot == slot)
+                        return &plan->classes[i];
+        return NULL;
+}
+
+int plan_effective(const PlanInput *input, const TenantPlan *plan, const Settings *observed, const NetPlan *observed_uplinks,
+        const NetPlan *planned_uplinks, size_t n_uplinks, ResourceSet *ret) {
+        _cleanup_resource_set_ ResourceSet effective = RESOURCE_SET_NULL;
+        const Settings *planned = &plan->settings;
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < plan->share.n; i++) {
+                const Resource *entry = &plan->share.entries[i];
+                Amount amount = entry->amount;
+
+                switch (entry->kind) {
+                case RESOURCE_CPU:
+                        if (!settings_has(observed, SETTING_CPU_MAX))
+                                continue;
+                        if (observed->value[SETTING_CPU_MAX] != planned->value[SETTING_CPU_MAX])
+                                amount.limit = observed->value[SETTING_CPU_MAX] == UNLIMITED ? UNLIMITED :
+                                                                                               observed->value[SETTING_CPU_MAX] / 1000;
+                        if (!planned->value[SETTING_CPU_IDLE] && settings_has(observed, SETTING_CPU_WEIGHT) &&
+                                observed->value[SETTING_CPU_WEIGHT] != planned->value[SETTING_CPU_WEIGHT])
+                                amount.reserved = scale(observed->value[SETTING_CPU_WEIGHT], input->cpu_millicores, CPU_WEIGHT_MAX);
+                        break;
+                case RESOURCE_MEMORY:
+                        if (!settings_has(observed, SETTING_MEMORY_MAX))
+                                continue;
+                        amount.limit = observed->value[SETTING_MEMORY_MAX];
+                        if (observed->value[SETTING_MEMORY_MIN] != planned->value[SETTING_MEMORY_MIN] ||
+                                observed->value[SETTING_MEMORY_LOW] != planned->value[SETTING_MEMORY_LOW])
+                                amount.reserved = amount_add(observed->value[SETTING_MEMORY_MIN], observed->value[SETTING_MEMORY_LOW]);
+                        break;
+                case RESOURCE_SWAP:
+                case RESOURCE_TASKS: {
+                        Setting setting = entry->kind == RESOURCE_SWAP ? SETTING_SWAP_MAX : SETTING_TASKS_MAX;
+
+                        if (!settings_has(observed, setting))
+                                continue;
+                        amount.limit = observed->value[setting];
+                        break;
+                }
+                case RESOURCE_NET_EGRESS: {
+                        const NetClass *have = NULL, *want = NULL;
+
+                        for (size_t k = 0; k < n_uplinks && !have; k++)
+                                if (entry->target[0] ? strcmp(entry->target, input->uplinks[k].name) == 0 :
+                                                       input->uplinks[k].is_default) {
+                                        have = find_class(&observed_uplinks[k], plan->tenant->slot);
+                                        want = find_class(&planned_uplinks[k], plan->tenant->slot);
+                                }
+                        if (!have || !want)
+                                continue;
+                        if (have->floor_bps / 8 != want->floor_bps / 8 && want->floor_bps >= 8)
+                                amount.reserved = have->floor_bps;
+                        if (have->ceil_bps / 8 != want->ceil_bps / 8)
+                                amount.limit = have->ceil_bps;
+                        break;
+                }
+                case RESOURCE_KIND_MAX:
+                case RESOURCE_KIND_INVALID:
+                        continue;
+                }
+                r = put_effective(&effective, entry->kind, entry->target, amount.reserved, amount.limit);
+        }
+        if (r < 0)
+                return r;
+        *ret = effective;
+        effective = (ResourceSet) RESOURCE_SET_NULL;
+        return 0;
+}

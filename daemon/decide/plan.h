@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * All that should hold on this node at one instant: a pure function of the calendar as it stands now, and of capacity.
+ */
+
+#include "model/node.h"
+#include "model/settings.h"
+
+typedef struct UplinkCapacity {
+        const char *name;
+        bool is_default; /* carries "net.egress" without a target */
+        uint64_t capacity_bps;
+        uint64_t control_floor_bps, control_ceil_bps;
+        uint64_t default_floor_bps;
+} UplinkCapacity;
+
+/* What a tenant has while none of its allocations is active: never nothing, never everything. */
+typedef struct ResidualShare {
+        uint64_t cpu_millicores;
+        uint64_t memory_bytes; /* at least; its present memory where that is more */
+        uint64_t tasks;
+        uint64_t net_egress_bps;
+} ResidualShare;
+
+typedef struct PlanInput {
+        const Node *node;        /* tenants and calendar, with their states as of now */
+        uint64_t cpu_millicores; /* of the whole node */
+        uint64_t sibling_weight; /* sum of cpu.weight beside our parent group */
+        ResidualShare residual;
+        const UplinkCapacity *uplinks;
+        size_t n_uplinks;
+} PlanInput;
+
+typedef struct TenantPlan {
+        const Tenant *tenant; /* the node's */
+        bool residual;
+        ResourceSet share;
+        Settings settings;
+} TenantPlan;
+
+typedef struct Plan {
+        TenantPlan *tenants; /* owned; in the node's order */
+        size_t n_tenants;
+        Settings parent;
+        NetPlan *uplinks; /* owned; in the input's order */
+        size_t n_uplinks;
+} Plan;
+
+#define PLAN_NULL { NULL, 0, {}, NULL, 0 }
+
+int plan_make(const PlanInput *input, Plan *ret);
+void plan_deinit(Plan *plan);
+#define _cleanup_plan_ _cleanup_(plan_deinit)
+
+/* The settings of `desired` that `observed` lacks or has otherwise. A weight under an idle class does not count. */
+void settings_diff(const Settings *observed, const Settings *desired, Settings *ret_changes);
+
+/*
+ * What the tenant's share is in truth, from settings and classes as read back. An amount is the share's own where the
+ * kernel holds what was planned, so that only differences differ. Resources that cannot be read back are absent.
+ */
+int plan_effective(const PlanInput *input, const TenantPlan *plan, const Settings *observed, const NetPlan *observed_uplinks,
+        const NetPlan *planned_uplinks, size_t n_uplinks, ResourceSet *ret);

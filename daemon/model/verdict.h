@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The answer of admission to one request. */
+
+#include "failure.h"
+#include "resource.h"
+
+typedef struct Verdict {
+        bool fits;
+        Failure failure;     /* why not; its code is FAILURE_NONE where it fits */
+        ResourceSet missing; /* of each resource that is short: .reserved what was wanted, .limit what is free at most */
+} Verdict;
+
+static inline void verdict_deinit(Verdict *verdict) {
+        failure_deinit(&verdict->failure);
+        resource_set_deinit(&verdict->missing);
+}
