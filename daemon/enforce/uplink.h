@@ -2,9 +2,11 @@
 #pragma once
 
 /*
- * One uplink's egress: an HTB tree of ours at its root, and a BPF program that classes the packets which come without
- * a class. Observes, compares and changes; what should be there is the caller's NetPlan. A root qdisc that is not ours
- * and not the kernel's default is never touched: -EBUSY.
+ * One uplink's egress: an HTB tree of ours at its root. Observes, compares and changes; what should be there
+ * is the caller's NetPlan. A root qdisc that is not ours and not the kernel's default is never touched:
+ * -EBUSY. Which packet is of which class is not decided here (net-class.h).
+ *
+ * All happens in the network namespace in which uplink_new() was called.
  */
 
 #include "model/feature.h"
@@ -20,7 +22,10 @@
 
 typedef struct Uplink Uplink;
 
-/* Opens netlink, looks the interface up (-ENODEV). Adds "net.egress@<name>" to `features`. Changes nothing. */
+/*
+ * Opens netlink, looks the interface up (-ENODEV). Adds "net.egress@<name>" to `features`; where that is not
+ * available (a foreign root qdisc, no HTB, no privilege), uplink_apply() fails until it is. Changes nothing.
+ */
 int uplink_new(const char *ifname, FeatureSet *features, Uplink **ret);
 /* Frees what we hold; what is in the kernel stays, shaping. */
 Uplink *uplink_free(Uplink *uplink);
@@ -30,16 +35,30 @@ const char *uplink_name(const Uplink *uplink);
 /* The link's speed in bit/s from the kernel; -EOPNOTSUPP where it has none (veth, virtio). */
 int uplink_speed(const Uplink *uplink, uint64_t *ret_bps);
 
+/* Why the last call failed, in words; "" where there are none beside the error. Good until the next call. */
+const char *uplink_words(const Uplink *uplink);
+
 /*
- * Makes the tree what the plan says: one dump, the difference, one batch of messages, with more given before any is
- * taken. Writes nothing where nothing differs; `ret_changes` counts messages (may be NULL).
+ * Makes the tree what the plan says: one dump, the difference, one batch of messages, with more given before
+ * any is taken. Writes nothing where nothing differs; `ret_changes` counts messages (may be NULL). The
+ * interface is looked up by its name again: one that was replugged gets a new tree. -EINVAL: the plan has no
+ * capacity, no class for SLOT_DEFAULT, or slots that do not ascend. -EBUSY: a foreign root qdisc. A class
+ * that a foreign filter points to can't go: -EBUSY too, once all else is done.
  */
 int uplink_apply(Uplink *uplink, const NetPlan *plan, unsigned *ret_changes);
 
-/* The classes as the kernel has them; rates in the kernel's rounding. The caller frees classes with free(). */
+/*
+ * The classes as the kernel has them, by slot; rates in the kernel's rounding. No capacity and no classes
+ * where our tree is not there. The caller frees classes with free(); `uplink` is the name we hold.
+ */
 int uplink_observe(Uplink *uplink, NetPlan *ret);
-/* One dump. The caller frees `ret_stats`. */
+/*
+ * One dump, by slot. The caller frees `ret_stats`. -ENOENT: our tree is not there. Counters start at 0 with
+ * the class. Drops are those at the class's queue being full; what fq_codel drops later counts as sent by
+ * neither.
+ */
 int uplink_read_stats(Uplink *uplink, NetClassStats **ret_stats, size_t *ret_n);
 
-/* Takes our tree and our program away, and nothing else; the kernel's default qdisc comes back. */
+/* Takes our tree away, and nothing else; the kernel's default qdisc comes back. Success where there is none
+ * of ours. */
 int uplink_release(Uplink *uplink);

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Makes and reads the rtnetlink messages of one uplink's HTB tree (linux/pkt_sched.h, net/sched/sch_htb.c).
+ * Pure: no socket, and no opinion on what the numbers should be.
+ */
+
+#include "htb-message.h"
+#include "uplink.h"
+
+#include <assert.h>
+#include <linux/gen_stats.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+#include <string.h>
+
+#define OUR_HANDLE (UPLINK_HTB_MAJOR << 16)
+#define OUR_CLASS(minor) (OUR_HANDLE | (minor))
+
+/* The largest of ours, a class with 64-bit rates, has 132 bytes. */
+#define MESSAGE_SIZE 256U
+
+#define LOOPBACK_INDEX 1
+
+static void nl_msg_free_p(struct nl_msg **message) {
+        nlmsg_free(*message);
+}
+#define _cleanup_nl_msg_ _cleanup_(nl_msg_free_p)
+
+static int message_new(
+                uint16_t type, uint16_t flags, const void *body, size_t body_size, struct nl_msg **ret) {
+        _cleanup_nl_msg_ struct nl_msg *message = nlmsg_alloc_size(MESSAGE_SIZE);
+
+        if (!message || !nlmsg_put(message, NL_AUTO_PORT, 0, type, 0, NLM_F_REQUEST | flags) ||
+                        nlmsg_append(message, (void *) body, body_size, NLMSG_ALIGNTO) < 0)
+                return -ENOMEM;
+        *ret = TAKE_PTR(message);
+        return 0;
+}
+
+static int tc_message_new(uint16_t type, uint16_t flags, int ifindex, uint32_t parent, uint32_t handle,
+                const char *kind, struct nl_msg **ret) {
+        _cleanup_nl_msg_ struct nl_msg *message = NULL;
+        struct tcmsg body = {
+                .tcm_family = AF_UNSPEC,
+                .tcm_ifindex = ifindex,
+                .tcm_parent = parent,
+                .tcm_handle = handle,
+        };
+        int r;
+
+        r = message_new(type, flags, &body, sizeof(body), &message);
+        if (r < 0)
+                return r;
+        if (kind && nla_put_string(message, TCA_KIND, kind) < 0)
+                return -ENOMEM;
+        *ret = TAKE_PTR(message);
+        return 0;
+}
+
+int htb_message_link_get(const char *ifname, struct nl_msg **ret) {
+        _cleanup_nl_msg_ struct nl_msg *message = NULL;
+        struct ifinfomsg body = { .ifi_family = AF_UNSPEC };
+        int r;
+
+        r = message_new(RTM_GETLINK, 0, &body, sizeof(body), &message);
+        if (r < 0)
+                return r;
+        if (nla_put_string(message, IFLA_IFNAME, ifname) < 0 ||
+                        nla_put_u32(message, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS) < 0)
+                return -ENOMEM;
+        *ret = TAKE_PTR(message);
+        return 0;
+}
+
+int htb_message_qdisc_dump(struct nl_msg **ret) {
+        return tc_message_new(RTM_GETQDISC, NLM_F_DUMP, 0, 0, 0, NULL, ret);
+}
+
+int htb_message_class_dump(int ifindex, struct nl_msg **ret) {
+        return tc_message_new(RTM_GETTCLASS, NLM_F_DUMP, ifindex, 0, 0, NULL, ret);
+}
+
+int htb_message_root_add(int ifindex, struct nl_msg **ret) {
+        _cleanup_nl_msg_ struct nl_msg *message = NULL;
+        struct tc_htb_glob options = {
+                .version = TC_HTB_PROTOVER,
+                .rate2quantum = 10, /* unused: each class has its quantum; but 0 is no divisor */
+                .defcls = UPLINK_MINOR_SLOT_BASE + SLOT_DEFAULT,
+        };
+        struct nlattr *nest;
+        int r;
+
+        r = tc_message_new(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, ifindex, TC_H_ROOT, OUR_HANDLE, "htb",
+                        &message);
+        if (r < 0)
+                return r;
+        nest = nla_nest_start(message, TCA_OPTIONS);
+        if (!nest || nla_put(message, TCA_HTB_INIT, sizeof(options), &options) < 0)
+                return -ENOMEM;
+        nla_nest_end(message, nest);
+        *ret = TAKE_PTR(message);
+        return 0;
+}
+
+int htb_message_root_delete(int ifindex, struct nl_msg **ret) {
+        return tc_message_new(RTM_DELQDISC, 0, ifindex, TC_H_ROOT, OUR_HANDLE, NULL, ret);
+}
+
+static void rate_to_kernel(uint64_t rate_bytes, struct tc_ratespec *ret) {
+        *ret = (struct tc_ratespec){
+                /* A link layer that is named tells the kernel to expect no rate table. */
+                .linklayer = TC_LINKLAYER_ETHERNET,
+                .rate = rate_bytes > UINT32_MAX ? UINT32_MAX : (uint32_t) rate_bytes,
+        };
+}
+
+static int class_options_put(struct nl_msg *message, const HtbClass *class) {
+        struct tc_htb_opt options = {
+                .buffer = class->buffer_ticks,
+                .cbuffer = class->cbuffer_ticks,
+                .quantum = class->quantum_bytes,
+                .prio = class->priority,
+        };
+        struct nlattr *nest;
+
+        rate_to_kernel(class->rate_bytes, &options.rate);
+        rate_to_kernel(class->ceil_bytes, &options.ceil);
+
+        nest = nla_nest_start(message, TCA_OPTIONS);
+        if (!nest || nla_put(message, TCA_HTB_PARMS, sizeof(options), &options) < 0)
+                return -ENOMEM;
+        if (class->rate_bytes > UINT32_MAX && nla_put_u64(message, TCA_HTB_RATE64, class->rate_bytes) < 0)
+                return -ENOMEM;
+        if (class->ceil_bytes > UINT32_MAX && nla_put_u64(message, TCA_HTB_CEIL64, class->ceil_bytes) < 0)
+                return -ENOMEM;
+        nla_nest_end(message, nest);
+        return 0;
+}
+
+int htb_message_change(int ifindex, const HtbChange *change, struct nl_msg **ret) {
+        static const struct {
+                uint16_t type, flags;
+                const char *kind;
+        } shapes[] = {
+                [HTB_CHANGE_ADD] = { RTM_NEWTCLASS, NLM_F_CREATE | NLM_F_EXCL, "htb" },
+                [HTB_CHANGE_SET] = { RTM_NEWTCLASS, 0, "htb" },
+                [HTB_CHANGE_DELETE] = { RTM_DELTCLASS, 0, NULL },
+                [HTB_CHANGE_ADD_LEAF] = { RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, "fq_codel" },
+        };
+        _cleanup_nl_msg_ struct nl_msg *message = NULL;
+        const HtbClass *class = change->class;
+        uint32_t parent, handle;
+        int r;
+
+        assert((size_t) change->kind < ELEMENTSOF(shapes));
+
+        if (change->kind == HTB_CHANGE_ADD_LEAF) {
+                parent = OUR_CLASS(class->minor);
+                handle = 0; /* the kernel chooses */
+        } else {
+                parent = OUR_CLASS(class->parent_minor);
+                handle = OUR_CLASS(class->minor);
+        }
+
+        r = tc_message_new(shapes[change->kind].type, shapes[change->kind].flags, ifindex, parent, handle,
+                        shapes[change->kind].kind, &message);
+        if (r < 0)
+                return r;
+        if (change->kind == HTB_CHANGE_ADD || change->kind == HTB_CHANGE_SET) {
+                r = class_options_put(message, class);
+                if (r < 0)
+                        return r;
+        }
+        *ret = TAKE_PTR(message);
+        return 0;
+}
+
+int htb_message_probe(const char *kind, struct nl_msg **ret) {
+        _cleanup_nl_msg_ struct nl_msg *message = NULL;
+        int r;
+
+        r = tc_message_new(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, LOOPBACK_INDEX, TC_H_ROOT, 0, kind,
+                        &message);
+        if (r < 0)
+                return r;
+        /* htb insists on options, fq_codel on at least one flow. */
+        if (strcmp(kind, "fq_codel") == 0) {
+                struct nlattr *nest = nla_nest_start(message, TCA_OPTIONS);
+
+                if (!nest || nla_put_u32(message, TCA_FQ_CODEL_FLOWS, 0) < 0)
+                        return -ENOMEM;
+                nla_nest_end(message, nest);
+        }
+        *ret = TAKE_PTR(message);
+        return 0;
+}
+
+static bool attribute_holds(const struct nlattr *attribute, size_t size) {
+        return attribute && (size_t) nla_len(attribute) >= size;
+}
+
+/* A string attribute that may lack its NUL, cut to fit. */
+static void attribute_copy_string(const struct nlattr *attribute, char *ret, size_t size) {
+        size_t length = 0;
+
+        if (attribute) {
+                length = strnlen(nla_data(attribute), (size_t) nla_len(attribute));
+                if (length > size - 1)
+                        length = size - 1;
+                memcpy(ret, nla_data(attribute), length);
+        }
+        ret[length] = '\0';
+}
+
+static int tc_message_parse(const struct nlmsghdr *header, uint16_t type, const struct tcmsg **ret_body,
+                struct nlattr *ret_attributes[TCA_MAX + 1]) {
+        if (header->nlmsg_type != type)
+                return 0;
+        if (nlmsg_parse((struct nlmsghdr *) header, sizeof(struct tcmsg), ret_attributes, TCA_MAX, NULL) < 0)
+                return -EBADMSG;
+        *ret_body = nlmsg_data(header);
+        return 1;
+}
+
+int htb_message_parse_link(const struct nlmsghdr *header, HtbLink *ret) {
+        struct nlattr *attributes[IFLA_MAX + 1];
+        const struct ifinfomsg *body;
+        HtbLink link = { 0 };
+
+        if (header->nlmsg_type != RTM_NEWLINK)
+                return 0;
+        if (nlmsg_parse((struct nlmsghdr *) header, sizeof(struct ifinfomsg), attributes, IFLA_MAX, NULL) <
+                                        0 ||
+                        !attribute_holds(attributes[IFLA_MTU], sizeof(uint32_t)))
+                return -EBADMSG;
+
+        body = nlmsg_data(header);
+        link.ifindex = body->ifi_index;
+        link.mtu = nla_get_u32(attributes[IFLA_MTU]);
+        attribute_copy_string(attributes[IFLA_IFNAME], link.name, sizeof(link.name));
+        *ret = link;
+        return 1;
+}
+
+int htb_message_parse_qdisc(const struct nlmsghdr *header, HtbQdisc *ret) {
+        struct nlattr *attributes[TCA_MAX + 1], *options[TCA_HTB_MAX + 1];
+        const struct tcmsg *body;
+        HtbQdisc qdisc = { 0 };
+        int r;
+
+        r = tc_message_parse(header, RTM_NEWQDISC, &body, attributes);
+        if (r <= 0)
+                return r;
+
+        qdisc.ifindex = body->tcm_ifindex;
+        qdisc.parent = body->tcm_parent;
+        qdisc.handle = body->tcm_handle;
+        attribute_copy_string(attributes[TCA_KIND], qdisc.kind, sizeof(qdisc.kind));
+
+        if (strcmp(qdisc.kind, "htb") == 0) {
+                const struct tc_htb_glob *global;
+
+                if (!attributes[TCA_OPTIONS] ||
+                                nla_parse_nested(options, TCA_HTB_MAX, attributes[TCA_OPTIONS], NULL) < 0 ||
+                                !attribute_holds(options[TCA_HTB_INIT], sizeof(*global)))
+                        return -EBADMSG;
+                global = nla_data(options[TCA_HTB_INIT]);
+                qdisc.default_minor = global->defcls;
+        }
+        *ret = qdisc;
+        return 1;
+}
+
+/* The header and attributes of a class of our tree on this interface. */
+static int our_class_parse(const struct nlmsghdr *header, int ifindex, const struct tcmsg **ret_body,
+                struct nlattr *ret_attributes[TCA_MAX + 1]) {
+        int r;
+
+        r = tc_message_parse(header, RTM_NEWTCLASS, ret_body, ret_attributes);
+        if (r <= 0)
+                return r;
+        if ((*ret_body)->tcm_ifindex != ifindex || TC_H_MAJ((*ret_body)->tcm_handle) != OUR_HANDLE)
+                return 0;
+        if (!attribute_holds(ret_attributes[TCA_KIND], 1))
+                return -EBADMSG;
+        return nla_strcmp(ret_attributes[TCA_KIND], "htb") == 0;
+}
+
+int htb_message_parse_class(const struct nlmsghdr *header, int ifindex, HtbClass *ret) {
+        struct nlattr *attributes[TCA_MAX + 1], *options[TCA_HTB_MAX + 1];
+        const struct tc_htb_opt *parameters;
+        const struct tcmsg *body;
+        HtbClass class;
+        int r;
+
+        r = our_class_parse(header, ifindex, &body, attributes);
+        if (r <= 0)
+                return r;
+        if (!attributes[TCA_OPTIONS] ||
+                        nla_parse_nested(options, TCA_HTB_MAX, attributes[TCA_OPTIONS], NULL) < 0 ||
+                        !attribute_holds(options[TCA_HTB_PARMS], sizeof(*parameters)))
+                return -EBADMSG;
+
+        parameters = nla_data(options[TCA_HTB_PARMS]);
+        class = (HtbClass){
+                .minor = (uint16_t) TC_H_MIN(body->tcm_handle),
+                .parent_minor = body->tcm_parent == TC_H_ROOT ? 0 : (uint16_t) TC_H_MIN(body->tcm_parent),
+                .level = parameters->level,
+                .priority = parameters->prio,
+                .rate_bytes = parameters->rate.rate,
+                .ceil_bytes = parameters->ceil.rate,
+                .buffer_ticks = parameters->buffer,
+                .cbuffer_ticks = parameters->cbuffer,
+                .quantum_bytes = parameters->quantum,
+                .leaf_handle = body->tcm_info,
+        };
+        /* The kernel adds these where a rate does not fit 32 bits, and caps the short form. */
+        if (attribute_holds(options[TCA_HTB_RATE64], sizeof(uint64_t)))
+                class.rate_bytes = nla_get_u64(options[TCA_HTB_RATE64]);
+        if (attribute_holds(options[TCA_HTB_CEIL64], sizeof(uint64_t)))
+                class.ceil_bytes = nla_get_u64(options[TCA_HTB_CEIL64]);
+        *ret = class;
+        return 1;
+}
+
+int htb_message_parse_stats(const struct nlmsghdr *header, int ifindex, NetClassStats *ret) {
+        struct nlattr *attributes[TCA_MAX + 1], *stats[TCA_STATS_MAX + 1];
+        struct gnet_stats_basic basic;
+        struct gnet_stats_queue queue;
+        const struct tcmsg *body;
+        uint32_t minor;
+        int r;
+
+        r = our_class_parse(header, ifindex, &body, attributes);
+        if (r <= 0)
+                return r;
+        minor = TC_H_MIN(body->tcm_handle);
+        if (minor < UPLINK_MINOR_SLOT_BASE)
+                return 0;
+        /* The kernel's structs end in padding that the attribute lacks: read as much as there is of each. */
+        if (!attributes[TCA_STATS2] ||
+                        nla_parse_nested(stats, TCA_STATS_MAX, attributes[TCA_STATS2], NULL) < 0 ||
+                        !attribute_holds(stats[TCA_STATS_BASIC], sizeof(uint64_t) + sizeof(uint32_t)) ||
+                        !attribute_holds(stats[TCA_STATS_QUEUE], sizeof(queue)))
+                return -EBADMSG;
+
+        memset(&basic, 0, sizeof(basic));
+        nla_memcpy(&basic, stats[TCA_STATS_BASIC], sizeof(basic));
+        nla_memcpy(&queue, stats[TCA_STATS_QUEUE], sizeof(queue));
+        *ret = (NetClassStats){
+                .slot = minor - UPLINK_MINOR_SLOT_BASE,
+                .bytes = basic.bytes,
+                .packets = attribute_holds(stats[TCA_STATS_PKT64], sizeof(uint64_t))
+                                           ? nla_get_u64(stats[TCA_STATS_PKT64])
+                                           : basic.packets,
+                .drops = queue.drops,
+                .overlimits = queue.overlimits,
+                .backlog_bytes = queue.backlog,
+                .backlog_packets = queue.qlen,
+        };
+        return 1;
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The rules by which a plan becomes HTB's numbers, and the difference of two trees. Pure: no messages, no
+ * sockets.
+ *
+ * Burst is 40 ms of rate: with HTB's smallest one a late timer costs a tenth of the rate. The kernel holds it
+ * as time.
+ *
+ * Quantum, the bytes that a class sends in one turn, decides how classes that borrow share what is spare. It
+ * is the floor times one length of time T for the whole link, so that shares are as the floors and a change
+ * of one class changes no other. T is what 100 frames take at capacity: a class of 1 % sends a frame a turn.
+ * T is held between 4 ms (fast links, where one TSO packet is many frames) and 40 ms (slow ones, where all
+ * wait for the round to end).
+ */
+
+#include "htb-tree.h"
+#include "uplink.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <string.h>
+
+/* PSCHED_SHIFT in include/net/pkt_sched.h: the same on every kernel since 2.6.31. */
+#define TICK_NSEC 64ULL
+
+#define NSEC_PER_SEC 1000000000ULL
+#define USEC_PER_SEC 1000000ULL
+
+#define BURST_NSEC 40000000ULL
+#define BURST_MIN_FRAMES 4U
+/* Tokens stop at this age (mbuffer in sch_htb.c): more could not be collected. */
+#define BURST_MAX_NSEC (60ULL * NSEC_PER_SEC)
+
+#define ROUND_FRAMES 100U
+#define ROUND_MIN_USEC 4000U
+#define ROUND_MAX_USEC 40000U
+
+/* What the shaper sees of a full packet is the MTU, the Ethernet header and at most one VLAN tag. */
+#define FRAME_HEADER_BYTES 18U
+
+static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high) {
+        return value < low ? low : value > high ? high : value;
+}
+
+/* value * factor / divisor, or UINT64_MAX where that does not fit. */
+static uint64_t scale(uint64_t value, uint64_t factor, uint64_t divisor) {
+        unsigned __int128 result = (unsigned __int128) value * factor / divisor;
+
+        return result > UINT64_MAX ? UINT64_MAX : (uint64_t) result;
+}
+
+static uint32_t burst_ticks(uint64_t rate_bytes, uint32_t frame_bytes) {
+        uint64_t frames_nsec = scale(BURST_MIN_FRAMES * (uint64_t) frame_bytes, NSEC_PER_SEC, rate_bytes);
+
+        return (uint32_t) (clamp(frames_nsec, BURST_NSEC, BURST_MAX_NSEC) / TICK_NSEC);
+}
+
+static uint64_t round_usec(uint64_t capacity_bytes, uint32_t frame_bytes) {
+        return clamp(scale(ROUND_FRAMES * (uint64_t) frame_bytes, USEC_PER_SEC, capacity_bytes),
+                        ROUND_MIN_USEC, ROUND_MAX_USEC);
+}
+
+void htb_tree_deinit(HtbTree *tree) {
+        free(tree->classes);
+        *tree = (HtbTree) HTB_TREE_NULL;
+}
+
+void htb_class_from_plan(const NetPlan *plan, const NetClass *class, uint32_t mtu, HtbClass *ret) {
+        uint64_t capacity = clamp(plan->capacity_bps / 8, 1, UINT64_MAX);
+        uint64_t rate = clamp(class->floor_bps / 8, 1, capacity);
+        uint64_t ceil = clamp(class->ceil_bps / 8, rate, capacity);
+        uint32_t frame = mtu + FRAME_HEADER_BYTES;
+
+        *ret = (HtbClass){
+                .minor = (uint16_t) (UPLINK_MINOR_SLOT_BASE + class->slot),
+                .parent_minor = UPLINK_MINOR_ROOT,
+                .priority = class->priority,
+                .rate_bytes = rate,
+                .ceil_bytes = ceil,
+                .buffer_ticks = burst_ticks(rate, frame),
+                .cbuffer_ticks = burst_ticks(ceil, frame),
+                .quantum_bytes = (uint32_t) clamp(
+                                scale(rate, round_usec(capacity, frame), USEC_PER_SEC), frame, INT_MAX),
+        };
+}
+
+void htb_class_to_model(const HtbClass *class, NetClass *ret) {
+        *ret = (NetClass){
+                .slot = class->minor - UPLINK_MINOR_SLOT_BASE,
+                .priority = (uint8_t) class->priority,
+                .floor_bps = scale(class->rate_bytes, 8, 1),
+                .ceil_bps = scale(class->ceil_bytes, 8, 1),
+        };
+}
+
+static void root_from_plan(const NetPlan *plan, uint32_t mtu, HtbClass *ret) {
+        uint64_t capacity = plan->capacity_bps / 8;
+        uint32_t frame = mtu + FRAME_HEADER_BYTES;
+
+        *ret = (HtbClass){
+                .minor = UPLINK_MINOR_ROOT,
+                .rate_bytes = capacity,
+                .ceil_bytes = capacity,
+                .buffer_ticks = burst_ticks(capacity, frame),
+                .cbuffer_ticks = burst_ticks(capacity, frame),
+                /* An inner class takes no turns; but it is born a leaf, and the kernel complains of 0. */
+                .quantum_bytes = frame,
+        };
+}
+
+int htb_tree_from_plan(const NetPlan *plan, uint32_t mtu, HtbTree *ret) {
+        _cleanup_htb_tree_ HtbTree tree = HTB_TREE_NULL;
+
+        if (plan->capacity_bps < 8 || plan->n_classes == 0 || plan->classes[0].slot != SLOT_DEFAULT)
+                return -EINVAL;
+
+        tree.classes = calloc(plan->n_classes + 1, sizeof(HtbClass));
+        if (!tree.classes)
+                return -ENOMEM;
+
+        root_from_plan(plan, mtu, &tree.classes[tree.n++]);
+        for (size_t i = 0; i < plan->n_classes; i++) {
+                const NetClass *class = &plan->classes[i];
+
+                if (class->slot > HTB_SLOT_MAX || (i > 0 && class->slot <= plan->classes[i - 1].slot))
+                        return -EINVAL;
+                htb_class_from_plan(plan, class, mtu, &tree.classes[tree.n++]);
+        }
+
+        *ret = tree;
+        tree = (HtbTree) HTB_TREE_NULL;
+        return 0;
+}
+
+static int compare_minor(const void *a, const void *b) {
+        return (int) ((const HtbClass *) a)->minor - (int) ((const HtbClass *) b)->minor;
+}
+
+void htb_tree_sort(HtbTree *tree) {
+        size_t kept = 0;
+
+        if (tree->n == 0)
+                return;
+        qsort(tree->classes, tree->n, sizeof(HtbClass), compare_minor);
+        for (size_t i = 1; i < tree->n; i++)
+                if (tree->classes[i].minor != tree->classes[kept].minor)
+                        tree->classes[++kept] = tree->classes[i];
+        tree->n = kept + 1;
+}
+
+static uint16_t proper_parent(const HtbClass *class) {
+        return class->minor == UPLINK_MINOR_ROOT ? 0 : UPLINK_MINOR_ROOT;
+}
+
+static bool class_equal(const HtbClass *want, const HtbClass *have) {
+        if (want->rate_bytes != have->rate_bytes || want->ceil_bytes != have->ceil_bytes ||
+                        want->buffer_ticks != have->buffer_ticks ||
+                        want->cbuffer_ticks != have->cbuffer_ticks)
+                return false;
+        /* The kernel takes these two of leaves alone, and keeps for an inner class what it was born with. */
+        if (want->minor == UPLINK_MINOR_ROOT)
+                return true;
+        return want->quantum_bytes == have->quantum_bytes && want->priority == have->priority;
+}
+
+static bool gives_less(const HtbClass *want, const HtbClass *have) {
+        if (want->rate_bytes != have->rate_bytes)
+                return want->rate_bytes < have->rate_bytes;
+        return want->ceil_bytes < have->ceil_bytes;
+}
+
+/* The order of changes. Within a stage the deepest class goes first, then the lowest minor. */
+enum {
+        STAGE_MISPLACED, /* classes in a wrong place of our tree: somebody put them there */
+        STAGE_ROOT_MORE,
+        STAGE_MORE,
+        STAGE_LESS,
+        STAGE_SURPLUS,
+        STAGE_ROOT_LESS,
+};
+
+static int compare_change(const void *a, const void *b) {
+        const HtbChange *x = a, *y = b;
+
+        if (x->stage != y->stage)
+                return x->stage < y->stage ? -1 : 1;
+        if (x->kind == HTB_CHANGE_DELETE && x->class->level != y->class->level)
+                return x->class->level < y->class->level ? -1 : 1;
+        if (x->class->minor != y->class->minor)
+                return x->class->minor < y->class->minor ? -1 : 1;
+        return (int) x->kind - (int) y->kind;
+}
+
+int htb_tree_diff(const HtbTree *want, const HtbTree *have, bool leaves, HtbChange **ret, size_t *ret_n) {
+        _cleanup_free_ HtbChange *changes = NULL;
+        size_t n = 0, i = 0, j = 0;
+
+        /* A class has at most three: the misplaced one goes, is made anew, and gets a leaf. */
+        changes = calloc(3 * want->n + have->n + 1, sizeof(HtbChange));
+        if (!changes)
+                return -ENOMEM;
+
+        while (i < want->n || j < have->n) {
+                const HtbClass *w = i < want->n ? &want->classes[i] : NULL;
+                const HtbClass *h = j < have->n ? &have->classes[j] : NULL;
+                bool root, misplaced;
+
+                if (w && h && w->minor != h->minor) {
+                        if (w->minor < h->minor)
+                                h = NULL;
+                        else
+                                w = NULL;
+                }
+                i += !!w;
+                j += !!h;
+
+                misplaced = h && h->parent_minor != proper_parent(h);
+                if (h && (misplaced || !w))
+                        changes[n++] = (HtbChange){ HTB_CHANGE_DELETE,
+                                misplaced ? STAGE_MISPLACED : STAGE_SURPLUS, h };
+                if (!w)
+                        continue;
+                if (misplaced)
+                        h = NULL;
+
+                root = w->minor == UPLINK_MINOR_ROOT;
+                if (!h)
+                        changes[n++] = (HtbChange){ HTB_CHANGE_ADD, root ? STAGE_ROOT_MORE : STAGE_MORE, w };
+                else if (!class_equal(w, h) && gives_less(w, h))
+                        changes[n++] = (HtbChange){ HTB_CHANGE_SET, root ? STAGE_ROOT_LESS : STAGE_LESS, w };
+                else if (!class_equal(w, h))
+                        changes[n++] = (HtbChange){ HTB_CHANGE_SET, root ? STAGE_ROOT_MORE : STAGE_MORE, w };
+
+                if (leaves && !root && (!h || h->leaf_handle == 0))
+                        changes[n++] = (HtbChange){ HTB_CHANGE_ADD_LEAF, STAGE_MORE, w };
+        }
+
+        qsort(changes, n, sizeof(HtbChange), compare_change);
+        *ret = TAKE_PTR(changes);
+        *ret_n = n;
+        return 0;
+}

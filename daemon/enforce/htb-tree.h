@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * An uplink's HTB tree as plain values in the kernel's own units (bytes/s, clock ticks), so that what a plan
+ * asks for and what the kernel shows can be compared with ==. Makes the wanted tree from a plan, and the
+ * ordered difference of two trees. Makes no message and opens no socket.
+ */
+
+#include "model/network.h"
+
+#include <stdbool.h>
+
+/* A class minor has 16 bits and slots start at UPLINK_MINOR_SLOT_BASE. */
+#define HTB_SLOT_MAX (UINT16_MAX - 0x10U)
+
+typedef struct HtbClass {
+        uint16_t minor;
+        uint16_t parent_minor; /* 0: the top of the tree */
+        uint32_t level;        /* 0 is a leaf; known only of what the kernel has */
+        uint32_t priority;
+        uint64_t rate_bytes;    /* a second; at least 1 */
+        uint64_t ceil_bytes;    /* a second; never below the rate */
+        uint32_t buffer_ticks;  /* burst, as the time that it lasts at the rate; a tick is 64 ns */
+        uint32_t cbuffer_ticks; /* the same at the ceil */
+        uint32_t quantum_bytes; /* sent in one turn among classes that borrow */
+        uint32_t leaf_handle;   /* of the qdisc in it; 0: the kernel's own FIFO */
+} HtbClass;
+
+typedef struct HtbTree {
+        HtbClass *classes; /* owned, ordered by minor, one of each */
+        size_t n;
+} HtbTree;
+
+#define HTB_TREE_NULL \
+        { NULL, 0 }
+
+void htb_tree_deinit(HtbTree *tree);
+#define _cleanup_htb_tree_ _cleanup_(htb_tree_deinit)
+
+/*
+ * The tree for a plan on a link of this MTU. -EINVAL: no capacity, slots not ascending or above HTB_SLOT_MAX,
+ * or no class for SLOT_DEFAULT (without it HTB sends what has no class unshaped).
+ */
+int htb_tree_from_plan(const NetPlan *plan, uint32_t mtu, HtbTree *ret);
+/* Orders by minor, and drops what a dump gave twice. */
+void htb_tree_sort(HtbTree *tree);
+
+/* One class of the tree, and back to the model's units. */
+void htb_class_from_plan(const NetPlan *plan, const NetClass *class, uint32_t mtu, HtbClass *ret);
+void htb_class_to_model(const HtbClass *class, NetClass *ret);
+
+typedef enum HtbChangeKind {
+        HTB_CHANGE_ADD,
+        HTB_CHANGE_SET,
+        HTB_CHANGE_DELETE,
+        HTB_CHANGE_ADD_LEAF, /* an fq_codel in the class */
+} HtbChangeKind;
+
+typedef struct HtbChange {
+        HtbChangeKind kind;
+        unsigned stage;        /* the order among changes: see htb_tree_diff() */
+        const HtbClass *class; /* of the wanted tree; for a deletion, of the present one */
+} HtbChange;
+
+/*
+ * What makes `have` into `want`, in the order to do it: what has a wrong place in the tree goes first,
+ * deepest first; then more is given, then less, then classes without a slot go. Where `leaves`, each leaf
+ * class without a qdisc of its own gets one; a qdisc that is there already is left. The caller frees the
+ * array, which points into both trees.
+ */
+int htb_tree_diff(const HtbTree *want, const HtbTree *have, bool leaves, HtbChange **ret, size_t *ret_n);

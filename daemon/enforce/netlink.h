@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * A socket of rtnetlink that sends many messages in one system call and says how it went. It knows no
+ * message; it never retries: -ENOBUFS (replies were lost) and -EAGAIN (a dump changed under way) ask the
+ * caller to look again.
+ */
+
+#include "util/cleanup.h"
+
+#include <linux/netlink.h>
+#include <stddef.h>
+
+struct nl_msg;
+
+typedef struct Netlink Netlink;
+
+/* In the network namespace of the calling thread, for good. */
+int netlink_new(Netlink **ret);
+/* On a socket of packets that speaks for the kernel: for tests. Owns `fd` from here, also on failure. */
+int netlink_new_from_fd(int fd, Netlink **ret);
+Netlink *netlink_free(Netlink *netlink);
+DEFINE_CLEANUP(Netlink *, netlink_free);
+
+/* What the kernel said of the last error, "" where it said nothing; good until the next call. */
+const char *netlink_words(const Netlink *netlink);
+
+/* Called for each message of an answer; a negative return ends the calls and is returned in the end. */
+typedef int (*NetlinkHandler)(const struct nlmsghdr *header, void *userdata);
+
+/*
+ * Sends one request and reads its whole answer: that of a dump to its end, else one message and the
+ * acknowledgement. Kernel's errors as they are; -ETIMEDOUT where nothing came for 5 s.
+ */
+int netlink_request(Netlink *netlink, struct nl_msg *message, NetlinkHandler handler, void *userdata);
+
+/* Messages in a row, to be sent together. */
+typedef struct NetlinkBatch {
+        char *data; /* owned */
+        size_t size, allocated;
+        unsigned n;
+} NetlinkBatch;
+
+#define NETLINK_BATCH_NULL \
+        { NULL, 0, 0, 0 }
+
+/* Copies and frees the message. */
+int netlink_batch_put(NetlinkBatch *batch, struct nl_msg *message);
+void netlink_batch_deinit(NetlinkBatch *batch);
+#define _cleanup_netlink_batch_ _cleanup_(netlink_batch_deinit)
+
+/*
+ * Sends in order, some 64 a system call. The kernel goes on behind a message that fails; we stop at the end
+ * of that system call and return the first error.
+ */
+int netlink_send_batch(Netlink *netlink, NetlinkBatch *batch);

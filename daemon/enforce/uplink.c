@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Observe, diff, apply for one uplink's HTB tree. The numbers are htb-tree.c's, the bytes htb-message.c's,
+ * the socket netlink.c's. Trusts nothing that it wrote earlier: each call looks the interface, its root qdisc
+ * and its classes up. Touches no root qdisc but the kernel's default one and ours, and no qdisc that somebody
+ * put into a class of ours.
+ */
+
+#include "uplink.h"
+
+#include "htb-message.h"
+#include "netlink.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <linux/pkt_sched.h>
+#include <netlink/msg.h>
+#include <stdarg.h>
+#include <string.h>
+
+/* A dump that changed under way, or a lost reply, is asked for again; so is a change that another was quicker
+ * with. */
+#define ATTEMPTS 5U
+
+struct Uplink {
+        char name[IFNAMSIZ];
+        Netlink *netlink;
+        bool fq_codel;
+        char words[256];
+};
+
+typedef enum RootOwner {
+        ROOT_DEFAULT, /* the kernel's, or none */
+        ROOT_OURS,
+        ROOT_MISSHAPEN, /* carries our mark, but with options that HTB can't change later */
+        ROOT_FOREIGN,
+} RootOwner;
+
+/* What the kernel has. */
+typedef struct Sight {
+        HtbLink link;
+        HtbQdisc root; /* zeroed: none */
+        RootOwner owner;
+        HtbTree tree; /* empty unless the root is ours */
+        size_t allocated;
+} Sight;
+
+static void sight_deinit(Sight *sight) {
+        htb_tree_deinit(&sight->tree);
+}
+#define _cleanup_sight_ _cleanup_(sight_deinit)
+
+static void _printf_(2, 3) set_words(Uplink *uplink, const char *format, ...) {
+        va_list arguments;
+
+        va_start(arguments, format);
+        vsnprintf(uplink->words, sizeof(uplink->words), format, arguments);
+        va_end(arguments);
+}
+
+/* Sends what a maker of htb-message.h returned, and frees it. */
+static int request(Uplink *uplink, int made, struct nl_msg *message, NetlinkHandler handler, void *userdata) {
+        int r;
+
+        if (made < 0)
+                return made;
+        r = netlink_request(uplink->netlink, message, handler, userdata);
+        nlmsg_free(message);
+        if (r < 0 && netlink_words(uplink->netlink)[0] != '\0')
+                set_words(uplink, "%s", netlink_words(uplink->netlink));
+        return r;
+}
+
+static int take_link(const struct nlmsghdr *header, void *userdata) {
+        return htb_message_parse_link(header, userdata);
+}
+
+static int take_root(const struct nlmsghdr *header, void *userdata) {
+        Sight *sight = userdata;
+        HtbQdisc qdisc;
+        int r;
+
+        r = htb_message_parse_qdisc(header, &qdisc);
+        if (r > 0 && qdisc.ifindex == sight->link.ifindex && qdisc.parent == TC_H_ROOT)
+                sight->root = qdisc;
+        return r;
+}
+
+static int take_class(const struct nlmsghdr *header, void *userdata) {
+        Sight *sight = userdata;
+        HtbClass class;
+        int r;
+
+        r = htb_message_parse_class(header, sight->link.ifindex, &class);
+        if (r <= 0)
+                return r;
+        if (sight->tree.n == sight->allocated) {
+                size_t allocated = 2 * sight->allocated + 64;
+                HtbClass *classes = reallocarray(sight->tree.classes, allocated, sizeof(HtbClass));
+
+                if (!classes)
+                        return -ENOMEM;
+                sight->tree.classes = classes;
+                sight->allocated = allocated;
+        }
+        sight->tree.classes[sight->tree.n++] = class;
+        return 0;
+}
+
+static RootOwner root_owner(const HtbQdisc *root) {
+        if (root->handle == 0)
+                return ROOT_DEFAULT;
+        if (root->handle != UPLINK_HTB_MAJOR << 16 || strcmp(root->kind, "htb") != 0)
+                return ROOT_FOREIGN;
+        return root->default_minor == UPLINK_MINOR_SLOT_BASE + SLOT_DEFAULT ? ROOT_OURS : ROOT_MISSHAPEN;
+}
+
+static int look_up_link(Uplink *uplink, HtbLink *ret) {
+        struct nl_msg *message = NULL;
+        HtbLink link = { 0 };
+        int r;
+
+        r = htb_message_link_get(uplink->name, &message);
+        r = request(uplink, r, message, take_link, &link);
+        if (r < 0)
+                return r;
+        /* IFLA_IFNAME also finds an interface by an alternative name, which may move to another. */
+        if (link.ifindex <= 0 || strcmp(link.name, uplink->name) != 0)
+                return -ENODEV;
+        *ret = link;
+        return 0;
+}
+
+static int look_once(Uplink *uplink, Sight *ret) {
+        _cleanup_sight_ Sight sight = { 0 };
+        struct nl_msg *message = NULL;
+        int r;
+
+        r = look_up_link(uplink, &sight.link);
+        if (r < 0)
+                return r;
+
+        /* The kernel has no filter for this dump; asking for one qdisc would tell all who listen for changes.
+         */
+        r = htb_message_qdisc_dump(&message);
+        r = request(uplink, r, message, take_root, &sight);
+        if (r < 0)
+                return r;
+        sight.owner = root_owner(&sight.root);
+
+        if (sight.owner == ROOT_OURS) {
+                r = htb_message_class_dump(sight.link.ifindex, &message);
+                r = request(uplink, r, message, take_class, &sight);
+                if (r < 0)
+                        return r;
+                htb_tree_sort(&sight.tree);
+        }
+
+        *ret = sight;
+        sight = (Sight){ 0 };
+        return 0;
+}
+
+static bool is_passing(int error) {
+        return error == -EAGAIN || error == -ENOBUFS;
+}
+
+static int look(Uplink *uplink, Sight *ret) {
+        int r = -EAGAIN;
+
+        for (unsigned i = 0; i < ATTEMPTS && is_passing(r); i++)
+                r = look_once(uplink, ret);
+        return r;
+}
+
+static int refuse_foreign(Uplink *uplink, const HtbQdisc *root) {
+        set_words(uplink,
+                        "the root qdisc is %s %x:, which is not ours and was left alone; "
+                        "'tc qdisc del dev %s root' takes it away",
+                        root->kind, TC_H_MAJ(root->handle) >> 16, uplink->name);
+        return -EBUSY;
+}
+
+/* 1 if the kernel knows this kind of qdisc, 0 if not. */
+static int probe_kind(Uplink *uplink, const char *kind) {
+        struct nl_msg *message = NULL;
+        int r;
+
+        r = htb_message_probe(kind, &message);
+        r = request(uplink, r, message, NULL, NULL);
+        if (r == -EINVAL)
+                return 1;
+        /* The loopback interface has a qdisc that somebody made: this can't tell. */
+        if (r == -EEXIST)
+                return strcmp(kind, "htb") == 0;
+        return r == -ENOENT ? 0 : r;
+}
+
+static int probe(Uplink *uplink, FeatureSet *features) {
+        _cleanup_sight_ Sight sight = { 0 };
+        char feature[sizeof("net.egress@") + IFNAMSIZ];
+        int htb, r;
+
+        r = look(uplink, &sight);
+        if (r < 0)
+                return r;
+
+        snprintf(feature, sizeof(feature), "net.egress@%s", uplink->name);
+        if (sight.owner == ROOT_FOREIGN) {
+                (void) refuse_foreign(uplink, &sight.root);
+                return feature_set_put(features, feature, false, "no floors and ceilings on %s: %s",
+                                uplink->name, uplink->words);
+        }
+
+        htb = probe_kind(uplink, "htb");
+        if (htb == 0)
+                return feature_set_put(features, feature, false,
+                                "no floors and ceilings on %s: this kernel has no HTB (CONFIG_NET_SCH_HTB)",
+                                uplink->name);
+        if (htb < 0)
+                return feature_set_put(features, feature, false,
+                                "no floors and ceilings on %s: qdiscs can't be changed: %s", uplink->name,
+                                strerror(-htb));
+
+        uplink->fq_codel = probe_kind(uplink, "fq_codel") > 0;
+        if (uplink->fq_codel)
+                return feature_set_put(features, feature, true, "HTB at the root, fq_codel in each class");
+        return feature_set_put(features, feature, true,
+                        "HTB at the root, the kernel's FIFO in each class: this kernel has no fq_codel, so "
+                        "flows of "
+                        "one tenant may delay each other");
+}
+
+/* What the kernel takes for an interface's name (dev_valid_name()), and no way out of a sysfs path. */
+static bool ifname_is_valid(const char *ifname) {
+        size_t length = strlen(ifname);
+
+        return length > 0 && length < IFNAMSIZ && strcmp(ifname, ".") != 0 && strcmp(ifname, "..") != 0 &&
+               strcspn(ifname, "/: \t\n\v\f\r") == length;
+}
+
+int uplink_new(const char *ifname, FeatureSet *features, Uplink **ret) {
+        _cleanup_(uplink_free_p) Uplink *uplink = NULL;
+        int r;
+
+        if (!ifname_is_valid(ifname))
+                return -EINVAL;
+        uplink = calloc(1, sizeof(Uplink));
+        if (!uplink)
+                return -ENOMEM;
+        strcpy(uplink->name, ifname);
+
+        r = netlink_new(&uplink->netlink);
+        if (r < 0)
+                return r;
+        r = probe(uplink, features);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(uplink);
+        return 0;
+}
+
+Uplink *uplink_free(Uplink *uplink) {
+        if (!uplink)
+                return NULL;
+        netlink_free(uplink->netlink);
+        free(uplink);
+        return NULL;
+}
+
+const char *uplink_name(const Uplink *uplink) {
+        return uplink->name;
+}
+
+const char *uplink_words(const Uplink *uplink) {
+        return uplink->words;
+}
+
+int uplink_speed(const Uplink *uplink, uint64_t *ret_bps) {
+        char path[sizeof("/sys/class/net//speed") + IFNAMSIZ];
+        _cleanup_fclose_ FILE *file = NULL;
+        long long mbps;
+
+        snprintf(path, sizeof(path), "/sys/class/net/%s/speed", uplink->name);
+        file = fopen(path, "re");
+        if (!file)
+                return errno == ENOENT ? -EOPNOTSUPP : -errno;
+        /* A link that is down, and one whose driver does not know, fail to read (EINVAL) or say -1. */
+        if (fscanf(file, "%lld", &mbps) != 1 || mbps <= 0 || mbps >= INT32_MAX)
+                return -EOPNOTSUPP;
+        *ret_bps = (uint64_t) mbps * 1000000U;
+        return 0;
+}
+
+static int batch_put(NetlinkBatch *batch, int made, struct nl_msg *message) {
+        return made < 0 ? made : netlink_batch_put(batch, message);
+}
+
+/* The messages that make what is seen into what is wanted. */
+static int batch_from_difference(
+                const Uplink *uplink, const HtbTree *want, const Sight *sight, NetlinkBatch *batch) {
+        _cleanup_free_ HtbChange *changes = NULL;
+        int ifindex = sight->link.ifindex, r;
+        struct nl_msg *message = NULL;
+        size_t n = 0;
+
+        r = htb_tree_diff(want, &sight->tree, uplink->fq_codel, &changes, &n);
+        if (r < 0)
+                return r;
+
+        if (sight->owner == ROOT_MISSHAPEN) {
+                r = htb_message_root_delete(ifindex, &message);
+                r = batch_put(batch, r, message);
+                if (r < 0)
+                        return r;
+        }
+        if (sight->owner != ROOT_OURS) {
+                r = htb_message_root_add(ifindex, &message);
+                r = batch_put(batch, r, message);
+                if (r < 0)
+                        return r;
+        }
+        for (size_t i = 0; i < n; i++) {
+                r = htb_message_change(ifindex, &changes[i], &message);
+                r = batch_put(batch, r, message);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int apply_once(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
+        _cleanup_netlink_batch_ NetlinkBatch batch = NETLINK_BATCH_NULL;
+        _cleanup_htb_tree_ HtbTree want = HTB_TREE_NULL;
+        _cleanup_sight_ Sight sight = { 0 };
+        int r;
+
+        r = look(uplink, &sight);
+        if (r < 0)
+                return r;
+        if (sight.owner == ROOT_FOREIGN)
+                return refuse_foreign(uplink, &sight.root);
+
+        r = htb_tree_from_plan(plan, sight.link.mtu, &want);
+        if (r < 0)
+                return r;
+        r = batch_from_difference(uplink, &want, &sight, &batch);
+        if (r < 0)
+                return r;
+
+        *changes += batch.n;
+        r = netlink_send_batch(uplink->netlink, &batch);
+        if (r < 0 && netlink_words(uplink->netlink)[0] != '\0')
+                set_words(uplink, "%s", netlink_words(uplink->netlink));
+        return r;
+}
+
+/* Errors that a second look may resolve: the interface or a class came or went between the look and the
+ * change. */
+static bool is_race(int error) {
+        return is_passing(error) || error == -EEXIST || error == -ENOENT || error == -ENODEV;
+}
+
+int uplink_apply(Uplink *uplink, const NetPlan *plan, unsigned *ret_changes) {
+        unsigned changes = 0;
+        int r = -EAGAIN;
+
+        uplink->words[0] = '\0';
+        for (unsigned i = 0; i < ATTEMPTS && is_race(r); i++) {
+                /* Also the answer to a leaf whose module has gone: ask again before the next attempt. */
+                if (r == -ENOENT)
+                        uplink->fq_codel = probe_kind(uplink, "fq_codel") > 0;
+                r = apply_once(uplink, plan, &changes);
+        }
+        if (r < 0)
+                return r;
+        uplink->words[0] = '\0';
+        if (ret_changes)
+                *ret_changes = changes;
+        return 0;
+}
+
+int uplink_observe(Uplink *uplink, NetPlan *ret) {
+        _cleanup_sight_ Sight sight = { 0 };
+        _cleanup_free_ NetClass *classes = NULL;
+        NetPlan plan = { .uplink = uplink->name };
+        int r;
+
+        uplink->words[0] = '\0';
+        r = look(uplink, &sight);
+        if (r < 0)
+                return r;
+        if (sight.owner == ROOT_FOREIGN)
+                return refuse_foreign(uplink, &sight.root);
+
+        classes = calloc(sight.tree.n + 1, sizeof(NetClass));
+        if (!classes)
+                return -ENOMEM;
+        for (size_t i = 0; i < sight.tree.n; i++) {
+                const HtbClass *class = &sight.tree.classes[i];
+
+                if (class->minor == UPLINK_MINOR_ROOT)
+                        plan.capacity_bps = class->rate_bytes * 8;
+                else if (class->minor >= UPLINK_MINOR_SLOT_BASE)
+                        htb_class_to_model(class, &classes[plan.n_classes++]);
+        }
+        plan.classes = TAKE_PTR(classes);
+        *ret = plan;
+        return 0;
+}
+
+typedef struct StatsReading {
+        int ifindex;
+        NetClassStats *stats; /* owned */
+        size_t n, allocated;
+} StatsReading;
+
+static void stats_reading_deinit(StatsReading *reading) {
+        free(reading->stats);
+}
+
+static int take_stats(const struct nlmsghdr *header, void *userdata) {
+        StatsReading *reading = userdata;
+        NetClassStats stats;
+        int r;
+
+        r = htb_message_parse_stats(header, reading->ifindex, &stats);
+        if (r <= 0)
+                return r;
+        if (reading->n == reading->allocated) {
+                size_t allocated = 2 * reading->allocated + 64;
+                NetClassStats *grown = reallocarray(reading->stats, allocated, sizeof(NetClassStats));
+
+                if (!grown)
+                        return -ENOMEM;
+                reading->stats = grown;
+                reading->allocated = allocated;
+        }
+        reading->stats[reading->n++] = stats;
+        return 0;
+}
+
+static int compare_slot(const void *a, const void *b) {
+        uint32_t x = ((const NetClassStats *) a)->slot, y = ((const NetClassStats *) b)->slot;
+
+        return x < y ? -1 : x > y;
+}
+
+int uplink_read_stats(Uplink *uplink, NetClassStats **ret_stats, size_t *ret_n) {
+        _cleanup_(stats_reading_deinit) StatsReading reading = { 0 };
+        struct nl_msg *message = NULL;
+        HtbLink link;
+        int r;
+
+        uplink->words[0] = '\0';
+        r = look_up_link(uplink, &link);
+        if (r < 0)
+                return r;
+        reading.ifindex = link.ifindex;
+
+        r = -EAGAIN;
+        for (unsigned i = 0; i < ATTEMPTS && is_passing(r); i++) {
+                reading.n = 0;
+                r = htb_message_class_dump(link.ifindex, &message);
+                r = request(uplink, r, message, take_stats, &reading);
+        }
+        if (r < 0)
+                return r;
+        /* There is always the default class. */
+        if (reading.n == 0)
+                return -ENOENT;
+
+        qsort(reading.stats, reading.n, sizeof(NetClassStats), compare_slot);
+        *ret_stats = TAKE_PTR(reading.stats);
+        *ret_n = reading.n;
+        return 0;
+}
+
+int uplink_release(Uplink *uplink) {
+        _cleanup_sight_ Sight sight = { 0 };
+        struct nl_msg *message = NULL;
+        int r;
+
+        uplink->words[0] = '\0';
+        r = look(uplink, &sight);
+        if (r < 0)
+                return r == -ENODEV ? 0 : r;
+        if (sight.owner != ROOT_OURS && sight.owner != ROOT_MISSHAPEN)
+                return 0;
+        r = htb_message_root_delete(sight.link.ifindex, &message);
+        return request(uplink, r, message, NULL, NULL);
+}
