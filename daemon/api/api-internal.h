@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Shared by the files of this room alone: the api itself, and the vtables that each of them brings. */
+
+#include "api.h"
+
+#define API_TENANT_PREFIX API_PATH "/tenant"
+#define API_ALLOCATION_PREFIX API_PATH "/allocation"
+#define API_MANAGER_INTERFACE "org.headgate.Node1.Manager"
+#define API_TENANT_INTERFACE "org.headgate.Node1.Tenant"
+#define API_ALLOCATION_INTERFACE "org.headgate.Node1.Allocation"
+
+struct Api {
+        sd_bus *bus;
+        const Node *node;
+        const ApiOperations *operations;
+        const ApiOptions *options;
+        void *userdata;
+        sd_bus_slot *slots[8]; /* what to take off the bus at the end */
+        size_t n_slots;
+        sd_bus_vtable *allocation_vtable; /* made from the model's table of keys */
+};
+
+/* Each adds its objects to api->bus and their slots to api. */
+int api_add_manager(Api *api);
+int api_add_objects(Api *api);
+/* Where the next slot goes. */
+sd_bus_slot **api_slot(Api *api);
+
+/* Answers a refusal, or an errno, by its D-Bus name; for use as `return api_fail(...)` in a handler. */
+int api_fail(int r, const Failure *failure, sd_bus_error *ret_error);
+
+/* The caller frees. NULL: no memory. */
+char *api_tenant_path(const char *id);
+char *api_allocation_path(const char *id);
+
+/* The users of the tenant's live allocations; borrowed strings in an array that the caller frees with free(). */
+int api_tenant_users(const Node *node, const char *tenant_id, const char ***ret_users);

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Tenants and allocations as objects below the manager's. Found by path at each call, so that an object that is gone is
+ * gone at once; nothing here is kept between calls.
+ */
+
+#include "api-internal.h"
+#include "codec.h"
+
+#include <string.h>
+
+/* An allocation's properties beside its keys: State, Reason, ActualStart, ActualEnd, Extensions. */
+#define ALLOCATION_OWN_PROPERTIES 5
+
+static int find_tenant(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret_found,
+        sd_bus_error *ret_error) {
+        _cleanup_free_ char *id = NULL;
+        const Api *api = userdata;
+        int r;
+
+        r = sd_bus_path_decode(path, API_TENANT_PREFIX, &id);
+        if (r <= 0)
+                return r;
+        if (!node_find_tenant(api->node, id))
+                return 0;
+        *ret_found = userdata;
+        return 1;
+}
+
+/* The getters need the node beside the tenant, so they find the tenant by path once more. */
+static const Tenant *tenant_of(const Api *api, const char *path) {
+        _cleanup_free_ char *id = NULL;
+
+        return sd_bus_path_decode(path, API_TENANT_PREFIX, &id) > 0 ? node_find_tenant(api->node, id) : NULL;
+}
+
+static int find_allocation(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret_found,
+        sd_bus_error *ret_error) {
+        _cleanup_free_ char *id = NULL;
+        const Api *api = userdata;
+        int r;
+
+        r = sd_bus_path_decode(path, API_ALLOCATION_PREFIX, &id);
+        if (r <= 0)
+                return r;
+        *ret_found = calendar_find(&api->node->calendar, id);
+        return *ret_found ? 1 : 0;
+}
+
+/* Each path becomes the enumerator's; NULL ends the list. */
+static int list_paths(size_t n, char *(*path_of)(const Node *node, size_t i), const Node *node, char ***ret_paths) {
+        char **paths = calloc(n + 1, sizeof(char *));
+
+        if (!paths)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                paths[i] = path_of(node, i);
+                if (!paths[i]) {
+                        while (i-- > 0)
+                                free(paths[i]);
+                        free(paths);
+                        return -ENOMEM;
+                }
+        }
+        *ret_paths = paths;
+        return 0;
+}
+
+static char *tenant_path_at(const Node *node, size_t i) {
+        return api_tenant_path(node->tenants[i]->id);
+}
+
+static char *allocation_path_at(const Node *node, size_t i) {
+        return api_allocation_path(node->calendar.allocations[i]->id);
+}
+
+static int enumerate_tenants(sd_bus *bus, const char *prefix, void *userdata, char ***ret_paths, sd_bus_error *ret_error) {
+        const Api *api = userdata;
+
+        return list_paths(api->node->n_tenants, tenant_path_at, api->node, ret_paths);
+}
+
+static int enumerate_allocations(sd_bus *bus, const char *prefix, void *userdata, char ***ret_paths, sd_bus_error *ret_error) {
+        const Api *api = userdata;
+
+        return list_paths(api->node->calendar.n, allocation_path_at, api->node, ret_paths);
+}
+
+static int get_tenant_string(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+        void *userdata, sd_bus_error *ret_error) {
+        const Tenant *tenant = tenant_of(userdata, path);
+        const char *value = !tenant                       ? "" :
+                strcmp(property, "TenantId") == 0         ? tenant->id :
+                strcmp(property, "Mode") == 0             ? "enforce" :
+                                                            tenant->control_group ?: "";
+
+        return sd_bus_message_append_basic(reply, 's', value);
+}
+
+static int append_list(sd_bus_message *reply, const char *const *list) {
+        int r = sd_bus_message_open_container(reply, 'a', "s");
+
+        for (; r >= 0 && list && *list; list++)
+                r = sd_bus_message_append_basic(reply, 's', *list);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int get_tenant_users(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+        void *userdata, sd_bus_error *ret_error) {
+        const Tenant *tenant = tenant_of(userdata, path);
+        _cleanup_free_ const char **users = NULL;
+        int r;
+
+        r = tenant ? api_tenant_users(((const Api *) userdata)->node, tenant->id, &users) : 0;
+        return r < 0 ? r : append_list(reply, users);
+}
+
+static int get_tenant_problems(sd_bus *bus, const char *path, const char *interface, const char *property,
+        sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        const Tenant *tenant = tenant_of(userdata, path);
+
+        return append_list(reply, tenant ? (const char *const *) tenant->problems : NULL);
+}
+
+static int get_tenant_allocations(sd_bus *bus, const char *path, const char *interface, const char *property,
+        sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        const Tenant *tenant = tenant_of(userdata, path);
+        const Calendar *calendar = &((const Api *) userdata)->node->calendar;
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "o");
+        for (size_t i = 0; r >= 0 && tenant && i < calendar->n; i++) {
+                _cleanup_free_ char *object = NULL;
+
+                if (strcmp(calendar->allocations[i]->tenant_id, tenant->id) != 0)
+                        continue;
+                object = api_allocation_path(calendar->allocations[i]->id);
+                r = object ? sd_bus_message_append_basic(reply, 'o', object) : -ENOMEM;
+        }
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int get_tenant_amounts(sd_bus *bus, const char *path, const char *interface, const char *property,
+        sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        static const ResourceSet none = RESOURCE_SET_NULL;
+        const Tenant *tenant = tenant_of(userdata, path);
+
+        return codec_append_amounts(reply,
+                !tenant                                ? &none :
+                strcmp(property, "Desired") == 0       ? &tenant->desired :
+                                                         &tenant->effective);
+}
+
+static int get_tenant_usage(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+        void *userdata, sd_bus_error *ret_error) {
+        const Tenant *tenant = tenant_of(userdata, path);
+        int r = sd_bus_message_open_container(reply, 'a', "{st}");
+
+        for (Metric metric = 0; r >= 0 && tenant && metric < METRIC_MAX; metric++)
+                if (sample_has(&tenant->usage, metric))
+                        r = sd_bus_message_append(reply, "{st}", metric_info(metric)->name, tenant->usage.value[metric]);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static const sd_bus_vtable tenant_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_PROPERTY("TenantId", "s", get_tenant_string, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("ControlGroup", "s", get_tenant_string, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Users", "as", get_tenant_users, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Mode", "s", get_tenant_string, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Allocations", "ao", get_tenant_allocations, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Desired", "a{s(tt)}", get_tenant_amounts, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Effective", "a{s(tt)}", get_tenant_amounts, 0, 0),
+        SD_BUS_PROPERTY("Usage", "a{st}", get_tenant_usage, 0, 0),
+        SD_BUS_PROPERTY("Problems", "as", get_tenant_problems, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_VTABLE_END,
+};
+
+static int get_allocation_key(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+        void *userdata, sd_bus_error *ret_error) {
+        return codec_append_key(reply, userdata, allocation_key_find(property));
+}
+
+static int get_allocation_string(sd_bus *bus, const char *path, const char *interface, const char *property,
+        sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        const Allocation *allocation = userdata;
+
+        return sd_bus_message_append_basic(reply, 's',
+                strcmp(property, "State") == 0 ? allocation_state_to_string(allocation->state) : allocation->reason ?: "");
+}
+
+static int get_allocation_extensions(sd_bus *bus, const char *path, const char *interface, const char *property,
+        sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        const StringMap *map = &((const Allocation *) userdata)->extensions;
+        int r = sd_bus_message_open_container(reply, 'a', "{ss}");
+
+        for (size_t i = 0; r >= 0 && i < map->n; i++)
+                r = sd_bus_message_append(reply, "{ss}", map->names[i], map->values[i]);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+/* The keys' rows come from the model's table, so that D-Bus and JSON can never name them differently. */
+static int make_allocation_vtable(sd_bus_vtable **ret) {
+        size_t n = 0, i = 0;
+        sd_bus_vtable *vtable;
+
+        while (allocation_keys[n].name)
+                n++;
+        vtable = calloc(n + ALLOCATION_OWN_PROPERTIES + 2, sizeof(sd_bus_vtable));
+        if (!vtable)
+                return -ENOMEM;
+        vtable[i++] = (sd_bus_vtable) SD_BUS_VTABLE_START(0);
+        for (const AllocationKey *key = allocation_keys; key->name; key++)
+                vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY(key->name, key->signature, get_allocation_key, 0, 0);
+        vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY("State", "s", get_allocation_string, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
+        vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY("Reason", "s", get_allocation_string, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
+        vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY("ActualStart", "t", NULL, offsetof(Allocation, actual_start_usec),
+                SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
+        vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY("ActualEnd", "t", NULL, offsetof(Allocation, actual_end_usec),
+                SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
+        vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY("Extensions", "a{ss}", get_allocation_extensions, 0, 0);
+        vtable[i++] = (sd_bus_vtable) SD_BUS_VTABLE_END;
+        *ret = vtable;
+        return 0;
+}
+
+int api_add_objects(Api *api) {
+        int r;
+
+        r = make_allocation_vtable(&api->allocation_vtable);
+        if (r >= 0)
+                r = sd_bus_add_fallback_vtable(api->bus, api_slot(api), API_TENANT_PREFIX, API_TENANT_INTERFACE, tenant_vtable,
+                        find_tenant, api);
+        if (r >= 0)
+                r = sd_bus_add_node_enumerator(api->bus, api_slot(api), API_TENANT_PREFIX, enumerate_tenants, api);
+        if (r >= 0)
+                r = sd_bus_add_fallback_vtable(api->bus, api_slot(api), API_ALLOCATION_PREFIX, API_ALLOCATION_INTERFACE,
+                        api->allocation_vtable, find_allocation, api);
+        if (r >= 0)
+                r = sd_bus_add_node_enumerator(api->bus, api_slot(api), API_ALLOCATION_PREFIX, enumerate_allocations, api);
+        return r;
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The bus connection's one guard and its signals. Every message passes api_guard() before any object sees it, so that a
+ * member can be forgotten only in the table, where that means "denied".
+ */
+
+#include "api-internal.h"
+#include "authorize.h"
+
+#include <string.h>
+
+static const struct {
+        FailureCode code;
+        const char *name;
+} error_names[] = {
+        { FAILURE_INVALID_ALLOCATION, "org.headgate.Error.InvalidAllocation" },
+        { FAILURE_UNKNOWN_KEY, "org.headgate.Error.UnknownKey" },
+        { FAILURE_INSUFFICIENT_RESOURCES, "org.headgate.Error.InsufficientResources" },
+        { FAILURE_STALE_GENERATION, "org.headgate.Error.StaleGeneration" },
+        { FAILURE_GENERATION_CONFLICT, "org.headgate.Error.GenerationConflict" },
+        { FAILURE_NO_SUCH_TENANT, "org.headgate.Error.NoSuchTenant" },
+        { FAILURE_NO_SUCH_ALLOCATION, "org.headgate.Error.NoSuchAllocation" },
+        { FAILURE_NO_SUCH_UNIT, "org.headgate.Error.NoSuchUnit" },
+        { FAILURE_NO_SUCH_PROCESS, "org.headgate.Error.NoSuchProcess" },
+        { FAILURE_LIMIT_EXCEEDED, "org.headgate.Error.LimitExceeded" },
+        { FAILURE_NOT_SUPPORTED, "org.headgate.Error.NotSupported" },
+        { FAILURE_ACCESS_DENIED, "org.headgate.Error.AccessDenied" },
+        { FAILURE_NOT_ENFORCED, "org.headgate.Error.NotEnforced" },
+};
+
+int api_fail(int r, const Failure *failure, sd_bus_error *ret_error) {
+        for (size_t i = 0; r > 0 && i < ELEMENTSOF(error_names); i++)
+                if (error_names[i].code == failure->code)
+                        return sd_bus_error_set(ret_error, error_names[i].name, failure->message);
+        return sd_bus_error_set_errno(ret_error, r < 0 ? r : -EIO);
+}
+
+static char *encode_path(const char *prefix, const char *id) {
+        char *path;
+
+        return sd_bus_path_encode(prefix, id, &path) < 0 ? NULL : path;
+}
+
+char *api_tenant_path(const char *id) {
+        return encode_path(API_TENANT_PREFIX, id);
+}
+
+char *api_allocation_path(const char *id) {
+        return encode_path(API_ALLOCATION_PREFIX, id);
+}
+
+sd_bus_slot **api_slot(Api *api) {
+        return &api->slots[api->n_slots++];
+}
+
+static bool is_ours(const char *path) {
+        size_t n = strlen(API_PATH);
+
+        return path && strncmp(path, API_PATH, n) == 0 && (path[n] == '\0' || path[n] == '/');
+}
+
+/* Runs before any object: 0 lets the message through, 1 says that it has been answered. */
+static int api_guard(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
+        const char *interface, *member;
+        Api *api = userdata;
+        AccessLevel level;
+        uid_t uid;
+        uint8_t type;
+        int r;
+
+        r = sd_bus_message_get_type(message, &type);
+        if (r < 0 || type != SD_BUS_MESSAGE_METHOD_CALL)
+                return 0;
+        interface = sd_bus_message_get_interface(message);
+        member = sd_bus_message_get_member(message);
+        level = authorize_level(interface, member);
+        /* A path that is none of ours has nothing to tell; sd-bus answers introspection of the parents "/", "/org" … */
+        if (!is_ours(sd_bus_message_get_path(message)) && level != ACCESS_NOBODY)
+                return 0;
+        r = authorize_caller(message, &uid);
+        if (r >= 0 && authorize_user(uid, level, api->options->schedulers, api->options->readers_group))
+                return 0;
+        r = sd_bus_reply_method_errorf(message, "org.headgate.Error.AccessDenied", "%s is not for user %d%s", member,
+                r < 0 ? -1 : (int) uid, level == ACCESS_READER ? "; readers are root and the group headgate" : "");
+        return r < 0 ? r : 1;
+}
+
+int api_new(sd_bus *bus, const Node *node, const ApiOperations *operations, const ApiOptions *options, void *userdata,
+        Api **ret) {
+        _cleanup_(api_free_p) Api *api = calloc(1, sizeof(Api));
+        int r;
+
+        if (!api)
+                return -ENOMEM;
+        api->bus = sd_bus_ref(bus);
+        api->node = node;
+        api->operations = operations;
+        api->options = options;
+        api->userdata = userdata;
+        r = sd_bus_add_filter(bus, api_slot(api), api_guard, api);
+        if (r >= 0)
+                r = sd_bus_add_object_manager(bus, api_slot(api), API_PATH);
+        if (r >= 0)
+                r = api_add_manager(api);
+        if (r >= 0)
+                r = api_add_objects(api);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(api);
+        return 0;
+}
+
+Api *api_free(Api *api) {
+        if (!api)
+                return NULL;
+        for (size_t i = 0; i < api->n_slots; i++)
+                sd_bus_slot_unref(api->slots[i]);
+        sd_bus_unref(api->bus);
+        free(api->allocation_vtable);
+        free(api);
+        return NULL;
+}
+
+/* Signals are best effort: who missed one reads the properties. */
+static void emit_object(Api *api, char *owned_path, int (*emit)(sd_bus *bus, const char *path)) {
+        _cleanup_free_ char *path = owned_path;
+
+        if (path)
+                (void) emit(api->bus, path);
+}
+
+void api_allocation_added(Api *api, const Allocation *allocation) {
+        if (api)
+                emit_object(api, api_allocation_path(allocation->id), sd_bus_emit_object_added);
+}
+
+void api_allocation_removed(Api *api, const char *id) {
+        if (api)
+                emit_object(api, api_allocation_path(id), sd_bus_emit_object_removed);
+}
+
+void api_tenant_added(Api *api, const Tenant *tenant) {
+        if (api)
+                emit_object(api, api_tenant_path(tenant->id), sd_bus_emit_object_added);
+}
+
+void api_tenant_removed(Api *api, const char *id) {
+        if (api)
+                emit_object(api, api_tenant_path(id), sd_bus_emit_object_removed);
+}
+
+void api_allocation_changed(Api *api, const Allocation *allocation, AllocationState old_state) {
+        _cleanup_free_ char *path = NULL;
+
+        if (!api)
+                return;
+        (void) sd_bus_emit_signal(api->bus, API_PATH, API_MANAGER_INTERFACE, "AllocationChanged", "ssss", allocation->id,
+                old_state < 0 ? "" : allocation_state_to_string(old_state), allocation_state_to_string(allocation->state),
+                allocation->reason ?: "");
+        path = api_allocation_path(allocation->id);
+        if (path)
+                (void) sd_bus_emit_properties_changed(api->bus, path, API_ALLOCATION_INTERFACE, "State", "Reason",
+                        "ActualStart", "ActualEnd", NULL);
+}
+
+void api_tenant_changed(Api *api, const Tenant *tenant) {
+        _cleanup_free_ char *path = NULL;
+
+        if (!api)
+                return;
+        path = api_tenant_path(tenant->id);
+        if (path)
+                (void) sd_bus_emit_properties_changed(api->bus, path, API_TENANT_INTERFACE, "ControlGroup", "Users",
+                        "Allocations", "Desired", "Problems", NULL);
+}
+
+void api_node_changed(Api *api) {
+        if (api)
+                (void) sd_bus_emit_properties_changed(api->bus, API_PATH, API_MANAGER_INTERFACE, "State", "Reserved", NULL);
+}

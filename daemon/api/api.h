@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The node on D-Bus: org.headgate.Node1. Decodes messages into model values, asks whoever serves it to act on them,
+ * and shows the node as objects. It decides nothing but who may call.
+ */
+
+#include "model/node.h"
+#include "model/verdict.h"
+
+#include <systemd/sd-bus.h>
+
+#define API_BUS_NAME "org.headgate.Node1"
+#define API_PATH "/org/headgate/Node1"
+
+/*
+ * What the daemon does for a caller. Each returns 0, a negative errno (answered as a failed call, with no word of
+ * detail), or a positive FailureCode with its sentence in `ret_failure`.
+ */
+typedef struct ApiOperations {
+        /* Takes ownership of each of the n requests, whatever it returns; all hold in the end, or none. */
+        int (*apply)(void *userdata, uid_t caller, Allocation **requests, size_t n, Failure *ret_failure);
+        /* Fills `ret_verdicts` (room for n, the caller's to deinit). The requests stay the caller's. */
+        int (*check)(void *userdata, uid_t caller, Allocation **requests, size_t n, Verdict *ret_verdicts, Failure *ret_failure);
+        /* `generation` 0: whatever is held. */
+        int (*release)(void *userdata, uid_t caller, const char *id, uint64_t generation, const char *reason, Failure *ret_failure);
+        int (*attach)(void *userdata, const char *tenant_id, const int *pidfds, size_t n, Failure *ret_failure);
+        int (*attach_unit)(void *userdata, const char *tenant_id, const char *unit, Failure *ret_failure);
+        /* A sealed memfd that the caller closes. */
+        int (*snapshot)(void *userdata, const char *format, const char *only_tenant, int *ret_fd, Failure *ret_failure);
+} ApiOperations;
+
+typedef struct ApiOptions {
+        char *const *schedulers;   /* names of users who may push allocations beside root; may be NULL */
+        const char *readers_group; /* members may read all; NULL: root and schedulers alone */
+} ApiOptions;
+
+typedef struct Api Api;
+
+/* Serves on `bus` until freed; `node`, `operations` and `options` must live as long. */
+int api_new(sd_bus *bus, const Node *node, const ApiOperations *operations, const ApiOptions *options, void *userdata,
+        Api **ret);
+Api *api_free(Api *api);
+DEFINE_CLEANUP(Api *, api_free);
+
+/* What changed, said to those who listen. A NULL api, or one whose bus is gone, is none to tell. */
+void api_allocation_added(Api *api, const Allocation *allocation);
+void api_allocation_removed(Api *api, const char *id);
+/* `old_state`: ALLOCATION_STATE_INVALID where it is new. */
+void api_allocation_changed(Api *api, const Allocation *allocation, AllocationState old_state);
+void api_tenant_added(Api *api, const Tenant *tenant);
+void api_tenant_removed(Api *api, const char *id);
+/* Desired, Problems and Allocations may have changed; what changes all the time is not signalled. */
+void api_tenant_changed(Api *api, const Tenant *tenant);
+void api_node_changed(Api *api);
