@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The way to headgated. Every function that can fail returns 0 or an exit code, having said why on one line:
+ * verbs just hand the code on.
+ */
+
+#include "headgatectl.h"
+#include "variant.h"
+
+#define HEADGATE_NAME "org.headgate.Node1"
+#define HEADGATE_PATH "/org/headgate/Node1"
+#define HEADGATE_MANAGER HEADGATE_NAME ".Manager"
+#define HEADGATE_TENANT HEADGATE_NAME ".Tenant"
+#define HEADGATE_ALLOCATION HEADGATE_NAME ".Allocation"
+#define HEADGATE_TENANT_PREFIX HEADGATE_PATH "/tenant"
+#define HEADGATE_ALLOCATION_PREFIX HEADGATE_PATH "/allocation"
+
+/* What changes the node may take long, and must not be given up while it goes on. */
+#define CLIENT_TIMEOUT_READ 0 /* sd-bus's own, 25 s */
+#define CLIENT_TIMEOUT_CHANGE (180U * 1000000U)
+
+typedef struct Client {
+        sd_bus *bus;
+        char *where; /* owned; "the system bus": for sentences */
+        bool keep;   /* a failure is kept in `kept` instead of printed */
+        char *kept;  /* owned; the last */
+} Client;
+
+#define CLIENT_NULL \
+        { NULL, NULL, false, NULL }
+
+int client_open(const Ctl *ctl, Client *ret);
+void client_deinit(Client *client);
+#define _cleanup_client_ _cleanup_(client_deinit)
+
+int client_new_call(Client *client, const char *path, const char *interface, const char *member,
+                sd_bus_message **ret);
+/* `ret_reply` may be NULL. */
+int client_call(Client *client, sd_bus_message *call, uint64_t timeout_usec, sd_bus_message **ret_reply);
+/* For a negative errno from sd-bus while a message was made or read. */
+int client_fail(Client *client, int error, const char *what);
+
+/* All properties of the Manager. */
+int client_get_node(Client *client, json_t **ret);
+
+/* Arrays of property dictionaries, ordered by id, from one call for all. */
+int client_get_objects(Client *client, json_t **ret_tenants, json_t **ret_allocations);
+
+/* One object's properties, by id. Where there is none: CTL_NOT_FOUND, and nothing was said. */
+int client_get_tenant(Client *client, const char *id, json_t **ret);
+int client_get_allocation(Client *client, const char *id, json_t **ret);
+
+/* Snapshot("json"): when the counters were read (Time, µs UTC), and Tenants: what Usage has of each, by id.
+ */
+int client_get_snapshot(Client *client, json_t **ret);
+
+/* The id in an object's path, decoded; NULL where the path is not below `prefix`. To be freed. */
+char *client_path_id(const char *path, const char *prefix);

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* apply and check: a file of allocations to headgated. It decides; nothing is sent of a file that has a
+ * fault. */
+
+#include "client.h"
+#include "request.h"
+#include "units.h"
+#include "view.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+static int read_all(int fd, const char *name, char **ret, size_t *ret_size) {
+        _cleanup_free_ char *text = NULL;
+        size_t size = 0, allocated = 0;
+
+        for (;;) {
+                ssize_t n;
+
+                if (size == allocated) {
+                        char *grown;
+
+                        if (size >= REQUEST_SIZE_MAX)
+                                return ctl_fail(CTL_FAILED,
+                                                "%s: more than %u MiB, too much for one list of allocations",
+                                                name, REQUEST_SIZE_MAX >> 20);
+
+                        allocated = allocated ? 2 * allocated : 65536;
+                        grown = realloc(text, allocated);
+                        if (!grown)
+                                return ctl_fail_errno(-ENOMEM, name);
+                        text = grown;
+                }
+
+                n = read(fd, text + size, allocated - size);
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return ctl_fail_errno(-errno, name);
+                if (n == 0)
+                        break;
+                size += (size_t) n;
+        }
+
+        *ret = TAKE_PTR(text);
+        *ret_size = size;
+        return 0;
+}
+
+static int read_requests(const char *path, json_t **ret) {
+        _cleanup_failure_ Failure failure = FAILURE_NULL;
+        bool standard_input = strcmp(path, "-") == 0;
+        const char *name = standard_input ? "standard input" : path;
+        _cleanup_close_ int fd = -EBADF;
+        _cleanup_free_ char *text = NULL;
+        size_t size;
+        int r;
+
+        if (!standard_input) {
+                fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+                if (fd < 0)
+                        return ctl_fail_errno(-errno, path);
+        }
+
+        r = read_all(standard_input ? STDIN_FILENO : fd, name, &text, &size);
+        if (r != 0)
+                return r;
+
+        r = request_parse(name, text, size, ret, &failure);
+        if (r < 0)
+                return ctl_fail_errno(r, name);
+        if (r > 0)
+                return ctl_fail(CTL_FAILED, "%s", failure.message);
+
+        return 0;
+}
+
+/* Calls the Manager's `method`, which takes aa{sv}, with what the file holds. Opens `client`, once the file
+ * is read. */
+static int send_requests(const Ctl *ctl, const char *method, uint64_t timeout_usec, Client *client,
+                sd_bus_message **ret_reply) {
+        _cleanup_failure_ Failure failure = FAILURE_NULL;
+        _cleanup_bus_message_ sd_bus_message *call = NULL;
+        _cleanup_json_ json_t *requests = NULL;
+        int r;
+
+        r = read_requests(ctl->args[0], &requests);
+        if (r != 0)
+                return r;
+
+        r = client_open(ctl, client);
+        if (r != 0)
+                return r;
+
+        r = client_new_call(client, HEADGATE_PATH, HEADGATE_MANAGER, method, &call);
+        if (r != 0)
+                return r;
+
+        r = request_append(call, requests, &failure);
+        if (r < 0)
+                return client_fail(client, r, "cannot send the allocations");
+        if (r > 0)
+                return ctl_fail(CTL_FAILED, "%s", failure.message);
+
+        return client_call(client, call, timeout_usec, ret_reply);
+}
+
+/* The allocations at the paths; of those that the caller may not read, the id. */
+static int get_applied(Client *client, const json_t *paths, json_t **ret) {
+        _cleanup_json_ json_t *tenants = NULL, *all = NULL, *applied = json_array();
+        json_t *path, *allocation;
+        size_t i, j;
+
+        client->keep = true;
+        (void) client_get_objects(client, &tenants, &all);
+        client->keep = false;
+
+        json_array_foreach (paths, i, path) {
+                _cleanup_free_ char *id = client_path_id(json_string_value(path), HEADGATE_ALLOCATION_PREFIX);
+                bool found = false;
+
+                json_array_foreach (all, j, allocation)
+                        if (id && strcmp(variant_get_string(allocation, "AllocationId"), id) == 0) {
+                                json_array_append(applied, allocation);
+                                found = true;
+                        }
+
+                if (!found && id)
+                        json_array_append_new(applied, json_pack("{ss}", "AllocationId", id));
+        }
+
+        if (json_array_size(applied) != json_array_size(paths))
+                return ctl_fail_errno(-ENOMEM, "applied, but cannot show it");
+
+        *ret = TAKE_PTR(applied);
+        return 0;
+}
+
+int verb_apply(const Ctl *ctl) {
+        _cleanup_bus_message_ sd_bus_message *reply = NULL;
+        _cleanup_json_ json_t *paths = NULL, *applied = NULL;
+        _cleanup_client_ Client client = CLIENT_NULL;
+        int r;
+
+        if (ctl->dry_run)
+                return verb_check(ctl);
+
+        r = send_requests(ctl, "Apply", CLIENT_TIMEOUT_CHANGE, &client, &reply);
+        if (r != 0)
+                return r;
+
+        r = variant_read(reply, &paths);
+        if (r < 0)
+                return client_fail(&client, r, "applied, but cannot read what headgated answered");
+
+        r = get_applied(&client, paths, &applied);
+        if (r != 0)
+                return r;
+
+        return ctl->json ? view_json(applied, /* one_line= */ false) : view_allocations(ctl, applied, "");
+}
+
+static int print_checks(const Ctl *ctl, const json_t *checks) {
+        static const char *const titles[] = { "ALLOCATION", "FITS", "MISSING", "REASON", NULL };
+        _cleanup_table_ Table *table = NULL;
+        json_t *check;
+        size_t i;
+        int r;
+
+        r = table_new(titles, &table);
+        if (r < 0)
+                return ctl_fail_errno(r, "cannot print a table");
+
+        json_array_foreach (checks, i, check) {
+                _cleanup_json_ json_t *missing = json_array();
+                _cleanup_free_ char *joined = NULL;
+                const char *fits = json_is_true(json_object_get(check, "Fits")) ? "yes" : "no", *name;
+                char wanted[UNITS_SIZE], idle[UNITS_SIZE];
+                json_t *amount;
+
+                json_object_foreach (json_object_get(check, "Missing"), name, amount)
+                        json_array_append_new(missing,
+                                        json_sprintf("%s wanted %s, free %s", name,
+                                                        units_format_resource(name,
+                                                                        variant_u64_value(json_array_get(
+                                                                                        amount, 0)),
+                                                                        wanted),
+                                                        units_format_resource(name,
+                                                                        variant_u64_value(json_array_get(
+                                                                                        amount, 1)),
+                                                                        idle)));
+                joined = view_join(missing);
+
+                table_add(table, variant_get_string(check, "AllocationId"));
+                table_add_styled(table, view_state_style(fits), fits);
+                table_add(table, joined ?: "?");
+                table_add(table, variant_get_string(check, "Reason"));
+        }
+
+        return view_table(ctl, table, "");
+}
+
+int verb_check(const Ctl *ctl) {
+        _cleanup_bus_message_ sd_bus_message *reply = NULL;
+        _cleanup_client_ Client client = CLIENT_NULL;
+        _cleanup_json_ json_t *checks = NULL;
+        json_t *check;
+        size_t i;
+        int r;
+
+        r = send_requests(ctl, "Check", CLIENT_TIMEOUT_READ, &client, &reply);
+        if (r != 0)
+                return r;
+
+        r = variant_read(reply, &checks);
+        if (r < 0)
+                return client_fail(&client, r, "cannot read what headgated answered");
+
+        r = ctl->json ? view_json(checks, /* one_line= */ false) : print_checks(ctl, checks);
+        if (r != 0)
+                return r;
+
+        json_array_foreach (checks, i, check)
+                if (!json_is_true(json_object_get(check, "Fits")))
+                        return CTL_FAILED;
+
+        return CTL_OK;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* list: all allocations, or all tenants. */
+
+#include "client.h"
+#include "view.h"
+
+#include <string.h>
+
+static int print_tenants(const Ctl *ctl, const json_t *tenants, const json_t *allocations) {
+        static const char *const titles[] = { "TENANT", "STATE", ">ALLOCATIONS", ">PROBLEMS", "RESOURCES",
+                NULL };
+        _cleanup_table_ Table *table = NULL;
+        json_t *tenant;
+        size_t i;
+        int r;
+
+        r = table_new(titles, &table);
+        if (r < 0)
+                return ctl_fail_errno(r, "cannot print a table");
+
+        json_array_foreach (tenants, i, tenant) {
+                _cleanup_free_ char *resources = view_resources(json_object_get(tenant, "Effective"));
+                const char *id = variant_get_string(tenant, "TenantId");
+                const char *state = view_tenant_state(allocations, id);
+
+                table_add(table, id);
+                table_add_styled(table, view_state_style(state), state);
+                table_addf(table, "%zu", json_array_size(json_object_get(tenant, "Allocations")));
+                table_addf(table, "%zu", json_array_size(json_object_get(tenant, "Problems")));
+                table_add(table, resources ?: "?");
+        }
+
+        return view_table(ctl, table, "");
+}
+
+int verb_list(const Ctl *ctl) {
+        const char *what = ctl->n_args > 0 ? ctl->args[0] : "allocations";
+        _cleanup_json_ json_t *tenants = NULL, *allocations = NULL;
+        _cleanup_client_ Client client = CLIENT_NULL;
+        bool of_tenants = strcmp(what, "tenants") == 0;
+        const json_t *list;
+        int r;
+
+        if (!of_tenants && strcmp(what, "allocations") != 0)
+                return ctl_fail(CTL_USAGE, "cannot list '%s': allocations or tenants?", what);
+
+        r = client_open(ctl, &client);
+        if (r != 0)
+                return r;
+
+        r = client_get_objects(&client, &tenants, &allocations);
+        if (r != 0)
+                return r;
+
+        list = of_tenants ? tenants : allocations;
+        if (ctl->json)
+                return view_json(list, /* one_line= */ false);
+
+        r = of_tenants ? print_tenants(ctl, tenants, allocations) : view_allocations(ctl, allocations, "");
+        if (r == 0 && ctl->legend)
+                printf("\n%zu %s.\n", json_array_size(list), what);
+
+        return r;
+}

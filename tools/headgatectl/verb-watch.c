@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * watch: headgated's signals, one line each, until interrupted. It stays when headgated goes, and says so:
+ * what is missed meanwhile is not made up.
+ */
+
+#include "client.h"
+#include "units.h"
+#include "view.h"
+
+#include <string.h>
+#include <time.h>
+
+typedef struct Watch {
+        const Ctl *ctl;
+        uint64_t n; /* lines printed */
+} Watch;
+
+static uint64_t now_usec(void) {
+        struct timespec ts;
+
+        clock_gettime(CLOCK_REALTIME, &ts);
+        return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
+}
+
+/* "tenant web", "allocation web-1"; the path itself where it is neither. */
+static char *object_name(const char *path) {
+        char *name = NULL, *id = NULL;
+        int n;
+
+        if ((id = client_path_id(path, HEADGATE_TENANT_PREFIX)))
+                n = asprintf(&name, "tenant %s", id);
+        else if ((id = client_path_id(path, HEADGATE_ALLOCATION_PREFIX)))
+                n = asprintf(&name, "allocation %s", id);
+        else
+                n = asprintf(&name, "%s", strcmp(path, HEADGATE_PATH) == 0 ? "node" : path);
+
+        free(id);
+        return n < 0 ? NULL : name;
+}
+
+/* Takes ownership of `event`. One line for people, "TIME OBJECT: TEXT"; one object for --json. */
+static void print_line(Watch *watch, json_t *event, const char *object, const char *text) {
+        char time[UNITS_SIZE];
+
+        if (watch->ctl->json) {
+                json_object_set_new(event, "Time", variant_u64_new(now_usec()));
+                (void) view_json(event, /* one_line= */ true);
+        } else {
+                _cleanup_free_ char *line = NULL;
+
+                if (asprintf(&line, "%s %s: %s", units_format_time(now_usec(), time), object, text) < 0)
+                        line = NULL;
+                else
+                        text_make_printable(line);
+                printf("%s\n", line ?: "out of memory");
+        }
+
+        json_decref(event);
+        fflush(stdout);
+        watch->n++;
+}
+
+/* Everything in the message as a list of values. */
+static json_t *read_arguments(sd_bus_message *m) {
+        _cleanup_json_ json_t *arguments = json_array();
+
+        while (sd_bus_message_at_end(m, /* complete= */ false) == 0) {
+                json_t *value = NULL;
+
+                if (variant_read(m, &value) < 0)
+                        return NULL;
+                json_array_append_new(arguments, value);
+        }
+
+        return TAKE_PTR(arguments);
+}
+
+static char *describe_changes(const json_t *changed) {
+        char *text = NULL;
+        size_t size = 0, n = 0;
+        const char *name;
+        json_t *value;
+        FILE *f = open_memstream(&text, &size);
+
+        if (!f)
+                return NULL;
+
+        json_object_foreach ((json_t *) changed, name, value) {
+                fprintf(f, "%s%s=", n++ > 0 ? " " : "", name);
+                json_dumpf(value, f, JSON_ENCODE_ANY | JSON_COMPACT);
+        }
+
+        if (fclose(f) != 0) {
+                free(text);
+                return NULL;
+        }
+
+        return text;
+}
+
+/* The sentence for people; what is only there for the machine (the standard's own interfaces) is left out of
+ * it. */
+static char *describe(const char *member, const json_t *arguments, const char **object) {
+        const char *argument[4] = {};
+        char *text = NULL;
+        int n;
+
+        for (size_t i = 0; i < ELEMENTSOF(argument); i++)
+                argument[i] = json_string_value(json_array_get(arguments, i)) ?: "";
+
+        if (strcmp(member, "AllocationChanged") == 0) {
+                n = asprintf(&text, "%s -> %s%s%s", argument[1], argument[2], *argument[3] ? ": " : "",
+                                argument[3]);
+                *object = argument[0];
+        } else if (strcmp(member, "PropertiesChanged") == 0)
+                return describe_changes(json_array_get(arguments, 1));
+        else if (strcmp(member, "InterfacesAdded") == 0) {
+                n = asprintf(&text, "added");
+                *object = argument[0];
+        } else if (strcmp(member, "InterfacesRemoved") == 0) {
+                n = asprintf(&text, "removed");
+                *object = argument[0];
+        } else {
+                _cleanup_free_ char *all = json_dumps(arguments, JSON_COMPACT);
+
+                n = asprintf(&text, "%s %s", member, all ?: "?");
+        }
+
+        return n < 0 ? NULL : text;
+}
+
+static int on_signal(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *path = sd_bus_message_get_path(m), *member = sd_bus_message_get_member(m), *object = path;
+        _cleanup_json_ json_t *arguments = read_arguments(m);
+        _cleanup_free_ char *text = NULL, *name = NULL;
+        Watch *watch = userdata;
+
+        if (!arguments)
+                return 0;
+
+        text = describe(member, arguments, &object);
+        if (strcmp(member, "AllocationChanged") == 0) {
+                if (asprintf(&name, "allocation %s", object) < 0)
+                        name = NULL;
+        } else
+                name = object_name(object);
+
+        print_line(watch,
+                        json_pack("{ss ss ss sO}", "Path", path, "Interface", sd_bus_message_get_interface(m),
+                                        "Signal", member, "Arguments", arguments),
+                        name ?: "?", text ?: "?");
+        return 0;
+}
+
+static int on_owner(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *name, *old_owner, *new_owner;
+        Watch *watch = userdata;
+        int r;
+
+        r = sd_bus_message_read(m, "sss", &name, &old_owner, &new_owner);
+        if (r < 0)
+                return 0;
+
+        print_line(watch,
+                        json_pack("{ss s[sss]}", "Signal", "NameOwnerChanged", "Arguments", name, old_owner,
+                                        new_owner),
+                        "headgated",
+                        !*new_owner   ? "gone"
+                        : !*old_owner ? "there"
+                                      : "replaced");
+        return 0;
+}
+
+static int subscribe(Client *client, Watch *watch) {
+        int r;
+
+        r = sd_bus_add_match(client->bus, NULL, "type='signal',sender='" HEADGATE_NAME "'", on_signal, watch);
+        if (r >= 0)
+                r = sd_bus_add_match(client->bus, NULL,
+                                "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',"
+                                "arg0='" HEADGATE_NAME "'",
+                                on_owner, watch);
+        if (r < 0)
+                return client_fail(client, r, "cannot listen");
+
+        return 0;
+}
+
+int verb_watch(const Ctl *ctl) {
+        _cleanup_client_ Client client = CLIENT_NULL;
+        Watch watch = { ctl, 0 };
+        int r;
+
+        r = client_open(ctl, &client);
+        if (r != 0)
+                return r;
+
+        r = subscribe(&client, &watch);
+        if (r != 0)
+                return r;
+
+        while (ctl->count == 0 || watch.n < ctl->count) {
+                r = sd_bus_process(client.bus, NULL);
+                if (r == 0)
+                        r = sd_bus_wait(client.bus, UINT64_MAX);
+                if (r == -EINTR)
+                        continue;
+                if (r < 0)
+                        return client_fail(&client, r, "the bus is gone");
+                if (ferror(stdout))
+                        break;
+        }
+
+        return CTL_OK;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The verbs: what each takes, and what its help says. The one list of them. */
+
+#include "options.h"
+
+const Verb verbs[] = {
+        {
+                        .name = "status",
+                        .synopsis = "",
+                        .summary = "The node in short: state, capacity, tenants",
+                        .help = "Exits 3 where the node's State is not ok.\n",
+                        .options = "",
+                        .run = verb_status,
+        },
+        {
+                        .name = "doctor",
+                        .synopsis = "",
+                        .summary = "What this node can do and cannot, and what is wrong",
+                        .help = "Names every feature and every problem of a tenant. Exits 3 where the node's "
+                                "State is not ok.\n",
+                        .options = "",
+                        .run = verb_doctor,
+        },
+        {
+                        .name = "list",
+                        .synopsis = "[allocations|tenants]",
+                        .summary = "All allocations, or all tenants",
+                        .help = "",
+                        .options = "",
+                        .args_max = 1,
+                        .run = verb_list,
+        },
+        {
+                        .name = "show",
+                        .synopsis = "TENANT|ALLOCATION",
+                        .summary = "Everything about one tenant or allocation",
+                        .help = "Where both have the id, the tenant is shown; tenant/ID and allocation/ID "
+                                "say which.\n",
+                        .options = "",
+                        .args_min = 1,
+                        .args_max = 1,
+                        .run = verb_show,
+        },
+        {
+                        .name = "apply",
+                        .synopsis = "FILE|-",
+                        .summary = "Create or change allocations, all or none",
+                        .help = "The file holds one allocation, {\"AllocationId\": ...}, or a list of them, "
+                                "as "
+                                "JSON with the names\n"
+                                "of D-Bus: \"Resources\": {\"cpu\": [reserved, limit]}, times in µs UTC, "
+                                "\"max\" for unlimited.\n",
+                        .options = "D",
+                        .args_min = 1,
+                        .args_max = 1,
+                        .run = verb_apply,
+        },
+        {
+                        .name = "check",
+                        .synopsis = "FILE|-",
+                        .summary = "Ask whether allocations would fit, together; change nothing",
+                        .help = "Takes what 'apply' takes. Exits 1 where one of them does not fit.\n",
+                        .options = "",
+                        .args_min = 1,
+                        .args_max = 1,
+                        .run = verb_check,
+        },
+        {
+                        .name = "release",
+                        .synopsis = "ALLOCATION",
+                        .summary = "End an allocation now",
+                        .help = "",
+                        .options = "gr",
+                        .args_min = 1,
+                        .args_max = 1,
+                        .run = verb_release,
+        },
+        {
+                        .name = "run",
+                        .synopsis = "TENANT -- COMMAND...",
+                        .summary = "Run a command inside a tenant",
+                        .help = "The command takes headgatectl's place: standard input and output, signals "
+                                "and the exit code\n"
+                                "are its own. Exits 125 where it cannot be placed, 126 where it cannot be "
+                                "executed, 127 where\n"
+                                "there is no such command. Refused while no allocation of the tenant is "
+                                "active.\n",
+                        .options = "R",
+                        .args_min = 1,
+                        .args_max = 1,
+                        .takes_command = true,
+                        .failed = CTL_RUN_FAILED,
+                        .run = verb_run,
+        },
+        {
+                        .name = "attach",
+                        .synopsis = "TENANT PID...|UNIT...",
+                        .summary = "Place running processes, or systemd units, in a tenant",
+                        .help = "A unit is named with its suffix (web.service) and moves at its next start. "
+                                "Sockets that a\n"
+                                "process has open and memory that it has stay counted where they were.\n",
+                        .options = "",
+                        .args_min = 2,
+                        .args_max = SIZE_MAX,
+                        .run = verb_attach,
+        },
+        {
+                        .name = "top",
+                        .synopsis = "",
+                        .summary = "What each tenant uses, again and again",
+                        .help = "CPU and WAIT in percent of one CPU. Keys: q quit, space now, c m n p sort "
+                                "by CPU, memory,\n"
+                                "network, name.\n",
+                        .options = "bnd",
+                        .run = verb_top,
+        },
+        {
+                        .name = "watch",
+                        .synopsis = "",
+                        .summary = "What happens, line by line, until interrupted",
+                        .help = "",
+                        .options = "n",
+                        .run = verb_watch,
+        },
+        {
+                        .name = "help",
+                        .synopsis = "[VERB]",
+                        .summary = "This text, or a verb's",
+                        .help = "",
+                        .options = "",
+                        .args_max = 1,
+        },
+        { .name = NULL },
+};

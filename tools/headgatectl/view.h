@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What several verbs show alike: states, amounts, and the printing of tables and JSON. */
+
+#include "headgatectl.h"
+#include "table.h"
+#include "variant.h"
+
+/* Prints one JSON value and a newline: on one line, or indented. Returns an exit code. */
+int view_json(const json_t *json, bool one_line);
+
+/* Prints the table as ctl wants it. Returns an exit code. */
+int view_table(const Ctl *ctl, const Table *table, const char *indent);
+
+/* For the end of a verb: standard output flushed, or said that it could not be. Hands `code` on. */
+int view_done(int code);
+
+/* A JSON array of strings in one: "a, b", or "-" where it is empty. To be freed; NULL: no memory. */
+char *view_join(const json_t *strings);
+
+/* "cpu 1/2, memory 512MiB/1GiB": reserved/limit of each. To be freed; NULL: no memory. */
+char *view_resources(const json_t *resources);
+
+TableStyle view_state_style(const char *state);
+
+/* How many of the tenant's allocations are in the state. */
+size_t view_count_allocations(const json_t *allocations, const char *tenant_id, const char *state);
+
+/* "active" while an allocation is, "residual" otherwise. */
+const char *view_tenant_state(const json_t *allocations, const char *tenant_id);
+
+/* A list of the allocations as a table, as 'list' and 'show' print it. */
+int view_allocations(const Ctl *ctl, const json_t *allocations, const char *indent);
