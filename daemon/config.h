@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The configuration: an ini file, then drop-ins in the order of their names, from <file>.d/. Each later value replaces
+ * an earlier one. headgated.conf(5) documents every key.
+ */
+
+#include "decide/plan.h"
+
+#define CONFIG_UPLINKS_MAX 16
+
+typedef struct ConfigUplink {
+        char name[RESOURCE_TARGET_SIZE];
+        uint64_t capacity_bps;      /* 0: the link's speed */
+        uint64_t control_floor_bps; /* UINT64_MAX: a hundredth of the capacity */
+        uint64_t control_ceil_bps;  /* UINT64_MAX: a tenth of the capacity */
+        uint64_t default_floor_bps; /* UINT64_MAX: a hundredth of the capacity */
+        bool is_default;
+} ConfigUplink;
+
+typedef struct Config {
+        char *node_id;           /* owned; NULL: the host's name */
+        uint64_t tenants_max;
+        uint64_t allocations_max;
+        uint64_t sample_interval_usec;
+        uint64_t cpu_reserve_millicores;
+        uint64_t memory_reserve_bytes;
+        ResidualShare residual;
+        ConfigUplink uplinks[CONFIG_UPLINKS_MAX];
+        size_t n_uplinks;
+        char **control_groups; /* owned; paths below the cgroup mount whose packets ride the control class */
+        char **schedulers;     /* owned; users who may push allocations beside root */
+} Config;
+
+void config_init(Config *config);
+void config_deinit(Config *config);
+
+/*
+ * Reads `path` and its drop-ins. A missing file is an empty one where `required` is false. On failure returns a negative
+ * errno, or FAILURE_INVALID_ALLOCATION with "file:line: key 'value': bound" in `ret_failure`.
+ */
+int config_read(Config *config, const char *path, bool required, Failure *ret_failure);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The one place that knows all rooms: it reads the clock, waits for events, and brings what is enforced to what is
+ * planned, always by the same path.
+ */
+
+#include "config.h"
+#include "enforce/cgroup.h"
+
+typedef struct Manager Manager;
+
+typedef struct ManagerOptions {
+        const Config *config;
+        const char *bus;       /* "system", "session", or a D-Bus address */
+        const char *state_dir;
+        const char *pin_dir;   /* below a bpffs; NULL: nothing is pinned */
+        CgroupDriverKind cgroup_driver;
+        const char *cgroup_root; /* for cgroupfs: the group below which ours is made; NULL: the mount */
+        bool dry_run;            /* decide and say, but change nothing on the node or on disk */
+} ManagerOptions;
+
+int manager_new(const ManagerOptions *options, Manager **ret);
+Manager *manager_free(Manager *manager); /* what is enforced stays */
+DEFINE_CLEANUP(Manager *, manager_free);
+
+/* Until SIGTERM or SIGINT. */
+int manager_run(Manager *manager);
+
+/* Takes everything of ours off this node: processes of tenants stay alive, outside any tenant's limits. */
+int manager_release(Manager *manager);

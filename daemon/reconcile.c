@@ -1,0 +1,641 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * In steps, each time:
+ *   1. every tenant has a group, and the group is metered;
+ *   2. the plan, rounded as the kernel rounds;
+ *   3. the parent is given what its children will need (give before take), the tenants what they differ in, the uplinks
+ *      their classes, and the parent then only what is needed;
+ *   4. all of it is read back: what differs is a problem, in words.
+ */
+
+#include "reconcile.h"
+
+#include "enforce/cgroup-text.h"
+#include "enforce/net-class.h"
+#include "enforce/uplink.h"
+#include "meter/meter.h"
+#include "util/log.h"
+#include "util/strv.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+typedef struct UplinkHold {
+        const ConfigUplink *config;
+        Uplink *uplink;             /* NULL while the interface is absent or has no known capacity */
+        NetClassifier *classifier;  /* NULL where there is none */
+        int error;                  /* of the last apply */
+} UplinkHold;
+
+struct Reconciler {
+        ReconcilerOptions options;
+        CgroupDriver *driver;
+        Meter *meter;
+        TenantGroup **groups; /* by slot */
+        uint32_t n_slots;
+        UplinkHold uplinks[CONFIG_UPLINKS_MAX];
+        UplinkCapacity uplink_capacity[CONFIG_UPLINKS_MAX]; /* of those that are there, in the plan's order */
+        UplinkHold *planned[CONFIG_UPLINKS_MAX];            /* the hold of each of these */
+        size_t n_planned;
+        Capacity capacity;
+        uint64_t cpu_millicores;
+};
+
+static uint64_t or_part(uint64_t configured, uint64_t capacity, uint64_t divisor) {
+        return configured != UINT64_MAX ? configured : capacity / divisor;
+}
+
+/* What the uplink can carry: as configured, else as the link says. */
+static int uplink_find_capacity(const UplinkHold *hold, uint64_t *ret_bps) {
+        if (hold->config->capacity_bps > 0) {
+                *ret_bps = hold->config->capacity_bps;
+                return 0;
+        }
+        return uplink_speed(hold->uplink, ret_bps);
+}
+
+static void uplink_open(Reconciler *reconciler, UplinkHold *hold, FeatureSet *features) {
+        const char *name = hold->config->name;
+        char feature[RESOURCE_NAME_SIZE];
+        uint64_t capacity;
+        int r;
+
+        resource_format_name(RESOURCE_NET_EGRESS, name, feature);
+        r = uplink_new(name, features, &hold->uplink);
+        if (r >= 0 && uplink_find_capacity(hold, &capacity) < 0) {
+                (void) feature_set_put(features, feature, false,
+                        "%s tells no speed and no capacity is configured for it: its traffic is not shaped", name);
+                hold->uplink = uplink_free(hold->uplink);
+                return;
+        }
+        if (r < 0) {
+                (void) feature_set_put(features, feature, false, "%s cannot be opened (%s): its traffic is not shaped", name,
+                        strerror(-r));
+                return;
+        }
+        if (reconciler->meter && meter_groups_fd(reconciler->meter) >= 0)
+                (void) net_classifier_new(name, meter_groups_fd(reconciler->meter), reconciler->options.pin_dir, features,
+                        &hold->classifier);
+}
+
+static uint64_t total_memory(void) {
+        return (uint64_t) sysconf(_SC_PHYS_PAGES) * (uint64_t) sysconf(_SC_PAGESIZE);
+}
+
+static uint64_t less(uint64_t total, uint64_t reserve) {
+        return total > reserve ? total - reserve : 0;
+}
+
+static int list_uplinks(Reconciler *reconciler, ResourceSet *total) {
+        reconciler->n_planned = 0;
+        reconciler->capacity.default_uplink = NULL;
+        for (size_t i = 0; i < reconciler->options.config->n_uplinks; i++) {
+                UplinkHold *hold = &reconciler->uplinks[i];
+                const ConfigUplink *config = hold->config;
+                UplinkCapacity *uplink = &reconciler->uplink_capacity[reconciler->n_planned];
+                uint64_t capacity;
+                int r;
+
+                if (!hold->uplink || uplink_find_capacity(hold, &capacity) < 0)
+                        continue;
+                *uplink = (UplinkCapacity) {
+                        .name = config->name,
+                        .is_default = config->is_default,
+                        .capacity_bps = capacity,
+                        .control_floor_bps = or_part(config->control_floor_bps, capacity, 100),
+                        .control_ceil_bps = or_part(config->control_ceil_bps, capacity, 10),
+                        .default_floor_bps = or_part(config->default_floor_bps, capacity, 100),
+                };
+                reconciler->planned[reconciler->n_planned++] = hold;
+                if (config->is_default)
+                        reconciler->capacity.default_uplink = config->name;
+                r = resource_set_put(total, RESOURCE_NET_EGRESS, config->name,
+                        (Amount) { 0, less(capacity, uplink->control_floor_bps + uplink->default_floor_bps) });
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int reconciler_refresh_capacity(Reconciler *reconciler, FeatureSet *features) {
+        const Config *config = reconciler->options.config;
+        _cleanup_resource_set_ ResourceSet total = RESOURCE_SET_NULL;
+        int r;
+
+        for (size_t i = 0; i < config->n_uplinks && !reconciler->options.dry_run; i++)
+                if (!reconciler->uplinks[i].uplink)
+                        uplink_open(reconciler, &reconciler->uplinks[i], features);
+        reconciler->cpu_millicores = (uint64_t) sysconf(_SC_NPROCESSORS_ONLN) * 1000;
+        r = resource_set_put(&total, RESOURCE_CPU, "", (Amount) { 0, less(reconciler->cpu_millicores, config->cpu_reserve_millicores) });
+        if (r >= 0)
+                r = resource_set_put(&total, RESOURCE_MEMORY, "", (Amount) { 0, less(total_memory(), config->memory_reserve_bytes) });
+        if (r >= 0)
+                r = list_uplinks(reconciler, &total);
+        if (r < 0)
+                return r;
+        r = !resource_set_equal(&total, &reconciler->capacity.total);
+        resource_set_deinit(&reconciler->capacity.total);
+        reconciler->capacity.total = total;
+        total = (ResourceSet) RESOURCE_SET_NULL;
+        return r;
+}
+
+static int open_meter(Reconciler *reconciler, FeatureSet *features) {
+        _cleanup_free_ char *parent = NULL;
+
+        if (asprintf(&parent, "%s%s", cgroup_driver_mount(reconciler->driver), cgroup_driver_parent(reconciler->driver)) < 0) {
+                parent = NULL;
+                return -ENOMEM;
+        }
+        return meter_new(
+                &(MeterOptions) {
+                        .pin_dir = reconciler->options.pin_dir,
+                        .slots = reconciler->n_slots,
+                        .cgroup_root = parent,
+                        .classid_base = UPLINK_CLASSID(0),
+                },
+                features, &reconciler->meter);
+}
+
+int reconciler_new(const ReconcilerOptions *options, FeatureSet *features, Reconciler **ret) {
+        _cleanup_(reconciler_free_p) Reconciler *reconciler = calloc(1, sizeof(Reconciler));
+        int r;
+
+        if (!reconciler)
+                return -ENOMEM;
+        reconciler->options = *options;
+        reconciler->n_slots = SLOT_FIRST + (uint32_t) options->config->tenants_max;
+        for (size_t i = 0; i < options->config->n_uplinks; i++)
+                reconciler->uplinks[i].config = &options->config->uplinks[i];
+        reconciler->groups = calloc(reconciler->n_slots, sizeof(TenantGroup *));
+        if (!reconciler->groups)
+                return -ENOMEM;
+        if (options->dry_run)
+                r = feature_set_put(features, "enforcement", false, "this is a dry run: nothing is enforced and nothing metered");
+        else {
+                r = cgroup_driver_new(options->cgroup_driver, options->cgroup_root, features, &reconciler->driver);
+                if (r < 0)
+                        return log_error_errno(r, "The control groups cannot be used");
+                r = open_meter(reconciler, features);
+                if (r < 0)
+                        return log_error_errno(r, "The meters cannot be used");
+        }
+        if (r >= 0)
+                r = reconciler_refresh_capacity(reconciler, features);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(reconciler);
+        return 0;
+}
+
+Reconciler *reconciler_free(Reconciler *reconciler) {
+        if (!reconciler)
+                return NULL;
+        for (uint32_t slot = 0; reconciler->groups && slot < reconciler->n_slots; slot++)
+                tenant_group_free(reconciler->groups[slot]);
+        free(reconciler->groups);
+        for (size_t i = 0; i < CONFIG_UPLINKS_MAX; i++) {
+                net_classifier_free(reconciler->uplinks[i].classifier);
+                uplink_free(reconciler->uplinks[i].uplink);
+        }
+        meter_free(reconciler->meter);
+        cgroup_driver_free(reconciler->driver);
+        resource_set_deinit(&reconciler->capacity.total);
+        free(reconciler);
+        return NULL;
+}
+
+const Capacity *reconciler_capacity(const Reconciler *reconciler) {
+        return &reconciler->capacity;
+}
+
+static int meter_group(Reconciler *reconciler, uint32_t slot, const char *path, int fd, uint64_t id) {
+        _cleanup_free_ char *absolute = NULL;
+
+        if (asprintf(&absolute, "%s%s", cgroup_driver_mount(reconciler->driver), path) < 0) {
+                absolute = NULL;
+                return -ENOMEM;
+        }
+        return meter_add(reconciler->meter, slot, absolute, fd, id);
+}
+
+int reconciler_group(Reconciler *reconciler, const Tenant *tenant, TenantGroup **ret) {
+        TenantGroup **held = &reconciler->groups[tenant->slot];
+        int r;
+
+        if (!reconciler->driver)
+                return -EOPNOTSUPP;
+        if (*held && !tenant_group_alive(*held))
+                *held = tenant_group_free(*held);
+        if (!*held) {
+                r = tenant_group_ensure(reconciler->driver, tenant->id, held);
+                if (r < 0)
+                        return r;
+        }
+        *ret = *held;
+        return 0;
+}
+
+/* 1. */
+static int prepare_tenant(Reconciler *reconciler, Tenant *tenant) {
+        TenantGroup *group;
+        int r;
+
+        r = reconciler_group(reconciler, tenant, &group);
+        if (r < 0)
+                return strv_pushf(&tenant->problems, "its control group cannot be made: %s", strerror(-r)) < 0 ? -ENOMEM : r;
+        if (!tenant->control_group || strcmp(tenant->control_group, tenant_group_path(group)) != 0) {
+                char *path = strdup(tenant_group_path(group));
+
+                if (!path)
+                        return -ENOMEM;
+                free(tenant->control_group);
+                tenant->control_group = path;
+        }
+        r = meter_group(reconciler, tenant->slot, tenant_group_path(group), tenant_group_fd(group), tenant_group_id(group));
+        if (r < 0)
+                return strv_pushf(&tenant->problems, "it cannot be metered: %s", strerror(-r)) < 0 ? -ENOMEM : r;
+        return 0;
+}
+
+/* Groups whose packets ride the control class come and go with their services; what is attached is left alone. */
+static void meter_control_groups(Reconciler *reconciler) {
+        for (char **path = reconciler->options.config->control_groups; path && *path; path++) {
+                _cleanup_free_ char *absolute = NULL;
+                _cleanup_close_ int fd = -EBADF;
+                struct stat st;
+
+                if (asprintf(&absolute, "%s/%s", cgroup_driver_mount(reconciler->driver), *path) < 0) {
+                        absolute = NULL;
+                        return;
+                }
+                fd = open(absolute, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                if (fd < 0 || fstat(fd, &st) < 0)
+                        continue;
+                (void) meter_add(reconciler->meter, SLOT_CONTROL, absolute, fd, st.st_ino);
+        }
+}
+
+/* 2. */
+static int make_plan(Reconciler *reconciler, const Node *node, uint64_t sibling_weight, PlanInput *input, Plan *ret) {
+        int r;
+
+        *input = (PlanInput) {
+                .node = node,
+                .cpu_millicores = reconciler->cpu_millicores,
+                .sibling_weight = sibling_weight,
+                .residual = reconciler->options.config->residual,
+                .uplinks = reconciler->uplink_capacity,
+                .n_uplinks = reconciler->n_planned,
+        };
+        r = plan_make(input, ret);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i <= ret->n_tenants; i++) {
+                Settings *settings = i < ret->n_tenants ? &ret->tenants[i].settings : &ret->parent;
+
+                for (Setting setting = 0; setting < SETTING_MAX; setting++)
+                        if (settings_has(settings, setting))
+                                settings->value[setting] = setting_round(setting, settings->value[setting]);
+        }
+        return 0;
+}
+
+static unsigned count_bits(uint32_t bits) {
+        return (unsigned) __builtin_popcount(bits);
+}
+
+/* 3. The parent: with `raise_only`, never less than it has. */
+static int apply_parent(Reconciler *reconciler, const Settings *planned, bool raise_only, unsigned *changes) {
+        Settings observed, wanted = *planned, diff;
+        uint64_t siblings;
+        int r;
+
+        r = cgroup_parent_observe(reconciler->driver, &observed, &siblings);
+        if (r < 0)
+                return r;
+        wanted.present &= observed.present;
+        for (Setting setting = 0; raise_only && setting < SETTING_MAX; setting++)
+                if (settings_has(&wanted, setting) && wanted.value[setting] < observed.value[setting])
+                        wanted.value[setting] = observed.value[setting];
+        settings_diff(&observed, &wanted, &diff);
+        *changes += count_bits(diff.present);
+        return diff.present ? cgroup_parent_apply(reconciler->driver, &diff) : 0;
+}
+
+static int apply_tenant(Reconciler *reconciler, const TenantPlan *plan, unsigned *changes) {
+        const uint32_t can = cgroup_driver_settings(reconciler->driver);
+        TenantGroup *group = reconciler->groups[plan->tenant->slot];
+        Settings observed, diff;
+        int r;
+
+        if (!group)
+                return 0; /* said so by prepare_tenant() */
+        r = tenant_group_observe(group, &observed);
+        if (r < 0)
+                return r;
+        settings_diff(&observed, &plan->settings, &diff);
+        diff.present &= can;
+        if (!diff.present)
+                return 0;
+        *changes += count_bits(diff.present);
+        return tenant_group_apply(group, &diff);
+}
+
+static void apply_uplinks(Reconciler *reconciler, const Plan *plan, FeatureSet *features, unsigned *changes) {
+        for (size_t i = 0; i < plan->n_uplinks; i++) {
+                UplinkHold *hold = reconciler->planned[i];
+                const LogFields fields = { .object = hold->config->name };
+                char feature[RESOURCE_NAME_SIZE];
+                unsigned messages = 0;
+                int r;
+
+                r = uplink_apply(hold->uplink, &plan->uplinks[i], &messages);
+                *changes += messages;
+                if (r < 0 && r != hold->error) {
+                        resource_format_name(RESOURCE_NET_EGRESS, hold->config->name, feature);
+                        (void) log_write_errno(LOG_WARNING, &fields, r, "Uplink %s cannot be shaped", hold->config->name);
+                        (void) feature_set_put(features, feature, false, "%s",
+                                r == -EBUSY  ? "another's queueing discipline is at its root: left as it is, its traffic is not shaped" :
+                                r == -ENODEV ? "the interface is gone: shaped again when it is back" :
+                                               strerror(-r));
+                } else if (r >= 0 && hold->error < 0) {
+                        resource_format_name(RESOURCE_NET_EGRESS, hold->config->name, feature);
+                        (void) feature_set_put(features, feature, true, "shaped by HTB");
+                }
+                hold->error = r < 0 ? r : 0;
+        }
+}
+
+static bool share_names(const ResourceSet *share, ResourceKind kind) {
+        for (size_t i = 0; i < share->n; i++)
+                if (share->entries[i].kind == kind)
+                        return true;
+        return false;
+}
+
+/* Which resource a setting serves, so that the lack of it is a problem of those alone who asked for it. */
+static ResourceKind setting_resource(Setting setting) {
+        switch (setting) {
+        case SETTING_CPU_IDLE:
+        case SETTING_CPU_WEIGHT:
+        case SETTING_CPU_MAX:
+                return RESOURCE_CPU;
+        case SETTING_SWAP_MAX:
+                return RESOURCE_SWAP;
+        case SETTING_TASKS_MAX:
+                return RESOURCE_TASKS;
+        default:
+                return RESOURCE_MEMORY;
+        }
+}
+
+/* What this node cannot do at all: each resource is named once. */
+static int note_missing(const FeatureSet *features, const TenantPlan *plan, uint32_t can, Tenant *tenant) {
+        uint32_t named = 0;
+
+        for (Setting setting = 0; setting < SETTING_MAX; setting++) {
+                const char *name = setting_info(setting)->feature;
+                ResourceKind kind = setting_resource(setting);
+                const Feature *feature;
+                int r;
+
+                if (can & (1U << setting) || named & (1U << kind) || !share_names(&plan->share, kind))
+                        continue;
+                named |= 1U << kind;
+                feature = feature_set_get(features, name);
+                r = strv_pushf(&tenant->problems, "%s: %s", resource_info(kind)->name, feature ? feature->words : "not enforced");
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* 4. */
+static int read_back(Reconciler *reconciler, const PlanInput *input, const Plan *plan, const TenantPlan *tenant_plan,
+        const NetPlan *observed_uplinks, const FeatureSet *features, Tenant *tenant) {
+        const uint32_t can = cgroup_driver_settings(reconciler->driver);
+        TenantGroup *group = reconciler->groups[tenant->slot];
+        Settings observed = {}, diff;
+        int r = 0;
+
+        if (group)
+                r = tenant_group_observe(group, &observed);
+        if (r < 0)
+                return r;
+        resource_set_deinit(&tenant->effective);
+        r = plan_effective(input, tenant_plan, &observed, observed_uplinks, plan->uplinks, plan->n_uplinks, &tenant->effective);
+        if (r < 0)
+                return r;
+        r = note_missing(features, tenant_plan, can, tenant);
+        settings_diff(&observed, &tenant_plan->settings, &diff);
+        diff.present &= can;
+        for (Setting setting = 0; r >= 0 && setting < SETTING_MAX; setting++)
+                if (settings_has(&diff, setting)) {
+                        char want[SETTING_TEXT_SIZE], have[SETTING_TEXT_SIZE];
+
+                        tenant->failed = true;
+                        setting_format(setting, diff.value[setting], want);
+                        setting_format(setting, observed.value[setting], have);
+                        r = strv_pushf(&tenant->problems, "%s is %s and should be %s", setting_info(setting)->file, have, want);
+                }
+        for (size_t i = 0; r >= 0 && i < plan->n_uplinks; i++)
+                if (reconciler->planned[i]->error < 0 && share_names(&tenant_plan->share, RESOURCE_NET_EGRESS)) {
+                        tenant->failed = tenant->failed || !tenant->residual;
+                        r = strv_pushf(&tenant->problems, "net.egress@%s is not shaped: %s", input->uplinks[i].name,
+                                strerror(-reconciler->planned[i]->error));
+                }
+        return r;
+}
+
+static void show_plan(const TenantPlan *plan) {
+        const LogFields fields = { .tenant = plan->tenant->id };
+
+        for (Setting setting = 0; setting < SETTING_MAX; setting++) {
+                char text[SETTING_TEXT_SIZE];
+
+                if (!settings_has(&plan->settings, setting))
+                        continue;
+                setting_format(setting, plan->settings.value[setting], text);
+                log_write(LOG_INFO, &fields, "Would set %s of tenant %s to %s", setting_info(setting)->file, plan->tenant->id, text);
+        }
+}
+
+static int take_desired(Tenant *tenant, TenantPlan *plan) {
+        resource_set_deinit(&tenant->desired);
+        tenant->residual = plan->residual;
+        return resource_set_copy(&plan->share, &tenant->desired);
+}
+
+static int plan_only(Reconciler *reconciler, Node *node) {
+        _cleanup_plan_ Plan plan = PLAN_NULL;
+        PlanInput input;
+        int r;
+
+        r = make_plan(reconciler, node, 0, &input, &plan);
+        for (size_t i = 0; r >= 0 && i < plan.n_tenants; i++) {
+                bool same = resource_set_equal(&node->tenants[i]->desired, &plan.tenants[i].share);
+
+                r = take_desired(node->tenants[i], &plan.tenants[i]);
+                if (!same)
+                        show_plan(&plan.tenants[i]);
+        }
+        return r;
+}
+
+static int apply_plan(Reconciler *reconciler, Node *node, const Plan *plan, unsigned *changes) {
+        int r;
+
+        r = apply_parent(reconciler, &plan->parent, /* raise_only= */ true, changes);
+        if (r < 0)
+                return log_error_errno(r, "The parent control group cannot be raised");
+        for (size_t i = 0; i < plan->n_tenants; i++) {
+                Tenant *tenant = node->tenants[i];
+                const LogFields fields = { .tenant = tenant->id, .object = tenant->control_group };
+
+                r = apply_tenant(reconciler, &plan->tenants[i], changes);
+                if (r < 0) {
+                        (void) log_write_errno(LOG_ERR, &fields, r, "Tenant %s cannot be given its share", tenant->id);
+                        tenant->failed = true;
+                        if (strv_pushf(&tenant->problems, "its share was refused: %s", strerror(-r)) < 0)
+                                return -ENOMEM;
+                }
+        }
+        apply_uplinks(reconciler, plan, &node->features, changes);
+        r = apply_parent(reconciler, &plan->parent, /* raise_only= */ false, changes);
+        return r < 0 ? log_error_errno(r, "The parent control group cannot be set") : 0;
+}
+
+int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_changes) {
+        NetPlan observed_uplinks[CONFIG_UPLINKS_MAX] = {};
+        _cleanup_plan_ Plan plan = PLAN_NULL;
+        uint64_t sibling_weight = 0;
+        Settings parent;
+        PlanInput input;
+        unsigned changes = 0;
+        int r;
+
+        if (reconciler->options.dry_run)
+                return plan_only(reconciler, node);
+        for (size_t i = 0; i < node->n_tenants; i++) {
+                Tenant *tenant = node->tenants[i];
+
+                tenant->problems = strv_free(tenant->problems);
+                tenant->failed = false;
+                r = prepare_tenant(reconciler, tenant);
+                if (r == -ENOMEM)
+                        return r;
+                tenant->failed = r < 0;
+        }
+        meter_control_groups(reconciler);
+        r = cgroup_parent_observe(reconciler->driver, &parent, &sibling_weight);
+        if (r >= 0)
+                r = make_plan(reconciler, node, sibling_weight, &input, &plan);
+        if (r >= 0)
+                r = apply_plan(reconciler, node, &plan, &changes);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < plan.n_uplinks; i++)
+                (void) uplink_observe(reconciler->planned[i]->uplink, &observed_uplinks[i]);
+        for (size_t i = 0; r >= 0 && i < plan.n_tenants; i++) {
+                r = take_desired(node->tenants[i], &plan.tenants[i]);
+                if (r >= 0)
+                        r = read_back(reconciler, &input, &plan, &plan.tenants[i], observed_uplinks, &node->features,
+                                node->tenants[i]);
+        }
+        for (size_t i = 0; i < plan.n_uplinks; i++)
+                free(observed_uplinks[i].classes);
+        if (ret_changes)
+                *ret_changes = changes;
+        return r;
+}
+
+int reconciler_sample(Reconciler *reconciler, Node *node) {
+        int r;
+
+        if (!reconciler->meter)
+                return 0;
+        r = meter_refresh(reconciler->meter);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < node->n_tenants; i++) {
+                Sample sample = {};
+
+                r = meter_read(reconciler->meter, node->tenants[i]->slot, &sample);
+                if (r >= 0)
+                        node->tenants[i]->usage = sample;
+                else if (r != -ENOENT)
+                        return r;
+        }
+        return 0;
+}
+
+int reconciler_remove_tenant(Reconciler *reconciler, const Tenant *tenant) {
+        TenantGroup **held = &reconciler->groups[tenant->slot];
+        int r;
+
+        if (!reconciler->driver)
+                return 0;
+        if (*held && tenant_group_alive(*held) && tenant_group_populated(*held) > 0)
+                return -EBUSY;
+        *held = tenant_group_free(*held);
+        r = tenant_group_remove(reconciler->driver, tenant->id);
+        if (r < 0 && r != -ENOENT)
+                return r;
+        return meter_remove(reconciler->meter, tenant->slot);
+}
+
+int reconciler_list_groups(Reconciler *reconciler, char ***ret_tenant_ids) {
+        return reconciler->driver ? cgroup_driver_list(reconciler->driver, ret_tenant_ids) : 0;
+}
+
+/* A tenant's group that cannot go yet is at least left without our limits. */
+static void release_group(Reconciler *reconciler, const char *tenant_id) {
+        _cleanup_(tenant_group_free_p) TenantGroup *group = NULL;
+        Settings open = {};
+
+        if (tenant_group_remove(reconciler->driver, tenant_id) >= 0 ||
+                tenant_group_ensure(reconciler->driver, tenant_id, &group) < 0)
+                return;
+        settings_put(&open, SETTING_CPU_IDLE, 0);
+        settings_put(&open, SETTING_CPU_WEIGHT, 100);
+        settings_put(&open, SETTING_CPU_MAX, UNLIMITED);
+        settings_put(&open, SETTING_MEMORY_MIN, 0);
+        settings_put(&open, SETTING_MEMORY_LOW, 0);
+        settings_put(&open, SETTING_MEMORY_HIGH, UNLIMITED);
+        settings_put(&open, SETTING_MEMORY_MAX, UNLIMITED);
+        settings_put(&open, SETTING_SWAP_MAX, UNLIMITED);
+        settings_put(&open, SETTING_TASKS_MAX, UNLIMITED);
+        open.present &= cgroup_driver_settings(reconciler->driver);
+        (void) tenant_group_freeze(group, false);
+        (void) tenant_group_apply(group, &open);
+        log_warning("Tenant %s still has processes: its group is left to them, without limits", tenant_id);
+}
+
+int reconciler_release(Reconciler *reconciler) {
+        _cleanup_strv_ char **ids = NULL;
+        int r;
+
+        r = reconciler_list_groups(reconciler, &ids);
+        for (char **id = ids; id && *id; id++)
+                release_group(reconciler, *id);
+        for (size_t i = 0; i < CONFIG_UPLINKS_MAX; i++) {
+                UplinkHold *hold = &reconciler->uplinks[i];
+
+                if (hold->classifier)
+                        (void) net_classifier_release(hold->classifier);
+                if (hold->uplink)
+                        (void) uplink_release(hold->uplink);
+        }
+        if (reconciler->meter && r >= 0)
+                r = meter_release(reconciler->meter);
+        if (r >= 0 && reconciler->driver) {
+                r = cgroup_driver_remove_parent(reconciler->driver);
+                if (r == -EBUSY || r == -ENOTEMPTY)
+                        r = 0; /* said above */
+        }
+        return r;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Observe, diff, apply: brings control groups, uplinks and meters to the plan, and reads back. One path for a start, a
+ * new allocation, a window's end and drift. It reads no clock, answers no one and keeps nothing on disk.
+ */
+
+#include "config.h"
+#include "decide/admission.h"
+#include "enforce/cgroup.h"
+
+typedef struct Reconciler Reconciler;
+
+typedef struct ReconcilerOptions {
+        const Config *config; /* must live as long */
+        CgroupDriverKind cgroup_driver;
+        const char *cgroup_root; /* for cgroupfs: the group below which ours is made; NULL: the mount */
+        const char *pin_dir;     /* below a bpffs; NULL: nothing is pinned */
+        bool dry_run;            /* plans and says, changes nothing */
+} ReconcilerOptions;
+
+/* Opens what this node has, and says in `features` what it has not. */
+int reconciler_new(const ReconcilerOptions *options, FeatureSet *features, Reconciler **ret);
+Reconciler *reconciler_free(Reconciler *reconciler); /* what is enforced stays */
+DEFINE_CLEANUP(Reconciler *, reconciler_free);
+
+/* What can be reserved, by resource; the reconciler's. Changes when CPUs or uplinks come and go. */
+const Capacity *reconciler_capacity(const Reconciler *reconciler);
+/* Reads it anew: 1 where it changed. */
+int reconciler_refresh_capacity(Reconciler *reconciler, FeatureSet *features);
+
+/*
+ * Makes all that is planned for the node's tenants hold, and writes Desired, Effective, Problems, ControlGroup into
+ * them. A tenant that could not be given its share is marked failed, and the others go on: negative only where nothing
+ * could be done at all. `ret_changes` counts what was written, and may be NULL.
+ */
+int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_changes);
+
+/* Reads every tenant's counters into the node. */
+int reconciler_sample(Reconciler *reconciler, Node *node);
+
+/* The tenant's group, made if absent; the reconciler's. */
+int reconciler_group(Reconciler *reconciler, const Tenant *tenant, TenantGroup **ret);
+
+/* Takes the tenant's group, class and meter away: -EBUSY where processes are in it, and then nothing is taken. */
+int reconciler_remove_tenant(Reconciler *reconciler, const Tenant *tenant);
+
+/* Ids of tenants that have a group here, known to the calendar or not; the caller frees. */
+int reconciler_list_groups(Reconciler *reconciler, char ***ret_tenant_ids);
+
+/* Takes everything of ours off the node. Groups that hold processes are left to them, without limits. */
+int reconciler_release(Reconciler *reconciler);

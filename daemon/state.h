@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The durable calendar: what was accepted is on disk before the caller hears so. SQLite, one row an allocation and one a
+ * tenant; each change is one transaction, synced. A file that cannot be read is set aside, never deleted, and said so.
+ */
+
+#include "model/node.h"
+
+typedef struct State State;
+
+/*
+ * Opens <directory>/state.sqlite, making both where absent, and reads allocations, tenants and their slots into `node`.
+ * `slot_max`: tenants beyond it are refused. `ret_lost`: what could not be read, in words (a string list; the caller
+ * frees), or NULL. With `read_only` nothing is made or changed.
+ */
+int state_open(const char *directory, bool read_only, uint32_t slot_max, Node *node, State **ret, char ***ret_lost);
+State *state_free(State *state);
+DEFINE_CLEANUP(State *, state_free);
+
+/* One transaction over all: begin, any number of puts and deletes, commit. A rollback forgets them. */
+int state_begin(State *state);
+int state_put_allocation(State *state, const Allocation *allocation);
+int state_delete_allocation(State *state, const char *id);
+int state_put_tenant(State *state, const Tenant *tenant);
+int state_delete_tenant(State *state, const char *id);
+int state_commit(State *state);
+void state_rollback(State *state);
+
+/* The highest generation that was released under this id (0: none), so that a stale Apply is known. */
+int state_released_generation(State *state, const char *id, uint64_t *ret_generation);
+/* Remembers it; forgotten a week after `now_usec`. */
+int state_put_released(State *state, const char *id, uint64_t generation, uint64_t now_usec);
