@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The driver for nodes without systemd: below one group "headgate" of our own. libcgroup says where the
+ * hierarchy is and makes the groups; values, placing and removal go through held descriptors.
+ *
+ * What it refuses to do: to name a controller to libcgroup that is not in the unified hierarchy
+ * (libcgroup 2.0 would go to cgroup v1, which is not ours), to have libcgroup remove a group (it would move
+ * what came in meanwhile to the parent, out of its limits), and to enable controllers anywhere but in the
+ * configured root and in our own group.
+ */
+
+#include "enforce/cgroup-driver.h"
+#include "model/identifier.h"
+#include "util/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libcgroup.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#define PARENT_NAME "headgate"
+
+static int errno_from_cgroup(int code) {
+        switch (code) {
+        case 0:
+                return 0;
+        case ECGOTHER: {
+                int error = cgroup_get_last_errno();
+
+                return error > 0 ? -error : -EIO;
+        }
+        case ECGROUPNOTEXIST:
+                return -ENOENT;
+        case ECGROUPNOTMOUNTED:
+        case ECGROUPSUBSYSNOTMOUNTED:
+                return -ENODEV;
+        case ECGROUPNOTOWNER:
+        case ECGROUPNOTALLOWED:
+                return -EPERM;
+        case ECGINVAL:
+                return -EINVAL;
+        case ECGCONTROLLEREXISTS:
+                return -EEXIST;
+        default:
+                return -EIO;
+        }
+}
+
+static _printf_(3, 0) void log_cgroup(void *userdata, int level, const char *format, va_list ap) {
+        char line[512];
+
+        (void) vsnprintf(line, sizeof(line), format, ap);
+        line[strcspn(line, "\n")] = '\0';
+        log_debug("libcgroup: %s", line);
+}
+
+static char *path_join(const char *path, const char *name) {
+        char *joined;
+
+        return asprintf(&joined, "%s/%s", strcmp(path, "/") == 0 ? "" : path, name) < 0 ? NULL : joined;
+}
+
+/* Enables what is available but not yet enabled for the children of a group; each alone, so that one may
+ * fail. */
+static int enable_controllers(int fd, uint32_t *ret_enabled) {
+        char text[4096];
+        uint32_t available, enabled;
+        int r, error = 0;
+
+        r = group_read_file(fd, "cgroup.controllers", text, sizeof(text));
+        if (r < 0)
+                return r;
+        available = controllers_parse(text);
+        r = group_read_file(fd, "cgroup.subtree_control", text, sizeof(text));
+        if (r < 0)
+                return r;
+        enabled = controllers_parse(text);
+
+        for (int i = 0; i < CONTROLLER_MAX; i++) {
+                uint32_t missing = available & ~enabled & (1U << i);
+                char plus[CONTROLLERS_TEXT_SIZE];
+
+                if (missing == 0)
+                        continue;
+                controllers_format(missing, plus);
+                r = group_write_file(fd, "cgroup.subtree_control", plus);
+                if (r < 0)
+                        error = r;
+                else
+                        enabled |= missing;
+        }
+        *ret_enabled = enabled;
+        return error;
+}
+
+static int cgroupfs_enable(CgroupDriver *driver) {
+        uint32_t enabled = 0;
+        int r;
+
+        r = enable_controllers(driver->parent->fd, &enabled);
+        if (r < 0)
+                driver->enable_error = r;
+        driver->controllers = enabled;
+        return 0;
+}
+
+/* Whether libcgroup, asked for this controller, would go to our mount and to no other. */
+static bool controller_is_ours(const CgroupDriver *driver, const char *controller) {
+        _cleanup_free_ char *mount = NULL;
+
+        return cgroup_get_subsys_mount_point(controller, &mount) == 0 &&
+               strcmp(mount, driver->mounts.unified) == 0;
+}
+
+/* `controllers`: bits of those that the directory holding the group has enabled. */
+static int group_create(CgroupDriver *driver, const char *path, uint32_t controllers) {
+        struct cgroup *cgroup = cgroup_new_cgroup(path);
+        bool any = false;
+        int r = 0;
+
+        if (!cgroup)
+                return -ENOMEM;
+        for (int i = 0; r >= 0 && i < CONTROLLER_MAX; i++) {
+                const char *name = controller_to_string((CgroupController) i);
+
+                if (!(controllers & (1U << i)) || !controller_is_ours(driver, name))
+                        continue;
+                any = true;
+                if (!cgroup_add_controller(cgroup, name))
+                        r = -ENOMEM;
+        }
+        /* With no controller libcgroup 2.0 says 0 and makes nothing. */
+        if (r >= 0 && any)
+                r = errno_from_cgroup(cgroup_create_cgroup(cgroup, /* ignore_ownership= */ 1));
+        cgroup_free(&cgroup);
+        return r;
+}
+
+/* Makes `name` in the held directory where it is not there yet. */
+static int ensure_directory(CgroupDriver *driver, int fd, const char *path, uint32_t controllers) {
+        const char *name = strrchr(path, '/') + 1;
+        _cleanup_close_ int found_fd = -EBADF;
+        int r;
+
+        r = group_open_directory(fd, name, &found_fd);
+        if (r != -ENOENT)
+                return r;
+        r = group_create(driver, path, controllers);
+        if (r < 0)
+                return r;
+        if (mkdirat(fd, name, 0755) < 0 && errno != EEXIST)
+                return -errno;
+        return 0;
+}
+
+static int cgroupfs_locate(CgroupDriver *driver, const char *tenant_id, char **ret_path) {
+        _cleanup_free_ char *parent = path_join(driver->root, PARENT_NAME);
+        char *path;
+
+        if (!parent)
+                return -ENOMEM;
+        path = tenant_id ? path_join(parent, tenant_id) : TAKE_PTR(parent);
+        if (!path)
+                return -ENOMEM;
+        *ret_path = path;
+        return 0;
+}
+
+static int cgroupfs_make(CgroupDriver *driver, const char *tenant_id, char **ret_unit, char **ret_path) {
+        _cleanup_free_ char *path = NULL;
+        uint32_t enabled = 0;
+        int r;
+
+        r = cgroupfs_locate(driver, tenant_id, &path);
+        if (r < 0)
+                return r;
+        if (tenant_id)
+                r = ensure_directory(driver, driver->parent->fd, path, driver->controllers);
+        else {
+                cgroup_set_logger(log_cgroup, CGROUP_LOG_WARNING, NULL);
+                r = errno_from_cgroup(cgroup_init());
+                if (r < 0)
+                        return r;
+                driver->enable_error = enable_controllers(driver->root_fd, &enabled);
+                r = ensure_directory(driver, driver->root_fd, path, enabled);
+        }
+        if (r < 0)
+                return r;
+        *ret_unit = NULL;
+        *ret_path = TAKE_PTR(path);
+        return 0;
+}
+
+static int cgroupfs_find(CgroupDriver *driver, const char *tenant_id, char **ret_unit, char **ret_path) {
+        *ret_unit = NULL;
+        return cgroupfs_locate(driver, tenant_id, ret_path);
+}
+
+static int cgroupfs_apply(TenantGroup *group, const Settings *settled) {
+        for (size_t i = 0; i < ELEMENTSOF(settings_order); i++) {
+                Setting setting = settings_order[i];
+                int r;
+
+                if (!settings_has(settled, setting))
+                        continue;
+                r = group_write_setting(group, setting, settled->value[setting]);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int cgroupfs_attach(TenantGroup *group, const Process *processes, size_t n, char **ret_group) {
+        char *path = strdup(group->path);
+
+        if (!path)
+                return -ENOMEM;
+        *ret_group = path; /* also on failure, for those that were moved before it */
+        for (size_t i = 0; i < n; i++) {
+                char pid[sizeof("4294967295")];
+                int r;
+
+                (void) snprintf(pid, sizeof(pid), "%u", (unsigned) processes[i].pid);
+                r = group_write_file(group->fd, "cgroup.procs", pid);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int cgroupfs_attach_unit(TenantGroup *group, const char *unit, char **ret_group) {
+        return -EOPNOTSUPP;
+}
+
+typedef struct Signalling {
+        const TenantGroup *group;
+        int signal;
+        int error;
+} Signalling;
+
+/* By pidfd, and only once the pid is known to be that of a process in the group: no one else is hit. */
+static void signal_process(Signalling *signalling, pid_t pid) {
+        _cleanup_close_ int pidfd = (int) syscall(SYS_pidfd_open, pid, 0);
+        _cleanup_free_ char *path = NULL;
+        size_t length = strlen(signalling->group->path);
+
+        if (pidfd < 0 || process_find_group(pid, &path) < 0)
+                return;
+        if (strncmp(path, signalling->group->path, length) != 0 ||
+                        (path[length] != '/' && path[length] != '\0'))
+                return;
+        if (syscall(SYS_pidfd_send_signal, pidfd, signalling->signal, NULL, 0) < 0 && errno != ESRCH)
+                signalling->error = -errno;
+}
+
+static int signal_processes(int fd, Signalling *signalling) {
+        _cleanup_fclose_ FILE *f = NULL;
+        int procs_fd, r;
+        unsigned pid;
+
+        r = group_open_file(fd, "cgroup.procs", O_RDONLY, &procs_fd);
+        if (r < 0)
+                return r == -ENOLINK ? 0 : r;
+        f = fdopen(procs_fd, "re");
+        if (!f) {
+                close(procs_fd);
+                return -ENOMEM;
+        }
+        while (fscanf(f, "%u", &pid) == 1)
+                signal_process(signalling, (pid_t) pid);
+        return 0;
+}
+
+static int signal_child(int parent_fd, const char *name, void *userdata) {
+        _cleanup_close_ int fd = -EBADF;
+        int r;
+
+        r = group_open_directory(parent_fd, name, &fd);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        return signal_processes(fd, userdata);
+}
+
+static int cgroupfs_signal(TenantGroup *group, int signal) {
+        Signalling signalling = { group, signal, 0 };
+        int r;
+
+        r = group_walk(group->fd, signal_child, &signalling);
+        if (r >= 0)
+                r = signal_processes(group->fd, &signalling);
+        return r < 0 ? r : signalling.error;
+}
+
+static int remove_child(int parent_fd, const char *name, void *userdata) {
+        return unlinkat(parent_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* rmdir refuses a group with anything in it (EBUSY), whatever came since it was found empty. */
+static int cgroupfs_remove(CgroupDriver *driver, const char *tenant_id) {
+        int holder_fd = tenant_id ? driver->parent->fd : driver->root_fd;
+        const char *name = tenant_id ? tenant_id : PARENT_NAME;
+        _cleanup_close_ int fd = -EBADF;
+        int r;
+
+        r = group_open_directory(holder_fd, name, &fd);
+        if (r == -ENOENT)
+                return 0;
+        if (r < 0)
+                return r;
+        /* Groups that the tenant made below its own. */
+        if (tenant_id) {
+                r = group_walk(fd, remove_child, NULL);
+                if (r < 0)
+                        return r;
+        }
+        return remove_child(holder_fd, name, NULL);
+}
+
+static bool cgroupfs_parse_name(const char *name, char *ret_tenant_id) {
+        if (!identifier_valid(name))
+                return false;
+        (void) strcpy(ret_tenant_id, name);
+        return true;
+}
+
+const CgroupDriverOps cgroup_cgroupfs_ops = {
+        .kind = CGROUP_DRIVER_CGROUPFS,
+        .make = cgroupfs_make,
+        .enable = cgroupfs_enable,
+        .apply = cgroupfs_apply,
+        .attach = cgroupfs_attach,
+        .attach_unit = cgroupfs_attach_unit,
+        .signal = cgroupfs_signal,
+        .remove = cgroupfs_remove,
+        .find = cgroupfs_find,
+        .parse_name = cgroupfs_parse_name,
+};

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Directories and files of control groups, reached only through held descriptors: a path is resolved beneath
+ * a directory that is ours to look in, and a group that was removed or made anew answers with -ENOLINK
+ * instead of letting us write into its successor. It knows neither driver.
+ */
+
+#include "enforce/cgroup-driver.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+/* Groups nest no deeper by default than the kernel's cgroup.max.depth allows; this bounds our stack. */
+#define GROUP_DEPTH_MAX 32
+
+int group_open_directory(int base_fd, const char *path, int *ret_fd) {
+        struct open_how how = {
+                .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+                .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+        };
+        int fd;
+
+        path += strspn(path, "/");
+        fd = (int) syscall(SYS_openat2, base_fd, *path ? path : ".", &how, sizeof(how));
+        if (fd < 0)
+                return -errno;
+        *ret_fd = fd;
+        return 0;
+}
+
+/* kernfs answers through a held descriptor: ENODEV from a file, ENOENT from a directory, of a group that is
+ * gone. */
+static int error_of_file(int error) {
+        return error == ENODEV ? -ENOLINK : -error;
+}
+
+static bool directory_gone(int group_fd) {
+        return faccessat(group_fd, "cgroup.procs", F_OK, 0) < 0 && (errno == ENOENT || errno == ENODEV);
+}
+
+int group_open_file(int group_fd, const char *file, int flags, int *ret_fd) {
+        int fd = openat(group_fd, file, flags | O_CLOEXEC | O_NOFOLLOW);
+
+        if (fd < 0) {
+                int error = errno;
+
+                if ((error == ENOENT || error == ENODEV) && directory_gone(group_fd))
+                        return -ENOLINK;
+                return error_of_file(error);
+        }
+        *ret_fd = fd;
+        return 0;
+}
+
+int group_read_fd(int fd, char *ret, size_t size) {
+        size_t n = 0;
+
+        while (n < size - 1) {
+                ssize_t k = pread(fd, ret + n, size - 1 - n, (off_t) n);
+
+                if (k < 0 && errno == EINTR)
+                        continue;
+                if (k < 0)
+                        return error_of_file(errno);
+                if (k == 0)
+                        break;
+                n += (size_t) k;
+        }
+        ret[n] = '\0';
+        return 0;
+}
+
+int group_read_file(int group_fd, const char *file, char *ret, size_t size) {
+        _cleanup_close_ int fd = -EBADF;
+        int r = group_open_file(group_fd, file, O_RDONLY, &fd);
+
+        return r < 0 ? r : group_read_fd(fd, ret, size);
+}
+
+int group_write_fd(int fd, const char *text) {
+        ssize_t n;
+
+        do
+                n = pwrite(fd, text, strlen(text), 0);
+        while (n < 0 && errno == EINTR);
+        return n < 0 ? error_of_file(errno) : 0;
+}
+
+int group_write_file(int group_fd, const char *file, const char *text) {
+        _cleanup_close_ int fd = -EBADF;
+        int r = group_open_file(group_fd, file, O_WRONLY, &fd);
+
+        return r < 0 ? r : group_write_fd(fd, text);
+}
+
+int group_put_process(CgroupDriver *driver, const char *path, pid_t pid) {
+        _cleanup_close_ int fd = -EBADF;
+        char text[sizeof("4294967295")];
+        int r;
+
+        r = group_open_directory(driver->mount_fd, path, &fd);
+        if (r < 0)
+                return r;
+        (void) snprintf(text, sizeof(text), "%u", (unsigned) pid);
+        return group_write_file(fd, "cgroup.procs", text);
+}
+
+static int group_value_fd(TenantGroup *group, Setting setting, int *ret_fd) {
+        if (group->value_fds[setting] < 0) {
+                int r = group_open_file(
+                                group->fd, setting_info(setting)->file, O_RDWR, &group->value_fds[setting]);
+
+                if (r < 0)
+                        return r;
+        }
+        *ret_fd = group->value_fds[setting];
+        return 0;
+}
+
+int group_read_setting(TenantGroup *group, Setting setting, uint64_t *ret) {
+        char text[SETTING_TEXT_SIZE];
+        int fd, r;
+
+        r = group_value_fd(group, setting, &fd);
+        if (r < 0)
+                return r;
+        r = group_read_fd(fd, text, sizeof(text));
+        if (r < 0)
+                return r;
+        return setting_parse(setting, text, ret);
+}
+
+int group_write_setting(TenantGroup *group, Setting setting, uint64_t value) {
+        char text[SETTING_TEXT_SIZE];
+        int fd, r;
+
+        r = group_value_fd(group, setting, &fd);
+        if (r < 0)
+                return r;
+        setting_format(setting, value, text);
+        return group_write_fd(fd, text);
+}
+
+static int walk(int fd, GroupVisit each, void *userdata, unsigned depth) {
+        DIR *directory;
+        struct dirent *entry;
+        int r = 0, own_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (own_fd < 0)
+                return errno == ENOENT ? -ENOLINK : -errno;
+        directory = fdopendir(own_fd);
+        if (!directory) {
+                r = -errno;
+                close(own_fd);
+                return r;
+        }
+        while (r >= 0 && (entry = readdir(directory))) {
+                _cleanup_close_ int child_fd = -EBADF;
+
+                if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+                        continue;
+                if (depth > 1) {
+                        r = group_open_directory(own_fd, entry->d_name, &child_fd);
+                        if (r == -ENOENT) { /* removed since it was listed */
+                                r = 0;
+                                continue;
+                        }
+                        if (r >= 0)
+                                r = walk(child_fd, each, userdata, depth - 1);
+                        if (r == -ENOLINK) {
+                                r = 0;
+                                continue;
+                        }
+                }
+                if (r >= 0)
+                        r = each(own_fd, entry->d_name, userdata);
+        }
+        closedir(directory);
+        return r < 0 ? r : 0;
+}
+
+int group_walk(int fd, GroupVisit each, void *userdata) {
+        return walk(fd, each, userdata, GROUP_DEPTH_MAX);
+}
+
+int group_each_child(int fd, GroupVisit each, void *userdata) {
+        return walk(fd, each, userdata, 1);
+}

@@ -1,0 +1,635 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The driver for nodes where PID 1 is systemd: the parent is headgate.slice, a tenant
+ * headgate-<escaped>.slice, and every change goes through PID 1, which owns the files of the groups that it
+ * made.
+ *
+ * A slice needs no unit file, so it is configured by SetUnitProperties(runtime) and then started, in that
+ * order: it never exists without what it was given, and, other than a transient slice, whose settings go with
+ * it, it has them again when someone stops it and something else starts it (the drop-ins stay in /run until
+ * the tenant is removed).
+ *
+ * PID 1 is spoken to on its private socket: faster by a fifth, and there when no bus daemon is. The
+ * connection lasts as long as one operation: PID 1 sends every signal to all who are connected there, and who
+ * does not read them makes it queue them.
+ */
+
+#include "enforce/cgroup-driver.h"
+#include "enforce/cgroup-dropin.h"
+#include "model/identifier.h"
+#include "util/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-bus.h>
+#include <time.h>
+
+#define PRIVATE_SOCKET "unix:path=/run/systemd/private"
+#define SERVICE "org.freedesktop.systemd1"
+#define MANAGER_PATH "/org/freedesktop/systemd1"
+#define UNIT_PATH MANAGER_PATH "/unit"
+#define MANAGER SERVICE ".Manager"
+
+#define USEC_PER_SEC 1000000ULL
+#define JOB_TIMEOUT_USEC (30 * USEC_PER_SEC)
+#define RELOAD_TIMEOUT_USEC (90 * USEC_PER_SEC)
+
+#define PARENT_UNIT "headgate.slice"
+#define UNIT_PREFIX "headgate-"
+#define SLICE_SUFFIX ".slice"
+#define SCOPE_SUFFIX ".scope"
+#define CPU_WEIGHT_DEFAULT 100U
+#define SCOPE_TRIES 16
+
+DEFINE_CLEANUP(sd_bus *, sd_bus_close_unref);
+#define _cleanup_bus_ _cleanup_(sd_bus_close_unref_p)
+#define _cleanup_message_ _cleanup_(sd_bus_message_unrefp)
+#define _cleanup_error_ _cleanup_(sd_bus_error_free)
+
+static int connect_manager(sd_bus **ret) {
+        _cleanup_bus_ sd_bus *bus = NULL;
+        int r;
+
+        r = sd_bus_new(&bus);
+        if (r < 0)
+                return r;
+        r = sd_bus_set_address(bus, PRIVATE_SOCKET);
+        if (r < 0)
+                return r;
+        r = sd_bus_set_method_call_timeout(bus, JOB_TIMEOUT_USEC);
+        if (r < 0)
+                return r;
+        r = sd_bus_start(bus);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(bus);
+        return 0;
+}
+
+/* Names that a caller must tell apart; the message is told here, as the code says less. */
+static int errno_from_bus(int r, const sd_bus_error *error, const char *unit) {
+        static const struct {
+                const char *name;
+                int error;
+        } names[] = {
+                { SERVICE ".NoSuchUnit", -ENOENT },
+                { SERVICE ".UnitExists", -EEXIST },
+                { SERVICE ".NoSuchProcess", -ESRCH },
+                { "System.Error.ESRCH", -ESRCH },
+                { SD_BUS_ERROR_UNIX_PROCESS_ID_UNKNOWN, -ESRCH },
+        };
+
+        if (r >= 0)
+                return r;
+        if (sd_bus_error_is_set(error))
+                log_write(LOG_DEBUG, &(LogFields){ .object = unit }, "systemd refused for %s: %s", unit,
+                                error->message);
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                if (sd_bus_error_has_name(error, names[i].name))
+                        return names[i].error;
+        return r;
+}
+
+static int new_call(sd_bus *bus, const char *method, sd_bus_message **ret) {
+        return sd_bus_message_new_method_call(bus, ret, SERVICE, MANAGER_PATH, MANAGER, method);
+}
+
+static int call(sd_bus *bus, sd_bus_message *m, const char *unit, uint64_t timeout_usec,
+                sd_bus_message **ret) {
+        _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+
+        return errno_from_bus(sd_bus_call(bus, m, timeout_usec, &error, ret), &error, unit);
+}
+
+typedef struct JobWait {
+        const char *job;
+        bool removed;
+        int result;
+} JobWait;
+
+static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        JobWait *wait = userdata;
+        const char *job, *unit, *result;
+        uint32_t id;
+
+        if (sd_bus_message_read(m, "uoss", &id, &job, &unit, &result) < 0)
+                return 0;
+        if (!wait->job || strcmp(job, wait->job) != 0)
+                return 0;
+        wait->removed = true;
+        wait->result = strcmp(result, "done") == 0 || strcmp(result, "skipped") == 0 ? 0
+                       : strcmp(result, "timeout") == 0                              ? -ETIMEDOUT
+                       : strcmp(result, "canceled") == 0                             ? -ECANCELED
+                                                                                     : -EIO;
+        return 0;
+}
+
+static uint64_t monotonic_usec(void) {
+        struct timespec ts;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+}
+
+/* Makes the call, whose reply is a job, and waits until PID 1 is through with it. */
+static int call_job(sd_bus *bus, sd_bus_message *m, const char *unit) {
+        _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
+        _cleanup_message_ sd_bus_message *reply = NULL;
+        JobWait wait = { 0 };
+        uint64_t deadline = monotonic_usec() + JOB_TIMEOUT_USEC;
+        int r;
+
+        r = sd_bus_match_signal(bus, &slot, NULL, MANAGER_PATH, MANAGER, "JobRemoved", on_job_removed, &wait);
+        if (r < 0)
+                return r;
+        r = call(bus, m, unit, 0, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(reply, "o", &wait.job);
+        if (r < 0)
+                return r;
+        while (!wait.removed) {
+                uint64_t now = monotonic_usec();
+
+                r = sd_bus_process(bus, NULL);
+                if (r < 0)
+                        return r;
+                if (r > 0)
+                        continue;
+                if (now >= deadline)
+                        return -ETIMEDOUT;
+                r = sd_bus_wait(bus, deadline - now);
+                if (r < 0 && r != -EINTR)
+                        return r;
+        }
+        return wait.result;
+}
+
+static int call_unit_job(sd_bus *bus, const char *method, const char *unit) {
+        _cleanup_message_ sd_bus_message *m = NULL;
+        int r;
+
+        r = new_call(bus, method, &m);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "ss", unit, "replace");
+        if (r < 0)
+                return r;
+        return call_job(bus, m, unit);
+}
+
+/* The interface that a unit of this name has its group under. */
+static const char *unit_interface(const char *unit) {
+        static const struct {
+                const char *suffix, *interface;
+        } types[] = {
+                { ".service", SERVICE ".Service" },
+                { ".socket", SERVICE ".Socket" },
+                { ".mount", SERVICE ".Mount" },
+                { ".swap", SERVICE ".Swap" },
+                { SCOPE_SUFFIX, SERVICE ".Scope" },
+        };
+        const char *suffix = strrchr(unit, '.');
+
+        for (size_t i = 0; suffix && i < ELEMENTSOF(types); i++)
+                if (strcmp(suffix, types[i].suffix) == 0)
+                        return types[i].interface;
+        return SERVICE ".Slice";
+}
+
+static int get_string(
+                sd_bus *bus, const char *unit, const char *interface, const char *property, char **ret) {
+        _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        r = sd_bus_path_encode(UNIT_PATH, unit, &path);
+        if (r < 0)
+                return r;
+        r = sd_bus_get_property_string(bus, SERVICE, path, interface, property, &error, ret);
+        return errno_from_bus(r, &error, unit);
+}
+
+static int get_trivial(sd_bus *bus, const char *unit, const char *property, char type, void *ret) {
+        _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        r = sd_bus_path_encode(UNIT_PATH, unit, &path);
+        if (r < 0)
+                return r;
+        r = sd_bus_get_property_trivial(bus, SERVICE, path, SERVICE ".Slice", property, &error, type, ret);
+        return errno_from_bus(r, &error, unit);
+}
+
+/* Where the unit's processes are. -ENOENT: nowhere, it is not running. */
+static int get_group(sd_bus *bus, const char *unit, char **ret) {
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        r = get_string(bus, unit, unit_interface(unit), "ControlGroup", &path);
+        if (r < 0)
+                return r;
+        if (*path == '\0')
+                return -ENOENT;
+        *ret = TAKE_PTR(path);
+        return 0;
+}
+
+/*
+ * PID 1 answers SetUnitProperties before it has written the files, which it does before it takes its next
+ * message: so an answer to another one says that they are written.
+ */
+static int wait_written(sd_bus *bus) {
+        _cleanup_message_ sd_bus_message *m = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_call(
+                        bus, &m, SERVICE, MANAGER_PATH, "org.freedesktop.DBus.Peer", "Ping");
+        if (r < 0)
+                return r;
+        return call(bus, m, PARENT_UNIT, 0, NULL);
+}
+
+static int open_properties(sd_bus *bus, const char *unit, sd_bus_message **ret) {
+        _cleanup_message_ sd_bus_message *m = NULL;
+        int r;
+
+        r = new_call(bus, "SetUnitProperties", &m);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "sb", unit, /* runtime= */ true);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(m, 'a', "(sv)");
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(m);
+        return 0;
+}
+
+static int send_properties(sd_bus *bus, const char *unit, sd_bus_message *m) {
+        int r;
+
+        r = sd_bus_message_close_container(m);
+        if (r < 0)
+                return r;
+        r = call(bus, m, unit, 0, NULL);
+        if (r < 0)
+                return r;
+        return wait_written(bus);
+}
+
+/*
+ * Accounting has the memory, pids and io controllers enabled for the slice from its creation (io: writes are
+ * charged to the group that had it when the page was dirtied). CPUAccounting alone does not enable cpu on
+ * current kernels, a weight does; one that is set already is left.
+ */
+static int configure_slice(sd_bus *bus, const char *unit) {
+        static const char *const accounting[] = { "CPUAccounting", "MemoryAccounting", "TasksAccounting",
+                "IOAccounting" };
+        _cleanup_message_ sd_bus_message *m = NULL;
+        uint64_t weight;
+        int r, complete = true;
+
+        r = get_trivial(bus, unit, "CPUWeight", 't', &weight);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < ELEMENTSOF(accounting) && complete; i++) {
+                r = get_trivial(bus, unit, accounting[i], 'b', &complete);
+                if (r < 0)
+                        return r;
+        }
+        if (complete && weight != UINT64_MAX)
+                return 0;
+
+        r = open_properties(bus, unit, &m);
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(accounting); i++)
+                r = sd_bus_message_append(m, "(sv)", accounting[i], "b", true);
+        if (r >= 0 && weight == UINT64_MAX)
+                r = sd_bus_message_append(m, "(sv)", "CPUWeight", "t", (uint64_t) CPU_WEIGHT_DEFAULT);
+        if (r < 0)
+                return r;
+        return send_properties(bus, unit, m);
+}
+
+static char *slice_name(const char *tenant_id) {
+        char escaped[IDENTIFIER_ESCAPED_SIZE];
+        char *name;
+
+        if (!tenant_id)
+                return strdup(PARENT_UNIT);
+        identifier_escape(tenant_id, escaped);
+        return asprintf(&name, UNIT_PREFIX "%s" SLICE_SUFFIX, escaped) < 0 ? NULL : name;
+}
+
+static int systemd_make(CgroupDriver *driver, const char *tenant_id, char **ret_unit, char **ret_path) {
+        _cleanup_free_ char *unit = slice_name(tenant_id), *path = NULL, *state = NULL;
+        _cleanup_bus_ sd_bus *bus = NULL;
+        int r;
+
+        if (!unit)
+                return -ENOMEM;
+        r = connect_manager(&bus);
+        if (r < 0)
+                return r;
+        r = configure_slice(bus, unit);
+        if (r < 0)
+                return r;
+        r = get_string(bus, unit, SERVICE ".Unit", "ActiveState", &state);
+        if (r < 0)
+                return r;
+        if (strcmp(state, "active") != 0) {
+                r = call_unit_job(bus, "StartUnit", unit);
+                if (r < 0)
+                        return r;
+        }
+        r = get_group(bus, unit, &path);
+        if (r < 0)
+                return r;
+        *ret_unit = TAKE_PTR(unit);
+        *ret_path = TAKE_PTR(path);
+        return 0;
+}
+
+/* systemd enables on demand for a slice's children what the slice itself can have. */
+static int systemd_enable(CgroupDriver *driver) {
+        char text[4096];
+        int r;
+
+        r = group_read_file(driver->parent->fd, "cgroup.controllers", text, sizeof(text));
+        if (r < 0)
+                return r;
+        driver->controllers = controllers_parse(text);
+        return 0;
+}
+
+static int systemd_find(CgroupDriver *driver, const char *tenant_id, char **ret_unit, char **ret_path) {
+        _cleanup_free_ char *unit = slice_name(tenant_id), *path = NULL;
+        _cleanup_bus_ sd_bus *bus = NULL;
+        int r;
+
+        if (!unit)
+                return -ENOMEM;
+        r = connect_manager(&bus);
+        if (r < 0)
+                return r;
+        r = get_group(bus, unit, &path);
+        if (r < 0)
+                return r;
+        *ret_unit = TAKE_PTR(unit);
+        *ret_path = TAKE_PTR(path);
+        return 0;
+}
+
+static int systemd_apply(TenantGroup *group, const Settings *settled) {
+        _cleanup_message_ sd_bus_message *m = NULL;
+        _cleanup_bus_ sd_bus *bus = NULL;
+        SettingProperty properties[SETTING_MAX];
+        size_t n = settings_properties(settled, properties);
+        int r;
+
+        r = connect_manager(&bus);
+        if (r < 0)
+                return r;
+        r = open_properties(bus, group->unit, &m);
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = sd_bus_message_append(m, "(sv)", properties[i].name, "t", properties[i].value);
+        if (r < 0)
+                return r;
+        return send_properties(bus, group->unit, m);
+}
+
+static int start_scope(sd_bus *bus, const TenantGroup *group, const char *scope, const Process *processes,
+                size_t n) {
+        _cleanup_message_ sd_bus_message *m = NULL;
+        int r;
+
+        r = new_call(bus, "StartTransientUnit", &m);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "ss", scope, "fail");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(m, 'a', "(sv)");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "(sv)(sv)(sv)", "Slice", "s", group->unit, "CollectMode", "s",
+                        "inactive-or-failed", "Description", "s", "Processes attached to a Headgate tenant");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(m, 'r', "sv");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "s", "PIDs");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(m, 'v', "au");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(m, 'a', "u");
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = sd_bus_message_append(m, "u", (uint32_t) processes[i].pid);
+        for (int i = 0; r >= 0 && i < 4; i++) /* array, variant, struct, array of properties */
+                r = sd_bus_message_close_container(m);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "a(sa(sv))", 0);
+        if (r < 0)
+                return r;
+        return call_job(bus, m, scope);
+}
+
+typedef struct ScopeNumber {
+        const char *prefix;
+        unsigned highest;
+} ScopeNumber;
+
+static int note_scope(int parent_fd, const char *name, void *userdata) {
+        ScopeNumber *number = userdata;
+        size_t length = strlen(number->prefix);
+        unsigned n;
+
+        if (strncmp(name, number->prefix, length) == 0 && sscanf(name + length, "%u", &n) == 1 &&
+                        n > number->highest)
+                number->highest = n;
+        return 0;
+}
+
+static int systemd_attach(TenantGroup *group, const Process *processes, size_t n, char **ret_group) {
+        _cleanup_free_ char *prefix = strndup(group->unit, strlen(group->unit) - strlen(SLICE_SUFFIX) + 1);
+        ScopeNumber number = { prefix, 0 };
+        _cleanup_bus_ sd_bus *bus = NULL;
+        int r;
+
+        if (!prefix)
+                return -ENOMEM;
+        prefix[strlen(prefix) - 1] = '-';
+        r = group_each_child(group->fd, note_scope, &number);
+        if (r < 0)
+                return r;
+        r = connect_manager(&bus);
+        if (r < 0)
+                return r;
+        for (unsigned i = 1; i <= SCOPE_TRIES; i++) {
+                _cleanup_free_ char *scope = NULL;
+
+                if (asprintf(&scope, "%s%u" SCOPE_SUFFIX, prefix, number.highest + i) < 0)
+                        return -ENOMEM;
+                r = start_scope(bus, group, scope, processes, n);
+                if (r == -EEXIST)
+                        continue;
+                if (r < 0)
+                        return r == -EIO ? -ESRCH : r; /* the job failed: no process was left to place */
+                r = get_group(bus, scope, ret_group);
+                return r == -ENOENT ? -ESRCH : r; /* they have all exited, and the scope with them */
+        }
+        return -EEXIST;
+}
+
+static int reload(sd_bus *bus) {
+        _cleanup_message_ sd_bus_message *m = NULL;
+        int r;
+
+        r = new_call(bus, "Reload", &m);
+        if (r < 0)
+                return r;
+        return call(bus, m, PARENT_UNIT, RELOAD_TIMEOUT_USEC, NULL);
+}
+
+/* The drop-in counts only if no other that sorts behind it says otherwise: PID 1 is asked which slice it
+ * took. */
+static int tie_unit(sd_bus *bus, const char *unit, const char *slice) {
+        _cleanup_free_ char *taken = NULL;
+        int r;
+
+        r = dropin_write(unit, slice);
+        if (r < 0)
+                return r;
+        r = reload(bus);
+        if (r >= 0)
+                r = get_string(bus, unit, unit_interface(unit), "Slice", &taken);
+        if (r >= 0 && strcmp(taken, slice) != 0)
+                r = -EEXIST;
+        if (r < 0) {
+                (void) dropin_remove(unit);
+                (void) reload(bus);
+        }
+        return r;
+}
+
+static int systemd_attach_unit(TenantGroup *group, const char *unit, char **ret_group) {
+        _cleanup_free_ char *state = NULL, *path = NULL;
+        _cleanup_bus_ sd_bus *bus = NULL;
+        int r;
+
+        if (!dropin_section(unit))
+                return -EINVAL;
+        r = connect_manager(&bus);
+        if (r < 0)
+                return r;
+        r = get_string(bus, unit, SERVICE ".Unit", "LoadState", &state);
+        if (r < 0)
+                return r;
+        if (strcmp(state, "loaded") != 0)
+                return -ENOENT;
+        r = get_group(bus, unit, &path);
+        if (r < 0 && r != -ENOENT)
+                return r;
+        r = tie_unit(bus, unit, group->unit);
+        if (r < 0)
+                return r;
+        *ret_group = TAKE_PTR(path);
+        return 0;
+}
+
+/* PID 1 may signal anyone, and "all" is every process in the slice and below it. */
+static int systemd_signal(TenantGroup *group, int signal) {
+        _cleanup_message_ sd_bus_message *m = NULL;
+        _cleanup_bus_ sd_bus *bus = NULL;
+        int r;
+
+        r = connect_manager(&bus);
+        if (r < 0)
+                return r;
+        r = new_call(bus, "KillUnit", &m);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "ssi", group->unit, "all", (int32_t) signal);
+        if (r < 0)
+                return r;
+        r = call(bus, m, group->unit, 0, NULL);
+        return r == -ESRCH ? 0 : r; /* nobody to tell */
+}
+
+/* Takes back the drop-ins that PID 1 wrote for us; it leaves alone what others put into /etc for a slice of
+ * ours. */
+static int revert_unit(sd_bus *bus, const char *unit) {
+        _cleanup_message_ sd_bus_message *m = NULL;
+        int r;
+
+        r = new_call(bus, "RevertUnitFiles", &m);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "as", 1, unit);
+        if (r < 0)
+                return r;
+        return call(bus, m, unit, 0, NULL);
+}
+
+static int systemd_remove(CgroupDriver *driver, const char *tenant_id) {
+        _cleanup_free_ char *unit = slice_name(tenant_id), *state = NULL;
+        _cleanup_bus_ sd_bus *bus = NULL;
+        bool untied;
+        int r;
+
+        if (!unit)
+                return -ENOMEM;
+        r = connect_manager(&bus);
+        if (r < 0)
+                return r;
+        r = dropin_remove_all(unit, &untied);
+        if (r < 0)
+                return r;
+        r = get_string(bus, unit, SERVICE ".Unit", "ActiveState", &state);
+        if (r < 0)
+                return r;
+        if (strcmp(state, "inactive") != 0) {
+                r = call_unit_job(bus, "StopUnit", unit);
+                if (r < 0)
+                        return r;
+        }
+        r = revert_unit(bus, unit);
+        if (r < 0)
+                return r;
+        return untied ? reload(bus) : 0;
+}
+
+static bool systemd_parse_name(const char *name, char *ret_tenant_id) {
+        char escaped[IDENTIFIER_ESCAPED_SIZE];
+        size_t length = strlen(name), prefix = strlen(UNIT_PREFIX), suffix = strlen(SLICE_SUFFIX);
+
+        if (length <= prefix + suffix || length - prefix - suffix >= sizeof(escaped) ||
+                        strncmp(name, UNIT_PREFIX, prefix) != 0 ||
+                        strcmp(name + length - suffix, SLICE_SUFFIX) != 0)
+                return false;
+        memcpy(escaped, name + prefix, length - prefix - suffix);
+        escaped[length - prefix - suffix] = '\0';
+        return identifier_unescape(escaped, ret_tenant_id);
+}
+
+const CgroupDriverOps cgroup_systemd_ops = {
+        .kind = CGROUP_DRIVER_SYSTEMD,
+        .make = systemd_make,
+        .enable = systemd_enable,
+        .apply = systemd_apply,
+        .attach = systemd_attach,
+        .attach_unit = systemd_attach_unit,
+        .signal = systemd_signal,
+        .remove = systemd_remove,
+        .find = systemd_find,
+        .parse_name = systemd_parse_name,
+};
