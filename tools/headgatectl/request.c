@@ -41,12 +41,12 @@ int request_parse(const char *name, const char *text, size_t size, json_t **ret,
 
         if (!json_is_array(json))
                 return failure_set(ret_failure, FAILURE_INVALID_ALLOCATION,
-                                "%s:1:1: expected one allocation, { … }, or a list of them, [ … ]", name);
+                                "%s:1:1: expected one allocation, { ... }, or a list of them, [ ... ]", name);
 
         json_array_foreach (json, i, item)
                 if (!json_is_object(item))
                         return failure_set(ret_failure, FAILURE_INVALID_ALLOCATION,
-                                        "%s: entry %zu of the list is not an allocation, { … }", name, i + 1);
+                                        "%s: entry %zu of the list is not an allocation, { ... }", name, i + 1);
 
         *ret = TAKE_PTR(json);
         return 0;
@@ -159,7 +159,7 @@ static int append_resources(sd_bus_message *m, const Place *place, json_t *value
         int r;
 
         if (!json_is_object(value))
-                return refuse(place, value, "an object, {\"cpu\": [reserved, limit], …}", ret_failure);
+                return refuse(place, value, "an object, {\"cpu\": [reserved, limit]}", ret_failure);
 
         r = sd_bus_message_open_container(m, 'a', "{s(tt)}");
         if (r < 0)

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What people see: units, tables, rates, and what a D-Bus error is told as. */
+
+#include "headgatectl/bus-error.h"
+#include "headgatectl/rates.h"
+#include "headgatectl/table.h"
+#include "headgatectl/units.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+#include <time.h>
+
+Test(ctl_output, units) {
+        static const struct {
+                char *(*format)(uint64_t value, char *ret);
+                uint64_t value;
+                const char *text;
+        } cases[] = {
+                { units_format_millicores, 0, "0" },
+                { units_format_millicores, 2000, "2" },
+                { units_format_millicores, 1500, "1500m" },
+                { units_format_millicores, UINT64_MAX, "max" },
+                { units_format_bytes, 0, "0B" },
+                { units_format_bytes, 1023, "1023B" },
+                { units_format_bytes, 1024, "1KiB" },
+                { units_format_bytes, 512 << 20, "512MiB" },
+                { units_format_bytes, 3ULL << 29, "1.5GiB" },
+                { units_format_bytes, (1ULL << 30) - 1,
+                                "1023.9MiB" }, /* never rounded up to what it is not */
+                { units_format_bytes, UINT64_MAX - 1, "15.9EiB" },
+                { units_format_bytes, UINT64_MAX, "max" },
+                { units_format_bps, 8, "8bit" },
+                { units_format_bps, 100000000, "100Mbit" },
+                { units_format_bps, 2500000000, "2.5Gbit" },
+                { units_format_bps, UINT64_MAX, "max" },
+                { units_format_usec, 0, "0s" },
+                { units_format_usec, 999, "999us" },
+                { units_format_usec, 250000, "250ms" },
+                { units_format_usec, 1500000, "1.5s" },
+                { units_format_usec, 59999999, "59.9s" },
+                { units_format_usec, 60000000, "1m" },
+                { units_format_usec, 90000000, "1m30s" },
+                { units_format_usec, 3600000000, "1h" },
+                { units_format_usec, 183600000000, "2d3h" },
+                { units_format_usec, UINT64_MAX, "max" },
+        };
+        char text[UNITS_SIZE];
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+                cr_expect_str_eq(cases[i].format(cases[i].value, text), cases[i].text, "%s, expected %s",
+                                text, cases[i].text);
+}
+
+Test(ctl_output, times) {
+        static const struct {
+                const char *zone;
+                uint64_t usec;
+                const char *text;
+        } cases[] = {
+                { "UTC0", 1795341600000000, "2026-11-22T10:00:00+00:00" },
+                { "CST-8", 1795341600999999, "2026-11-22T18:00:00+08:00" },
+                { "NST3:30", 1795341600000000, "2026-11-22T06:30:00-03:30" },
+                { "UTC0", 0, "-" },
+                { "UTC0", UINT64_MAX, "never" },
+        };
+        char text[UNITS_SIZE];
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                setenv("TZ", cases[i].zone, /* overwrite= */ 1);
+                tzset();
+                cr_expect_str_eq(units_format_time(cases[i].usec, text), cases[i].text, "%s, expected %s",
+                                text, cases[i].text);
+        }
+}
+
+Test(ctl_output, by_name) {
+        char text[UNITS_SIZE];
+
+        cr_expect_str_eq(units_format_resource("cpu", 2500, text), "2500m");
+        cr_expect_str_eq(units_format_resource("net.egress@eth1", 1000000, text), "1Mbit");
+        cr_expect_str_eq(units_format_resource("tasks", 512, text), "512");
+        cr_expect_str_eq(units_format_resource("from.a.later.version", 512, text), "512");
+        cr_expect_str_eq(units_format_metric("cpu.time", 90000000000, text), "1m30s");
+        cr_expect_str_eq(units_format_metric("memory.current", 4096, text), "4KiB");
+        cr_expect_str_eq(units_format_metric("from.a.later.version", 4096, text), "4096");
+}
+
+Test(ctl_output, bars) {
+        char text[UNITS_SIZE];
+
+        cr_expect_str_eq(units_format_bar(0, 0, text), "[--------------------]");
+        cr_expect_str_eq(units_format_bar(1, 4, text), "[#####---------------]");
+        cr_expect_str_eq(units_format_bar(999, 1000, text), "[###################-]");
+        cr_expect_str_eq(units_format_bar(5, 4, text), "[####################]");
+}
+
+static char *print(const Table *table, bool legend, bool color) {
+        size_t size;
+        char *text = NULL;
+        FILE *f = open_memstream(&text, &size);
+
+        cr_assert_eq(table_print(table, f, "  ", legend, color), 0);
+        fclose(f);
+        return text;
+}
+
+Test(ctl_output, a_table_is_aligned_and_harmless) {
+        static const char *const titles[] = { "NAME", ">N", "", NULL };
+        _cleanup_free_ char *plain = NULL, *bare = NULL, *colored = NULL;
+        _cleanup_table_ Table *table = NULL;
+
+        cr_assert_eq(table_new(titles, &table), 0);
+        table_add(table, "a");
+        table_addf(table, "%d", 1);
+        table_add(table, "");
+        table_add(table, "żółw"); /* four characters, seven bytes */
+        table_addf(table, "%d", 1000);
+        table_add_styled(table, TABLE_BAD, "\033[2J\n\302\233x");
+        cr_expect_eq(table_rows(table), 2);
+
+        plain = print(table, /* legend= */ true, /* color= */ false);
+        cr_expect_str_eq(plain,
+                        "  NAME     N\n"
+                        "  a        1\n"
+                        "  żółw  1000  ?[2J???x\n",
+                        "%s", plain);
+
+        bare = print(table, /* legend= */ false, /* color= */ false);
+        cr_expect_str_eq(bare, strchr(plain, '\n') + 1, "%s", bare);
+
+        colored = print(table, /* legend= */ false, /* color= */ true);
+        cr_expect_str_eq(colored,
+                        "  a        1\n"
+                        "  żółw  1000  \033[1;31m?[2J???x\033[0m\n",
+                        "%s", colored);
+}
+
+static Rates rates_of(const char *before, const char *after, uint64_t usec) {
+        json_t *a = before ? json_loads(before, 0, NULL) : NULL, *b = json_loads(after, 0, NULL);
+        Rates rates = rates_between(a, b, usec);
+
+        json_decref(a);
+        json_decref(b);
+        return rates;
+}
+
+Test(ctl_output, rates) {
+        static const char first[] = "{\"cpu.time\": 5000000000, \"cpu.wait\": 0, \"net.egress.bytes\": 1000}";
+        static const char second[] =
+                        "{\"cpu.time\": 8000000000, \"cpu.wait\": 500000000, \"net.egress.bytes\": 251000}";
+        Rates rates = rates_of(first, second, 2000000);
+
+        cr_expect(rates.known);
+        cr_expect_eq(rates.cpu_millicores, 1500);
+        cr_expect_eq(rates.wait_millicores, 250);
+        cr_expect_eq(rates.egress_bps, 1000000);
+        cr_expect_eq(rates.ingress_bps, 0);
+
+        cr_expect_not(rates_of(second, first, 2000000).known, "a counter that went back");
+        cr_expect_not(rates_of(NULL, first, 2000000).known, "a first reading");
+        cr_expect_not(rates_of(first, second, 0).known, "no time between");
+}
+
+Test(ctl_output, errors) {
+        static const struct {
+                const char *name, *message;
+                int error;
+                CtlExit exit;
+                const char *sentence;
+        } cases[] = {
+                { "org.headgate.Error.InvalidAllocation", "a: EndTime 1 is before StartTime 2", 0, CTL_FAILED,
+                                "a: EndTime 1 is before StartTime 2" },
+                { "org.headgate.Error.StaleGeneration", "m", 0, CTL_FAILED,
+                                "m (a change needs a higher Generation)" },
+                { "org.headgate.Error.NoSuchTenant", "no tenant 'x'", 0, CTL_NOT_FOUND,
+                                "no tenant 'x' ('headgatectl list' names what there is)" },
+                { "org.headgate.Error.NoSuchProcess", "m", 0, CTL_NOT_FOUND, "m" },
+                { "org.headgate.Error.AccessDenied", "m", 0, CTL_DENIED, "m" },
+                { "org.freedesktop.DBus.Error.AccessDenied", "m", 0, CTL_DENIED,
+                                "access denied on the system bus: m (try as root, or as a member of the "
+                                "group headgate)" },
+                { "org.freedesktop.DBus.Error.ServiceUnknown", "The name is not activatable", 0, CTL_FAILED,
+                                "cannot reach headgated on the system bus: The name is not activatable (is "
+                                "headgated.service running?)" },
+                { NULL, NULL, -ENOENT, CTL_FAILED,
+                                "cannot reach headgated on the system bus: No such file or directory (is "
+                                "headgated.service running?)" },
+                { NULL, NULL, -ECONNREFUSED, CTL_FAILED,
+                                "cannot reach headgated on the system bus: Connection refused (is "
+                                "headgated.service "
+                                "running?)" },
+                { NULL, NULL, -EACCES, CTL_DENIED,
+                                "access denied on the system bus: Permission denied (try as root, or as a "
+                                "member of the "
+                                "group headgate)" },
+                { "com.example.Other", "m", 0, CTL_FAILED, "m" },
+                { "com.example.Other", NULL, 0, CTL_FAILED, "com.example.Other" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                sd_bus_error error = SD_BUS_ERROR_MAKE_CONST(cases[i].name, cases[i].message);
+                _cleanup_free_ char *sentence = NULL;
+
+                cr_expect_eq(bus_error_explain(&error, cases[i].error, "the system bus", &sentence),
+                                cases[i].exit, "%zu", i);
+                cr_expect_str_eq(sentence, cases[i].sentence, "%s", sentence);
+        }
+}
