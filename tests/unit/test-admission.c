@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "decide/admission.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+static Allocation *make(const char *id, uint64_t start, uint64_t end, const char *resource, Amount amount) {
+        char target[RESOURCE_TARGET_SIZE];
+        ResourceKind kind;
+        Allocation *a;
+
+        cr_assert_eq(allocation_new(&a), 0);
+        a->id = strdup(id);
+        a->tenant_id = strdup("t");
+        a->start_usec = start;
+        a->end_usec = end;
+        cr_assert_eq(resource_parse_name(resource, &kind, target), 0);
+        cr_assert_eq(resource_set_put(&a->resources, kind, target, amount), 0);
+        return a;
+}
+
+static void hold(Calendar *calendar, Allocation *a) {
+        Allocation *replaced;
+
+        cr_assert_eq(calendar_put(calendar, a, &replaced), 0);
+        cr_assert_null(replaced);
+}
+
+static Capacity capacity_make(void) {
+        Capacity capacity = { .default_uplink = "eth0" };
+
+        cr_assert_eq(resource_set_put(&capacity.total, RESOURCE_CPU, "", (Amount) { 0, 1000 }), 0);
+        cr_assert_eq(resource_set_put(&capacity.total, RESOURCE_NET_EGRESS, "eth0", (Amount) { 0, 100 }), 0);
+        return capacity;
+}
+
+/* The node holds 600 in [100, 200), 300 in [150, 300) and, long over, 1000 in [0, 1000). */
+static const struct {
+        const char *name;
+        uint64_t start, end;
+        const char *resource;
+        Amount amount;
+        FailureCode code;
+        uint64_t available; /* as Missing tells it, where it does not fit */
+} cases[] = {
+        { "fits before", 0, 100, "cpu", { 1000, 1000 }, FAILURE_NONE, 0 },
+        { "windows that touch do not overlap", 300, 400, "cpu", { 1000, 1000 }, FAILURE_NONE, 0 },
+        { "fits beside both", 100, 400, "cpu", { 100, 1000 }, FAILURE_NONE, 0 },
+        { "one too much where both are", 100, 400, "cpu", { 101, 1000 }, FAILURE_INSUFFICIENT_RESOURCES, 100 },
+        { "the peak is inside the window", 0, 400, "cpu", { 101, 1000 }, FAILURE_INSUFFICIENT_RESOURCES, 100 },
+        { "fits beside the second alone", 200, 400, "cpu", { 700, 1000 }, FAILURE_NONE, 0 },
+        { "over the node", 500, 600, "cpu", { 1001, 2000 }, FAILURE_INSUFFICIENT_RESOURCES, 1000 },
+        { "limits may be overcommitted", 100, 400, "cpu", { 0, UNLIMITED }, FAILURE_NONE, 0 },
+        { "a resource the node has none of", 500, 600, "memory", { 1, 1 }, FAILURE_INSUFFICIENT_RESOURCES, 0 },
+        { "the default uplink by no name", 0, 9, "net.egress", { 100, 100 }, FAILURE_NONE, 0 },
+        { "the default uplink by its name", 0, 9, "net.egress@eth0", { 101, 101 }, FAILURE_INSUFFICIENT_RESOURCES, 100 },
+        { "an uplink that is none", 0, 9, "net.egress@eth7", { 0, 5 }, FAILURE_INVALID_ALLOCATION, 0 },
+};
+
+Test(admission, sum_of_reserved_stays_within_capacity_at_every_instant) {
+        Calendar calendar = CALENDAR_NULL;
+        Capacity capacity = capacity_make();
+        Allocation *over = make("over", 0, 1000, "cpu", (Amount) { 1000, 1000 });
+
+        over->state = ALLOCATION_ENDED;
+        hold(&calendar, over);
+        hold(&calendar, make("a", 100, 200, "cpu", (Amount) { 600, 600 }));
+        hold(&calendar, make("b", 150, 300, "cpu", (Amount) { 300, 600 }));
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+                _cleanup_allocation_ Allocation *request =
+                        make("new", cases[i].start, cases[i].end, cases[i].resource, cases[i].amount);
+                Verdict verdict;
+
+                cr_assert_eq(admission_check(&calendar, &capacity, &request, 1, &verdict), 0);
+                cr_expect_eq(verdict.failure.code, cases[i].code, "%s: %s", cases[i].name, verdict.failure.message);
+                cr_expect_eq(verdict.fits, cases[i].code == FAILURE_NONE, "%s", cases[i].name);
+                if (cases[i].code == FAILURE_INSUFFICIENT_RESOURCES) {
+                        cr_assert_eq(verdict.missing.n, 1, "%s", cases[i].name);
+                        cr_expect_eq(verdict.missing.entries[0].amount.reserved, cases[i].amount.reserved);
+                        cr_expect_eq(verdict.missing.entries[0].amount.limit, cases[i].available, "%s", cases[i].name);
+                }
+                verdict_deinit(&verdict);
+        }
+        calendar_deinit(&calendar);
+        resource_set_deinit(&capacity.total);
+}
+
+Test(admission, requests_are_judged_together) {
+        Allocation *requests[2] = { make("x", 0, 10, "cpu", (Amount) { 600, 600 }), make("y", 5, 15, "cpu", (Amount) { 600, 600 }) };
+        Calendar calendar = CALENDAR_NULL;
+        Capacity capacity = capacity_make();
+        Verdict verdicts[2];
+
+        cr_assert_eq(admission_check(&calendar, &capacity, requests, 2, verdicts), 0);
+        cr_expect_not(verdicts[0].fits);
+        cr_expect_not(verdicts[1].fits);
+        for (int i = 0; i < 2; i++) {
+                verdict_deinit(&verdicts[i]);
+                allocation_free(requests[i]);
+        }
+        resource_set_deinit(&capacity.total);
+}
+
+Test(admission, an_update_takes_its_own_place) {
+        _cleanup_allocation_ Allocation *request = make("a", 100, 200, "cpu", (Amount) { 900, 900 });
+        Calendar calendar = CALENDAR_NULL;
+        Capacity capacity = capacity_make();
+        Verdict verdict;
+
+        hold(&calendar, make("a", 100, 200, "cpu", (Amount) { 600, 600 }));
+        cr_assert_eq(admission_check(&calendar, &capacity, &request, 1, &verdict), 0);
+        cr_expect(verdict.fits, "%s", verdict.failure.message);
+        verdict_deinit(&verdict);
+        calendar_deinit(&calendar);
+        resource_set_deinit(&capacity.total);
+}
+
+/* Random calendars against brute force over every instant. */
+Test(admission, agrees_with_brute_force) {
+        unsigned seed = 1;
+
+        for (int round = 0; round < 300; round++) {
+                Calendar calendar = CALENDAR_NULL;
+                Capacity capacity = capacity_make();
+                uint64_t most = 0;
+                _cleanup_allocation_ Allocation *request = NULL;
+                Verdict verdict;
+
+                for (int i = 0; i < 8; i++) {
+                        uint64_t start = (uint64_t) rand_r(&seed) % 50;
+                        char id[8];
+
+                        snprintf(id, sizeof id, "a%d", i);
+                        hold(&calendar, make(id, start, start + 1 + (uint64_t) rand_r(&seed) % 20, "cpu",
+                                (Amount) { (uint64_t) rand_r(&seed) % 300, 1000 }));
+                }
+                request = make("new", (uint64_t) rand_r(&seed) % 40, 0, "cpu", (Amount) { (uint64_t) rand_r(&seed) % 900, 1000 });
+                request->end_usec = request->start_usec + 1 + (uint64_t) rand_r(&seed) % 30;
+                for (uint64_t at = request->start_usec; at < request->end_usec; at++) {
+                        uint64_t sum = 0;
+
+                        for (size_t i = 0; i < calendar.n; i++)
+                                if (calendar.allocations[i]->start_usec <= at && at < calendar.allocations[i]->end_usec)
+                                        sum += calendar.allocations[i]->resources.entries[0].amount.reserved;
+                        most = sum > most ? sum : most;
+                }
+                cr_assert_eq(admission_check(&calendar, &capacity, &request, 1, &verdict), 0);
+                cr_expect_eq(verdict.fits,
+                        request->resources.entries[0].amount.reserved == 0 ||
+                                most + request->resources.entries[0].amount.reserved <= 1000,
+                        "round %d", round);
+                verdict_deinit(&verdict);
+                calendar_deinit(&calendar);
+                resource_set_deinit(&capacity.total);
+        }
+}

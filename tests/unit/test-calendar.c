@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "model/calendar.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+static Allocation *put(Calendar *calendar, const char *id, const char *tenant, uint64_t start, uint64_t end, Amount cpu) {
+        Allocation *a, *replaced;
+
+        cr_assert_eq(allocation_new(&a), 0);
+        a->id = strdup(id);
+        a->tenant_id = strdup(tenant);
+        a->start_usec = start;
+        a->end_usec = end;
+        cr_assert_eq(resource_set_put(&a->resources, RESOURCE_CPU, "", cpu), 0);
+        cr_assert_eq(calendar_put(calendar, a, &replaced), 0);
+        allocation_free(replaced);
+        return a;
+}
+
+static const struct {
+        const char *name;
+        AllocationState state; /* it is in */
+        uint64_t grace_usec, entered_boottime_usec;
+        Instant now;
+        AllocationState next; /* it should be in */
+} cases[] = {
+        /* The window is [1000, 2000). */
+        { "before the start", ALLOCATION_PENDING, 0, 0, { 999, 0 }, ALLOCATION_PENDING },
+        { "at the start", ALLOCATION_PENDING, 0, 0, { 1000, 0 }, ALLOCATION_ACTIVE },
+        { "just before the end", ALLOCATION_ACTIVE, 0, 0, { 1999, 0 }, ALLOCATION_ACTIVE },
+        { "at the end, no grace", ALLOCATION_ACTIVE, 0, 0, { 2000, 0 }, ALLOCATION_ENDED },
+        { "at the end, grace", ALLOCATION_ACTIVE, 50, 0, { 2000, 0 }, ALLOCATION_ENDING },
+        { "long after, still active: its grace begins now", ALLOCATION_ACTIVE, 50, 0, { 9000, 0 }, ALLOCATION_ENDING },
+        { "in its grace, by boot time", ALLOCATION_ENDING, 50, 100, { 9000, 149 }, ALLOCATION_ENDING },
+        { "its grace is over, by boot time", ALLOCATION_ENDING, 50, 100, { 1, 150 }, ALLOCATION_ENDED },
+        { "in its grace after a restart, by UTC", ALLOCATION_ENDING, 50, 0, { 2049, 0 }, ALLOCATION_ENDING },
+        { "its grace is over after a restart, by UTC", ALLOCATION_ENDING, 50, 0, { 2050, 0 }, ALLOCATION_ENDED },
+        { "missed altogether", ALLOCATION_PENDING, 0, 0, { 3000, 0 }, ALLOCATION_ENDED },
+        { "the clock went back over the start", ALLOCATION_ACTIVE, 0, 0, { 500, 0 }, ALLOCATION_PENDING },
+        { "ended stays ended", ALLOCATION_ENDED, 0, 0, { 1500, 0 }, ALLOCATION_ENDED },
+        { "released stays released", ALLOCATION_RELEASED, 0, 0, { 1500, 0 }, ALLOCATION_RELEASED },
+};
+
+Test(calendar, states_follow_the_window) {
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+                Calendar calendar = CALENDAR_NULL;
+                Allocation *a = put(&calendar, "a", "t", 1000, 2000, (Amount) { 0, 100 });
+
+                a->state = cases[i].state;
+                a->grace_usec = cases[i].grace_usec;
+                a->state_boottime_usec = cases[i].entered_boottime_usec;
+                cr_expect_eq(allocation_state_at(a, &cases[i].now), cases[i].next, "%s", cases[i].name);
+                calendar_deinit(&calendar);
+        }
+}
+
+Test(calendar, next_change_is_the_soonest) {
+        Calendar calendar = CALENDAR_NULL;
+        Allocation *a = put(&calendar, "a", "t", 1000, 2000, (Amount) { 0, 100 });
+        Allocation *b = put(&calendar, "b", "t", 500, 1500, (Amount) { 0, 100 });
+
+        cr_expect_eq(calendar_next_change(&calendar, &(Instant) { 100, 0 }), 500);
+        b->state = ALLOCATION_ACTIVE;
+        cr_expect_eq(calendar_next_change(&calendar, &(Instant) { 600, 0 }), 1000);
+        a->state = ALLOCATION_ACTIVE;
+        cr_expect_eq(calendar_next_change(&calendar, &(Instant) { 1000, 0 }), 1500);
+        b->state = ALLOCATION_ENDING;
+        b->grace_usec = 300;
+        b->state_boottime_usec = 10;
+        cr_expect_eq(calendar_next_change(&calendar, &(Instant) { 1500, 60 }), 1750, "300 of grace from 10, it is 60: 250 are left");
+        b->state = ALLOCATION_ENDED;
+        a->state = ALLOCATION_RELEASED;
+        cr_expect_eq(calendar_next_change(&calendar, &(Instant) { 1500, 60 }), UINT64_MAX);
+        calendar_deinit(&calendar);
+}
+
+Test(calendar, share_is_the_sum_of_what_is_active) {
+        _cleanup_resource_set_ ResourceSet share = RESOURCE_SET_NULL;
+        Calendar calendar = CALENDAR_NULL;
+        Allocation *a = put(&calendar, "a", "t", 0, 1, (Amount) { 100, 200 });
+        Allocation *b = put(&calendar, "b", "t", 0, 1, (Amount) { 10, 20 });
+        Allocation *c = put(&calendar, "c", "t", 0, 1, (Amount) { 1, 2 });
+        Allocation *d = put(&calendar, "d", "other", 0, 1, (Amount) { 7000, 8000 });
+
+        a->state = ALLOCATION_ACTIVE;
+        b->state = ALLOCATION_ENDING;
+        c->state = ALLOCATION_PENDING;
+        d->state = ALLOCATION_ACTIVE;
+        cr_assert_eq(calendar_tenant_share(&calendar, "t", &share), 0);
+        cr_expect_eq(resource_set_get(&share, RESOURCE_CPU, "")->reserved, 100, "what is ending has no floor");
+        cr_expect_eq(resource_set_get(&share, RESOURCE_CPU, "")->limit, 220, "and keeps its ceiling");
+        cr_expect_eq(calendar_tenant_active(&calendar, "t"), 2);
+        cr_expect(calendar_has_tenant(&calendar, "other"));
+        cr_expect_not(calendar_has_tenant(&calendar, "third"));
+        calendar_deinit(&calendar);
+}
+
+Test(calendar, is_ordered_by_id_whatever_the_order_of_arrival) {
+        static const char *const ids[] = { "m", "a", "z", "b", "y", "c" };
+        Calendar calendar = CALENDAR_NULL;
+        Allocation *taken;
+
+        for (size_t i = 0; i < 6; i++)
+                put(&calendar, ids[i], "t", 0, 1, (Amount) { 0, 100 });
+        for (size_t i = 1; i < calendar.n; i++)
+                cr_expect(strcmp(calendar.allocations[i - 1]->id, calendar.allocations[i]->id) < 0);
+        for (size_t i = 0; i < 6; i++)
+                cr_assert_not_null(calendar_find(&calendar, ids[i]));
+        taken = calendar_take(&calendar, "m");
+        cr_assert_not_null(taken);
+        allocation_free(taken);
+        cr_expect_null(calendar_find(&calendar, "m"));
+        cr_expect_eq(calendar.n, 5);
+        calendar_deinit(&calendar);
+}

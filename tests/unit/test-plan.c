@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "decide/plan.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#define MIB (1ULL << 20)
+
+static const UplinkCapacity uplinks[] = {
+        { .name = "eth0", .is_default = true, .capacity_bps = 100000000, .control_floor_bps = 1000000,
+                .control_ceil_bps = 10000000, .default_floor_bps = 2000000 },
+};
+
+static PlanInput input_of(const Node *node) {
+        return (PlanInput) {
+                .node = node,
+                .cpu_millicores = 4000,
+                .sibling_weight = 200,
+                .residual = { .cpu_millicores = 50, .memory_bytes = 64 * MIB, .tasks = 256, .net_egress_bps = 1000000 },
+                .uplinks = uplinks,
+                .n_uplinks = 1,
+        };
+}
+
+static Allocation *add(Node *node, const char *id, const char *tenant_id, AllocationState state, Amount cpu, Amount memory, Amount net) {
+        Allocation *a, *replaced;
+        Tenant *tenant;
+
+        if (!node_find_tenant(node, tenant_id))
+                cr_assert_eq(node_add_tenant(node, tenant_id, 100, &tenant), 0);
+        cr_assert_eq(allocation_new(&a), 0);
+        a->id = strdup(id);
+        a->tenant_id = strdup(tenant_id);
+        a->state = state;
+        cr_assert_eq(resource_set_put(&a->resources, RESOURCE_CPU, "", cpu), 0);
+        cr_assert_eq(resource_set_put(&a->resources, RESOURCE_MEMORY, "", memory), 0);
+        cr_assert_eq(resource_set_put(&a->resources, RESOURCE_NET_EGRESS, "", net), 0);
+        cr_assert_eq(calendar_put(&node->calendar, a, &replaced), 0);
+        return a;
+}
+
+static const NetClass *class_of(const Plan *plan, uint32_t slot) {
+        for (size_t i = 0; i < plan->uplinks[0].n_classes; i++)
+                if (plan->uplinks[0].classes[i].slot == slot)
+                        return &plan->uplinks[0].classes[i];
+        return NULL;
+}
+
+Test(plan, an_active_share_becomes_settings) {
+        Node node = {};
+        _cleanup_plan_ Plan plan = PLAN_NULL;
+        const Settings *s;
+        PlanInput input;
+
+        add(&node, "g", "gold", ALLOCATION_ACTIVE, (Amount) { 1000, 1000 }, (Amount) { 256 * MIB, 256 * MIB },
+                (Amount) { 30000000, 30000000 });
+        add(&node, "b", "silver", ALLOCATION_ACTIVE, (Amount) { 500, 2000 }, (Amount) { 128 * MIB, 288 * MIB },
+                (Amount) { 10000000, UNLIMITED });
+        add(&node, "e", "iron", ALLOCATION_ACTIVE, (Amount) { 0, 4000 }, (Amount) { 0, UNLIMITED }, (Amount) { 0, UNLIMITED });
+        input = input_of(&node);
+        cr_assert_eq(plan_make(&input, &plan), 0);
+
+        s = &plan.tenants[0].settings; /* gold: guaranteed */
+        cr_expect_eq(s->value[SETTING_CPU_MAX], 1000000);
+        cr_expect_eq(s->value[SETTING_CPU_WEIGHT], 2500, "a quarter of the node");
+        cr_expect_eq(s->value[SETTING_CPU_IDLE], 0);
+        cr_expect_eq(s->value[SETTING_MEMORY_MIN], 256 * MIB);
+        cr_expect_eq(s->value[SETTING_MEMORY_LOW], 0);
+        cr_expect_eq(s->value[SETTING_MEMORY_MAX], 256 * MIB);
+        cr_expect_eq(s->value[SETTING_MEMORY_HIGH], UNLIMITED, "no high where reserved = limit");
+        cr_expect_eq(s->value[SETTING_TASKS_MAX], UNLIMITED, "not named: no ceiling");
+
+        s = &plan.tenants[2].settings; /* silver: burstable */
+        cr_expect_eq(s->value[SETTING_CPU_WEIGHT], 1250);
+        cr_expect_eq(s->value[SETTING_MEMORY_MIN], 0);
+        cr_expect_eq(s->value[SETTING_MEMORY_LOW], 128 * MIB);
+        cr_expect_eq(s->value[SETTING_MEMORY_HIGH], 278 * MIB, "a sixteenth of the room below the limit");
+
+        s = &plan.tenants[1].settings; /* iron: best-effort */
+        cr_expect_eq(s->value[SETTING_CPU_IDLE], 1);
+        cr_expect_eq(s->value[SETTING_MEMORY_MAX], UNLIMITED);
+
+        cr_expect_eq(plan.parent.value[SETTING_MEMORY_MIN], 256 * MIB);
+        cr_expect_eq(plan.parent.value[SETTING_MEMORY_LOW], 128 * MIB);
+        cr_expect_eq(plan.parent.value[SETTING_CPU_WEIGHT], 200 * 1500 / 2500 + 1);
+
+        cr_expect_eq(class_of(&plan, SLOT_CONTROL)->floor_bps, 1000000);
+        cr_expect_eq(class_of(&plan, SLOT_CONTROL)->ceil_bps, 10000000);
+        cr_expect_eq(class_of(&plan, SLOT_DEFAULT)->floor_bps, 2000000);
+        cr_expect_eq(class_of(&plan, node_find_tenant(&node, "gold")->slot)->ceil_bps, 30000000);
+        cr_expect_eq(class_of(&plan, node_find_tenant(&node, "silver")->slot)->ceil_bps, 100000000, "no more than the link");
+        cr_expect_eq(class_of(&plan, node_find_tenant(&node, "iron")->slot)->priority, 2, "best-effort borrows last");
+        node_deinit(&node);
+}
+
+Test(plan, the_parents_weight_keeps_the_floors) {
+        static const uint64_t reserved[] = { 0, 100, 1500, 3000, 3900 };
+
+        for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++) {
+                Node node = {};
+                _cleanup_plan_ Plan plan = PLAN_NULL;
+                PlanInput input;
+                double share;
+
+                add(&node, "g", "gold", ALLOCATION_ACTIVE, (Amount) { reserved[i], 4000 }, (Amount) { 0, UNLIMITED }, (Amount) { 0, UNLIMITED });
+                input = input_of(&node);
+                cr_assert_eq(plan_make(&input, &plan), 0);
+                share = (double) plan.parent.value[SETTING_CPU_WEIGHT] / (double) (plan.parent.value[SETTING_CPU_WEIGHT] + 200);
+                cr_expect_geq(share * 4000, (double) reserved[i]);
+                node_deinit(&node);
+        }
+}
+
+static const AllocationState not_active[] = { ALLOCATION_PENDING, ALLOCATION_ENDED, ALLOCATION_RELEASED };
+
+Test(plan, outside_its_windows_a_tenant_has_the_residual_share) {
+        for (size_t i = 0; i < sizeof not_active / sizeof not_active[0]; i++) {
+                Node node = {};
+                _cleanup_plan_ Plan plan = PLAN_NULL;
+                const Settings *s;
+                PlanInput input;
+
+                add(&node, "a", "t", not_active[i], (Amount) { 1000, 4000 }, (Amount) { 512 * MIB, UNLIMITED }, (Amount) { 5, UNLIMITED });
+                node_find_tenant(&node, "t")->residual_memory_bytes = 400 * MIB;
+                input = input_of(&node);
+                cr_assert_eq(plan_make(&input, &plan), 0);
+                s = &plan.tenants[0].settings;
+                cr_expect(plan.tenants[0].residual);
+                cr_expect_eq(s->value[SETTING_CPU_MAX], 50000, "a sliver");
+                cr_expect_eq(s->value[SETTING_MEMORY_MIN], 0);
+                cr_expect_eq(s->value[SETTING_MEMORY_HIGH], 400 * MIB, "its present memory");
+                cr_expect_gt(s->value[SETTING_MEMORY_MAX], 400 * MIB);
+                cr_expect_lt(s->value[SETTING_MEMORY_MAX], UNLIMITED, "never everything");
+                cr_expect_eq(s->value[SETTING_TASKS_MAX], 256);
+                cr_expect_eq(class_of(&plan, SLOT_FIRST)->ceil_bps, 1000000);
+                node_deinit(&node);
+        }
+}
+
+Test(plan, what_is_ending_keeps_its_ceiling_and_gives_its_floor_back) {
+        Node node = {};
+        _cleanup_plan_ Plan plan = PLAN_NULL;
+        PlanInput input;
+
+        add(&node, "a", "t", ALLOCATION_ENDING, (Amount) { 1000, 2000 }, (Amount) { 512 * MIB, 512 * MIB }, (Amount) { 5, 50000000 });
+        input = input_of(&node);
+        cr_assert_eq(plan_make(&input, &plan), 0);
+        cr_expect_not(plan.tenants[0].residual);
+        cr_expect_eq(plan.tenants[0].settings.value[SETTING_CPU_MAX], 2000000);
+        cr_expect_eq(plan.tenants[0].settings.value[SETTING_CPU_WEIGHT], 1);
+        cr_expect_eq(plan.tenants[0].settings.value[SETTING_MEMORY_MIN], 0);
+        cr_expect_eq(plan.tenants[0].settings.value[SETTING_MEMORY_MAX], 512 * MIB);
+        cr_expect_eq(plan.parent.value[SETTING_MEMORY_MIN], 0);
+        node_deinit(&node);
+}
+
+Test(plan, diff_names_what_differs_alone) {
+        Settings have = {}, want = {}, diff;
+
+        settings_put(&have, SETTING_CPU_MAX, 100);
+        settings_put(&have, SETTING_MEMORY_MAX, 7);
+        settings_put(&want, SETTING_CPU_MAX, 100);
+        settings_put(&want, SETTING_MEMORY_MAX, 8);
+        settings_put(&want, SETTING_TASKS_MAX, 9);
+        settings_diff(&have, &want, &diff);
+        cr_expect_eq(diff.present, 1U << SETTING_MEMORY_MAX | 1U << SETTING_TASKS_MAX);
+        cr_expect_eq(diff.value[SETTING_MEMORY_MAX], 8);
+        settings_put(&want, SETTING_CPU_IDLE, 1);
+        settings_put(&want, SETTING_CPU_WEIGHT, 50);
+        settings_put(&have, SETTING_CPU_IDLE, 1);
+        settings_put(&have, SETTING_CPU_WEIGHT, 0);
+        settings_diff(&have, &want, &diff);
+        cr_expect_not(settings_has(&diff, SETTING_CPU_WEIGHT), "a weight does not count in the idle class");
+}
+
+Test(plan, effective_is_desired_where_the_kernel_holds_it) {
+        Node node = {};
+        _cleanup_plan_ Plan plan = PLAN_NULL;
+        _cleanup_resource_set_ ResourceSet effective = RESOURCE_SET_NULL;
+        Settings observed;
+        PlanInput input;
+
+        add(&node, "a", "t", ALLOCATION_ACTIVE, (Amount) { 333, 777 }, (Amount) { 64 * MIB, 128 * MIB }, (Amount) { 5000000, 50000000 });
+        input = input_of(&node);
+        cr_assert_eq(plan_make(&input, &plan), 0);
+        observed = plan.tenants[0].settings;
+        cr_assert_eq(plan_effective(&input, &plan.tenants[0], &observed, plan.uplinks, plan.uplinks, 1, &effective), 0);
+        cr_expect(resource_set_equal(&effective, &plan.tenants[0].share));
+        resource_set_deinit(&effective);
+
+        settings_put(&observed, SETTING_CPU_MAX, UNLIMITED);
+        settings_put(&observed, SETTING_MEMORY_MAX, 1 * MIB);
+        cr_assert_eq(plan_effective(&input, &plan.tenants[0], &observed, plan.uplinks, plan.uplinks, 1, &effective), 0);
+        cr_expect_eq(resource_set_get(&effective, RESOURCE_CPU, "")->limit, UNLIMITED);
+        cr_expect_eq(resource_set_get(&effective, RESOURCE_MEMORY, "")->limit, 1 * MIB);
+        node_deinit(&node);
+}
