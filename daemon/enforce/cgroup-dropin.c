@@ -85,8 +85,8 @@ static int write_in(const char *directory, const char *unit_d, const char *text)
         if (mkdirat(fd, unit_d, 0755) < 0) {
                 if (errno != EEXIST)
                         return -errno;
-        } else
-                (void) fchmodat(fd, unit_d, 0755, 0);
+        } else if (fchmodat(fd, unit_d, 0755, 0) < 0)
+                return -errno;
         unit_fd = openat(fd, unit_d, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (unit_fd < 0)
                 return -errno;

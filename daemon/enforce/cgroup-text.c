@@ -306,7 +306,7 @@ static uint32_t options_controllers(const char *options, size_t length) {
 /* One line: "31 23 0:28 ROOT MOUNTPOINT rw - cgroup2 cgroup2 OPTIONS", optional fields before the dash. */
 static int parse_mount(const char *line, const char *end, CgroupMounts *mounts) {
         const char *dash = memmem(line, (size_t) (end - line), " - ", 3), *type, *root, *point, *options;
-        size_t type_length, root_length, point_length, options_length;
+        size_t type_length = 0, root_length = 0, point_length = 0, options_length = 0;
 
         if (!dash)
                 return 0;

@@ -230,7 +230,7 @@ static void answer_take(Netlink *netlink, Answer *answer, const struct nlmsghdr 
 static int answer_collect(Netlink *netlink, Answer *answer) {
         while (!answer->complete) {
                 const struct nlmsghdr *header = (const struct nlmsghdr *) netlink->buffer;
-                size_t size;
+                size_t size = 0;
                 int r, left;
 
                 r = netlink_receive(netlink, &size);

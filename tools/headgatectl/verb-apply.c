@@ -54,7 +54,7 @@ static int read_requests(const char *path, json_t **ret) {
         const char *name = standard_input ? "standard input" : path;
         _cleanup_close_ int fd = -EBADF;
         _cleanup_free_ char *text = NULL;
-        size_t size;
+        size_t size = 0;
         int r;
 
         if (!standard_input) {
