@@ -30,14 +30,20 @@ DEFINE_CLEANUP(Meter *, meter_free);
 /*
  * Counts the group and all below it in `slot`, sets the class of its packets. Idempotent: what is attached to this
  * same group is left alone; a group made anew under the same name is attached again. `group_path` is absolute.
+ * -EINVAL: slot 0, which is nobody's, or none of the table's. -EBUSY: another slot's group is above or below this one;
+ * of the same slot that is fine, and counted once. On another error what does work goes on, and a repeated call tries
+ * the rest again.
  */
 int meter_add(Meter *meter, uint32_t slot, const char *group_path, int group_fd, uint64_t group_id);
-/* Detaches and forgets every group of the slot, and clears its row. Take the last sample before. */
+/*
+ * Detaches and forgets every group of the slot, those from before a restart that were not added since among them, and
+ * clears its row. Take the last sample before.
+ */
 int meter_remove(Meter *meter, uint32_t slot);
 
 /* One pass over the kernel's own counters; meter_read() then gives all of it without a system call. */
 int meter_refresh(Meter *meter);
-/* -ENOENT: no group was added for the slot. */
+/* -ENOENT: no group was added for the slot. What could not be counted is absent. */
 int meter_read(const Meter *meter, uint32_t slot, Sample *ret);
 
 /* The map of cgroup id (u64) to slot (u32), for the uplink's classifier; owned by the meter. -EBADF: none. */

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * What the group iterator leaves for the daemon: one row a slot, the sum over the slot's groups. The daemon clears the
+ * rows before a pass.
+ *
+ * Include after vmlinux.h or <linux/types.h>.
+ */
+
+/* Bits of group_row.present. A group without the controller has none of its figures: absent is not 0. */
+#define GROUP_ROW_MEMORY 1U
+#define GROUP_ROW_THROTTLED 2U
+
+/* Row [slot]. */
+struct group_row {
+        __u32 present;
+        __u32 pad;
+        __u64 memory_current_bytes;
+        __u64 memory_peak_bytes; /* several groups: the sum of their peaks */
+        __u64 oom_kills;
+        __u64 throttled_nsec;
+        __u64 reserved[3];
+};
+_Static_assert(sizeof(struct group_row) == 64, "a row is one line of cache");

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * What the scheduler's meter shares with the daemon: one row a CPU and slot, and one state a CPU. Only the CPU that a
+ * row or state belongs to adds to it, so that no add needs a lock; the daemon reads them mapped. A row or state of
+ * zeroes is one of nobody: slot 0 is no tenant's.
+ *
+ * Include after vmlinux.h or <linux/types.h>.
+ */
+
+/* Changed with the meaning of what stands here; part of the pins' names, so that another layout starts anew. */
+#define SCHED_METER_LAYOUT 1
+
+/* A power of two. Groups whose ids differ by a multiple of it share an entry. */
+#define SCHED_METER_CACHE 16
+/* Groups deeper than this below their tenant's group are not found. */
+#define SCHED_METER_DEPTH 64
+
+/* Row [cpu * slots + slot]. */
+struct sched_row {
+        __u64 cpu_nsec;  /* ran: the kernel's sum_exec_runtime, as cpu.stat counts it */
+        __u64 wait_nsec; /* was runnable, and queued on the CPU that it then ran on */
+        __u64 switches;  /* times that a task was given this CPU */
+        __u64 pad[5];
+};
+_Static_assert(sizeof(struct sched_row) == 64, "a row is one line of cache");
+
+struct sched_cached {
+        __u64 group; /* cgroup id; 0: empty */
+        __u32 slot;  /* 0: no tenant's */
+        __u32 generation;
+};
+
+/* State [cpu]. */
+struct sched_cpu {
+        __u64 exec_nsec;  /* sum_exec_runtime of the running task up to which it has been charged */
+        __u32 slot;       /* whom the running task is charged to; 0: nobody */
+        __u32 pid;        /* the running task */
+        __u32 generation; /* written by the daemon alone, whenever groups came or went: what is cached is void then */
+        __u32 pad[11];
+        struct sched_cached cache[SCHED_METER_CACHE];
+};
+_Static_assert(sizeof(struct sched_cpu) == 64 + 16 * SCHED_METER_CACHE, "the hot part is one line of cache");

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "meter/net-meter.h"
+#include "meter/pin.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <inttypes.h>
+#include <linux/types.h>
+#include <string.h>
+
+#include "bpf/net-meter.h"
+#include "bpf/net-meter.skel.h"
+
+#define STRINGIFY_(x) #x
+#define STRINGIFY(x) STRINGIFY_(x)
+
+typedef enum Direction {
+        DIRECTION_EGRESS,
+        DIRECTION_INGRESS,
+        DIRECTION_MAX,
+} Direction;
+
+static const struct {
+        const char *name;
+        enum bpf_attach_type type;
+} directions[DIRECTION_MAX] = {
+        [DIRECTION_EGRESS] = { "egress", BPF_CGROUP_INET_EGRESS },
+        [DIRECTION_INGRESS] = { "ingress", BPF_CGROUP_INET_INGRESS },
+};
+
+typedef struct NetLink {
+        int fd;
+        Direction direction;
+        uint64_t group_id;
+        uint32_t slot;
+        uint32_t classid;
+        char tag[PIN_TAG_SIZE]; /* of the program that it runs */
+        bool stray;             /* that program adds to a table that is no more */
+} NetLink;
+
+struct NetMeter {
+        char *pin_dir;
+        Table rows;
+        uint32_t slots, n_cpus;
+        uint32_t classid_base;
+        char tags[DIRECTION_MAX][PIN_TAG_SIZE]; /* of the programs that we have */
+        NetLink *links;                         /* owned, in no order */
+        size_t n_links, n_adopted;
+};
+
+static struct net_row *row_of(const NetMeter *meter, uint32_t cpu, uint32_t slot) {
+        return (struct net_row *) meter->rows.rows + (size_t) cpu * meter->slots + slot;
+}
+
+static uint32_t classid_of(const NetMeter *meter, uint32_t slot) {
+        return meter->classid_base ? meter->classid_base + slot : 0;
+}
+
+/* "net.egress.<group>.<slot>.<class>.<tag>": all that must be equal for a link to be left as it is. */
+static void pin_name(const NetLink *link, char ret[static PIN_NAME_SIZE]) {
+        snprintf(ret, PIN_NAME_SIZE, "net.%s.%016" PRIx64 ".%" PRIu32 ".%08" PRIx32 ".%s",
+                        directions[link->direction].name, link->group_id, link->slot, link->classid,
+                        link->tag);
+}
+
+static bool pin_name_parse(const char *name, NetLink *ret) {
+        NetLink link = { .fd = -EBADF };
+        char direction[8], again[PIN_NAME_SIZE];
+
+        if (sscanf(name, "net.%7[a-z].%16" SCNx64 ".%" SCNu32 ".%8" SCNx32 ".%16[0-9a-f]", direction,
+                            &link.group_id, &link.slot, &link.classid, link.tag) != 5)
+                return false;
+        link.direction = strcmp(direction, "egress") == 0 ? DIRECTION_EGRESS : DIRECTION_INGRESS;
+        pin_name(&link, again);
+        if (strcmp(name, again) != 0)
+                return false;
+
+        *ret = link;
+        return true;
+}
+
+static int push_link(NetMeter *meter, NetLink link) {
+        NetLink *links;
+
+        links = reallocarray(meter->links, meter->n_links + 1, sizeof(*links));
+        if (!links)
+                return -ENOMEM;
+        meter->links = links;
+        links[meter->n_links++] = link;
+        return 0;
+}
+
+/* Out of the kernel, at once: not when the last reference goes. */
+static void drop_link(NetMeter *meter, NetLink *link) {
+        char name[PIN_NAME_SIZE];
+
+        (void) bpf_link_detach(link->fd);
+        close(link->fd);
+        pin_name(link, name);
+        pin_remove(meter->pin_dir, name);
+        *link = meter->links[--meter->n_links];
+}
+
+static NetLink *find_link(const NetMeter *meter, Direction direction, uint64_t group_id) {
+        for (size_t i = 0; i < meter->n_links; i++)
+                if (meter->links[i].direction == direction && meter->links[i].group_id == group_id)
+                        return meter->links + i;
+
+        return NULL;
+}
+
+/* A link outlives its group, with 0 for the group's id. */
+static bool link_lives(const NetLink *link) {
+        struct bpf_link_info info = {};
+        uint32_t size = sizeof(info);
+
+        return bpf_obj_get_info_by_fd(link->fd, &info, &size) == 0 && info.cgroup.cgroup_id == link->group_id;
+}
+
+static void adopt_link(const char *name, void *userdata) {
+        NetMeter *meter = userdata;
+        NetLink link;
+
+        if (!pin_name_parse(name, &link)) {
+                pin_remove(meter->pin_dir, name);
+                return;
+        }
+        link.fd = pin_open(meter->pin_dir, name);
+        if (link.fd < 0 || !link_lives(&link)) {
+                cleanup_close(&link.fd);
+                pin_remove(meter->pin_dir, name);
+                return;
+        }
+        link.stray = !meter->rows.adopted;
+        if (push_link(meter, link) < 0)
+                close(link.fd);
+}
+
+static int load(const NetMeter *meter, uint32_t slot, struct net_meter_bpf **ret) {
+        struct net_meter_bpf *skeleton;
+        int r;
+
+        skeleton = net_meter_bpf__open();
+        if (!skeleton)
+                return -errno;
+        skeleton->rodata->slots = meter->slots;
+        skeleton->rodata->slot = slot;
+        skeleton->rodata->classid = classid_of(meter, slot);
+        r = bpf_map__reuse_fd(skeleton->maps.net_rows, meter->rows.fd);
+        if (r == 0)
+                r = net_meter_bpf__load(skeleton);
+        if (r < 0) {
+                net_meter_bpf__destroy(skeleton);
+                return r;
+        }
+
+        *ret = skeleton;
+        return 0;
+}
+
+static void skeleton_destroy(struct net_meter_bpf **skeleton) {
+        net_meter_bpf__destroy(*skeleton);
+}
+
+static int program_fd(const struct net_meter_bpf *skeleton, Direction direction) {
+        return bpf_program__fd(direction == DIRECTION_EGRESS ? skeleton->progs.net_meter_egress
+                                                             : skeleton->progs.net_meter_ingress);
+}
+
+int net_meter_new(const char *pin_dir, uint32_t slots, uint32_t classid_base, NetMeter **ret) {
+        _cleanup_(skeleton_destroy) struct net_meter_bpf *skeleton = NULL;
+        _cleanup_(net_meter_free_p) NetMeter *meter = NULL;
+        int r, n_cpus;
+
+        n_cpus = libbpf_num_possible_cpus();
+        if (n_cpus < 0)
+                return n_cpus;
+        if ((uint64_t) slots * n_cpus > UINT32_MAX)
+                return -E2BIG;
+        meter = malloc(sizeof(*meter));
+        if (!meter)
+                return -ENOMEM;
+        *meter = (NetMeter){
+                .rows = TABLE_NULL,
+                .slots = slots,
+                .n_cpus = n_cpus,
+                .classid_base = classid_base,
+        };
+        if (pin_dir) {
+                meter->pin_dir = strdup(pin_dir);
+                if (!meter->pin_dir)
+                        return -ENOMEM;
+        }
+
+        r = table_open(pin_dir,
+                        &(TableShape){ "net_rows_" STRINGIFY(NET_METER_LAYOUT), BPF_MAP_TYPE_ARRAY,
+                                        sizeof(uint32_t), sizeof(struct net_row), slots * meter->n_cpus },
+                        &meter->rows);
+        if (r < 0)
+                return r;
+
+        /* Loaded for the tags: they are the same for every slot, since a program's constants are no part of
+         * them. */
+        r = load(meter, 0, &skeleton);
+        if (r < 0)
+                return r;
+        for (Direction d = 0; d < DIRECTION_MAX; d++) {
+                r = pin_program_tag(program_fd(skeleton, d), meter->tags[d]);
+                if (r < 0)
+                        return r;
+        }
+
+        pin_list(pin_dir, "net.", adopt_link, meter);
+        meter->n_adopted = meter->n_links;
+
+        *ret = TAKE_PTR(meter);
+        return 0;
+}
+
+NetMeter *net_meter_free(NetMeter *meter) {
+        if (!meter)
+                return NULL;
+
+        for (size_t i = 0; i < meter->n_links; i++)
+                close(meter->links[i].fd);
+        free(meter->links);
+        table_deinit(&meter->rows);
+        free(meter->pin_dir);
+        free(meter);
+        return NULL;
+}
+
+size_t net_meter_adopted(const NetMeter *meter) {
+        return meter->n_adopted;
+}
+
+/* The link to be has its program's pin only after it runs it: an interruption between the two repeats the
+ * update. */
+static int update_link(NetMeter *meter, NetLink *link, const NetLink *wanted, int program) {
+        char name[PIN_NAME_SIZE], new_name[PIN_NAME_SIZE];
+
+        if (bpf_link_update(link->fd, program, NULL) < 0)
+                return -errno;
+
+        pin_name(link, name);
+        pin_name(wanted, new_name);
+        memcpy(link->tag, wanted->tag, sizeof(link->tag));
+        link->slot = wanted->slot;
+        link->classid = wanted->classid;
+        link->stray = false;
+        return pin_rename(meter->pin_dir, name, new_name);
+}
+
+static int make_link(NetMeter *meter, const NetLink *wanted, int program, int group_fd) {
+        _cleanup_close_ int fd = -EBADF;
+        char name[PIN_NAME_SIZE];
+        NetLink link = *wanted;
+        int r;
+
+        fd = bpf_link_create(program, group_fd, directions[wanted->direction].type, NULL);
+        if (fd < 0)
+                return -errno;
+        pin_name(wanted, name);
+        r = pin_put(meter->pin_dir, name, fd);
+        if (r < 0)
+                return r;
+        link.fd = fd;
+        r = push_link(meter, link);
+        if (r < 0) {
+                pin_remove(meter->pin_dir, name);
+                return r;
+        }
+
+        TAKE_FD(fd);
+        return 0;
+}
+
+int net_meter_attach(NetMeter *meter, uint32_t slot, int group_fd, uint64_t group_id) {
+        _cleanup_(skeleton_destroy) struct net_meter_bpf *skeleton = NULL;
+        int r;
+
+        for (Direction d = 0; d < DIRECTION_MAX; d++) {
+                NetLink wanted = { .fd = -EBADF,
+                        .direction = d,
+                        .group_id = group_id,
+                        .slot = slot,
+                        .classid = classid_of(meter, slot) };
+                NetLink *link;
+
+                memcpy(wanted.tag, meter->tags[d], sizeof(wanted.tag));
+                link = find_link(meter, d, group_id);
+                if (link && !link_lives(link)) {
+                        drop_link(meter, link);
+                        link = NULL;
+                }
+                if (link && !link->stray && link->slot == slot && link->classid == wanted.classid &&
+                                strcmp(link->tag, wanted.tag) == 0)
+                        continue;
+
+                if (!skeleton) {
+                        r = load(meter, slot, &skeleton);
+                        if (r < 0)
+                                return r;
+                }
+                r = link ? update_link(meter, link, &wanted, program_fd(skeleton, d)) : -ENOLINK;
+                if (r == -ENOLINK) {
+                        if (link)
+                                drop_link(meter, link);
+                        r = make_link(meter, &wanted, program_fd(skeleton, d), group_fd);
+                }
+                if (r < 0)
+                        return r;
+        }
+
+        return 0;
+}
+
+void net_meter_detach(NetMeter *meter, uint64_t group_id) {
+        for (size_t i = meter->n_links; i-- > 0;)
+                if (meter->links[i].group_id == group_id)
+                        drop_link(meter, meter->links + i);
+}
+
+void net_meter_detach_slot(NetMeter *meter, uint32_t slot) {
+        for (size_t i = meter->n_links; i-- > 0;)
+                if (meter->links[i].slot == slot)
+                        drop_link(meter, meter->links + i);
+}
+
+bool net_meter_group_lives(const NetMeter *meter, uint64_t group_id) {
+        const NetLink *link = find_link(meter, DIRECTION_EGRESS, group_id);
+
+        return link && link_lives(link);
+}
+
+typedef struct Count {
+        uint64_t bytes, packets;
+} Count;
+
+static void add_count(Count *sum, const struct net_count *count) {
+        sum->bytes += __atomic_load_n(&count->bytes, __ATOMIC_RELAXED);
+        sum->packets += __atomic_load_n(&count->packets, __ATOMIC_RELAXED);
+}
+
+void net_meter_read(const NetMeter *meter, uint32_t slot, Sample *sample) {
+        Count egress = {}, ingress = {};
+
+        for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++) {
+                const struct net_row *row = row_of(meter, cpu, slot);
+
+                add_count(&egress, &row->egress);
+                add_count(&ingress, &row->ingress);
+        }
+
+        sample_put(sample, METRIC_NET_EGRESS_BYTES, egress.bytes);
+        sample_put(sample, METRIC_NET_EGRESS_PACKETS, egress.packets);
+        sample_put(sample, METRIC_NET_INGRESS_BYTES, ingress.bytes);
+        sample_put(sample, METRIC_NET_INGRESS_PACKETS, ingress.packets);
+}
+
+void net_meter_clear(NetMeter *meter, uint32_t slot) {
+        for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++)
+                memset(row_of(meter, cpu, slot), 0, sizeof(struct net_row));
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "meter/pin.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+static __thread char words_last[256];
+
+static int words_print(enum libbpf_print_level level, const char *format, va_list arguments) {
+        char line[sizeof(words_last)];
+
+        if (level == LIBBPF_DEBUG)
+                return 0;
+
+        /* The verifier's log comes as one piece of many lines; what it ends with says least. */
+        vsnprintf(line, sizeof(line), format, arguments);
+        line[strcspn(line, "\n")] = '\0';
+        memcpy(words_last, line, sizeof(line));
+        return 0;
+}
+
+void pin_words_begin(void) {
+        libbpf_set_print(words_print);
+        words_last[0] = '\0';
+}
+
+const char *pin_words_last(void) {
+        return words_last;
+}
+
+static int path_format(const char *dir, const char *name, char **ret) {
+        char *path;
+
+        if (asprintf(&path, "%s/%s", dir, name) < 0)
+                return -ENOMEM;
+        *ret = path;
+        return 0;
+}
+
+static int make_one(const char *path) {
+        return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+int pin_dir_make(const char *path, char **ret) {
+        _cleanup_free_ char *dir = NULL;
+        struct statfs fs;
+        int r;
+
+        r = make_one(path);
+        if (r < 0)
+                return r;
+        if (statfs(path, &fs) < 0)
+                return -errno;
+        if (fs.f_type != BPF_FS_MAGIC)
+                return -EMEDIUMTYPE;
+        r = path_format(path, "meter", &dir);
+        if (r < 0)
+                return r;
+        r = make_one(dir);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(dir);
+        return 0;
+}
+
+static void remove_found(const char *name, void *userdata) {
+        pin_remove(userdata, name);
+}
+
+int pin_dir_remove(const char *dir) {
+        pin_list(dir, "", remove_found, (void *) dir);
+        return rmdir(dir) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int pin_open(const char *dir, const char *name) {
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        if (!dir)
+                return -ENOENT;
+        r = path_format(dir, name, &path);
+        if (r < 0)
+                return r;
+        r = bpf_obj_get(path);
+        return r < 0 ? -errno : r;
+}
+
+void pin_remove(const char *dir, const char *name) {
+        _cleanup_close_ int fd = -EBADF;
+        _cleanup_free_ char *path = NULL;
+
+        if (!dir || path_format(dir, name, &path) < 0)
+                return;
+
+        /* A link whose last reference is its pin goes a while after the unlink, but at once with the last
+         * descriptor. */
+        fd = bpf_obj_get(path);
+        unlink(path);
+}
+
+int pin_put(const char *dir, const char *name, int fd) {
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        if (!dir)
+                return 0;
+        r = path_format(dir, name, &path);
+        if (r < 0)
+                return r;
+        if (bpf_obj_pin(fd, path) == 0)
+                return 0;
+        if (errno != EEXIST)
+                return -errno;
+        pin_remove(dir, name);
+        return bpf_obj_pin(fd, path) < 0 ? -errno : 0;
+}
+
+int pin_rename(const char *dir, const char *name, const char *new_name) {
+        _cleanup_free_ char *path = NULL, *new_path = NULL;
+        int r;
+
+        if (!dir)
+                return 0;
+        r = path_format(dir, name, &path);
+        if (r < 0)
+                return r;
+        r = path_format(dir, new_name, &new_path);
+        if (r < 0)
+                return r;
+        return rename(path, new_path) < 0 ? -errno : 0;
+}
+
+void pin_list(const char *dir, const char *prefix, void (*found)(const char *name, void *userdata),
+                void *userdata) {
+        struct dirent **entries = NULL;
+        int n;
+
+        n = dir ? scandir(dir, &entries, NULL, NULL) : 0;
+        for (int i = 0; i < n; i++) {
+                _cleanup_free_ struct dirent *entry = entries[i];
+
+                if (entry->d_name[0] != '.' && strncmp(entry->d_name, prefix, strlen(prefix)) == 0)
+                        found(entry->d_name, userdata);
+        }
+        free(entries);
+}
+
+int pin_program_tag(int program_fd, char ret[static PIN_TAG_SIZE]) {
+        struct bpf_prog_info info = {};
+        uint32_t size = sizeof(info);
+
+        if (bpf_obj_get_info_by_fd(program_fd, &info, &size) < 0)
+                return -errno;
+        for (size_t i = 0; i < sizeof(info.tag); i++)
+                snprintf(ret + 2 * i, 3, "%02x", info.tag[i]);
+        return 0;
+}
+
+static uint32_t shape_flags(const TableShape *shape) {
+        return shape->type == BPF_MAP_TYPE_ARRAY ? BPF_F_MMAPABLE : 0;
+}
+
+static bool shape_matches(const TableShape *shape, int fd) {
+        struct bpf_map_info info = {};
+        uint32_t size = sizeof(info);
+
+        return bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && info.type == shape->type &&
+               info.key_size == shape->key_bytes && info.value_size == shape->row_bytes &&
+               info.max_entries == shape->rows && info.map_flags == shape_flags(shape);
+}
+
+int table_open(const char *dir, const TableShape *shape, Table *ret) {
+        _cleanup_(table_deinit) Table table = TABLE_NULL;
+        long page_bytes = sysconf(_SC_PAGESIZE);
+        int r;
+
+        table.fd = pin_open(dir, shape->name);
+        if (table.fd >= 0) {
+                table.adopted = shape_matches(shape, table.fd);
+                if (!table.adopted) {
+                        close(TAKE_FD(table.fd));
+                        pin_remove(dir, shape->name);
+                }
+        }
+
+        if (!table.adopted) {
+                LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = shape_flags(shape));
+
+                table.fd = bpf_map_create(shape->type, shape->name, shape->key_bytes, shape->row_bytes,
+                                shape->rows, &options);
+                if (table.fd < 0)
+                        return -errno;
+                r = pin_put(dir, shape->name, table.fd);
+                if (r < 0)
+                        return r;
+        }
+
+        if (shape->type == BPF_MAP_TYPE_ARRAY) {
+                table.size_bytes = (size_t) shape->row_bytes * shape->rows;
+                table.size_bytes = (table.size_bytes + page_bytes - 1) / page_bytes * page_bytes;
+                table.rows = mmap(NULL, table.size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, table.fd, 0);
+                if (table.rows == MAP_FAILED) {
+                        table.rows = NULL;
+                        return -errno;
+                }
+        }
+
+        *ret = table;
+        table = (Table) TABLE_NULL;
+        return 0;
+}
+
+void table_deinit(Table *table) {
+        if (table->rows)
+                munmap(table->rows, table->size_bytes);
+        if (table->fd >= 0)
+                close(table->fd);
+        *table = (Table) TABLE_NULL;
+}

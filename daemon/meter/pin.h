@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Our directory on bpffs, and what outlives us there: tables of counters, mapped into this process, and links. Objects
+ * are found by their path alone, never by an id, which would ask for CAP_SYS_ADMIN. A table whose shape is not the
+ * wanted one is made anew. Everywhere below, a directory of NULL means that nothing is pinned.
+ */
+
+#include "util/cleanup.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Longest name of a pin of ours, and its NUL. */
+#define PIN_NAME_SIZE 96
+
+/* A program's tag, as hexadecimal digits: the kernel's digest of its instructions (bpf_prog_info.tag). */
+#define PIN_TAG_SIZE 17
+
+typedef struct TableShape {
+        const char *name; /* of the map, and of its pin; changes where the meaning of a row does */
+        uint32_t type;    /* BPF_MAP_TYPE_ARRAY is mapped, any other is not */
+        uint32_t key_bytes, row_bytes;
+        uint32_t rows;
+} TableShape;
+
+typedef struct Table {
+        int fd;
+        void *rows; /* mapped; NULL where the shape is not an array's */
+        size_t size_bytes;
+        bool adopted; /* it was there, with all that it had counted */
+} Table;
+
+#define TABLE_NULL { -EBADF, NULL, 0, false }
+
+/* `path` with its parents there; makes it and "meter" below it, 0700. -EMEDIUMTYPE: not on bpffs. */
+int pin_dir_make(const char *path, char **ret);
+/* Removes every pin in it, then the directory. */
+int pin_dir_remove(const char *dir);
+
+int table_open(const char *dir, const TableShape *shape, Table *ret);
+void table_deinit(Table *table);
+
+/* The pinned object's new file descriptor; -ENOENT. */
+int pin_open(const char *dir, const char *name);
+/* Replaces what had the name. 0 with a directory of NULL. */
+int pin_put(const char *dir, const char *name, int fd);
+int pin_rename(const char *dir, const char *name, const char *new_name);
+void pin_remove(const char *dir, const char *name);
+
+/* Calls back with the name of every pin that begins with `prefix`. */
+void pin_list(const char *dir, const char *prefix, void (*found)(const char *name, void *userdata), void *userdata);
+
+int pin_program_tag(int program_fd, char ret[static PIN_TAG_SIZE]);
+
+/* From here on, what libbpf would print is kept; the last line of it, "" for none, is for the words of a feature. */
+void pin_words_begin(void);
+const char *pin_words_last(void);

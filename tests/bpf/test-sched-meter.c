@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* CPU time, wait and switches against the kernel's own: cpu.stat of the group, schedstat of the process. */
+
+#include "host.h"
+
+#include <criterion/criterion.h>
+#include <sched.h>
+
+TestSuite(sched_meter, .init = host_init, .fini = host_deinit, .timeout = 120);
+
+#define SLOT 2U
+#define OTHER_SLOT 3U
+#define SLOTS 16U
+
+static void burn(void *userdata) {
+        burn_msec(*(unsigned *) userdata);
+}
+
+/* The meter counts from meter_add() on, cpu.stat from the group's start: compared is what was added since. */
+Test(sched_meter, busy_group) {
+        TestGroup group = group_make("a");
+        Meter *meter = meter_make(NULL, SLOTS, 0);
+        unsigned msec = 600;
+        Worker workers[3];
+        uint64_t cpu_before;
+        Sample before, after;
+
+        meter_must_add(meter, SLOT, &group);
+        for (size_t i = 0; i < ELEMENTSOF(workers); i++)
+                workers[i] = worker_start(&group, burn, &msec);
+        for (size_t i = 0; i < ELEMENTSOF(workers); i++)
+                worker_run(workers + i);
+
+        cpu_before = group_cpu_nsec(&group);
+        before = meter_must_read(meter, SLOT);
+        for (size_t i = 0; i < ELEMENTSOF(workers); i++)
+                worker_begin(workers + i);
+        for (size_t i = 0; i < ELEMENTSOF(workers); i++)
+                worker_finish(workers + i);
+        after = meter_must_read(meter, SLOT);
+
+        expect_near(after.value[METRIC_CPU_TIME] - before.value[METRIC_CPU_TIME],
+                        group_cpu_nsec(&group) - cpu_before, 1, 200000, "cpu.time");
+
+        for (size_t i = 0; i < ELEMENTSOF(workers); i++)
+                worker_stop(workers + i);
+        meter_free(meter);
+}
+
+static void burn_on_cpu_0(void *userdata) {
+        pin_to_cpu(0);
+        burn_msec(*(unsigned *) userdata);
+}
+
+static void burn_forever(void *userdata) {
+        *(volatile bool *) userdata = true;
+        for (;;)
+                ;
+}
+
+/* A task that is on its CPU all the while, and was before the group was added. */
+Test(sched_meter, running_stretch) {
+        TestGroup group = group_make("a");
+        Meter *meter = meter_make(NULL, SLOTS, 0);
+        bool started = false;
+        Worker hog = worker_start(&group, burn_forever, &started);
+        struct sched_param batch = { 0 };
+        uint64_t cpu_before, cpu_after;
+        Sample before, after;
+
+        /* First in the queue when it is preempted, so that nothing of the test's is in the way. */
+        cr_assert(sched_setscheduler(hog.pid, SCHED_BATCH, &batch) == 0);
+        worker_begin(&hog);
+        burn_msec(100);
+        meter_must_add(meter, SLOT, &group);
+
+        before = meter_must_read(meter, SLOT);
+        cpu_before = group_cpu_nsec(&group);
+        for (unsigned i = 0; i < 10; i++) {
+                burn_msec(50);
+                after = meter_must_read(meter, SLOT);
+                cpu_after = group_cpu_nsec(&group);
+                /* The kernel brings both forward with the tick: at most one, of 10 ms, is between the two. */
+                expect_near(after.value[METRIC_CPU_TIME] - before.value[METRIC_CPU_TIME],
+                                cpu_after - cpu_before, 1, 10500000, "cpu.time while it runs");
+        }
+        worker_stop(&hog);
+        meter_free(meter);
+}
+
+static void burn_in_turns(void *userdata) {
+        pin_to_cpu(0);
+        for (unsigned i = 0; i < 20; i++) {
+                burn_msec(10);
+                sched_yield();
+        }
+}
+
+Test(sched_meter, wait_and_switches) {
+        TestGroup group = group_make("a");
+        Meter *meter = meter_make(NULL, SLOTS, 0);
+        Schedstat sum_before = {}, sum_after = {};
+        Worker workers[3];
+        Sample before, after;
+
+        meter_must_add(meter, SLOT, &group);
+        for (size_t i = 0; i < ELEMENTSOF(workers); i++) {
+                workers[i] = worker_start(&group, burn_in_turns, NULL);
+                worker_run(workers + i);
+        }
+
+        before = meter_must_read(meter, SLOT);
+        for (size_t i = 0; i < ELEMENTSOF(workers); i++) {
+                Schedstat stat = worker_schedstat(workers + i);
+
+                sum_before.waited_nsec += stat.waited_nsec;
+                sum_before.arrivals += stat.arrivals;
+        }
+        for (size_t i = 0; i < ELEMENTSOF(workers); i++)
+                worker_begin(workers + i);
+        for (size_t i = 0; i < ELEMENTSOF(workers); i++)
+                worker_finish(workers + i);
+        after = meter_must_read(meter, SLOT);
+        for (size_t i = 0; i < ELEMENTSOF(workers); i++) {
+                Schedstat stat = worker_schedstat(workers + i);
+
+                sum_after.waited_nsec += stat.waited_nsec;
+                sum_after.arrivals += stat.arrivals;
+        }
+
+        cr_expect(sum_after.waited_nsec - sum_before.waited_nsec > 300000000,
+                        "three on one CPU hardly waited");
+        expect_near(after.value[METRIC_CPU_WAIT] - before.value[METRIC_CPU_WAIT],
+                        sum_after.waited_nsec - sum_before.waited_nsec, 1, 100000, "cpu.wait");
+        expect_near(after.value[METRIC_CPU_SWITCHES] - before.value[METRIC_CPU_SWITCHES],
+                        sum_after.arrivals - sum_before.arrivals, 0, 1, "cpu.switches");
+
+        for (size_t i = 0; i < ELEMENTSOF(workers); i++)
+                worker_stop(workers + i);
+        meter_free(meter);
+}
+
+/* A tenant's slice holds scopes, which come and go unannounced; what is beside it is not its. */
+Test(sched_meter, groups_below) {
+        TestGroup group = group_make("a"), beside = group_make("b");
+        Meter *meter = meter_make(NULL, SLOTS, 0);
+        unsigned msec = 100;
+        Sample sample;
+
+        meter_must_add(meter, SLOT, &group);
+        meter_must_add(meter, OTHER_SLOT, &beside);
+        for (unsigned i = 0; i < 40; i++) {
+                char name[32];
+                TestGroup scope;
+                Worker worker;
+
+                snprintf(name, sizeof(name), "a/scope-%u", i);
+                scope = group_make(name);
+                worker = worker_start(&scope, burn_on_cpu_0, &msec);
+                msec = 5;
+                worker_run(&worker);
+                worker_stop(&worker);
+                group_remove(&scope);
+        }
+
+        sample = meter_must_read(meter, SLOT);
+        expect_near(sample.value[METRIC_CPU_TIME], group_cpu_nsec(&group), 1, 200000, "cpu.time");
+        sample = meter_must_read(meter, OTHER_SLOT);
+        cr_expect(sample.value[METRIC_CPU_TIME] == 0 && sample.value[METRIC_CPU_SWITCHES] == 0);
+        meter_free(meter);
+}
+
+typedef struct Mover {
+        TestGroup from, to;
+} Mover;
+
+static void move_to_and_fro(void *userdata) {
+        Mover *mover = userdata;
+
+        pin_to_cpu(0);
+        for (unsigned i = 0; i < 50; i++) {
+                group_move(i % 2 ? &mover->from : &mover->to, getpid());
+                burn_msec(i % 2 ? 3 : 6);
+        }
+}
+
+/* One that moves itself while it runs: each group gets what was used in it, as cpu.stat has it. */
+Test(sched_meter, moves) {
+        Mover mover = { group_make("a"), group_make("b") };
+        Meter *meter = meter_make(NULL, SLOTS, 0);
+        Worker worker;
+
+        meter_must_add(meter, SLOT, &mover.from);
+        meter_must_add(meter, OTHER_SLOT, &mover.to);
+        worker = worker_start(&mover.from, move_to_and_fro, &mover);
+        worker_run(&worker);
+
+        expect_near(meter_must_read(meter, SLOT).value[METRIC_CPU_TIME], group_cpu_nsec(&mover.from), 5,
+                        500000, "cpu.time of the group it left");
+        expect_near(meter_must_read(meter, OTHER_SLOT).value[METRIC_CPU_TIME], group_cpu_nsec(&mover.to), 5,
+                        500000, "cpu.time of the group it went to");
+        worker_stop(&worker);
+        meter_free(meter);
+}
+
+/* After a slot is taken away, what runs on is charged to nobody; given again, it begins at 0. */
+Test(sched_meter, slot_given_again) {
+        TestGroup group = group_make("a"), other = group_make("b");
+        Meter *meter = meter_make(NULL, SLOTS, 0);
+        bool started = false;
+        Worker hog = worker_start(&group, burn_forever, &started);
+        Sample sample;
+
+        meter_must_add(meter, SLOT, &group);
+        worker_begin(&hog);
+        burn_msec(50);
+        cr_expect(meter_must_read(meter, SLOT).value[METRIC_CPU_TIME] > 0);
+
+        cr_assert(meter_remove(meter, SLOT) == 0);
+        cr_expect(meter_read(meter, SLOT, &sample) == -ENOENT);
+        burn_msec(50);
+        meter_must_add(meter, SLOT, &other);
+        burn_msec(50);
+        sample = meter_must_read(meter, SLOT);
+        cr_expect(sample.value[METRIC_CPU_TIME] == 0 && sample.value[METRIC_CPU_SWITCHES] == 0);
+
+        worker_stop(&hog);
+        meter_free(meter);
+}
