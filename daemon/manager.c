@@ -1,50 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Wiring: the event loop, the one clock, the timers, the bus, and what callers ask for. Every change, whoever or
- * whatever caused it, ends in manager_reconcile(): states as of now, then the reconciler. It knows no message and no
- * file format; api/, state.c and export/ do.
+ * Wiring: the event loop, the one clock, the timers, the bus. Every change, whoever or whatever caused it, ends in
+ * manager_reconcile(): states as of now, then the reconciler. It knows no message and no file format; api/, state.c and
+ * export/ do.
  */
 
-#include "manager.h"
+#include "manager-internal.h"
 
-#include "api/api.h"
-#include "decide/admission.h"
-#include "export/json.h"
-#include "export/openmetrics.h"
-#include "reconcile.h"
-#include "state.h"
 #include "util/log.h"
 #include "util/strv.h"
 
-#include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <systemd/sd-daemon.h>
-#include <systemd/sd-event.h>
 #include <systemd/sd-id128.h>
 #include <time.h>
 
 #define FORGET_ENDED_USEC (3600ULL * 1000000) /* ended objects leave the bus after an hour */
 #define RECONCILE_EVERY_SAMPLES 10            /* the slow check: what drifted with nobody saying so */
 #define READERS_GROUP "headgate"
-#define REASON_LENGTH_MAX 255
-
-struct Manager {
-        ManagerOptions options;
-        Node node;
-        State *state; /* NULL in a dry run */
-        Reconciler *reconciler;
-        sd_event *event;
-        sd_event_source *window_timer; /* CLOCK_REALTIME, at the calendar's next change */
-        sd_event_source *sample_timer; /* CLOCK_MONOTONIC */
-        unsigned samples;
-        sd_bus *bus; /* NULL while there is none: enforcement goes on */
-        Api *api;
-        ApiOptions api_options;
-};
 
 static uint64_t clock_usec(clockid_t clock) {
         struct timespec ts;
@@ -53,8 +28,12 @@ static uint64_t clock_usec(clockid_t clock) {
         return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
 }
 
-static Instant clock_now(void) {
+Instant manager_now(void) {
         return (Instant) { clock_usec(CLOCK_REALTIME), clock_usec(CLOCK_BOOTTIME) };
+}
+
+uint32_t manager_slot_max(const Manager *manager) {
+        return SLOT_FIRST + (uint32_t) manager->options.config->tenants_max - 1;
 }
 
 static void log_lost(int r, const char *what) {
@@ -105,8 +84,7 @@ static void allocation_signal_end(Manager *manager, const Allocation *allocation
                 (void) log_write_errno(LOG_WARNING, &fields, r, "EndSignal of allocation %s could not be sent", allocation->id);
 }
 
-/* One allocation's step to its next state: what is told, kept, and done to its processes. */
-static void allocation_enter(Manager *manager, Allocation *allocation, AllocationState state, const char *reason,
+void manager_enter_state(Manager *manager, Allocation *allocation, AllocationState state, const char *reason,
         const Instant *now) {
         const LogFields fields = { .tenant = allocation->tenant_id, .allocation = allocation->id };
         Tenant *tenant = node_find_tenant(&manager->node, allocation->tenant_id);
@@ -164,12 +142,11 @@ static void manager_advance(Manager *manager, const Instant *now) {
                 AllocationState state;
 
                 while ((state = allocation_state_at(allocation, now)) != allocation->state)
-                        allocation_enter(manager, allocation, state, state_reason(state), now);
+                        manager_enter_state(manager, allocation, state, state_reason(state), now);
         }
 }
 
-/* Tenants that no allocation names any more go, once they are empty. */
-static void manager_drop_tenants(Manager *manager) {
+void manager_drop_tenants(Manager *manager) {
         for (size_t i = manager->node.n_tenants; i-- > 0;) {
                 Tenant *tenant = manager->node.tenants[i];
                 _cleanup_free_ char *id = NULL;
@@ -239,9 +216,8 @@ static void manager_arm(Manager *manager, const Instant *now) {
                 (void) log_error_errno(r, "The timer of the next window cannot be set");
 }
 
-/* The one path: states as of now, the kernel as planned, the timer to what comes next. */
-static int manager_reconcile(Manager *manager) {
-        Instant now = clock_now();
+int manager_reconcile(Manager *manager) {
+        Instant now = manager_now();
         unsigned changes = 0;
         int r;
 
@@ -263,7 +239,7 @@ static int on_window(sd_event_source *source, uint64_t usec, void *userdata) {
         return 0;
 }
 
-static void manager_take_sample(Manager *manager) {
+void manager_take_sample(Manager *manager) {
         int r = reconciler_sample(manager->reconciler, &manager->node);
 
         if (r < 0)
@@ -275,7 +251,7 @@ static int manager_connect(Manager *manager);
 
 static int on_sample(sd_event_source *source, uint64_t usec, void *userdata) {
         Manager *manager = userdata;
-        Instant now = clock_now();
+        Instant now = manager_now();
 
         manager_take_sample(manager);
         manager_forget_ended(manager, &now);
@@ -289,385 +265,6 @@ static int on_sample(sd_event_source *source, uint64_t usec, void *userdata) {
         (void) sd_event_source_set_time(source, usec + manager->options.config->sample_interval_usec);
         return 0;
 }
-
-/* --- what callers ask for --- */
-
-/* Whether a request may take the place of what is held. 0: yes; 1 (FAILURE_*): no; -EALREADY: it is what is held. */
-static int judge_generation(Manager *manager, const Allocation *request, const Allocation *held, Failure *failure) {
-        uint64_t released;
-        int r;
-
-        r = state_released_generation(manager->state, request->id, &released);
-        if (r < 0)
-                return r;
-        if (request->generation <= released)
-                return failure_set(failure, FAILURE_STALE_GENERATION,
-                        "allocation %s: Generation %" PRIu64 " must be over %" PRIu64 ", at which it was released", request->id,
-                        request->generation, released);
-        if (!held)
-                return 0;
-        if (request->generation < held->generation)
-                return failure_set(failure, FAILURE_STALE_GENERATION,
-                        "allocation %s: Generation %" PRIu64 " is older than %" PRIu64 ", which is held", request->id,
-                        request->generation, held->generation);
-        if (request->generation > held->generation)
-                return 0;
-        if (allocation_same_request(request, held))
-                return -EALREADY;
-        return failure_set(failure, FAILURE_GENERATION_CONFLICT,
-                "allocation %s: Generation %" PRIu64 " is held with other content; give a higher one", request->id,
-                request->generation);
-}
-
-static int judge_owner(const Allocation *held, uid_t caller, Failure *failure) {
-        if (caller == 0 || caller == geteuid() || held->owner == caller)
-                return 0;
-        return failure_set(failure, FAILURE_ACCESS_DENIED, "allocation %s belongs to user %d, not to user %d", held->id,
-                (int) held->owner, (int) caller);
-}
-
-static int judge_request(Manager *manager, Allocation *request, uid_t caller, uint64_t now_usec, Failure *failure) {
-        Allocation *held;
-        int r;
-
-        r = allocation_validate(request, failure);
-        if (r != 0)
-                return r;
-        held = calendar_find(&manager->node.calendar, request->id);
-        if (held) {
-                r = judge_owner(held, caller, failure);
-                if (r == 0 && strcmp(held->tenant_id, request->tenant_id) != 0)
-                        r = failure_set(failure, FAILURE_INVALID_ALLOCATION, "allocation %s: TenantId '%s' cannot become '%s'",
-                                request->id, held->tenant_id, request->tenant_id);
-                if (r != 0)
-                        return r;
-        }
-        r = judge_generation(manager, request, held, failure);
-        return r != 0 ? r : allocation_accept(request, now_usec, held ? held->owner : caller, failure);
-}
-
-/* Each on its own, then all against the limits of the node. Those that are held as they are leave the list. */
-static int judge_requests(Manager *manager, Allocation **requests, size_t *n, uid_t caller, uint64_t now_usec, Failure *failure) {
-        size_t kept = 0, added = 0;
-
-        for (size_t i = 0; i < *n; i++) {
-                int r;
-
-                for (size_t k = 0; k < i; k++)
-                        if (requests[i]->id && requests[k] && strcmp(requests[i]->id, requests[k]->id) == 0)
-                                return failure_set(failure, FAILURE_INVALID_ALLOCATION, "allocation %s is given twice", requests[i]->id);
-                r = judge_request(manager, requests[i], caller, now_usec, failure);
-                if (r != 0 && r != -EALREADY)
-                        return r;
-                added += !calendar_find(&manager->node.calendar, requests[i]->id);
-        }
-        if (manager->node.calendar.n + added > manager->options.config->allocations_max)
-                return failure_set(failure, FAILURE_LIMIT_EXCEEDED, "%zu allocations would be over allocations-max, %" PRIu64,
-                        manager->node.calendar.n + added, manager->options.config->allocations_max);
-        for (size_t i = 0; i < *n; i++) {
-                const Allocation *held = calendar_find(&manager->node.calendar, requests[i]->id);
-
-                if (held && held->generation == requests[i]->generation)
-                        allocation_free(requests[i]);
-                else
-                        requests[kept++] = requests[i];
-        }
-        *n = kept;
-        return 0;
-}
-
-static int admit(Manager *manager, Allocation *const *requests, size_t n, Failure *failure) {
-        _cleanup_free_ Verdict *verdicts = calloc(n + 1, sizeof(Verdict));
-        int r;
-
-        if (!verdicts)
-                return -ENOMEM;
-        r = admission_check(&manager->node.calendar, reconciler_capacity(manager->reconciler), requests, n, verdicts);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < n; i++) {
-                if (r == 0 && !verdicts[i].fits)
-                        r = failure_set(failure, verdicts[i].failure.code, "%s", verdicts[i].failure.message);
-                verdict_deinit(&verdicts[i]);
-        }
-        return r;
-}
-
-/* The requests into the calendar and onto the disk (not yet committed); `held` gets what each replaced. */
-static int take_requests(Manager *manager, Allocation *const *requests, size_t n, Allocation **held, Failure *failure) {
-        for (size_t i = 0; i < n; i++) {
-                Allocation *request = requests[i];
-                Tenant *tenant = node_find_tenant(&manager->node, request->tenant_id);
-                uint32_t slot_max = SLOT_FIRST + (uint32_t) manager->options.config->tenants_max - 1;
-                int r;
-
-                if (!tenant) {
-                        r = node_add_tenant(&manager->node, request->tenant_id, slot_max, &tenant);
-                        if (r == -ENOSPC)
-                                return failure_set(failure, FAILURE_LIMIT_EXCEEDED,
-                                        "allocation %s: tenant '%s' would be one over tenants-max, %" PRIu64, request->id,
-                                        request->tenant_id, manager->options.config->tenants_max);
-                        if (r < 0)
-                                return r;
-                }
-                r = calendar_put(&manager->node.calendar, request, &held[i]);
-                if (r < 0)
-                        return r;
-                /* An update of what is active goes on from there: its start was told already. */
-                if (held[i] && held[i]->state == ALLOCATION_ACTIVE) {
-                        request->state = ALLOCATION_ACTIVE;
-                        request->actual_start_usec = held[i]->actual_start_usec;
-                }
-                r = state_put_tenant(manager->state, tenant);
-                if (r >= 0)
-                        r = state_put_allocation(manager->state, request);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
-/* As it was before take_requests(), as far as that came. */
-static void untake_requests(Manager *manager, Allocation *const *requests, size_t n, Allocation **held) {
-        for (size_t i = 0; i < n; i++) {
-                if (calendar_find(&manager->node.calendar, requests[i]->id) != requests[i])
-                        continue;
-                if (held[i]) {
-                        Allocation *request;
-
-                        if (calendar_put(&manager->node.calendar, held[i], &request) >= 0)
-                                held[i] = NULL;
-                } else
-                        (void) calendar_take(&manager->node.calendar, requests[i]->id);
-        }
-}
-
-/* A tenant of the request that was refused its share by the kernel: the whole request was. */
-static int find_unenforced(Manager *manager, Allocation *const *requests, size_t n, Failure *failure) {
-        for (size_t i = 0; i < n; i++) {
-                const Tenant *tenant = node_find_tenant(&manager->node, requests[i]->tenant_id);
-
-                if (tenant && tenant->failed)
-                        return failure_set(failure, FAILURE_NOT_ENFORCED, "allocation %s: tenant %s: %s", requests[i]->id,
-                                tenant->id, strv_length(tenant->problems) > 0 ? tenant->problems[0] : "could not be enforced");
-        }
-        return 0;
-}
-
-static void tell_accepted(Manager *manager, Allocation *const *requests, size_t n, Allocation *const *held, size_t n_tenants_before) {
-        for (size_t i = 0; i < n; i++)
-                if (!held[i]) {
-                        api_allocation_added(manager->api, requests[i]);
-                        if (n_tenants_before < manager->node.n_tenants)
-                                api_tenant_added(manager->api, node_find_tenant(&manager->node, requests[i]->tenant_id));
-                }
-}
-
-static void free_all(Allocation **list, size_t n) {
-        for (size_t i = 0; i < n; i++)
-                allocation_free(list[i]);
-}
-
-/*
- * Judge all, note the intent, apply, read back, commit. Where any step fails the calendar is put back, and the same
- * path that applied it takes away what it did.
- */
-static int manager_apply(void *userdata, uid_t caller, Allocation **requests, size_t n, Failure *ret_failure) {
-        _cleanup_free_ Allocation **held = calloc(n + 1, sizeof(Allocation *));
-        Manager *manager = userdata;
-        size_t n_tenants = manager->node.n_tenants, n_all = n;
-        int r;
-
-        r = held ? judge_requests(manager, requests, &n, caller, clock_now().utc_usec, ret_failure) : -ENOMEM;
-        if (r != 0)
-                n = n_all; /* the list is as it was given */
-        if (r == 0)
-                r = admit(manager, requests, n, ret_failure);
-        if (r != 0 || n == 0) {
-                free_all(requests, n);
-                return r;
-        }
-        r = state_begin(manager->state);
-        if (r >= 0)
-                r = take_requests(manager, requests, n, held, ret_failure);
-        if (r == 0)
-                r = manager_reconcile(manager);
-        if (r == 0)
-                r = find_unenforced(manager, requests, n, ret_failure);
-        if (r == 0)
-                r = state_commit(manager->state);
-        if (r == 0) {
-                tell_accepted(manager, requests, n, held, n_tenants);
-                free_all(held, n);
-                return 0;
-        }
-        state_rollback(manager->state);
-        untake_requests(manager, requests, n, held);
-        free_all(requests, n);
-        free_all(held, n);
-        manager_drop_tenants(manager);
-        (void) manager_reconcile(manager);
-        return r;
-}
-
-static int manager_check(void *userdata, uid_t caller, Allocation **requests, size_t n, Verdict *ret_verdicts, Failure *ret_failure) {
-        uint64_t now = clock_now().utc_usec;
-        Manager *manager = userdata;
-        int r;
-
-        for (size_t i = 0; i < n; i++) {
-                r = judge_request(manager, requests[i], caller, now, ret_failure);
-                if (r != 0 && r != -EALREADY)
-                        return r;
-                if (r == -EALREADY) { /* as it is held: with the window that it was given */
-                        const Allocation *held = calendar_find(&manager->node.calendar, requests[i]->id);
-
-                        requests[i]->start_usec = held->start_usec;
-                        requests[i]->end_usec = held->end_usec;
-                }
-        }
-        return admission_check(&manager->node.calendar, reconciler_capacity(manager->reconciler), requests, n, ret_verdicts);
-}
-
-static int manager_release_allocation(void *userdata, uid_t caller, const char *id, uint64_t generation, const char *reason,
-        Failure *ret_failure) {
-        Manager *manager = userdata;
-        Allocation *allocation = calendar_find(&manager->node.calendar, id);
-        Instant now = clock_now();
-        char words[REASON_LENGTH_MAX + 16];
-        int r;
-
-        if (!allocation)
-                return failure_set(ret_failure, FAILURE_NO_SUCH_ALLOCATION, "no allocation '%.64s'", id);
-        r = judge_owner(allocation, caller, ret_failure);
-        if (r != 0)
-                return r;
-        if (generation != 0 && generation < allocation->generation)
-                return failure_set(ret_failure, FAILURE_STALE_GENERATION,
-                        "allocation %s: Generation %" PRIu64 " is older than %" PRIu64 ", which is held", id, generation,
-                        allocation->generation);
-        if (!allocation_is_live(allocation))
-                return 0;
-        for (const char *c = reason; *c; c++)
-                if ((unsigned char) *c < 0x20 || *c == 0x7f || c - reason >= REASON_LENGTH_MAX)
-                        return failure_set(ret_failure, FAILURE_INVALID_ALLOCATION,
-                                "allocation %s: the reason must be at most %d bytes without control characters", id, REASON_LENGTH_MAX);
-        r = state_put_released(manager->state, id, allocation->generation, now.utc_usec);
-        if (r < 0)
-                return r;
-        snprintf(words, sizeof words, "released%s%s", *reason ? ": " : "", reason);
-        allocation_enter(manager, allocation, ALLOCATION_RELEASED, words, &now);
-        return manager_reconcile(manager);
-}
-
-static int find_group(Manager *manager, const char *tenant_id, TenantGroup **ret_group, Tenant **ret_tenant, Failure *failure) {
-        Tenant *tenant = node_find_tenant(&manager->node, tenant_id);
-        int r;
-
-        if (!tenant)
-                return failure_set(failure, FAILURE_NO_SUCH_TENANT, "no tenant '%.64s'; it appears with its first allocation", tenant_id);
-        r = reconciler_group(manager->reconciler, tenant, ret_group);
-        if (r == -EOPNOTSUPP)
-                return failure_set(failure, FAILURE_NOT_SUPPORTED, "tenant %s has no control group: this is a dry run", tenant_id);
-        *ret_tenant = tenant;
-        return r;
-}
-
-static int manager_attach(void *userdata, const char *tenant_id, const int *pidfds, size_t n, Failure *ret_failure) {
-        _cleanup_free_ char *where = NULL;
-        Manager *manager = userdata;
-        TenantGroup *group;
-        Tenant *tenant;
-        int r;
-
-        r = find_group(manager, tenant_id, &group, &tenant, ret_failure);
-        if (r != 0)
-                return r;
-        if (n == 0)
-                return failure_set(ret_failure, FAILURE_NO_SUCH_PROCESS, "tenant %s: no process was given", tenant_id);
-        r = tenant_group_attach(group, pidfds, n, &where);
-        if (r == -ESRCH)
-                return failure_set(ret_failure, FAILURE_NO_SUCH_PROCESS, "tenant %s: a process is gone, or was not the one meant", tenant_id);
-        if (r < 0)
-                return failure_set(ret_failure, FAILURE_NOT_ENFORCED, "tenant %s: %zu processes could not be attached: %s",
-                        tenant_id, n, strerror(-r));
-        log_write(LOG_INFO, &(LogFields) { .tenant = tenant_id, .object = where }, "%zu processes attached to tenant %s in %s", n,
-                tenant_id, where);
-        return 0;
-}
-
-static int manager_attach_unit(void *userdata, const char *tenant_id, const char *unit, Failure *ret_failure) {
-        _cleanup_free_ char *where = NULL;
-        Manager *manager = userdata;
-        TenantGroup *group;
-        Tenant *tenant;
-        int r;
-
-        r = find_group(manager, tenant_id, &group, &tenant, ret_failure);
-        if (r != 0)
-                return r;
-        r = tenant_group_attach_unit(group, unit, &where);
-        if (r == -EOPNOTSUPP)
-                return failure_set(ret_failure, FAILURE_NOT_SUPPORTED, "unit '%.256s' cannot be attached: the cgroup driver is not systemd", unit);
-        if (r == -ENOENT)
-                return failure_set(ret_failure, FAILURE_NO_SUCH_UNIT, "no unit '%.256s'", unit);
-        if (r == -EINVAL)
-                return failure_set(ret_failure, FAILURE_NO_SUCH_UNIT, "'%.256s' is not the name of a service or scope", unit);
-        if (r < 0)
-                return r;
-        log_write(LOG_INFO, &(LogFields) { .tenant = tenant_id, .object = unit }, "Unit %s belongs to tenant %s from its next start",
-                unit, tenant_id);
-        return 0;
-}
-
-static int seal(const char *text, size_t size, int *ret_fd) {
-        _cleanup_close_ int fd = memfd_create("headgate-snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-        if (fd < 0)
-                return -errno;
-        for (size_t done = 0; done < size;) {
-                ssize_t n = write(fd, text + done, size - done);
-
-                if (n < 0)
-                        return -errno;
-                done += (size_t) n;
-        }
-        if (lseek(fd, 0, SEEK_SET) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
-                return -errno;
-        *ret_fd = TAKE_FD(fd);
-        return 0;
-}
-
-static int manager_snapshot(void *userdata, const char *format, const char *only_tenant, int *ret_fd, Failure *ret_failure) {
-        static const struct {
-                const char *name;
-                int (*print)(const Node *node, const char *only_tenant, char **ret_text, size_t *ret_size);
-        } formats[] = { { "openmetrics", export_openmetrics }, { "json", export_json } };
-        Manager *manager = userdata;
-
-        for (size_t i = 0; i < ELEMENTSOF(formats); i++)
-                if (strcmp(formats[i].name, format) == 0) {
-                        _cleanup_free_ char *text = NULL;
-                        size_t size;
-                        int r;
-
-                        manager_take_sample(manager);
-                        r = formats[i].print(&manager->node, only_tenant, &text, &size);
-                        return r < 0 ? r : seal(text, size, ret_fd);
-                }
-        return failure_set(ret_failure, FAILURE_NOT_SUPPORTED, "format '%.64s' must be openmetrics or json", format);
-}
-
-static const ApiOperations operations = {
-        .apply = manager_apply,
-        .check = manager_check,
-        .release = manager_release_allocation,
-        .attach = manager_attach,
-        .attach_unit = manager_attach_unit,
-        .snapshot = manager_snapshot,
-};
-
-/* --- start and end --- */
 
 static int open_bus(const char *which, sd_bus **ret) {
         _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
@@ -700,7 +297,7 @@ static int manager_connect(Manager *manager) {
         if (r >= 0)
                 r = sd_bus_attach_event(bus, manager->event, SD_EVENT_PRIORITY_NORMAL);
         if (r >= 0)
-                r = api_new(bus, &manager->node, &operations, &manager->api_options, manager, &manager->api);
+                r = api_new(bus, &manager->node, &manager_operations, &manager->api_options, manager, &manager->api);
         if (r >= 0)
                 r = sd_bus_request_name(bus, API_BUS_NAME, 0);
         if (r < 0) {
@@ -729,11 +326,10 @@ static int read_identity(Manager *manager) {
 }
 
 static int read_state(Manager *manager) {
-        uint32_t slot_max = SLOT_FIRST + (uint32_t) manager->options.config->tenants_max - 1;
         _cleanup_strv_ char **lost = NULL;
         int r;
 
-        r = state_open(manager->options.state_dir, manager->options.dry_run, slot_max, &manager->node, &manager->state, &lost);
+        r = state_open(manager->options.state_dir, manager->options.dry_run, manager_slot_max(manager), &manager->node, &manager->state, &lost);
         if (r < 0)
                 return log_error_errno(r, "The state in %s cannot be opened", manager->options.state_dir);
         for (char **line = lost; line && *line; line++)
@@ -745,7 +341,6 @@ static int read_state(Manager *manager) {
 
 /* Groups of ours that no allocation explains: a rollback that a crash cut short. They are tenants until they are empty. */
 static int find_orphans(Manager *manager) {
-        uint32_t slot_max = SLOT_FIRST + (uint32_t) manager->options.config->tenants_max - 1;
         _cleanup_strv_ char **ids = NULL;
         Tenant *tenant;
         int r;
@@ -754,7 +349,7 @@ static int find_orphans(Manager *manager) {
         for (char **id = ids; r >= 0 && id && *id; id++) {
                 if (node_find_tenant(&manager->node, *id))
                         continue;
-                r = node_add_tenant(&manager->node, *id, slot_max, &tenant);
+                r = node_add_tenant(&manager->node, *id, manager_slot_max(manager), &tenant);
                 if (r == -ENOSPC) {
                         log_warning("Group of tenant %s is over tenants-max and left as it is", *id);
                         r = 0;
@@ -765,11 +360,10 @@ static int find_orphans(Manager *manager) {
 
 /* Tenants that allocations name, should the one row have been lost without the other. */
 static int find_missing_tenants(Manager *manager) {
-        uint32_t slot_max = SLOT_FIRST + (uint32_t) manager->options.config->tenants_max - 1;
         Tenant *tenant;
 
         for (size_t i = 0; i < manager->node.calendar.n; i++) {
-                int r = node_add_tenant(&manager->node, manager->node.calendar.allocations[i]->tenant_id, slot_max, &tenant);
+                int r = node_add_tenant(&manager->node, manager->node.calendar.allocations[i]->tenant_id, manager_slot_max(manager), &tenant);
 
                 if (r >= 0)
                         r = state_put_tenant(manager->state, tenant);

@@ -12,7 +12,6 @@
 #include "reconcile.h"
 
 #include "enforce/cgroup-text.h"
-#include "enforce/net-class.h"
 #include "enforce/uplink.h"
 #include "meter/meter.h"
 #include "util/log.h"
@@ -26,7 +25,6 @@
 typedef struct UplinkHold {
         const ConfigUplink *config;
         Uplink *uplink;             /* NULL while the interface is absent or has no known capacity */
-        NetClassifier *classifier;  /* NULL where there is none */
         int error;                  /* of the last apply */
 } UplinkHold;
 
@@ -76,9 +74,6 @@ static void uplink_open(Reconciler *reconciler, UplinkHold *hold, FeatureSet *fe
                         strerror(-r));
                 return;
         }
-        if (reconciler->meter && meter_groups_fd(reconciler->meter) >= 0)
-                (void) net_classifier_new(name, meter_groups_fd(reconciler->meter), reconciler->options.pin_dir, features,
-                        &hold->classifier);
 }
 
 static uint64_t total_memory(void) {
@@ -198,7 +193,6 @@ Reconciler *reconciler_free(Reconciler *reconciler) {
                 tenant_group_free(reconciler->groups[slot]);
         free(reconciler->groups);
         for (size_t i = 0; i < CONFIG_UPLINKS_MAX; i++) {
-                net_classifier_free(reconciler->uplinks[i].classifier);
                 uplink_free(reconciler->uplinks[i].uplink);
         }
         meter_free(reconciler->meter);
@@ -397,7 +391,7 @@ static ResourceKind setting_resource(Setting setting) {
 static int note_missing(const FeatureSet *features, const TenantPlan *plan, uint32_t can, Tenant *tenant) {
         uint32_t named = 0;
 
-        for (Setting setting = 0; setting < SETTING_MAX; setting++) {
+        for (Setting setting = SETTING_MAX; setting-- > 0;) { /* limits stand last, and are what matters most */
                 const char *name = setting_info(setting)->feature;
                 ResourceKind kind = setting_resource(setting);
                 const Feature *feature;
@@ -625,8 +619,6 @@ int reconciler_release(Reconciler *reconciler) {
         for (size_t i = 0; i < CONFIG_UPLINKS_MAX; i++) {
                 UplinkHold *hold = &reconciler->uplinks[i];
 
-                if (hold->classifier)
-                        (void) net_classifier_release(hold->classifier);
                 if (hold->uplink)
                         (void) uplink_release(hold->uplink);
         }

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "util/strv.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static char directory[] = "/tmp/headgate-config-XXXXXX";
+static char path[64];
+
+static void write_file(const char *name, const char *text) {
+        FILE *file = fopen(name, "w");
+
+        cr_assert_not_null(file);
+        cr_assert_geq(fputs(text, file), 0);
+        cr_assert_eq(fclose(file), 0);
+}
+
+static void make_directory(void) {
+        cr_assert_not_null(mkdtemp(directory));
+        snprintf(path, sizeof path, "%s/headgated.conf", directory);
+}
+
+static void remove_directory(void) {
+        char command[96];
+
+        snprintf(command, sizeof command, "rm -r %s", directory);
+        cr_expect_eq(system(command), 0);
+}
+
+TestSuite(config, .init = make_directory, .fini = remove_directory);
+
+Test(config, values_and_their_units) {
+        _cleanup_(config_deinit) Config config;
+        _cleanup_failure_ Failure failure = FAILURE_NULL;
+
+        write_file(path,
+                "[node]\nid = node-7\ntenants-max = 12\nsample-interval = 500ms\n"
+                "[capacity]\nmemory-reserve = 1G ; as much as that\n"
+                "[residual]\nnet-egress = 2M\n"
+                "[uplink eth0]\ncapacity = 10G\n[uplink eth1]\ncapacity = 1G\ndefault = yes\n"
+                "[control]\ngroups = /a.service /b.service\n");
+        config_init(&config);
+        cr_assert_eq(config_read(&config, path, true, &failure), 0, "%s", failure.message);
+        cr_expect_str_eq(config.node_id, "node-7");
+        cr_expect_eq(config.tenants_max, 12);
+        cr_expect_eq(config.sample_interval_usec, 500000);
+        cr_expect_eq(config.memory_reserve_bytes, 1ULL << 30);
+        cr_expect_eq(config.residual.net_egress_bps, 2000000, "bit/s go by 1000");
+        cr_expect_eq(config.n_uplinks, 2);
+        cr_expect_eq(config.uplinks[0].capacity_bps, 10000000000);
+        cr_expect_not(config.uplinks[0].is_default);
+        cr_expect(config.uplinks[1].is_default);
+        cr_expect_eq(strv_length(config.control_groups), 2);
+}
+
+Test(config, a_drop_in_has_the_last_word) {
+        _cleanup_(config_deinit) Config config;
+        _cleanup_failure_ Failure failure = FAILURE_NULL;
+        char drop_in[96];
+
+        write_file(path, "[node]\ntenants-max = 12\nid = a\n[uplink eth0]\ncapacity = 1M\n");
+        snprintf(drop_in, sizeof drop_in, "%s.d", path);
+        cr_assert_eq(mkdir(drop_in, 0755), 0);
+        snprintf(drop_in, sizeof drop_in, "%s.d/10-a.conf", path);
+        write_file(drop_in, "[node]\ntenants-max = 13\n[uplink eth0]\ncapacity = 2M\n");
+        snprintf(drop_in, sizeof drop_in, "%s.d/20-b.conf", path);
+        write_file(drop_in, "[node]\ntenants-max = 14\n");
+        config_init(&config);
+        cr_assert_eq(config_read(&config, path, true, &failure), 0, "%s", failure.message);
+        cr_expect_eq(config.tenants_max, 14);
+        cr_expect_str_eq(config.node_id, "a");
+        cr_expect_eq(config.n_uplinks, 1);
+        cr_expect_eq(config.uplinks[0].capacity_bps, 2000000);
+        cr_expect(config.uplinks[0].is_default, "the one uplink is the default");
+}
+
+static const struct {
+        const char *name, *text, *says;
+} refused[] = {
+        { "unknown key", "[node]\nidd = a\n", "headgated.conf:2: [node] has no key 'idd'" },
+        { "unknown section", "[nod]\nid = a\n", "[nod] has no key 'id'" },
+        { "no number", "[node]\ntenants-max = many\n", "[node] tenants-max = 'many' must be a whole number from 1 to 10000" },
+        { "negative", "[node]\ntenants-max = -1\n", "tenants-max = '-1' must be" },
+        { "over its bound", "[node]\n\ntenants-max = 10001\n", "headgated.conf:3: [node] tenants-max = '10001' must be" },
+        { "unknown unit", "[node]\nsample-interval = 1h\n", "a time in s, ms or min" },
+        { "unknown suffix", "[capacity]\nmemory-reserve = 1X\n", "must be bytes, with K, M, G or T" },
+        { "too large for 64 bits", "[capacity]\nmemory-reserve = 99999999999T\n", "must be bytes" },
+        { "neither yes nor no", "[uplink eth0]\ndefault = true\n", "[uplink] default = 'true' must be yes or no" },
+        { "two defaults", "[uplink a]\ndefault = yes\n[uplink b]\ndefault = yes\n", "2 uplinks say default = yes" },
+        { "an interface that is none", "[uplink a/b]\ncapacity = 1M\n", "an interface name of 1 to 15 characters" },
+        { "no ini at all", "garbage\n", "headgated.conf:1: neither a [section] nor a 'key = value'" },
+};
+
+Test(config, what_is_wrong_is_said_with_its_line) {
+        for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+                _cleanup_(config_deinit) Config config;
+                _cleanup_failure_ Failure failure = FAILURE_NULL;
+
+                write_file(path, refused[i].text);
+                config_init(&config);
+                cr_assert_gt(config_read(&config, path, true, &failure), 0, "%s", refused[i].name);
+                cr_expect_not_null(strstr(failure.message, refused[i].says), "%s: '%s'", refused[i].name, failure.message);
+        }
+}
+
+Test(config, a_missing_file_is_an_empty_one_unless_it_was_named) {
+        _cleanup_(config_deinit) Config config;
+        _cleanup_failure_ Failure failure = FAILURE_NULL;
+
+        config_init(&config);
+        cr_expect_eq(config_read(&config, path, false, &failure), 0);
+        cr_expect_gt(config_read(&config, path, true, &failure), 0);
+        cr_expect_not_null(strstr(failure.message, "cannot be read"));
+}
