@@ -151,42 +151,51 @@ Test(ctl_request, what_is_refused_says_where_and_what) {
                                           "'\"\\u0000\"'" },
                 { "\"AllocationId\"", "f.json:1:14: '[' or '{' expected near '\"AllocationId\"'" },
                 { "[{}, 5]", "f.json: entry 2 of the list is not an allocation, { ... }" },
-                { "{\"AllocationId\": 5}", "entry 1: AllocationId is 5, expected a string" },
-                { "[{}, {\"Issuer\": null}]", "entry 2: Issuer is null, expected a string" },
-                { "{\"AllocationId\": \"a\", \"Generation\": -1}",
-                                "a: Generation is -1, expected a whole number from 0, or \"max\"" },
+                { "{\"AllocationId\": 5}", "request 1: AllocationId is 5, expected a string" },
+                { "[{}, {\"Issuer\": null}]", "request 2: Issuer is null, expected a string" },
+                { "{\"AllocationId\": \"a\", \"Generation\": -1}", "allocation a: Generation is -1, expected "
+                                                                   "a whole number from 0, or \"max\"" },
                 { "{\"AllocationId\": \"a\", \"Generation\": 1.5}",
-                                "a: Generation is 1.5, expected a whole number from 0, or \"max\"" },
+                                "allocation a: Generation is 1.5, expected a whole number from 0, or "
+                                "\"max\"" },
                 { "{\"AllocationId\": \"a\", \"StartTime\": \"2026-11-22T10:00:00Z\"}",
-                                "a: StartTime is \"2026-11-22T10:00:00Z\", expected a whole number from 0, "
+                                "allocation a: StartTime is \"2026-11-22T10:00:00Z\", expected a whole "
+                                "number from 0, "
                                 "or \"max\"" },
                 { "{\"AllocationId\": \"a\", \"OnEnd\": 1}",
-                                "a: OnEnd is 1, expected throttle, freeze, kill or none" },
+                                "allocation a: OnEnd is 1, expected throttle, freeze, kill or none" },
                 { "{\"AllocationId\": \"a\", \"Users\": \"ann\"}",
-                                "a: Users is \"ann\", expected a list of strings" },
-                { "{\"AllocationId\": \"a\", \"Users\": [1]}", "a: Users is 1, expected a list of strings" },
+                                "allocation a: Users is \"ann\", expected a list of strings" },
+                { "{\"AllocationId\": \"a\", \"Users\": [1]}",
+                                "allocation a: Users is 1, expected a list of strings" },
                 { "{\"AllocationId\": \"a\", \"Labels\": {\"n\": 1}}",
-                                "a: Labels is {\"n\":1}, expected an object of strings, {\"name\": "
+                                "allocation a: Labels is {\"n\":1}, expected an object of strings, "
+                                "{\"name\": "
                                 "\"value\"}" },
                 { "{\"AllocationId\": \"a\", \"Resources\": [1]}",
-                                "a: Resources is [1], expected an object, {\"cpu\": [reserved, limit]}" },
+                                "allocation a: Resources is [1], expected an object, {\"cpu\": [reserved, "
+                                "limit]}" },
                 { "{\"AllocationId\": \"a\", \"Resources\": {\"cpu\": 1000}}",
-                                "a: Resources: cpu is 1000, expected [reserved, limit], two whole numbers "
+                                "allocation a: Resources: cpu is 1000, expected [reserved, limit], two whole "
+                                "numbers "
                                 "from 0 or "
                                 "\"max\"" },
                 { "{\"AllocationId\": \"a\", \"Resources\": {\"cpu\": [1, 2, 3]}}",
-                                "a: Resources: cpu is [1,2,3], expected [reserved, limit], two whole numbers "
+                                "allocation a: Resources: cpu is [1,2,3], expected [reserved, limit], two "
+                                "whole numbers "
                                 "from 0 or "
                                 "\"max\"" },
                 { "{\"AllocationId\": \"a\", \"Resources\": {\"cpu\": [-1, 2]}}",
-                                "a: Resources: cpu is [-1,2], expected [reserved, limit], two whole numbers "
+                                "allocation a: Resources: cpu is [-1,2], expected [reserved, limit], two "
+                                "whole numbers "
                                 "from 0 or "
                                 "\"max\"" },
-                { "{\"AllocationId\": \"a\", \"x_n\": 5}", "a: x_n is 5, expected a string" },
+                { "{\"AllocationId\": \"a\", \"x_n\": 5}", "allocation a: x_n is 5, expected a string" },
                 { "{\"AllocationId\": \"a\", \"Issuer\": "
                   "[\"0123456789012345678901234567890123456789012345678901234567890"
                   "12345678901234567890\"]}",
-                                "a: Issuer is [\"0123456789012345678901234567890123456789012345678901234..., "
+                                "allocation a: Issuer is "
+                                "[\"0123456789012345678901234567890123456789012345678901234..., "
                                 "expected a "
                                 "string" },
         };

@@ -43,8 +43,7 @@ static const Option options[] = {
         { "help", 'h', 0, NULL, "this text; after a verb, that verb's" },
         { "version", OPTION_VERSION, 0, NULL, "print the version" },
         { "dry-run", OPTION_DRY_RUN, 'D', NULL, "ask whether it fits, change nothing: as 'check'" },
-        { "generation", OPTION_GENERATION, 'g', "N",
-                        "only if this Generation is held (default: whatever is)" },
+        { "generation", OPTION_GENERATION, 'g', "N", "refuse where a later Generation is held" },
         { "reason", OPTION_REASON, 'r', "TEXT", "why, for the allocation's Reason" },
         { "residual", OPTION_RESIDUAL, 'R', NULL, "also outside a window, in the tenant's residual share" },
         { "batch", OPTION_BATCH, 'b', NULL, "plain tables one after another, also on a terminal" },
@@ -251,7 +250,7 @@ static int check_usage(const Ctl *ctl, const Verb *verb, const char *given) {
                 return ctl_fail(CTL_USAGE, "'%s' does not take '%s': headgatectl %s %s", verb->name,
                                 ctl->args[verb->args_max], verb->name, verb->synopsis);
 
-        if (ctl->host && strcmp(ctl->bus, "system") != 0)
+        if (ctl->host && ctl->bus)
                 return ctl_fail(CTL_USAGE, "--host and --bus exclude one another");
 
         return 0;
@@ -302,6 +301,13 @@ static int take_words(Ctl *ctl, const Verb *verb, char **words, size_t n, char *
         return check_usage(ctl, verb, given);
 }
 
+/* Where neither --bus nor --host says it. */
+static const char *default_bus(void) {
+        const char *bus = getenv("HEADGATE_BUS");
+
+        return bus && *bus ? bus : "system";
+}
+
 static bool want_color(void) {
         const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
 
@@ -315,15 +321,11 @@ int options_parse(int argc, char **argv, Ctl *ctl, const Verb **ret_verb, int *r
         int dashes = 1, r;
 
         *ctl = (Ctl){
-                .bus = getenv("HEADGATE_BUS"),
                 .legend = true,
                 .color = want_color(),
                 .reason = "",
                 .delay_usec = DELAY_DEFAULT_USEC,
         };
-        if (!ctl->bus || !*ctl->bus)
-                ctl->bus = "system";
-
         while (dashes < argc && strcmp(argv[dashes], "--") != 0)
                 dashes++;
 
@@ -355,6 +357,9 @@ int options_parse(int argc, char **argv, Ctl *ctl, const Verb **ret_verb, int *r
                 *ret_exit = verb && verb->failed ? verb->failed : r;
                 return 1;
         }
+
+        if (!ctl->bus)
+                ctl->bus = default_bus();
 
         *ret_verb = verb;
         return 0;

@@ -46,7 +46,8 @@ int request_parse(const char *name, const char *text, size_t size, json_t **ret,
         json_array_foreach (json, i, item)
                 if (!json_is_object(item))
                         return failure_set(ret_failure, FAILURE_INVALID_ALLOCATION,
-                                        "%s: entry %zu of the list is not an allocation, { ... }", name, i + 1);
+                                        "%s: entry %zu of the list is not an allocation, { ... }", name,
+                                        i + 1);
 
         *ret = TAKE_PTR(json);
         return 0;
@@ -70,10 +71,10 @@ static int refuse(const Place *place, const json_t *value, const char *expected,
                 strcpy(shown + VALUE_SHOWN_MAX - 3, "...");
 
         if (!place->id)
-                snprintf(which, sizeof(which), "entry %zu", place->index + 1);
+                snprintf(which, sizeof(which), "request %zu", place->index + 1);
 
-        return failure_set(ret_failure, FAILURE_INVALID_ALLOCATION, "%s: %s is %s, expected %s",
-                        place->id ?: which, place->key, shown, expected);
+        return failure_set(ret_failure, FAILURE_INVALID_ALLOCATION, "%s%s: %s is %s, expected %s",
+                        place->id ? "allocation " : "", place->id ?: which, place->key, shown, expected);
 }
 
 static bool parse_u64(const json_t *value, uint64_t *ret) {

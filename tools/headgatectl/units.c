@@ -37,7 +37,7 @@ static char *format_scaled(uint64_t value, uint64_t base, const char *const *nam
                 unit *= base;
 
         /* value % unit stays below 2^60, so ten times it still fits. */
-        if (value % unit == 0)
+        if (value % unit * 10 / unit == 0)
                 snprintf(ret, UNITS_SIZE, "%" PRIu64 "%s", value / unit, names[i]);
         else
                 snprintf(ret, UNITS_SIZE, "%" PRIu64 ".%" PRIu64 "%s", value / unit, value % unit * 10 / unit,

@@ -9,7 +9,7 @@
 
 /* 2000 is "2", 1500 is "1500m": as millicores are written elsewhere. */
 char *units_format_millicores(uint64_t millicores, char *ret);
-/* "512MiB"; one decimal, rounded down, where it is not a whole number of the largest unit that fits. */
+/* "512MiB", "1.5GiB": the largest unit that fits, with one decimal, rounded down, where that is not 0. */
 char *units_format_bytes(uint64_t bytes, char *ret);
 /* "100Mbit", by thousands, as tc(8) writes rates. */
 char *units_format_bps(uint64_t bps, char *ret);

@@ -31,7 +31,7 @@ static int print_tenants(const Ctl *ctl, const json_t *tenants, const json_t *al
                 table_add(table, resources ?: "?");
         }
 
-        return view_table(ctl, table, "");
+        return table_rows(table) > 0 ? view_table(ctl, table, "") : CTL_OK;
 }
 
 int verb_list(const Ctl *ctl) {
@@ -59,7 +59,7 @@ int verb_list(const Ctl *ctl) {
 
         r = of_tenants ? print_tenants(ctl, tenants, allocations) : view_allocations(ctl, allocations, "");
         if (r == 0 && ctl->legend)
-                printf("\n%zu %s.\n", json_array_size(list), what);
+                printf("%s%zu %s.\n", json_array_size(list) > 0 ? "\n" : "", json_array_size(list), what);
 
         return r;
 }

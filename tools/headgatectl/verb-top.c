@@ -18,7 +18,7 @@ typedef struct Row {
         json_t *tenant; /* borrowed from Reading.tenants */
         const char *id, *state;
         Rates rates;
-        uint64_t memory_bytes, memory_limit_bytes;
+        uint64_t memory_bytes, memory_limit_bytes; /* limit 0: none is in force that we know of */
         size_t n_problems;
 } Row;
 
@@ -128,8 +128,7 @@ static int make_rows(const Reading *before, const Reading *now, TopSort sort, Ro
                         .state = view_tenant_state(now->allocations, id),
                         .rates = rates_between(find_usage(before, id), usage, elapsed),
                         .memory_bytes = variant_get_u64(usage, "memory.current"),
-                        .memory_limit_bytes =
-                                        memory ? variant_u64_value(json_array_get(memory, 1)) : UINT64_MAX,
+                        .memory_limit_bytes = memory ? variant_u64_value(json_array_get(memory, 1)) : 0,
                         .n_problems = json_array_size(json_object_get(tenant, "Problems")),
                 };
         }
@@ -165,7 +164,9 @@ static int make_table(const Row *rows, size_t n, Table **ret) {
                 add_percent(table, &row->rates, row->rates.cpu_millicores);
                 add_percent(table, &row->rates, row->rates.wait_millicores);
                 table_add(table, units_format_bytes(row->memory_bytes, text));
-                table_add(table, units_format_bytes(row->memory_limit_bytes, text));
+                table_add(table, row->memory_limit_bytes > 0
+                                                 ? units_format_bytes(row->memory_limit_bytes, text)
+                                                 : "-");
                 table_add(table, row->rates.known ? units_format_bps(row->rates.egress_bps, text) : "-");
                 table_add(table, row->rates.known ? units_format_bps(row->rates.ingress_bps, text) : "-");
                 table_addf(table, "%zu", row->n_problems);

@@ -135,5 +135,5 @@ int view_allocations(const Ctl *ctl, const json_t *allocations, const char *inde
                 table_add(table, resources ?: "?");
         }
 
-        return view_table(ctl, table, indent);
+        return table_rows(table) > 0 ? view_table(ctl, table, indent) : CTL_OK;
 }
