@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "pair.h"
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <linux/rtnetlink.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#define NODE_ADDRESS "192.0.2.1"
+#define PEER_ADDRESS "192.0.2.2"
+
+static int new_namespace(void) {
+        int fd;
+
+        if (geteuid() != 0)
+                cr_skip_test("needs root, to make network namespaces and qdiscs");
+        if (unshare(CLONE_NEWNET) < 0)
+                cr_skip_test("cannot make a network namespace: %s", strerror(errno));
+        fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+        cr_assert_geq(fd, 0);
+        return fd;
+}
+
+Pair pair_new(void) {
+        Pair pair;
+
+        pair.peer = new_namespace();
+        pair.node = new_namespace();
+        pair_plug(&pair);
+        return pair;
+}
+
+void pair_close(Pair *pair) {
+        close(pair->peer);
+        close(pair->node);
+}
+
+static char *run_va(const char *format, va_list arguments) {
+        _cleanup_free_ char *command = NULL, *output = NULL;
+        size_t size = 0;
+        FILE *pipe, *memory;
+        char buffer[4096];
+        int status;
+
+        cr_assert_gt(vasprintf(&command, format, arguments), 0);
+        pipe = popen(command, "re");
+        memory = open_memstream(&output, &size);
+        cr_assert(pipe && memory);
+        while (fgets(buffer, sizeof(buffer), pipe))
+                fputs(buffer, memory);
+        fclose(memory);
+        status = pclose(pipe);
+        cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "'%s' failed", command);
+        return TAKE_PTR(output);
+}
+
+char *run(const char *format, ...) {
+        va_list arguments;
+        char *output;
+
+        va_start(arguments, format);
+        output = run_va(format, arguments);
+        va_end(arguments);
+        return output;
+}
+
+char *run_sorted(const char *command) {
+        return run("(%s) | LC_ALL=C sort", command);
+}
+
+char *show_all(void) {
+        return run_sorted("tc -d qdisc show dev " UPLINK "; tc -d class show dev " UPLINK
+                          "; tc filter show dev " UPLINK "; tc filter show dev " UPLINK " egress");
+}
+
+char *show_class(unsigned minor) {
+        return run("tc -d class show dev " UPLINK " | grep '^class htb 4847:%x ' || true", minor);
+}
+
+void pair_plug(const Pair *pair) {
+        /* IPv6 would send packets of its own, which the counters would show. */
+        free(run("f=/proc/sys/net/ipv6/conf/default/disable_ipv6; test ! -e $f || echo 1 >$f"));
+        free(run("ip link add " UPLINK " address 02:00:00:00:00:01 type veth"
+                 " peer name peer0 address 02:00:00:00:00:02 &&"
+                 " ip link set peer0 netns /proc/%d/fd/%d && ip address add " NODE_ADDRESS "/24 dev " UPLINK
+                 " &&"
+                 " ip link set " UPLINK " up &&"
+                 " ip neigh replace " PEER_ADDRESS " lladdr 02:00:00:00:00:02 nud permanent dev " UPLINK,
+                        getpid(), pair->peer));
+        cr_assert_eq(setns(pair->peer, CLONE_NEWNET), 0);
+        free(run("ip address add " PEER_ADDRESS "/24 dev peer0 && ip link set peer0 up"));
+        cr_assert_eq(setns(pair->node, CLONE_NEWNET), 0);
+}
+
+static int udp_socket(const char *address, uint16_t port, bool listen_there) {
+        struct sockaddr_in name = { .sin_family = AF_INET, .sin_port = htons(port) };
+        int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), size = 1 << 20;
+
+        cr_assert_geq(fd, 0);
+        cr_assert_eq(inet_pton(AF_INET, address, &name.sin_addr), 1);
+        cr_assert_eq(setsockopt(fd, SOL_SOCKET, listen_there ? SO_RCVBUFFORCE : SO_SNDBUFFORCE, &size,
+                                     sizeof(size)),
+                        0);
+        if (listen_there)
+                cr_assert_eq(bind(fd, (struct sockaddr *) &name, sizeof(name)), 0, "%s", strerror(errno));
+        else
+                cr_assert_eq(connect(fd, (struct sockaddr *) &name, sizeof(name)), 0, "%s", strerror(errno));
+        return fd;
+}
+
+int udp_sender(uint16_t port, uint32_t class_id) {
+        int fd = udp_socket(PEER_ADDRESS, port, /* listen_there= */ false);
+
+        cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &class_id, sizeof(class_id)), 0);
+        return fd;
+}
+
+int udp_receiver(const Pair *pair, uint16_t port) {
+        int fd;
+
+        cr_assert_eq(setns(pair->peer, CLONE_NEWNET), 0);
+        fd = udp_socket(PEER_ADDRESS, port, /* listen_there= */ true);
+        cr_assert_eq(setns(pair->node, CLONE_NEWNET), 0);
+        return fd;
+}
+
+int tc_listener(void) {
+        struct sockaddr_nl name = { .nl_family = AF_NETLINK, .nl_groups = 1U << (RTNLGRP_TC - 1) };
+        int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE), size = 1 << 24;
+
+        cr_assert_geq(fd, 0);
+        cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)), 0);
+        cr_assert_eq(bind(fd, (struct sockaddr *) &name, sizeof(name)), 0);
+        return fd;
+}
+
+unsigned tc_listener_count(int listener) {
+        unsigned n = 0;
+        char buffer[16384];
+        ssize_t size;
+
+        /* The kernel has told before it acknowledged the change: there is nothing to wait for. */
+        while ((size = recv(listener, buffer, sizeof(buffer), 0)) > 0) {
+                struct nlmsghdr *header = (struct nlmsghdr *) buffer;
+
+                for (unsigned left = (unsigned) size; NLMSG_OK(header, left);
+                                header = NLMSG_NEXT(header, left))
+                        /* Our root takes the place of the kernel's default, which it also tells of. */
+                        n += ((struct tcmsg *) NLMSG_DATA(header))->tcm_handle != 0;
+        }
+        cr_assert_eq(errno, EAGAIN, "%s", strerror(errno));
+        return n;
+}

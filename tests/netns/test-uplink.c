@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * An uplink against this machine's kernel, in network namespaces of its own. What is in the kernel is read
+ * from tc's text and from the kernel's notifications, not by our own parsers.
+ */
+
+#include "enforce/uplink.h"
+
+#include "pair.h"
+
+#include <criterion/criterion.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define MBPS 1000000ULL
+#define CAPACITY (30 * MBPS)
+#define USEC_PER_SEC 1000000ULL
+
+#define _cleanup_uplink_ _cleanup_(uplink_free_p)
+#define _cleanup_features_ _cleanup_(feature_set_deinit)
+
+static NetClass four[] = {
+        { SLOT_DEFAULT, 1, MBPS, UNLIMITED },
+        { SLOT_CONTROL, 0, MBPS, 5 * MBPS },
+        { 2, 1, 10 * MBPS, 20 * MBPS },
+        { 3, 2, 0, UNLIMITED },
+};
+static const NetPlan plan_of_four = { UPLINK, CAPACITY, four, ELEMENTSOF(four) };
+
+static uint64_t now_usec(void) {
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t) now.tv_sec * USEC_PER_SEC + (uint64_t) now.tv_nsec / 1000;
+}
+
+/* An uplink, and whether its kernel puts an fq_codel in each class. */
+static Uplink *open_uplink(bool *ret_leaves) {
+        _cleanup_features_ FeatureSet features = FEATURE_SET_NULL;
+        Uplink *uplink = NULL;
+        const Feature *feature;
+
+        cr_assert_eq(uplink_new(UPLINK, &features, &uplink), 0);
+        feature = feature_set_get(&features, "net.egress@" UPLINK);
+        cr_assert_not_null(feature);
+        cr_assert(feature->available, "%s", feature->words);
+        if (ret_leaves)
+                *ret_leaves = strstr(feature->words, "fq_codel in each class") != NULL;
+        return uplink;
+}
+
+/* Applies, and expects so many messages, by our count and by the kernel's notifications. */
+static void apply_expecting(Uplink *uplink, const NetPlan *plan, unsigned expected) {
+        _cleanup_close_ int listener = tc_listener();
+        unsigned changes = 999, told;
+        int r = uplink_apply(uplink, plan, &changes);
+
+        cr_assert_eq(r, 0, "%s: %s", strerror(-r), uplink_words(uplink));
+        cr_expect_eq(changes, expected, "%u messages, not %u", changes, expected);
+        told = tc_listener_count(listener);
+        cr_expect_eq(told, expected, "the kernel told of %u changes, not %u", told, expected);
+}
+
+static void expect_class(unsigned minor, const char *const *parts, size_t n) {
+        _cleanup_free_ char *line = show_class(minor);
+
+        for (size_t i = 0; i < n; i++)
+                cr_expect(strstr(line, parts[i]), "class %x has no '%s': %s", minor, parts[i], line);
+}
+#define EXPECT_CLASS(minor, ...)                                  \
+        expect_class(minor, (const char *const[]){ __VA_ARGS__ }, \
+                        sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *))
+
+Test(uplink, makes_the_tree) {
+        _cleanup_pair_ Pair pair = pair_new();
+        _cleanup_free_ char *root = NULL, *nothing = NULL;
+        _cleanup_uplink_ Uplink *uplink = NULL;
+        bool leaves;
+
+        uplink = open_uplink(&leaves);
+        cr_expect_str_eq(uplink_name(uplink), UPLINK);
+        nothing = run("tc class show dev " UPLINK);
+        cr_expect_str_eq(nothing, "", "opening changed something");
+
+        apply_expecting(uplink, &plan_of_four, leaves ? 2 + 8 : 2 + 4);
+        root = run("tc qdisc show dev " UPLINK " | grep ' root '");
+        cr_expect(strstr(root, "qdisc htb 4847: root "), "%s", root);
+        cr_expect(strstr(root, " default 0x10 "), "%s", root);
+
+        EXPECT_CLASS(0x1, " root ", " rate 30Mbit ", " ceil 30Mbit ", " burst 150000b", " cburst 150000b");
+        EXPECT_CLASS(0x10, " parent 4847:1 ", " prio 1 ", " quantum 5000 ", " rate 1Mbit ", " ceil 30Mbit ",
+                        " burst 6072b", " cburst 150000b");
+        EXPECT_CLASS(0x11, " parent 4847:1 ", " prio 0 ", " rate 1Mbit ", " ceil 5Mbit ");
+        EXPECT_CLASS(0x12, " parent 4847:1 ", " prio 1 ", " quantum 50000 ", " rate 10Mbit ", " ceil 20Mbit ",
+                        " burst 50000b", " cburst 100000b");
+        EXPECT_CLASS(0x13, " parent 4847:1 ", " prio 2 ", " quantum 1518 ", " rate 8bit ", " ceil 30Mbit ");
+        if (leaves)
+                EXPECT_CLASS(0x12, " leaf ");
+}
+
+Test(uplink, observes_what_it_made) {
+        _cleanup_pair_ Pair pair = pair_new();
+        _cleanup_uplink_ Uplink *uplink = open_uplink(NULL);
+        NetPlan observed;
+
+        cr_assert_eq(uplink_observe(uplink, &observed), 0);
+        cr_expect_eq(observed.capacity_bps, 0);
+        cr_expect_eq(observed.n_classes, 0);
+        free(observed.classes);
+
+        cr_assert_eq(uplink_apply(uplink, &plan_of_four, NULL), 0);
+        cr_assert_eq(uplink_observe(uplink, &observed), 0);
+        cr_expect_eq(observed.capacity_bps, CAPACITY);
+        cr_assert_eq(observed.n_classes, 4);
+        for (size_t i = 0; i < 4; i++) {
+                cr_expect_eq(observed.classes[i].slot, four[i].slot);
+                cr_expect_eq(observed.classes[i].priority, four[i].priority);
+                cr_expect_eq(observed.classes[i].floor_bps, four[i].floor_bps ? four[i].floor_bps : 8);
+                cr_expect_eq(observed.classes[i].ceil_bps,
+                                four[i].ceil_bps == UNLIMITED ? CAPACITY : four[i].ceil_bps);
+        }
+        free(observed.classes);
+}
+
+Test(uplink, rates_above_32_bits) {
+        _cleanup_pair_ Pair pair = pair_new();
+        _cleanup_uplink_ Uplink *uplink = open_uplink(NULL);
+        NetClass classes[] = { { 0, 1, 8, UNLIMITED }, { 2, 1, 40000 * MBPS, 100000 * MBPS } };
+        NetPlan plan = { UPLINK, 400000 * MBPS, classes, 2 };
+
+        cr_assert_eq(uplink_apply(uplink, &plan, NULL), 0);
+        EXPECT_CLASS(0x1, " rate 400Gbit ", " ceil 400Gbit ");
+        EXPECT_CLASS(0x12, " rate 40Gbit ", " ceil 100Gbit ");
+        apply_expecting(uplink, &plan, 0);
+}
+
+Test(uplink, adopts_and_changes_one) {
+        _cleanup_pair_ Pair pair = pair_new();
+        _cleanup_free_ char *before = NULL, *adopted = NULL, *back = NULL;
+        _cleanup_uplink_ Uplink *first = open_uplink(NULL), *second = NULL;
+        NetClass classes[4];
+        NetPlan plan = { UPLINK, CAPACITY, classes, 4 };
+
+        memcpy(classes, four, sizeof(four));
+        cr_assert_eq(uplink_apply(first, &plan_of_four, NULL), 0);
+        before = show_all();
+        apply_expecting(first, &plan_of_four, 0);
+
+        /* Another process takes over what it finds. */
+        first = uplink_free(first);
+        second = open_uplink(NULL);
+        apply_expecting(second, &plan_of_four, 0);
+        adopted = show_all();
+        cr_expect_str_eq(adopted, before);
+
+        classes[2].floor_bps = 15 * MBPS;
+        apply_expecting(second, &plan, 1);
+        EXPECT_CLASS(0x12, " rate 15Mbit ", " ceil 20Mbit ", " quantum 75000 ");
+        classes[2].floor_bps = 10 * MBPS + 7; /* not a byte more */
+        apply_expecting(second, &plan, 1);
+        back = show_all();
+        cr_expect_str_eq(back, before);
+}
+
+Test(uplink, restores_what_others_changed) {
+        static const struct {
+                const char *name, *command;
+        } cases[] = {
+                { "a rate", "tc class change dev " UPLINK
+                            " parent 4847:1 classid 4847:12 htb rate 1mbit ceil 2mbit" },
+                { "a priority alone",
+                                "tc class change dev " UPLINK " parent 4847:1 classid 4847:12 htb rate 10mbit"
+                                " ceil 20mbit burst 50000 cburst 100000 quantum 50000 prio 5" },
+                { "the root's rate", "tc class change dev " UPLINK " classid 4847:1 htb rate 1mbit" },
+                { "a class gone", "tc class del dev " UPLINK " classid 4847:11" },
+                { "a class more",
+                                "tc class add dev " UPLINK " parent 4847:1 classid 4847:99 htb rate 1mbit" },
+                { "a class beside the root class",
+                                "tc class add dev " UPLINK " parent 4847: classid 4847:99 htb rate 1mbit" },
+                { "a class below a leaf",
+                                "tc class add dev " UPLINK " parent 4847:12 classid 4847:99 htb rate 1mbit" },
+                { "two below a leaf",
+                                "tc class add dev " UPLINK " parent 4847:12 classid 4847:98 htb rate 1mbit;"
+                                " tc class add dev " UPLINK
+                                " parent 4847:98 classid 4847:99 htb rate 1mbit" },
+                { "a class of ours elsewhere",
+                                "tc class del dev " UPLINK " classid 4847:13;"
+                                " tc class add dev " UPLINK " parent 4847: classid 4847:13 htb rate 1mbit" },
+                { "the tree gone", "tc qdisc del dev " UPLINK " root" },
+                { "the tree made anew, empty",
+                                "tc qdisc del dev " UPLINK " root;"
+                                " tc qdisc add dev " UPLINK " root handle 4847: htb default 10" },
+                { "the tree with another default class",
+                                "tc qdisc del dev " UPLINK " root;"
+                                " tc qdisc add dev " UPLINK " root handle 4847: htb default 12" },
+        };
+        _cleanup_pair_ Pair pair = pair_new();
+        _cleanup_uplink_ Uplink *uplink = open_uplink(NULL);
+        _cleanup_free_ char *wanted = NULL;
+
+        cr_assert_eq(uplink_apply(uplink, &plan_of_four, NULL), 0);
+        wanted = run_sorted("tc -d class show dev " UPLINK " | sed 's/leaf [0-9a-f]*: //'");
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *drifted = NULL, *repaired = NULL;
+                unsigned changes = 0;
+                int r;
+
+                free(run("%s", cases[i].command));
+                drifted = show_all();
+                r = uplink_apply(uplink, &plan_of_four, &changes);
+                cr_expect_eq(r, 0, "%s: %s: %s", cases[i].name, strerror(-r), uplink_words(uplink));
+                cr_expect_gt(changes, 0, "%s", cases[i].name);
+                repaired = run_sorted("tc -d class show dev " UPLINK " | sed 's/leaf [0-9a-f]*: //'");
+                cr_expect_str_eq(repaired, wanted, "%s: had been\n%s", cases[i].name, drifted);
+                apply_expecting(uplink, &plan_of_four, 0);
+        }
+}
+
+Test(uplink, leaves_foreign_roots) {
+        static const char *const commands[] = {
+                "tc qdisc add dev " UPLINK " root pfifo limit 77",
+                "tc qdisc add dev " UPLINK " root tbf rate 1mbit burst 10k latency 50ms",
+                "tc qdisc add dev " UPLINK " root handle 4847: tbf rate 1mbit burst 10k latency 50ms",
+                "tc qdisc add dev " UPLINK " root handle 1: htb default 2 &&"
+                " tc class add dev " UPLINK " parent 1: classid 1:2 htb rate 1mbit",
+        };
+        _cleanup_pair_ Pair pair = pair_new();
+
+        for (size_t i = 0; i < ELEMENTSOF(commands); i++) {
+                _cleanup_features_ FeatureSet features = FEATURE_SET_NULL;
+                _cleanup_free_ char *before = NULL, *after = NULL;
+                _cleanup_close_ int listener = -EBADF;
+                _cleanup_uplink_ Uplink *uplink = NULL;
+                const Feature *feature;
+                unsigned changes = 999;
+                NetPlan observed;
+
+                free(run("%s", commands[i]));
+                before = show_all();
+                listener = tc_listener();
+
+                cr_assert_eq(uplink_new(UPLINK, &features, &uplink), 0);
+                feature = feature_set_get(&features, "net.egress@" UPLINK);
+                cr_assert_not_null(feature);
+                cr_expect(!feature->available);
+                cr_expect(strstr(feature->words, "not ours"), "%s", feature->words);
+                cr_expect_eq(uplink_apply(uplink, &plan_of_four, &changes), -EBUSY);
+                cr_expect_eq(changes, 999);
+                cr_expect(strstr(uplink_words(uplink), "not ours"), "%s", uplink_words(uplink));
+                cr_expect_eq(uplink_observe(uplink, &observed), -EBUSY);
+                cr_expect_eq(uplink_release(uplink), 0);
+
+                cr_expect_eq(tc_listener_count(listener), 0, "%s", commands[i]);
+                after = show_all();
+                cr_expect_str_eq(after, before);
+
+                /* And once it is gone, the way is free. */
+                free(run("tc qdisc del dev " UPLINK " root"));
+                cr_expect_eq(uplink_apply(uplink, &plan_of_four, NULL), 0);
+                cr_expect_eq(uplink_release(uplink), 0);
+        }
+}
+
+Test(uplink, leaves_what_is_foreign_beside_it) {
+        _cleanup_pair_ Pair pair = pair_new();
+        _cleanup_uplink_ Uplink *uplink = open_uplink(NULL);
+        _cleanup_free_ char *before = NULL, *after = NULL, *default_root = NULL;
+
+        free(run("tc qdisc add dev " UPLINK " clsact && tc filter add dev " UPLINK
+                 " egress prio 7 protocol ip u32 match ip dst 192.0.2.99/32 flowid 1:1"));
+        before = show_all();
+        cr_assert_eq(uplink_apply(uplink, &plan_of_four, NULL), 0);
+        default_root = show_all();
+        cr_expect(strstr(default_root, "clsact") && strstr(default_root, "c0000263"), "%s", default_root);
+        cr_assert_eq(uplink_release(uplink), 0);
+        after = show_all();
+        cr_expect_str_eq(after, before);
+
+        /* Nothing of ours is no error. */
+        cr_expect_eq(uplink_release(uplink), 0);
+}
+
+/* A class that somebody's filter points to stays until the filter goes; all else is done. */
+Test(uplink, says_what_it_could_not_remove) {
+        _cleanup_pair_ Pair pair = pair_new();
+        _cleanup_uplink_ Uplink *uplink = open_uplink(NULL);
+        NetPlan fewer = { UPLINK, CAPACITY, four, 2 };
+
+        cr_assert_eq(uplink_apply(uplink, &plan_of_four, NULL), 0);
+        free(run("tc filter add dev " UPLINK " parent 4847: prio 7 protocol ip u32 match ip dst 192.0.2.99/32"
+                 " flowid 4847:12"));
+        cr_expect_eq(uplink_apply(uplink, &fewer, NULL), -EBUSY);
+        EXPECT_CLASS(0x12, " rate 10Mbit ");
+        free(run("tc filter del dev " UPLINK " parent 4847: prio 7"));
+        cr_expect_eq(uplink_apply(uplink, &fewer, NULL), 0);
+}
+
+Test(uplink, finds_a_replugged_interface) {
+        _cleanup_pair_ Pair pair = pair_new();
+        _cleanup_uplink_ Uplink *uplink = open_uplink(NULL);
+        NetClassStats *stats = NULL;
+        size_t n = 0;
+
+        cr_assert_eq(uplink_apply(uplink, &plan_of_four, NULL), 0);
+        free(run("ip link del " UPLINK));
+        cr_expect_eq(uplink_apply(uplink, &plan_of_four, NULL), -ENODEV);
+        cr_expect_eq(uplink_read_stats(uplink, &stats, &n), -ENODEV);
+        cr_expect_eq(uplink_release(uplink), 0);
+
+        pair_plug(&pair);
+        cr_expect_eq(uplink_read_stats(uplink, &stats, &n), -ENOENT);
+        cr_assert_eq(uplink_apply(uplink, &plan_of_four, NULL), 0);
+        EXPECT_CLASS(0x12, " rate 10Mbit ");
+}
+
+Test(uplink, refuses) {
+        _cleanup_pair_ Pair pair = pair_new();
+        _cleanup_features_ FeatureSet features = FEATURE_SET_NULL;
+        _cleanup_uplink_ Uplink *uplink = NULL, *loopback = NULL;
+        NetPlan no_default = { UPLINK, CAPACITY, four + 1, 3 };
+        uint64_t speed = 5;
+
+        cr_expect_eq(uplink_new("absent0", &features, &uplink), -ENODEV);
+        cr_expect_eq(uplink_new("../up0", &features, &uplink), -EINVAL);
+        cr_expect_eq(uplink_new("", &features, &uplink), -EINVAL);
+        cr_expect_eq(uplink_new("a-name-too-long-", &features, &uplink), -EINVAL);
+        cr_expect_eq(features.n, 0);
+        cr_expect_null(uplink);
+
+        uplink = open_uplink(NULL);
+        cr_expect_eq(uplink_apply(uplink, &no_default, NULL), -EINVAL);
+
+        cr_assert_eq(uplink_new("lo", &features, &loopback), 0);
+        cr_expect_eq(uplink_speed(loopback, &speed), -EOPNOTSUPP);
+        cr_expect_eq(speed, 5);
+}
+
+Test(uplink, many_classes) {
+        static const unsigned counts[] = { 100, 1000 };
+        _cleanup_pair_ Pair pair = pair_new();
+
+        for (size_t k = 0; k < ELEMENTSOF(counts); k++) {
+                _cleanup_free_ NetClass *classes = calloc(counts[k], sizeof(NetClass));
+                NetPlan plan = { UPLINK, 10000 * MBPS, classes, counts[k] };
+                _cleanup_free_ char *shown = NULL, *expected = NULL;
+                _cleanup_uplink_ Uplink *uplink = NULL;
+                uint64_t start, created, changed, one, same;
+                unsigned changes = 0;
+                bool leaves;
+
+                cr_assert_not_null(classes);
+                uplink = open_uplink(&leaves);
+                for (unsigned i = 0; i < counts[k]; i++)
+                        classes[i] = (NetClass){ i, 1, MBPS, UNLIMITED };
+
+                start = now_usec();
+                cr_assert_eq(uplink_apply(uplink, &plan, &changes), 0);
+                created = now_usec() - start;
+                cr_expect_eq(changes, 2 + counts[k] * (leaves ? 2 : 1));
+                shown = run("tc class show dev " UPLINK
+                            " | grep -c ' parent 4847:1 .*rate 1Mbit ceil 10Gbit '");
+                cr_expect_eq((unsigned) atoi(shown), counts[k]);
+
+                for (unsigned i = 0; i < counts[k]; i++)
+                        classes[i].floor_bps = 2 * MBPS;
+                start = now_usec();
+                cr_assert_eq(uplink_apply(uplink, &plan, &changes), 0);
+                changed = now_usec() - start;
+                cr_expect_eq(changes, counts[k]);
+
+                classes[counts[k] / 2].floor_bps = 3 * MBPS;
+                start = now_usec();
+                cr_assert_eq(uplink_apply(uplink, &plan, &changes), 0);
+                one = now_usec() - start;
+                cr_expect_eq(changes, 1);
+
+                start = now_usec();
+                cr_assert_eq(uplink_apply(uplink, &plan, &changes), 0);
+                same = now_usec() - start;
+                cr_expect_eq(changes, 0);
+
+                fprintf(stderr,
+                                "%u classes, looked up, compared and sent: created %.2f, changed %.2f us a "
+                                "class; "
+                                "one changed %lu us, none %lu us\n",
+                                counts[k], (double) created / counts[k], (double) changed / counts[k],
+                                (unsigned long) one, (unsigned long) same);
+                cr_assert_eq(uplink_release(uplink), 0);
+        }
+}
+
+static const NetClassStats *stats_of(const NetClassStats *stats, size_t n, uint32_t slot) {
+        for (size_t i = 0; i < n; i++)
+                if (stats[i].slot == slot)
+                        return &stats[i];
+        cr_assert_fail("no statistics of slot %u", slot);
+        abort();
+}
+
+/* 20 packets to a class that takes them, 50 to one of which most must be dropped, 5 of no class. */
+Test(uplink, reads_statistics) {
+        static const struct {
+                uint32_t slot;
+                unsigned packets;
+                bool slow;
+        } cases[] = {
+                { 2, 20, false },
+                { 4, 50, true },
+                { SLOT_DEFAULT, 5, false },
+        };
+        NetClass classes[] = {
+                { SLOT_DEFAULT, 1, 10 * MBPS, UNLIMITED },
+                { 2, 1, 10 * MBPS, UNLIMITED },
+                { 4, 1, 8, 8 },
+        };
+        _cleanup_pair_ Pair pair = pair_new();
+        _cleanup_uplink_ Uplink *uplink = open_uplink(NULL);
+        NetPlan plan = { UPLINK, CAPACITY, classes, ELEMENTSOF(classes) };
+        _cleanup_free_ NetClassStats *stats = NULL;
+        _cleanup_close_ int receiver = udp_receiver(&pair, 7); /* or the peer would answer */
+        char payload[1000] = { 0 };
+        size_t n = 0;
+
+        /* How much the kernel's FIFO holds; fq_codel has a limit of its own, which 50 packets do not reach.
+         */
+        free(run("ip link set " UPLINK " txqueuelen 30"));
+        cr_assert_eq(uplink_apply(uplink, &plan, NULL), 0);
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_close_ int fd = udp_sender(
+                                7, cases[i].slot == SLOT_DEFAULT ? 0 : UPLINK_CLASSID(cases[i].slot));
+
+                for (unsigned k = 0; k < cases[i].packets; k++)
+                        /* A queue that is full may say so or not. */
+                        (void) send(fd, payload, sizeof(payload), 0);
+        }
+
+        cr_assert_eq(uplink_read_stats(uplink, &stats, &n), 0);
+        cr_assert_eq(n, ELEMENTSOF(classes));
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                const NetClassStats *s = stats_of(stats, n, cases[i].slot);
+                _cleanup_free_ char *shown =
+                                run("tc -s class show dev " UPLINK " | grep -A 2 '^class htb 4847:%x '",
+                                                UPLINK_MINOR_SLOT_BASE + cases[i].slot);
+                unsigned long bytes, packets, dropped, overlimits;
+                const char *sent = strstr(shown, " Sent ");
+
+                cr_assert_not_null(sent);
+                cr_assert_eq(sscanf(sent, " Sent %lu bytes %lu pkt (dropped %lu, overlimits %lu", &bytes,
+                                             &packets, &dropped, &overlimits),
+                                4, "%s", shown);
+                cr_expect_eq(s->bytes, bytes);
+                cr_expect_eq(s->packets, packets);
+                cr_expect_eq(s->drops, dropped);
+                cr_expect_eq(s->overlimits, overlimits);
+                cr_expect_eq(s->bytes, 1042 * s->packets, "payload and 42 bytes of headers");
+                cr_expect_eq(s->packets + s->drops + s->backlog_packets, cases[i].packets,
+                                "slot %u: %lu+%lu+%lu", cases[i].slot, (unsigned long) s->packets,
+                                (unsigned long) s->drops, (unsigned long) s->backlog_packets);
+                if (cases[i].slow) {
+                        cr_expect_gt(s->backlog_packets, 0);
+                        cr_expect_eq(s->backlog_bytes, 1042 * s->backlog_packets);
+                } else
+                        cr_expect_eq(s->packets, cases[i].packets);
+        }
+}
+
+typedef struct Flow {
+        int sender, receiver;
+        uint64_t bytes; /* of IP, received while counting */
+} Flow;
+
+/* Keeps every class's queue full for 1 s of settling and then counts for `seconds`. */
+static void blast(Flow *flows, size_t n, unsigned seconds) {
+        uint64_t start = now_usec(), counting = start + USEC_PER_SEC, end = counting + seconds * USEC_PER_SEC,
+                 now;
+        static char payload[1400], buffer[2048];
+
+        while ((now = now_usec()) < end) {
+                struct pollfd fds[4];
+
+                for (size_t i = 0; i < n; i++) {
+                        fds[2 * i] = (struct pollfd){ .fd = flows[i].sender, .events = POLLOUT };
+                        fds[2 * i + 1] = (struct pollfd){ .fd = flows[i].receiver, .events = POLLIN };
+                }
+                cr_assert_geq(poll(fds, 2 * n, (int) ((end - now) / 1000 + 1)), 0);
+                for (size_t i = 0; i < n; i++) {
+                        ssize_t size;
+
+                        while (send(flows[i].sender, payload, sizeof(payload), 0) > 0)
+                                ;
+                        while ((size = recv(flows[i].receiver, buffer, sizeof(buffer), 0)) > 0)
+                                if (now >= counting)
+                                        flows[i].bytes += (uint64_t) size + 28;
+                }
+        }
+}
+
+Test(uplink, floors_and_ceilings_hold) {
+        static const struct {
+                const char *name;
+                NetClass classes[2];
+                size_t n;
+                double expected_mbps[2]; /* on the wire */
+        } cases[] = {
+                { "floors that take all", { { 2, 1, 10 * MBPS, UNLIMITED }, { 3, 1, 20 * MBPS, UNLIMITED } },
+                                2, { 10, 20 } },
+                { "the spare as the floors",
+                                { { 2, 1, 5 * MBPS, UNLIMITED }, { 3, 1, 10 * MBPS, UNLIMITED } }, 2,
+                                { 10, 20 } },
+                { "a ceiling, and who takes the rest",
+                                { { 2, 1, 5 * MBPS, 8 * MBPS }, { 3, 1, 5 * MBPS, UNLIMITED } }, 2,
+                                { 8, 22 } },
+                { "best effort takes what is left", { { 2, 1, 5 * MBPS, 24 * MBPS }, { 3, 2, 0, UNLIMITED } },
+                                2, { 24, 6 } },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                NetClass classes[] = { { SLOT_DEFAULT, 1, 0, UNLIMITED }, cases[i].classes[0],
+                        cases[i].classes[1] };
+                NetPlan plan = { UPLINK, CAPACITY, classes, 3 };
+                _cleanup_pair_ Pair pair = pair_new();
+                _cleanup_uplink_ Uplink *uplink = open_uplink(NULL);
+                Flow flows[2] = { 0 };
+
+                cr_assert_eq(uplink_apply(uplink, &plan, NULL), 0);
+                for (size_t k = 0; k < 2; k++) {
+                        flows[k].receiver = udp_receiver(&pair, (uint16_t) (5000 + k));
+                        flows[k].sender = udp_sender(
+                                        (uint16_t) (5000 + k), UPLINK_CLASSID(classes[k + 1].slot));
+                }
+                blast(flows, 2, /* seconds= */ 5);
+                for (size_t k = 0; k < 2; k++) {
+                        double mbps = (double) flows[k].bytes * (1442.0 / 1428) * 8 / 5 / 1e6;
+
+                        fprintf(stderr, "%s: slot %u %.2f Mbit/s of %.0f\n", cases[i].name,
+                                        classes[k + 1].slot, mbps, cases[i].expected_mbps[k]);
+                        cr_expect_float_eq(mbps / cases[i].expected_mbps[k], 1, 0.05,
+                                        "%s: slot %u has %.2f Mbit/s", cases[i].name, classes[k + 1].slot,
+                                        mbps);
+                        close(flows[k].sender);
+                        close(flows[k].receiver);
+                }
+        }
+}

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Messages of an uplink's tree, built and read back with no socket and no privilege: by our reader, and where
+ * it has one by libnl-route's, which knows nothing of ours.
+ */
+
+#include "enforce/htb-message.h"
+#include "enforce/uplink.h"
+
+#include <criterion/criterion.h>
+#include <linux/gen_stats.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+#include <netlink/object.h>
+#include <netlink/route/class.h>
+#include <netlink/route/qdisc.h>
+#include <netlink/route/qdisc/htb.h>
+#include <netlink/route/tc.h>
+#include <string.h>
+
+#define IFINDEX 7
+
+static void nl_msg_free_p(struct nl_msg **message) {
+        nlmsg_free(*message);
+}
+#define _cleanup_nl_msg_ _cleanup_(nl_msg_free_p)
+
+static void take_object(struct nl_object *object, void *userdata) {
+        nl_object_get(object);
+        *(struct nl_object **) userdata = object;
+}
+
+/* The message in libnl-route's eyes. */
+static struct nl_object *read_with_libnl(struct nl_msg *message) {
+        struct nl_object *object = NULL;
+
+        nlmsg_set_proto(message, NETLINK_ROUTE);
+        cr_assert_geq(nl_msg_parse(message, take_object, &object), 0);
+        cr_assert_not_null(object);
+        return object;
+}
+
+static const HtbClass classes[] = {
+        { .minor = 0x12,
+                        .parent_minor = 1,
+                        .priority = 1,
+                        .rate_bytes = 1250000,
+                        .ceil_bytes = 3750000,
+                        .buffer_ticks = 625000,
+                        .cbuffer_ticks = 625001,
+                        .quantum_bytes = 50000 },
+        { .minor = 0x12,
+                        .parent_minor = 1,
+                        .priority = 2,
+                        .rate_bytes = 1,
+                        .ceil_bytes = 1,
+                        .buffer_ticks = 937500000,
+                        .cbuffer_ticks = 937500000,
+                        .quantum_bytes = 1518 },
+        { .minor = 0x12,
+                        .parent_minor = 1,
+                        .rate_bytes = UINT32_MAX,
+                        .ceil_bytes = UINT32_MAX,
+                        .quantum_bytes = 1 },
+        { .minor = 0x12,
+                        .parent_minor = 1,
+                        .rate_bytes = UINT32_MAX,
+                        .ceil_bytes = UINT32_MAX + 1ULL,
+                        .quantum_bytes = 1 },
+        { .minor = 0xffff,
+                        .parent_minor = 1,
+                        .rate_bytes = 12500000000,
+                        .ceil_bytes = 50000000000,
+                        .buffer_ticks = 1,
+                        .cbuffer_ticks = 2,
+                        .quantum_bytes = INT32_MAX },
+        { .minor = 1,
+                        .parent_minor = 0,
+                        .rate_bytes = 12500000000,
+                        .ceil_bytes = 12500000000,
+                        .quantum_bytes = 3 },
+};
+
+/* All that a message carries. */
+static bool class_equal(const HtbClass *a, const HtbClass *b) {
+        return a->minor == b->minor && a->parent_minor == b->parent_minor && a->level == b->level &&
+               a->priority == b->priority && a->rate_bytes == b->rate_bytes &&
+               a->ceil_bytes == b->ceil_bytes && a->buffer_ticks == b->buffer_ticks &&
+               a->cbuffer_ticks == b->cbuffer_ticks && a->quantum_bytes == b->quantum_bytes &&
+               a->leaf_handle == b->leaf_handle;
+}
+
+Test(htb_message, class_reads_back) {
+        for (size_t i = 0; i < ELEMENTSOF(classes); i++)
+                for (HtbChangeKind kind = HTB_CHANGE_ADD; kind <= HTB_CHANGE_SET; kind++) {
+                        HtbChange change = { kind, 0, &classes[i] };
+                        _cleanup_nl_msg_ struct nl_msg *message = NULL;
+                        HtbClass class;
+
+                        cr_assert_eq(htb_message_change(IFINDEX, &change, &message), 0);
+                        cr_assert_eq(htb_message_parse_class(nlmsg_hdr(message), IFINDEX, &class), 1);
+                        cr_expect(class_equal(&class, &classes[i]), "class %zu", i);
+                        cr_expect_eq(!!(nlmsg_hdr(message)->nlmsg_flags & NLM_F_CREATE),
+                                        kind == HTB_CHANGE_ADD);
+                        cr_expect_eq(!!(nlmsg_hdr(message)->nlmsg_flags & NLM_F_EXCL),
+                                        kind == HTB_CHANGE_ADD);
+                }
+}
+
+Test(htb_message, libnl_reads_the_same_class) {
+        for (size_t i = 0; i < ELEMENTSOF(classes); i++) {
+                HtbChange change = { HTB_CHANGE_ADD, 0, &classes[i] };
+                _cleanup_nl_msg_ struct nl_msg *message = NULL;
+                struct rtnl_class *class;
+                uint64_t rate = 0, ceil = 0;
+
+                cr_assert_eq(htb_message_change(IFINDEX, &change, &message), 0);
+                class = (struct rtnl_class *) read_with_libnl(message);
+                cr_expect_str_eq(rtnl_tc_get_kind(TC_CAST(class)), "htb");
+                cr_expect_eq(rtnl_tc_get_ifindex(TC_CAST(class)), IFINDEX);
+                cr_expect_eq(rtnl_tc_get_handle(TC_CAST(class)), UPLINK_HTB_MAJOR << 16 | classes[i].minor);
+                cr_expect_eq(rtnl_tc_get_parent(TC_CAST(class)),
+                                UPLINK_HTB_MAJOR << 16 | classes[i].parent_minor);
+                cr_expect_eq(rtnl_htb_get_rate64(class, &rate), 0);
+                cr_expect_eq(rtnl_htb_get_ceil64(class, &ceil), 0);
+                cr_expect_eq(rate, classes[i].rate_bytes, "class %zu", i);
+                cr_expect_eq(ceil, classes[i].ceil_bytes, "class %zu", i);
+                cr_expect_eq(rtnl_htb_get_quantum(class), classes[i].quantum_bytes);
+                cr_expect_eq(rtnl_htb_get_prio(class), classes[i].priority);
+                nl_object_put((struct nl_object *) class);
+        }
+}
+
+Test(htb_message, slot_and_class_id_agree) {
+        HtbClass class = { .minor = UPLINK_MINOR_SLOT_BASE + 5, .parent_minor = UPLINK_MINOR_ROOT };
+        HtbChange change = { HTB_CHANGE_ADD, 0, &class };
+        _cleanup_nl_msg_ struct nl_msg *message = NULL;
+
+        cr_assert_eq(htb_message_change(IFINDEX, &change, &message), 0);
+        cr_expect_eq(((struct tcmsg *) nlmsg_data(nlmsg_hdr(message)))->tcm_handle, UPLINK_CLASSID(5));
+}
+
+Test(htb_message, root_reads_back) {
+        _cleanup_nl_msg_ struct nl_msg *message = NULL;
+        struct rtnl_qdisc *object;
+        HtbQdisc qdisc;
+
+        cr_assert_eq(htb_message_root_add(IFINDEX, &message), 0);
+        cr_assert_eq(htb_message_parse_qdisc(nlmsg_hdr(message), &qdisc), 1);
+        cr_expect_eq(qdisc.ifindex, IFINDEX);
+        cr_expect_eq(qdisc.parent, TC_H_ROOT);
+        cr_expect_eq(qdisc.handle, 0x48470000);
+        cr_expect_str_eq(qdisc.kind, "htb");
+        cr_expect_eq(qdisc.default_minor, UPLINK_MINOR_SLOT_BASE + SLOT_DEFAULT);
+        /* Without these two the kernel would replace a root that somebody put there since we looked. */
+        cr_expect_eq(nlmsg_hdr(message)->nlmsg_flags, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL);
+
+        object = (struct rtnl_qdisc *) read_with_libnl(message);
+        cr_expect_eq(rtnl_htb_get_defcls(object), UPLINK_MINOR_SLOT_BASE + SLOT_DEFAULT);
+        cr_expect_eq(rtnl_tc_get_parent(TC_CAST(object)), TC_H_ROOT);
+        nl_object_put((struct nl_object *) object);
+}
+
+Test(htb_message, others) {
+        static const HtbClass class = { .minor = 0x12, .parent_minor = 1 };
+        static const HtbChange delete = { HTB_CHANGE_DELETE, 0, &class },
+                               leaf = { HTB_CHANGE_ADD_LEAF, 0, &class };
+        static const struct {
+                const char *name;
+                const HtbChange *change; /* NULL: deletion of the root */
+                uint16_t type;
+                uint32_t parent, handle;
+                const char *kind;
+        } cases[] = {
+                { "delete class", &delete, RTM_DELTCLASS, 0x48470001, 0x48470012, NULL },
+                { "add leaf", &leaf, RTM_NEWQDISC, 0x48470012, 0, "fq_codel" },
+                { "delete root", NULL, RTM_DELQDISC, TC_H_ROOT, 0x48470000, NULL },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_nl_msg_ struct nl_msg *message = NULL;
+                struct nlattr *attributes[TCA_MAX + 1];
+                const struct tcmsg *body;
+
+                if (cases[i].change)
+                        cr_assert_eq(htb_message_change(IFINDEX, cases[i].change, &message), 0);
+                else
+                        cr_assert_eq(htb_message_root_delete(IFINDEX, &message), 0);
+                body = nlmsg_data(nlmsg_hdr(message));
+                cr_assert_eq(nlmsg_parse(nlmsg_hdr(message), sizeof(*body), attributes, TCA_MAX, NULL), 0);
+                cr_expect_eq(nlmsg_hdr(message)->nlmsg_type, cases[i].type, "%s", cases[i].name);
+                cr_expect_eq(body->tcm_ifindex, IFINDEX, "%s", cases[i].name);
+                cr_expect_eq(body->tcm_parent, cases[i].parent, "%s", cases[i].name);
+                cr_expect_eq(body->tcm_handle, cases[i].handle, "%s", cases[i].name);
+                cr_expect_eq(!!attributes[TCA_KIND], !!cases[i].kind, "%s", cases[i].name);
+                if (cases[i].kind && attributes[TCA_KIND])
+                        cr_expect_str_eq(nla_get_string(attributes[TCA_KIND]), cases[i].kind);
+        }
+}
+
+/* A class as the kernel dumps it, with the attributes of 6.18 in its order. */
+static struct nl_msg *dumped_class(int ifindex, uint32_t handle, const char *kind, bool packets64) {
+        struct nl_msg *message = nlmsg_alloc_simple(RTM_NEWTCLASS, NLM_F_MULTI);
+        struct tcmsg body = {
+                .tcm_ifindex = ifindex, .tcm_handle = handle, .tcm_parent = 0x48470001, .tcm_info = 5
+        };
+        struct tc_htb_opt options = { .rate.rate = UINT32_MAX, .ceil.rate = UINT32_MAX, .prio = 1 };
+        struct gnet_stats_queue queue = {
+                .qlen = 3, .backlog = 4242, .drops = 5, .requeues = 6, .overlimits = 7
+        };
+        uint32_t basic[3] = { 0x00000001, 0x00000002,
+                99 }; /* bytes, in host order, then packets: no padding */
+        struct nlattr *nest;
+        uint64_t bytes = 0x200000001;
+
+        memcpy(basic, &bytes, sizeof(bytes));
+        nlmsg_append(message, &body, sizeof(body), NLMSG_ALIGNTO);
+        nla_put_string(message, TCA_KIND, kind);
+        nest = nla_nest_start(message, TCA_OPTIONS);
+        nla_put(message, TCA_HTB_PARMS, sizeof(options), &options);
+        nla_put_u64(message, TCA_HTB_RATE64, 5000000000);
+        nla_put_u64(message, TCA_HTB_CEIL64, 6000000000);
+        nla_nest_end(message, nest);
+        nest = nla_nest_start(message, TCA_STATS2);
+        nla_put(message, TCA_STATS_BASIC, sizeof(basic), basic);
+        if (packets64)
+                nla_put_u64(message, TCA_STATS_PKT64, 0x300000063);
+        nla_put(message, TCA_STATS_QUEUE, sizeof(queue), &queue);
+        nla_nest_end(message, nest);
+        return message;
+}
+
+Test(htb_message, stats) {
+        for (unsigned packets64 = 0; packets64 < 2; packets64++) {
+                _cleanup_nl_msg_ struct nl_msg *message =
+                                dumped_class(IFINDEX, UPLINK_CLASSID(5), "htb", packets64);
+                NetClassStats stats = { 0 };
+                HtbClass class = { 0 };
+
+                cr_assert_eq(htb_message_parse_stats(nlmsg_hdr(message), IFINDEX, &stats), 1);
+                cr_expect_eq(stats.slot, 5);
+                cr_expect_eq(stats.bytes, 0x200000001);
+                cr_expect_eq(stats.packets, packets64 ? 0x300000063 : 99);
+                cr_expect_eq(stats.backlog_packets, 3);
+                cr_expect_eq(stats.backlog_bytes, 4242);
+                cr_expect_eq(stats.drops, 5);
+                cr_expect_eq(stats.overlimits, 7);
+
+                cr_assert_eq(htb_message_parse_class(nlmsg_hdr(message), IFINDEX, &class), 1);
+                cr_expect_eq(class.rate_bytes, 5000000000);
+                cr_expect_eq(class.ceil_bytes, 6000000000);
+                cr_expect_eq(class.leaf_handle, 5);
+        }
+}
+
+Test(htb_message, of_others) {
+        static const struct {
+                const char *name;
+                int ifindex;
+                uint32_t handle;
+                const char *kind;
+                int class, stats;
+        } cases[] = {
+                { "ours", IFINDEX, 0x48470012, "htb", 1, 1 },
+                { "the root class has no slot", IFINDEX, 0x48470001, "htb", 1, 0 },
+                { "another interface", IFINDEX + 1, 0x48470012, "htb", 0, 0 },
+                { "another tree", IFINDEX, 0x00010012, "htb", 0, 0 },
+                { "another kind", IFINDEX, 0x48470012, "hfsc", 0, 0 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_nl_msg_ struct nl_msg *message =
+                                dumped_class(cases[i].ifindex, cases[i].handle, cases[i].kind, true);
+                NetClassStats stats;
+                HtbClass class;
+                HtbQdisc qdisc;
+                HtbLink link;
+
+                cr_expect_eq(htb_message_parse_class(nlmsg_hdr(message), IFINDEX, &class), cases[i].class,
+                                "%s", cases[i].name);
+                cr_expect_eq(htb_message_parse_stats(nlmsg_hdr(message), IFINDEX, &stats), cases[i].stats,
+                                "%s", cases[i].name);
+                cr_expect_eq(htb_message_parse_qdisc(nlmsg_hdr(message), &qdisc), 0);
+                cr_expect_eq(htb_message_parse_link(nlmsg_hdr(message), &link), 0);
+        }
+}
+
+/* Cut at each byte, and with each byte flipped: an answer, and no read outside (the copy is as long as the
+ * message). */
+Test(htb_message, broken) {
+        _cleanup_nl_msg_ struct nl_msg *class = dumped_class(IFINDEX, UPLINK_CLASSID(5), "htb", true),
+                                       *root = NULL;
+        struct nl_msg *whole[] = { class, NULL };
+
+        cr_assert_eq(htb_message_root_add(IFINDEX, &root), 0);
+        whole[1] = root;
+        for (size_t k = 0; k < ELEMENTSOF(whole); k++) {
+                uint32_t length = nlmsg_hdr(whole[k])->nlmsg_len;
+
+                for (uint32_t i = NLMSG_HDRLEN; i <= 2 * length; i++) {
+                        uint32_t cut = i < length ? i : length;
+                        _cleanup_free_ struct nlmsghdr *copy = malloc(cut);
+                        NetClassStats stats;
+                        HtbClass parsed;
+                        HtbQdisc qdisc;
+                        HtbLink link;
+
+                        cr_assert_not_null(copy);
+                        memcpy(copy, nlmsg_hdr(whole[k]), cut);
+                        copy->nlmsg_len = cut;
+                        if (i > length && i - length >= NLMSG_HDRLEN && i - length < length)
+                                ((unsigned char *) copy)[i - length] ^= 0xff;
+                        for (unsigned type = 0; type < 2; type++) {
+                                if (type == 1)
+                                        copy->nlmsg_type = RTM_NEWLINK;
+                                (void) htb_message_parse_class(copy, IFINDEX, &parsed);
+                                (void) htb_message_parse_stats(copy, IFINDEX, &stats);
+                                (void) htb_message_parse_qdisc(copy, &qdisc);
+                                (void) htb_message_parse_link(copy, &link);
+                        }
+                        if (i < NLMSG_HDRLEN + sizeof(struct tcmsg)) {
+                                copy->nlmsg_type = RTM_NEWTCLASS;
+                                cr_expect_eq(htb_message_parse_class(copy, IFINDEX, &parsed), -EBADMSG,
+                                                "cut at %u", i);
+                        }
+                }
+        }
+}
