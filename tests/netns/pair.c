@@ -41,7 +41,7 @@ void pair_close(Pair *pair) {
         close(pair->node);
 }
 
-static char *run_va(const char *format, va_list arguments) {
+static char *_printf_(1, 0) run_va(const char *format, va_list arguments) {
         _cleanup_free_ char *command = NULL, *output = NULL;
         size_t size = 0;
         FILE *pipe, *memory;

@@ -22,7 +22,7 @@ typedef struct Pair {
 /* Skips the running test, with words, where this process may not make namespaces. */
 Pair pair_new(void);
 void pair_close(Pair *pair);
-#define _cleanup_pair_ _cleanup_(pair_close)
+#define _cleanup_pair_ _unused_ _cleanup_(pair_close)
 
 /* Adds UPLINK and its peer, both up, with addresses and with neighbours that need no ARP. */
 void pair_plug(const Pair *pair);
