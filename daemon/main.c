@@ -9,6 +9,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 
 #define CONFIG_DEFAULT "/etc/headgate/headgated.conf"
 
@@ -160,7 +161,7 @@ int main(int argc, char **argv) {
         r = config_read(&config, arguments.config, arguments.config_given, &failure);
         if (r != 0) {
                 fprintf(stderr, "headgated: %s\n", r > 0 ? failure.message : strerror(-r));
-                return EXIT_FAILURE;
+                return EX_CONFIG;
         }
         if (arguments.check_config) {
                 printf("%s: ok\n", arguments.config);
