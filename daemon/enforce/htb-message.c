@@ -24,6 +24,9 @@
 
 #define LOOPBACK_INDEX 1
 
+/* Of the kernel's default, 1024, each class would cost 70 KiB of kernel memory, used or not. */
+#define LEAF_FLOWS 128U
+
 static void nl_msg_free_p(struct nl_msg **message) {
         nlmsg_free(*message);
 }
@@ -140,6 +143,15 @@ static int class_options_put(struct nl_msg *message, const HtbClass *class) {
         return 0;
 }
 
+static int leaf_options_put(struct nl_msg *message, uint32_t flows) {
+        struct nlattr *nest = nla_nest_start(message, TCA_OPTIONS);
+
+        if (!nest || nla_put_u32(message, TCA_FQ_CODEL_FLOWS, flows) < 0)
+                return -ENOMEM;
+        nla_nest_end(message, nest);
+        return 0;
+}
+
 int htb_message_change(int ifindex, const HtbChange *change, struct nl_msg **ret) {
         static const struct {
                 uint16_t type, flags;
@@ -173,6 +185,10 @@ int htb_message_change(int ifindex, const HtbChange *change, struct nl_msg **ret
                 r = class_options_put(message, class);
                 if (r < 0)
                         return r;
+        } else if (change->kind == HTB_CHANGE_ADD_LEAF) {
+                r = leaf_options_put(message, LEAF_FLOWS);
+                if (r < 0)
+                        return r;
         }
         *ret = TAKE_PTR(message);
         return 0;
@@ -188,11 +204,9 @@ int htb_message_probe(const char *kind, struct nl_msg **ret) {
                 return r;
         /* htb insists on options, fq_codel on at least one flow. */
         if (strcmp(kind, "fq_codel") == 0) {
-                struct nlattr *nest = nla_nest_start(message, TCA_OPTIONS);
-
-                if (!nest || nla_put_u32(message, TCA_FQ_CODEL_FLOWS, 0) < 0)
-                        return -ENOMEM;
-                nla_nest_end(message, nest);
+                r = leaf_options_put(message, /* flows= */ 0);
+                if (r < 0)
+                        return r;
         }
         *ret = TAKE_PTR(message);
         return 0;

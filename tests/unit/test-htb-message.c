@@ -201,6 +201,28 @@ Test(htb_message, others) {
         }
 }
 
+/* No kernel makes a qdisc of these, and a leaf is not one of them. */
+Test(htb_message, probes_can_only_be_refused) {
+        static const HtbClass class = { .minor = 0x12, .parent_minor = 1 };
+        static const HtbChange change = { HTB_CHANGE_ADD_LEAF, 0, &class };
+        struct nlattr *attributes[TCA_MAX + 1], *options[TCA_FQ_CODEL_MAX + 1];
+        _cleanup_nl_msg_ struct nl_msg *htb = NULL, *fq_codel = NULL, *leaf = NULL;
+
+        cr_assert_eq(htb_message_probe("htb", &htb), 0);
+        cr_assert_eq(nlmsg_parse(nlmsg_hdr(htb), sizeof(struct tcmsg), attributes, TCA_MAX, NULL), 0);
+        cr_expect_null(attributes[TCA_OPTIONS]);
+
+        cr_assert_eq(htb_message_probe("fq_codel", &fq_codel), 0);
+        cr_assert_eq(nlmsg_parse(nlmsg_hdr(fq_codel), sizeof(struct tcmsg), attributes, TCA_MAX, NULL), 0);
+        cr_assert_eq(nla_parse_nested(options, TCA_FQ_CODEL_MAX, attributes[TCA_OPTIONS], NULL), 0);
+        cr_expect_eq(nla_get_u32(options[TCA_FQ_CODEL_FLOWS]), 0);
+
+        cr_assert_eq(htb_message_change(IFINDEX, &change, &leaf), 0);
+        cr_assert_eq(nlmsg_parse(nlmsg_hdr(leaf), sizeof(struct tcmsg), attributes, TCA_MAX, NULL), 0);
+        cr_assert_eq(nla_parse_nested(options, TCA_FQ_CODEL_MAX, attributes[TCA_OPTIONS], NULL), 0);
+        cr_expect_gt(nla_get_u32(options[TCA_FQ_CODEL_FLOWS]), 0);
+}
+
 /* A class as the kernel dumps it, with the attributes of 6.18 in its order. */
 static struct nl_msg *dumped_class(int ifindex, uint32_t handle, const char *kind, bool packets64) {
         struct nl_msg *message = nlmsg_alloc_simple(RTM_NEWTCLASS, NLM_F_MULTI);
