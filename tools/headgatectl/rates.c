@@ -6,31 +6,24 @@
 
 #include "variant.h"
 
-/* The growth of a counter times `scale` per second. False where it went back: a new boot, or a new tenant of
- * that id. */
-static bool rate(const json_t *before, const json_t *after, const char *name, double scale,
-                double elapsed_usec, uint64_t *ret) {
-        uint64_t a = variant_get_u64(before, name), b = variant_get_u64(after, name);
+/* The growth of a counter times `scale` per second. */
+static uint64_t rate(const json_t *before, const json_t *after, const char *name, double scale,
+                uint64_t elapsed_usec) {
+        const json_t *a = json_object_get(before, name), *b = json_object_get(after, name);
+        uint64_t from = variant_u64_value(a), to = variant_u64_value(b);
 
-        if (b < a)
-                return false;
+        if (!a || !b || to < from || elapsed_usec == 0)
+                return RATE_UNKNOWN;
 
-        *ret = (uint64_t) ((double) (b - a) * scale * 1e6 / elapsed_usec + 0.5);
-        return true;
+        return (uint64_t) ((double) (to - from) * scale * 1e6 / (double) elapsed_usec + 0.5);
 }
 
 Rates rates_between(const json_t *before, const json_t *after, uint64_t elapsed_usec) {
-        double elapsed = (double) elapsed_usec;
-        Rates rates = {};
-
-        if (!before || elapsed_usec == 0)
-                return rates;
-
         /* ns a second to thousandths of a CPU; bytes to bits. */
-        rates.known = rate(before, after, "cpu.time", 1e-6, elapsed, &rates.cpu_millicores) &&
-                      rate(before, after, "cpu.wait", 1e-6, elapsed, &rates.wait_millicores) &&
-                      rate(before, after, "net.egress.bytes", 8, elapsed, &rates.egress_bps) &&
-                      rate(before, after, "net.ingress.bytes", 8, elapsed, &rates.ingress_bps);
-
-        return rates.known ? rates : (Rates){};
+        return (Rates){
+                .cpu_millicores = rate(before, after, "cpu.time", 1e-6, elapsed_usec),
+                .wait_millicores = rate(before, after, "cpu.wait", 1e-6, elapsed_usec),
+                .egress_bps = rate(before, after, "net.egress.bytes", 8, elapsed_usec),
+                .ingress_bps = rate(before, after, "net.ingress.bytes", 8, elapsed_usec),
+        };
 }

@@ -4,16 +4,20 @@
 /* What a tenant uses per second, from two readings of its Usage. */
 
 #include <jansson.h>
-#include <stdbool.h>
 #include <stdint.h>
 
+#define RATE_UNKNOWN UINT64_MAX
+
+/*
+ * RATE_UNKNOWN: the kernel does not count it, there is no earlier reading, no time between, or a counter went
+ * back (a new boot, or a new tenant of that id).
+ */
 typedef struct Rates {
-        bool known; /* false: no earlier reading, no time between, or a counter that went back */
         uint64_t cpu_millicores;
         uint64_t wait_millicores; /* runnable without a CPU: ms a second */
         uint64_t egress_bps;
         uint64_t ingress_bps;
 } Rates;
 
-/* `before` may be NULL. What the kernel does not count is 0. */
+/* `before` may be NULL. */
 Rates rates_between(const json_t *before, const json_t *after, uint64_t elapsed_usec);

@@ -18,7 +18,8 @@ typedef struct Row {
         json_t *tenant; /* borrowed from Reading.tenants */
         const char *id, *state;
         Rates rates;
-        uint64_t memory_bytes, memory_limit_bytes; /* limit 0: none is in force that we know of */
+        uint64_t memory_bytes;       /* RATE_UNKNOWN: not counted */
+        uint64_t memory_limit_bytes; /* 0: none is in force that we know of */
         size_t n_problems;
 } Row;
 
@@ -80,11 +81,14 @@ static const json_t *find_usage(const Reading *reading, const char *id) {
         return json_object_get(json_object_get(reading->snapshot, "Tenants"), id);
 }
 
+/* The most first, what is unknown last. */
 static int compare_u64(uint64_t a, uint64_t b) {
-        return a < b ? 1 : a > b ? -1 : 0;
+        uint64_t x = a == RATE_UNKNOWN ? 0 : a, y = b == RATE_UNKNOWN ? 0 : b;
+
+        return x < y ? 1 : x > y ? -1 : 0;
 }
 
-/* The most first; what is equal, by name. */
+/* By the sort's figure; what is equal, by name. */
 static int compare_rows(const void *a, const void *b, void *userdata) {
         const Row *x = a, *y = b;
         TopSort sort = *(const TopSort *) userdata;
@@ -98,8 +102,7 @@ static int compare_rows(const void *a, const void *b, void *userdata) {
                 order = compare_u64(x->memory_bytes, y->memory_bytes);
                 break;
         case TOP_SORT_NETWORK:
-                order = compare_u64(x->rates.egress_bps + x->rates.ingress_bps,
-                                y->rates.egress_bps + y->rates.ingress_bps);
+                order = compare_u64(x->rates.egress_bps, y->rates.egress_bps);
                 break;
         default:
                 break;
@@ -120,6 +123,7 @@ static int make_rows(const Reading *before, const Reading *now, TopSort sort, Ro
         json_array_foreach (now->tenants, i, tenant) {
                 const char *id = variant_get_string(tenant, "TenantId");
                 const json_t *usage = find_usage(now, id);
+                const json_t *current = json_object_get(usage, "memory.current");
                 const json_t *memory = json_object_get(json_object_get(tenant, "Effective"), "memory");
 
                 rows[i] = (Row){
@@ -127,7 +131,7 @@ static int make_rows(const Reading *before, const Reading *now, TopSort sort, Ro
                         .id = id,
                         .state = view_tenant_state(now->allocations, id),
                         .rates = rates_between(find_usage(before, id), usage, elapsed),
-                        .memory_bytes = variant_get_u64(usage, "memory.current"),
+                        .memory_bytes = current ? variant_u64_value(current) : RATE_UNKNOWN,
                         .memory_limit_bytes = memory ? variant_u64_value(json_array_get(memory, 1)) : 0,
                         .n_problems = json_array_size(json_object_get(tenant, "Problems")),
                 };
@@ -139,11 +143,17 @@ static int make_rows(const Reading *before, const Reading *now, TopSort sort, Ro
         return 0;
 }
 
-static void add_percent(Table *table, const Rates *rates, uint64_t millicores) {
-        if (rates->known)
-                table_addf(table, "%.1f", (double) millicores / 10);
-        else
+static void add_percent(Table *table, uint64_t millicores) {
+        if (millicores == RATE_UNKNOWN)
                 table_add(table, "-");
+        else
+                table_addf(table, "%.1f", (double) millicores / 10);
+}
+
+static void add_amount(Table *table, uint64_t value, char *(*format)(uint64_t value, char *ret)) {
+        char text[UNITS_SIZE];
+
+        table_add(table, value == RATE_UNKNOWN ? "-" : format(value, text));
 }
 
 static int make_table(const Row *rows, size_t n, Table **ret) {
@@ -161,14 +171,14 @@ static int make_table(const Row *rows, size_t n, Table **ret) {
 
                 table_add(table, row->id);
                 table_add_styled(table, view_state_style(row->state), row->state);
-                add_percent(table, &row->rates, row->rates.cpu_millicores);
-                add_percent(table, &row->rates, row->rates.wait_millicores);
-                table_add(table, units_format_bytes(row->memory_bytes, text));
+                add_percent(table, row->rates.cpu_millicores);
+                add_percent(table, row->rates.wait_millicores);
+                add_amount(table, row->memory_bytes, units_format_bytes);
                 table_add(table, row->memory_limit_bytes > 0
                                                  ? units_format_bytes(row->memory_limit_bytes, text)
                                                  : "-");
-                table_add(table, row->rates.known ? units_format_bps(row->rates.egress_bps, text) : "-");
-                table_add(table, row->rates.known ? units_format_bps(row->rates.ingress_bps, text) : "-");
+                add_amount(table, row->rates.egress_bps, units_format_bps);
+                add_amount(table, row->rates.ingress_bps, units_format_bps);
                 table_addf(table, "%zu", row->n_problems);
         }
 
@@ -184,19 +194,33 @@ static void format_title(const Reading *reading, char *ret, size_t size) {
                         variant_get_string(reading->node, "State"), json_array_size(reading->tenants));
 }
 
-/* A line of its own: the tenants' properties, and the rates that the table shows. */
+static json_t *make_rates(const Rates *rates) {
+        const struct {
+                const char *name;
+                uint64_t value;
+        } all[] = {
+                { "cpu", rates->cpu_millicores },
+                { "cpu.wait", rates->wait_millicores },
+                { "net.egress", rates->egress_bps },
+                { "net.ingress", rates->ingress_bps },
+        };
+        json_t *json = json_object();
+
+        for (size_t i = 0; i < ELEMENTSOF(all); i++)
+                if (all[i].value != RATE_UNKNOWN)
+                        json_object_set_new(json, all[i].name, variant_u64_new(all[i].value));
+
+        return json;
+}
+
+/* A line of its own: the tenants' properties, and as Rates what the table shows, in millicores and bit/s. */
 static int print_json(const Row *rows, size_t n) {
         _cleanup_json_ json_t *list = json_array(), *line = NULL;
 
         for (const Row *row = rows; row < rows + n; row++) {
                 json_t *tenant = json_copy(row->tenant);
 
-                if (row->rates.known)
-                        json_object_set_new(tenant, "Rates",
-                                        json_pack("{sIsIsIsI}", "cpu", (json_int_t) row->rates.cpu_millicores,
-                                                        "cpu.wait", (json_int_t) row->rates.wait_millicores,
-                                                        "net.egress", (json_int_t) row->rates.egress_bps,
-                                                        "net.ingress", (json_int_t) row->rates.ingress_bps));
+                json_object_set_new(tenant, "Rates", make_rates(&row->rates));
                 json_array_append_new(list, tenant);
         }
 
