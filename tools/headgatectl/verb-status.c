@@ -11,7 +11,7 @@
 
 static int print_node(const Ctl *ctl, const json_t *node, const json_t *tenants, const json_t *allocations) {
         static const char *const titles[] = { "", "", NULL };
-        static const char *const states[] = { "active", "pending", "ending", "failed" };
+        static const char *const states[] = { "active", "pending", "ending", "failed", "released", "ended" };
         const char *state = variant_get_string(node, "State");
         size_t n_residual = 0, n_troubled = 0, i;
         _cleanup_table_ Table *table = NULL;

@@ -154,22 +154,40 @@ static int on_signal(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return 0;
 }
 
-static int on_owner(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        const char *name, *old_owner, *new_owner;
-        Watch *watch = userdata;
-        int r;
-
-        r = sd_bus_message_read(m, "sss", &name, &old_owner, &new_owner);
-        if (r < 0)
-                return 0;
-
+static void print_owner(Watch *watch, const char *old_owner, const char *new_owner) {
         print_line(watch,
-                        json_pack("{ss s[sss]}", "Signal", "NameOwnerChanged", "Arguments", name, old_owner,
-                                        new_owner),
+                        json_pack("{ss s[sss]}", "Signal", "NameOwnerChanged", "Arguments", HEADGATE_NAME,
+                                        old_owner, new_owner),
                         "headgated",
                         !*new_owner   ? "gone"
                         : !*old_owner ? "there"
                                       : "replaced");
+}
+
+static int on_owner(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *name, *old_owner, *new_owner;
+
+        if (sd_bus_message_read(m, "sss", &name, &old_owner, &new_owner) >= 0)
+                print_owner(userdata, old_owner, new_owner);
+
+        return 0;
+}
+
+/* The first line: whether there is anything to hear from. From here on nothing is missed. Not counted. */
+static int print_start(Client *client, Watch *watch) {
+        sd_bus_creds *creds = NULL;
+        const char *owner = "";
+        int r;
+
+        r = sd_bus_get_name_creds(client->bus, HEADGATE_NAME, SD_BUS_CREDS_UNIQUE_NAME, &creds);
+        if (r < 0 && r != -ENXIO && r != -ESRCH)
+                return client_fail(client, r, "cannot listen");
+        if (r >= 0)
+                (void) sd_bus_creds_get_unique_name(creds, &owner);
+
+        print_owner(watch, "", owner);
+        watch->n = 0;
+        sd_bus_creds_unref(creds);
         return 0;
 }
 
@@ -198,6 +216,8 @@ int verb_watch(const Ctl *ctl) {
                 return r;
 
         r = subscribe(&client, &watch);
+        if (r == 0)
+                r = print_start(&client, &watch);
         if (r != 0)
                 return r;
 
