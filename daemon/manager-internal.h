@@ -23,6 +23,8 @@ struct Manager {
         sd_bus *bus; /* NULL while there is none: enforcement goes on */
         Api *api;
         ApiOptions api_options;
+        Allocation *const *applying; /* the requests of an Apply that is under way */
+        size_t n_applying;
 };
 
 /* UTC and boot time: the one place that reads a clock. */

@@ -40,6 +40,9 @@ static int judge_generation(Manager *manager, const Allocation *request, const A
                         request->generation, held->generation);
         if (request->generation > held->generation)
                 return 0;
+        if (held->state == ALLOCATION_RELEASED)
+                return failure_set(failure, FAILURE_STALE_GENERATION,
+                        "allocation %s: Generation %" PRIu64 " was released; give a higher one", request->id, request->generation);
         if (allocation_same_request(request, held))
                 return -EALREADY;
         return failure_set(failure, FAILURE_GENERATION_CONFLICT,
@@ -122,7 +125,8 @@ static int admit(Manager *manager, Allocation *const *requests, size_t n, Failur
 }
 
 /* The requests into the calendar and onto the disk (not yet committed); `held` gets what each replaced. */
-static int take_requests(Manager *manager, Allocation *const *requests, size_t n, Allocation **held, Failure *failure) {
+static int take_requests(Manager *manager, Allocation *const *requests, size_t n, Allocation **held, char ***new_tenants,
+        Failure *failure) {
         for (size_t i = 0; i < n; i++) {
                 Allocation *request = requests[i];
                 Tenant *tenant = node_find_tenant(&manager->node, request->tenant_id);
@@ -134,6 +138,8 @@ static int take_requests(Manager *manager, Allocation *const *requests, size_t n
                                 return failure_set(failure, FAILURE_LIMIT_EXCEEDED,
                                         "allocation %s: tenant '%s' would be one over tenants-max, %" PRIu64, request->id,
                                         request->tenant_id, manager->options.config->tenants_max);
+                        if (r >= 0)
+                                r = strv_push(new_tenants, tenant->id);
                         if (r < 0)
                                 return r;
                 }
@@ -181,13 +187,15 @@ static int find_unenforced(Manager *manager, Allocation *const *requests, size_t
         return 0;
 }
 
-static void tell_accepted(Manager *manager, Allocation *const *requests, size_t n, Allocation *const *held, size_t n_tenants_before) {
-        for (size_t i = 0; i < n; i++)
-                if (!held[i]) {
+/* New objects first, then the states that they are in. */
+static void tell_accepted(Manager *manager, Allocation *const *requests, size_t n, Allocation *const *held, char *const *new_tenants) {
+        for (char *const *id = new_tenants; id && *id; id++)
+                api_tenant_added(manager->api, node_find_tenant(&manager->node, *id));
+        for (size_t i = 0; i < n; i++) {
+                if (!held[i])
                         api_allocation_added(manager->api, requests[i]);
-                        if (n_tenants_before < manager->node.n_tenants)
-                                api_tenant_added(manager->api, node_find_tenant(&manager->node, requests[i]->tenant_id));
-                }
+                api_allocation_changed(manager->api, requests[i], held[i] ? held[i]->state : ALLOCATION_STATE_INVALID);
+        }
 }
 
 static void free_all(Allocation **list, size_t n) {
@@ -201,8 +209,9 @@ static void free_all(Allocation **list, size_t n) {
  */
 static int manager_apply(void *userdata, uid_t caller, Allocation **requests, size_t n, Failure *ret_failure) {
         _cleanup_free_ Allocation **held = calloc(n + 1, sizeof(Allocation *));
+        _cleanup_strv_ char **new_tenants = NULL;
         Manager *manager = userdata;
-        size_t n_tenants = manager->node.n_tenants, n_all = n;
+        size_t n_all = n;
         int r;
 
         r = held ? judge_requests(manager, requests, &n, caller, manager_now().utc_usec, ret_failure) : -ENOMEM;
@@ -214,17 +223,20 @@ static int manager_apply(void *userdata, uid_t caller, Allocation **requests, si
                 free_all(requests, n);
                 return r;
         }
+        manager->applying = requests;
+        manager->n_applying = n;
         r = state_begin(manager->state);
         if (r >= 0)
-                r = take_requests(manager, requests, n, held, ret_failure);
+                r = take_requests(manager, requests, n, held, &new_tenants, ret_failure);
         if (r == 0)
                 r = manager_reconcile(manager);
         if (r == 0)
                 r = find_unenforced(manager, requests, n, ret_failure);
         if (r == 0)
                 r = state_commit(manager->state);
+        manager->n_applying = 0;
         if (r == 0) {
-                tell_accepted(manager, requests, n, held, n_tenants);
+                tell_accepted(manager, requests, n, held, new_tenants);
                 free_all(held, n);
                 return 0;
         }
@@ -237,23 +249,39 @@ static int manager_apply(void *userdata, uid_t caller, Allocation **requests, si
         return r;
 }
 
-static int manager_check(void *userdata, uid_t caller, Allocation **requests, size_t n, Verdict *ret_verdicts, Failure *ret_failure) {
-        uint64_t now = manager_now().utc_usec;
-        Manager *manager = userdata;
+/* Each on its own: 0 where it may be asked of the calendar. What is held already is asked with the window that it has. */
+static int judge_for_check(Manager *manager, Allocation *request, uid_t caller, uint64_t now_usec, Failure *failure) {
+        const Allocation *held;
         int r;
 
-        for (size_t i = 0; i < n; i++) {
-                r = judge_request(manager, requests[i], caller, now, ret_failure);
-                if (r != 0 && r != -EALREADY)
-                        return r;
-                if (r == -EALREADY) { /* as it is held: with the window that it was given */
-                        const Allocation *held = calendar_find(&manager->node.calendar, requests[i]->id);
+        r = judge_request(manager, request, caller, now_usec, failure);
+        if (r != -EALREADY)
+                return r;
+        held = calendar_find(&manager->node.calendar, request->id);
+        request->start_usec = held->start_usec;
+        request->end_usec = held->end_usec;
+        return 0;
+}
 
-                        requests[i]->start_usec = held->start_usec;
-                        requests[i]->end_usec = held->end_usec;
-                }
+static int manager_check(void *userdata, uid_t caller, Allocation **requests, size_t n, Verdict *ret_verdicts, Failure *ret_failure) {
+        _cleanup_free_ Allocation **asked = calloc(n + 1, sizeof(Allocation *));
+        _cleanup_free_ Verdict *answers = calloc(n + 1, sizeof(Verdict));
+        uint64_t now = manager_now().utc_usec;
+        size_t n_asked = 0;
+        Manager *manager = userdata;
+        int r = asked && answers ? 0 : -ENOMEM;
+
+        for (size_t i = 0; r >= 0 && i < n; i++) {
+                r = judge_for_check(manager, requests[i], caller, now, &ret_verdicts[i].failure);
+                if (r == 0)
+                        asked[n_asked++] = requests[i];
         }
-        return admission_check(&manager->node.calendar, reconciler_capacity(manager->reconciler), requests, n, ret_verdicts);
+        if (r >= 0)
+                r = admission_check(&manager->node.calendar, reconciler_capacity(manager->reconciler), asked, n_asked, answers);
+        for (size_t i = 0, k = 0; r >= 0 && k < n_asked; i++)
+                if (requests[i] == asked[k])
+                        ret_verdicts[i] = answers[k++];
+        return r;
 }
 
 static int manager_release_allocation(void *userdata, uid_t caller, const char *id, uint64_t generation, const char *reason,
@@ -279,7 +307,10 @@ static int manager_release_allocation(void *userdata, uid_t caller, const char *
                 if ((unsigned char) *c < 0x20 || *c == 0x7f || c - reason >= REASON_LENGTH_MAX)
                         return failure_set(ret_failure, FAILURE_INVALID_ALLOCATION,
                                 "allocation %s: the reason must be at most %d bytes without control characters", id, REASON_LENGTH_MAX);
-        r = state_put_released(manager->state, id, allocation->generation, now.utc_usec);
+        /* A release may overtake the updates before it: none of those may bring the allocation back. */
+        if (generation < allocation->generation)
+                generation = allocation->generation;
+        r = state_put_released(manager->state, id, generation, now.utc_usec);
         if (r < 0)
                 return r;
         snprintf(words, sizeof words, "released%s%s", *reason ? ": " : "", reason);

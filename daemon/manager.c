@@ -84,6 +84,14 @@ static void allocation_signal_end(Manager *manager, const Allocation *allocation
                 (void) log_write_errno(LOG_WARNING, &fields, r, "EndSignal of allocation %s could not be sent", allocation->id);
 }
 
+/* What an Apply is about to accept may yet be refused: it is told when it holds. */
+static bool is_being_applied(const Manager *manager, const Allocation *allocation) {
+        for (size_t i = 0; i < manager->n_applying; i++)
+                if (manager->applying[i] == allocation)
+                        return true;
+        return false;
+}
+
 void manager_enter_state(Manager *manager, Allocation *allocation, AllocationState state, const char *reason,
         const Instant *now) {
         const LogFields fields = { .tenant = allocation->tenant_id, .allocation = allocation->id };
@@ -119,7 +127,8 @@ void manager_enter_state(Manager *manager, Allocation *allocation, AllocationSta
         log_write(LOG_INFO, &fields, "Allocation %s of tenant %s: %s, was %s (%s)", allocation->id, allocation->tenant_id,
                 allocation_state_to_string(state), allocation_state_to_string(old), reason);
         log_lost(state_put_allocation(manager->state, allocation), "An allocation's new state");
-        api_allocation_changed(manager->api, allocation, old);
+        if (!is_being_applied(manager, allocation))
+                api_allocation_changed(manager->api, allocation, old);
 }
 
 static const char *state_reason(AllocationState state) {
@@ -186,7 +195,7 @@ static void manager_forget_ended(Manager *manager, const Instant *now) {
 static void manager_update_node(Manager *manager, const Instant *now) {
         Node *node = &manager->node;
         _cleanup_resource_set_ ResourceSet reserved = RESOURCE_SET_NULL;
-        NodeState state = NODE_OK;
+        NodeState state = NODE_OK, old = node->state;
 
         for (size_t i = 0; i < node->features.n; i++)
                 if (!node->features.entries[i].available)
@@ -200,7 +209,7 @@ static void manager_update_node(Manager *manager, const Instant *now) {
                 node->capacity = reserved;
                 reserved = (ResourceSet) RESOURCE_SET_NULL;
                 node->state = state;
-                api_node_changed(manager->api);
+                api_node_changed(manager->api, state != old);
         }
 }
 

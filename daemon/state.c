@@ -445,16 +445,6 @@ int state_delete_tenant(State *state, const char *id) {
         return change(state, "DELETE FROM tenant WHERE id = ?", id, NULL, NULL, 0);
 }
 
-int state_put_released(State *state, const char *id, uint64_t generation, uint64_t now_usec) {
-        const uint64_t forget = now_usec - RELEASED_KEPT_USEC;
-        char text[24];
-        int r;
-
-        snprintf(text, sizeof text, "%" PRIu64, generation);
-        r = change(state, "INSERT OR REPLACE INTO released VALUES(?, ?, ?)", id, text, &now_usec, 1);
-        return r < 0 ? r : change(state, "DELETE FROM released WHERE id <> ? AND at < ?", id, NULL, &forget, 1);
-}
-
 int state_released_generation(State *state, const char *id, uint64_t *ret_generation) {
         _cleanup_(sqlite3_finalize_p) sqlite3_stmt *statement = NULL;
         int r;
@@ -469,4 +459,20 @@ int state_released_generation(State *state, const char *id, uint64_t *ret_genera
         if (sqlite3_step(statement) == SQLITE_ROW)
                 *ret_generation = strtoull((const char *) sqlite3_column_text(statement, 0), NULL, 10);
         return 0;
+}
+
+int state_put_released(State *state, const char *id, uint64_t generation, uint64_t now_usec) {
+        const uint64_t forget = now_usec - RELEASED_KEPT_USEC;
+        uint64_t known;
+        char text[24];
+        int r;
+
+        r = state_released_generation(state, id, &known);
+        if (r < 0)
+                return r;
+        if (generation < known)
+                generation = known;
+        snprintf(text, sizeof text, "%" PRIu64, generation);
+        r = change(state, "INSERT OR REPLACE INTO released VALUES(?, ?, ?)", id, text, &now_usec, 1);
+        return r < 0 ? r : change(state, "DELETE FROM released WHERE id <> ? AND at < ?", id, NULL, &forget, 1);
 }

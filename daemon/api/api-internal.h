@@ -35,5 +35,8 @@ int api_fail(int r, const Failure *failure, sd_bus_error *ret_error);
 char *api_tenant_path(const char *id);
 char *api_allocation_path(const char *id);
 
+/* Whether the user is among the Users of one of the tenant's live allocations. */
+bool api_is_tenant_user(const Node *node, const char *tenant_id, uid_t uid);
+
 /* The users of the tenant's live allocations; borrowed strings in an array that the caller frees with free(). */
 int api_tenant_users(const Node *node, const char *tenant_id, const char ***ret_users);

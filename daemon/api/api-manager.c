@@ -156,7 +156,7 @@ int api_tenant_users(const Node *node, const char *tenant_id, const char ***ret_
         return 0;
 }
 
-static bool is_tenant_user(const Node *node, const char *tenant_id, uid_t uid) {
+bool api_is_tenant_user(const Node *node, const char *tenant_id, uid_t uid) {
         _cleanup_free_ const char **users = NULL;
         const struct passwd *user = getpwuid(uid);
 
@@ -184,7 +184,7 @@ static int pidfd_owned_by(int pidfd, uid_t uid) {
 static int authorize_attach(const Api *api, uid_t caller, const char *tenant_id, const int *pidfds, size_t n, Failure *failure) {
         if (authorize_user(caller, ACCESS_ROOT, NULL, NULL))
                 return 0;
-        if (!is_tenant_user(api->node, tenant_id, caller))
+        if (!api_is_tenant_user(api->node, tenant_id, caller))
                 return failure_set(failure, FAILURE_ACCESS_DENIED, "user %d is not among the Users of tenant '%.64s'",
                         (int) caller, tenant_id);
         for (size_t i = 0; i < n; i++) {
@@ -244,7 +244,7 @@ static int snapshot_scope(const Api *api, uid_t caller, const char **ret, Failur
                 return 0;
         }
         for (size_t i = 0; i < api->node->n_tenants; i++)
-                if (is_tenant_user(api->node, api->node->tenants[i]->id, caller)) {
+                if (api_is_tenant_user(api->node, api->node->tenants[i]->id, caller)) {
                         *ret = api->node->tenants[i]->id;
                         return 0;
                 }

@@ -60,6 +60,19 @@ static bool is_ours(const char *path) {
         return path && strncmp(path, API_PATH, n) == 0 && (path[n] == '\0' || path[n] == '/');
 }
 
+/* Whether the object is a tenant, or an allocation of one, that the user is named in: those it may read. */
+static bool is_own_object(const Api *api, const char *path, uid_t uid) {
+        _cleanup_free_ char *id = NULL;
+        const Allocation *allocation;
+
+        if (sd_bus_path_decode(path, API_TENANT_PREFIX, &id) > 0)
+                return api_is_tenant_user(api->node, id, uid);
+        if (sd_bus_path_decode(path, API_ALLOCATION_PREFIX, &id) <= 0)
+                return false;
+        allocation = calendar_find(&api->node->calendar, id);
+        return allocation && api_is_tenant_user(api->node, allocation->tenant_id, uid);
+}
+
 /* Runs before any object: 0 lets the message through, 1 says that it has been answered. */
 static int api_guard(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
         const char *interface, *member;
@@ -80,6 +93,8 @@ static int api_guard(sd_bus_message *message, void *userdata, sd_bus_error *ret_
                 return 0;
         r = authorize_caller(message, &uid);
         if (r >= 0 && authorize_user(uid, level, api->options->schedulers, api->options->readers_group))
+                return 0;
+        if (r >= 0 && level == ACCESS_READER && is_own_object(api, sd_bus_message_get_path(message), uid))
                 return 0;
         r = sd_bus_reply_method_errorf(message, "org.headgate.Error.AccessDenied", "%s is not for user %d%s", member,
                 r < 0 ? -1 : (int) uid, level == ACCESS_READER ? "; readers are root and the group headgate" : "");
@@ -175,7 +190,8 @@ void api_tenant_changed(Api *api, const Tenant *tenant) {
                         "Allocations", "Desired", "Problems", NULL);
 }
 
-void api_node_changed(Api *api) {
+void api_node_changed(Api *api, bool state_changed) {
         if (api)
-                (void) sd_bus_emit_properties_changed(api->bus, API_PATH, API_MANAGER_INTERFACE, "State", "Reserved", NULL);
+                (void) sd_bus_emit_properties_changed(api->bus, API_PATH, API_MANAGER_INTERFACE, "Reserved",
+                        state_changed ? "State" : NULL, NULL);
 }

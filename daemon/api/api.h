@@ -21,7 +21,8 @@
 typedef struct ApiOperations {
         /* Takes ownership of each of the n requests, whatever it returns; all hold in the end, or none. */
         int (*apply)(void *userdata, uid_t caller, Allocation **requests, size_t n, Failure *ret_failure);
-        /* Fills `ret_verdicts` (room for n, the caller's to deinit). The requests stay the caller's. */
+        /* Fills `ret_verdicts` (room for n, the caller's to deinit), also for what is no request at all: that does not
+         * fit, and the verdict's failure says why. The requests stay the caller's. */
         int (*check)(void *userdata, uid_t caller, Allocation **requests, size_t n, Verdict *ret_verdicts, Failure *ret_failure);
         /* `generation` 0: whatever is held. */
         int (*release)(void *userdata, uid_t caller, const char *id, uint64_t generation, const char *reason, Failure *ret_failure);
@@ -53,4 +54,5 @@ void api_tenant_added(Api *api, const Tenant *tenant);
 void api_tenant_removed(Api *api, const char *id);
 /* Desired, Problems and Allocations may have changed; what changes all the time is not signalled. */
 void api_tenant_changed(Api *api, const Tenant *tenant);
-void api_node_changed(Api *api);
+/* Reserved, and State where it did. */
+void api_node_changed(Api *api, bool state_changed);

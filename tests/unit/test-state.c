@@ -126,6 +126,9 @@ Test(state, released_generations_are_remembered_for_a_week) {
         cr_assert_eq(state_put_released(state, "a", 3, week), 0);
         cr_assert_eq(state_released_generation(state, "a", &generation), 0);
         cr_expect_eq(generation, 3);
+        cr_assert_eq(state_put_released(state, "a", 2, week), 0);
+        cr_assert_eq(state_released_generation(state, "a", &generation), 0);
+        cr_expect_eq(generation, 3, "never back to a lower one");
         cr_assert_eq(state_released_generation(state, "b", &generation), 0);
         cr_expect_eq(generation, 0);
         cr_assert_eq(state_put_released(state, "b", 1, 2 * week + 1), 0);
