@@ -89,3 +89,19 @@ Test(openmetrics, many_tenants_have_a_line_each) {
         cr_expect_eq(lines, N);
         cr_expect(size > 6 && strcmp(text + size - 6, "# EOF\n") == 0);
 }
+
+/* Every remainder of the buffer's growth; what is written past its end, a sanitizer sees. */
+Test(openmetrics, names_of_any_length) {
+        char id[1500];
+
+        memset(id, 'n', sizeof(id));
+        for (size_t n = sizeof(id); n > 0; n--) {
+                Node node = { .node_id = id };
+                _cleanup_free_ char *text = NULL;
+                size_t size = 0;
+
+                id[n - 1] = '\0';
+                cr_assert_eq(export_openmetrics(&node, NULL, &text, &size), 0);
+                cr_assert_eq(size, strlen(text));
+        }
+}
