@@ -42,7 +42,7 @@ static int golden_read(const char *path, char **ret_text, size_t *ret_size) {
 
 bool golden_equal(const char *name, const char *text, size_t size) {
         _cleanup_free_ char *path = NULL, *golden = NULL;
-        size_t golden_size, same = 0, line = 1, start = 0;
+        size_t golden_size = 0, same = 0, line = 1, start = 0;
         int r;
 
         if (asprintf(&path, "%s/%s", GOLDEN_DIR, name) < 0) {
