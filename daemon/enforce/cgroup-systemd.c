@@ -83,7 +83,7 @@ static int errno_from_bus(int r, const sd_bus_error *error, const char *unit) {
         };
 
         if (r >= 0)
-                return r;
+                return 0; /* sd-bus says 1 for a reply */
         if (sd_bus_error_is_set(error))
                 log_write(LOG_DEBUG, &(LogFields){ .object = unit }, "systemd refused for %s: %s", unit,
                                 error->message);

@@ -435,21 +435,23 @@ Test(cgroup_driver, attach_refuses) {
 
 /* What happens when a pid was another's when it was moved: made by hand, as the moment cannot be met. */
 Test(cgroup_driver, attach_undoes) {
-        TenantGroup *group = ensure("test-undo");
-        Child meant = spawn(), gone = spawn(), impostor = spawn();
-        const int pidfds[] = { meant.pidfd, gone.pidfd };
         _cleanup_free_ char *before = NULL, *own = NULL;
-        TenantGroup *elsewhere;
+        TenantGroup *group, *elsewhere;
+        Child meant, gone, impostor;
         Process *processes;
 
         if (is_systemd)
                 skip("moves by hand are for our own groups");
+        group = ensure("test-undo");
+        meant = spawn();
+        gone = spawn();
+        impostor = spawn();
         /* Where the one that is gone was is not where the other belongs. */
         elsewhere = ensure("test-undo-from");
         cr_assert_eq(group_put_process(driver, tenant_group_path(elsewhere), gone.pid), 0);
         cr_assert_eq(process_find_group(getpid(), &own), 0);
         cr_assert_eq(process_find_group(meant.pid, &before), 0);
-        cr_assert_eq(processes_identify(pidfds, 2, &processes), 0);
+        cr_assert_eq(processes_identify((int[]){ meant.pidfd, gone.pidfd }, 2, &processes), 0);
         cr_assert_eq(processes[0].pid, meant.pid);
         cr_assert_str_eq(processes[0].group, before);
 
@@ -594,13 +596,14 @@ Test(cgroup_driver, dashes_do_not_nest) {
 
 Test(cgroup_driver, foreign_groups_are_left) {
         char beside[128], among[128], text[128];
-        Child child = spawn();
         TenantGroup *group;
         _cleanup_strv_ char **ids = NULL;
         char pid[16];
+        Child child;
 
         if (is_systemd)
                 skip("headgate.slice is systemd's to fill");
+        child = spawn();
         (void) snprintf(beside, sizeof(beside), "%s/foreign", root);
         (void) snprintf(among, sizeof(among), "%s/Foreign", cgroup_driver_parent(driver));
         cr_assert_eq(change_directory(make_directory, beside), 0);
@@ -629,12 +632,14 @@ Test(cgroup_driver, foreign_groups_are_left) {
 
 /* Groups that a tenant made below its own go with it, and their processes are reached by a signal. */
 Test(cgroup_driver, nested_groups) {
-        TenantGroup *group = ensure("test-nested");
         char nested[256], deeper[300], pid[16];
-        Child child = spawn();
+        TenantGroup *group;
+        Child child;
 
         if (is_systemd)
                 skip("systemd nests scopes; see attach_signal_and_remove");
+        group = ensure("test-nested");
+        child = spawn();
         (void) snprintf(nested, sizeof(nested), "%s/test-inner", tenant_group_path(group));
         (void) snprintf(deeper, sizeof(deeper), "%s/job.1", nested);
         cr_assert_eq(change_directory(make_directory, nested), 0);
