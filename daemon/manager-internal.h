@@ -35,8 +35,8 @@ int manager_reconcile(Manager *manager);
 void manager_enter_state(Manager *manager, Allocation *allocation, AllocationState state, const char *reason, const Instant *now);
 /* Tenants that no allocation names any more go, once they are empty. */
 void manager_drop_tenants(Manager *manager);
-/* All counters, into the node. */
-void manager_take_sample(Manager *manager);
+/* All counters, into the node: 1 where a tenant's group is gone. */
+int manager_take_sample(Manager *manager);
 /* The highest slot that a tenant may have. */
 uint32_t manager_slot_max(const Manager *manager);
 

@@ -409,7 +409,7 @@ static int manager_snapshot(void *userdata, const char *format, const char *only
                         size_t size;
                         int r;
 
-                        manager_take_sample(manager);
+                        (void) manager_take_sample(manager);
                         r = formats[i].print(&manager->node, only_tenant, &text, &size);
                         return r < 0 ? r : seal(text, size, ret_fd);
                 }

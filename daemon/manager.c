@@ -248,12 +248,13 @@ static int on_window(sd_event_source *source, uint64_t usec, void *userdata) {
         return 0;
 }
 
-void manager_take_sample(Manager *manager) {
+int manager_take_sample(Manager *manager) {
         int r = reconciler_sample(manager->reconciler, &manager->node);
 
         if (r < 0)
                 (void) log_warning_errno(r, "The tenants' counters cannot be read");
         manager->node.sampled_usec = clock_usec(CLOCK_REALTIME);
+        return r;
 }
 
 static int manager_connect(Manager *manager);
@@ -261,14 +262,17 @@ static int manager_connect(Manager *manager);
 static int on_sample(sd_event_source *source, uint64_t usec, void *userdata) {
         Manager *manager = userdata;
         Instant now = manager_now();
+        bool due = manager_take_sample(manager) > 0 || calendar_next_change(&manager->node.calendar, &now) <= now.utc_usec;
 
-        manager_take_sample(manager);
         manager_forget_ended(manager, &now);
         manager_drop_tenants(manager);
-        if (++manager->samples % RECONCILE_EVERY_SAMPLES == 0 || calendar_next_change(&manager->node.calendar, &now) <= now.utc_usec) {
+        if (++manager->samples % RECONCILE_EVERY_SAMPLES == 0) {
                 (void) reconciler_refresh_capacity(manager->reconciler, &manager->node.features);
-                (void) manager_reconcile(manager);
+                reconciler_look_again(manager->reconciler);
+                due = true;
         }
+        if (due)
+                (void) manager_reconcile(manager);
         if (!manager->bus || sd_bus_is_open(manager->bus) <= 0)
                 (void) manager_connect(manager);
         (void) sd_event_source_set_time(source, usec + manager->options.config->sample_interval_usec);

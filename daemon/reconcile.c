@@ -2,11 +2,13 @@
 
 /*
  * In steps, each time:
- *   1. every tenant has a group, and the group is metered;
- *   2. the plan, rounded as the kernel rounds;
+ *   1. the plan, rounded as the kernel rounds;
+ *   2. every tenant has a group, and the group is metered;
  *   3. the parent is given what its children will need (give before take), the tenants what they differ in, the uplinks
  *      their classes, and the parent then only what is needed;
  *   4. all of it is read back: what differs is a problem, in words.
+ * What was read back as planned, and is planned so still, is passed over until the next look at everything: a change of
+ * one tenant costs no more with a thousand others beside it.
  */
 
 #include "reconcile.h"
@@ -26,6 +28,7 @@ typedef struct UplinkHold {
         const ConfigUplink *config;
         Uplink *uplink;             /* NULL while the interface is absent or has no known capacity */
         int error;                  /* of the last apply */
+        NetPlan applied;            /* the plan that last went through; no classes: look again */
 } UplinkHold;
 
 struct Reconciler {
@@ -33,6 +36,7 @@ struct Reconciler {
         CgroupDriver *driver;
         Meter *meter;
         TenantGroup **groups; /* by slot */
+        Settings *verified;   /* by slot: what was last read back as planned; nothing present: look again */
         uint32_t n_slots;
         UplinkHold uplinks[CONFIG_UPLINKS_MAX];
         UplinkCapacity uplink_capacity[CONFIG_UPLINKS_MAX]; /* of those that are there, in the plan's order */
@@ -166,7 +170,8 @@ int reconciler_new(const ReconcilerOptions *options, FeatureSet *features, Recon
         for (size_t i = 0; i < options->config->n_uplinks; i++)
                 reconciler->uplinks[i].config = &options->config->uplinks[i];
         reconciler->groups = calloc(reconciler->n_slots, sizeof(TenantGroup *));
-        if (!reconciler->groups)
+        reconciler->verified = calloc(reconciler->n_slots, sizeof(Settings));
+        if (!reconciler->groups || !reconciler->verified)
                 return -ENOMEM;
         if (options->dry_run)
                 r = feature_set_put(features, "enforcement", false, "this is a dry run: nothing is enforced and nothing metered");
@@ -192,8 +197,10 @@ Reconciler *reconciler_free(Reconciler *reconciler) {
         for (uint32_t slot = 0; reconciler->groups && slot < reconciler->n_slots; slot++)
                 tenant_group_free(reconciler->groups[slot]);
         free(reconciler->groups);
+        free(reconciler->verified);
         for (size_t i = 0; i < CONFIG_UPLINKS_MAX; i++) {
                 uplink_free(reconciler->uplinks[i].uplink);
+                free(reconciler->uplinks[i].applied.classes);
         }
         meter_free(reconciler->meter);
         cgroup_driver_free(reconciler->driver);
@@ -233,7 +240,7 @@ int reconciler_group(Reconciler *reconciler, const Tenant *tenant, TenantGroup *
         return 0;
 }
 
-/* 1. */
+/* 2. */
 static int prepare_tenant(Reconciler *reconciler, Tenant *tenant) {
         TenantGroup *group;
         int r;
@@ -273,7 +280,7 @@ static void meter_control_groups(Reconciler *reconciler) {
         }
 }
 
-/* 2. */
+/* 1. */
 static int make_plan(Reconciler *reconciler, const Node *node, uint64_t sibling_weight, PlanInput *input, Plan *ret) {
         int r;
 
@@ -320,6 +327,39 @@ static int apply_parent(Reconciler *reconciler, const Settings *planned, bool ra
         return diff.present ? cgroup_parent_apply(reconciler->driver, &diff) : 0;
 }
 
+/* Whether nothing needs to be looked at: planned as it was when it was last read back. */
+static bool is_settled(const Reconciler *reconciler, const TenantPlan *plan) {
+        const Settings *verified = &reconciler->verified[plan->tenant->slot];
+
+        return reconciler->groups[plan->tenant->slot] && verified->present == plan->settings.present &&
+                memcmp(verified->value, plan->settings.value, sizeof verified->value) == 0 &&
+                resource_set_equal(&plan->tenant->desired, &plan->share);
+}
+
+static bool net_plan_equal(const NetPlan *a, const NetPlan *b) {
+        if (a->capacity_bps != b->capacity_bps || a->n_classes != b->n_classes)
+                return false;
+        for (size_t i = 0; i < a->n_classes; i++) {
+                const NetClass *x = &a->classes[i], *y = &b->classes[i];
+
+                if (x->slot != y->slot || x->priority != y->priority || x->floor_bps != y->floor_bps || x->ceil_bps != y->ceil_bps)
+                        return false;
+        }
+        return true;
+}
+
+static void net_plan_remember(UplinkHold *hold, const NetPlan *plan) {
+        NetClass *classes = reallocarray(hold->applied.classes, plan->n_classes, sizeof(NetClass));
+
+        if (!classes) {
+                hold->applied.n_classes = 0; /* looked at again, that is all */
+                return;
+        }
+        memcpy(classes, plan->classes, plan->n_classes * sizeof(NetClass));
+        hold->applied = *plan;
+        hold->applied.classes = classes;
+}
+
 static int apply_tenant(Reconciler *reconciler, const TenantPlan *plan, unsigned *changes) {
         const uint32_t can = cgroup_driver_settings(reconciler->driver);
         TenantGroup *group = reconciler->groups[plan->tenant->slot];
@@ -339,29 +379,25 @@ static int apply_tenant(Reconciler *reconciler, const TenantPlan *plan, unsigned
         return tenant_group_apply(group, &diff);
 }
 
-static void apply_uplinks(Reconciler *reconciler, const Plan *plan, FeatureSet *features, unsigned *changes) {
-        for (size_t i = 0; i < plan->n_uplinks; i++) {
-                UplinkHold *hold = reconciler->planned[i];
-                const LogFields fields = { .object = hold->config->name };
-                char feature[RESOURCE_NAME_SIZE];
-                unsigned messages = 0;
-                int r;
+static void apply_uplink(UplinkHold *hold, const NetPlan *plan, FeatureSet *features, unsigned *changes) {
+        const LogFields fields = { .object = hold->config->name };
+        char feature[RESOURCE_NAME_SIZE];
+        unsigned messages = 0;
+        int r;
 
-                r = uplink_apply(hold->uplink, &plan->uplinks[i], &messages);
-                *changes += messages;
-                if (r < 0 && r != hold->error) {
-                        resource_format_name(RESOURCE_NET_EGRESS, hold->config->name, feature);
-                        (void) log_write_errno(LOG_WARNING, &fields, r, "Uplink %s cannot be shaped", hold->config->name);
-                        (void) feature_set_put(features, feature, false, "%s",
-                                r == -EBUSY  ? "another's queueing discipline is at its root: left as it is, its traffic is not shaped" :
-                                r == -ENODEV ? "the interface is gone: shaped again when it is back" :
-                                               strerror(-r));
-                } else if (r >= 0 && hold->error < 0) {
-                        resource_format_name(RESOURCE_NET_EGRESS, hold->config->name, feature);
-                        (void) feature_set_put(features, feature, true, "shaped by HTB");
-                }
-                hold->error = r < 0 ? r : 0;
-        }
+        r = uplink_apply(hold->uplink, plan, &messages);
+        *changes += messages;
+        resource_format_name(RESOURCE_NET_EGRESS, hold->config->name, feature);
+        if (r < 0 && r != hold->error) {
+                log_write(LOG_WARNING, &fields, "Uplink %s is not shaped: %s", hold->config->name, uplink_words(hold->uplink));
+                (void) feature_set_put(features, feature, false, "its traffic is not shaped: %s", uplink_words(hold->uplink));
+        } else if (r >= 0 && hold->error < 0)
+                (void) feature_set_put(features, feature, true, "shaped by HTB");
+        hold->error = r < 0 ? r : 0;
+        if (r >= 0)
+                net_plan_remember(hold, plan);
+        else
+                hold->applied.n_classes = 0;
 }
 
 static bool share_names(const ResourceSet *share, ResourceKind kind) {
@@ -440,8 +476,9 @@ static int read_back(Reconciler *reconciler, const PlanInput *input, const Plan 
                 if (reconciler->planned[i]->error < 0 && share_names(&tenant_plan->share, RESOURCE_NET_EGRESS)) {
                         tenant->failed = tenant->failed || !tenant->residual;
                         r = strv_pushf(&tenant->problems, "net.egress@%s is not shaped: %s", input->uplinks[i].name,
-                                strerror(-reconciler->planned[i]->error));
+                                uplink_words(reconciler->planned[i]->uplink));
                 }
+        reconciler->verified[tenant->slot] = r >= 0 && !tenant->failed ? tenant_plan->settings : (Settings) {};
         return r;
 }
 
@@ -480,7 +517,8 @@ static int plan_only(Reconciler *reconciler, Node *node) {
         return r;
 }
 
-static int apply_plan(Reconciler *reconciler, Node *node, const Plan *plan, unsigned *changes) {
+/* 3. `settled` tells by plan index who is passed over. */
+static int apply_plan(Reconciler *reconciler, Node *node, const Plan *plan, const bool *settled, unsigned *changes) {
         int r;
 
         r = apply_parent(reconciler, &plan->parent, /* raise_only= */ true, changes);
@@ -490,6 +528,8 @@ static int apply_plan(Reconciler *reconciler, Node *node, const Plan *plan, unsi
                 Tenant *tenant = node->tenants[i];
                 const LogFields fields = { .tenant = tenant->id, .object = tenant->control_group };
 
+                if (settled[i])
+                        continue;
                 r = apply_tenant(reconciler, &plan->tenants[i], changes);
                 if (r < 0) {
                         (void) log_write_errno(LOG_ERR, &fields, r, "Tenant %s cannot be given its share", tenant->id);
@@ -498,25 +538,64 @@ static int apply_plan(Reconciler *reconciler, Node *node, const Plan *plan, unsi
                                 return -ENOMEM;
                 }
         }
-        apply_uplinks(reconciler, plan, &node->features, changes);
+        for (size_t i = 0; i < plan->n_uplinks; i++)
+                if (!net_plan_equal(&reconciler->planned[i]->applied, &plan->uplinks[i]))
+                        apply_uplink(reconciler->planned[i], &plan->uplinks[i], &node->features, changes);
         r = apply_parent(reconciler, &plan->parent, /* raise_only= */ false, changes);
         return r < 0 ? log_error_errno(r, "The parent control group cannot be set") : 0;
 }
 
+static int read_all_back(Reconciler *reconciler, Node *node, const PlanInput *input, Plan *plan, const bool *settled) {
+        NetPlan observed[CONFIG_UPLINKS_MAX] = {};
+        int r = 0;
+
+        for (size_t i = 0; i < plan->n_uplinks; i++)
+                (void) uplink_observe(reconciler->planned[i]->uplink, &observed[i]);
+        for (size_t i = 0; r >= 0 && i < plan->n_tenants; i++) {
+                if (settled[i])
+                        continue;
+                r = take_desired(node->tenants[i], &plan->tenants[i]);
+                if (r >= 0)
+                        r = read_back(reconciler, input, plan, &plan->tenants[i], observed, &node->features, node->tenants[i]);
+        }
+        for (size_t i = 0; i < plan->n_uplinks; i++)
+                free(observed[i].classes);
+        return r;
+}
+
+void reconciler_look_again(Reconciler *reconciler) {
+        memset(reconciler->verified, 0, reconciler->n_slots * sizeof(Settings));
+        for (size_t i = 0; i < CONFIG_UPLINKS_MAX; i++)
+                reconciler->uplinks[i].applied.n_classes = 0;
+}
+
 int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_changes) {
-        NetPlan observed_uplinks[CONFIG_UPLINKS_MAX] = {};
+        _cleanup_free_ bool *settled = calloc(node->n_tenants + 1, sizeof(bool));
         _cleanup_plan_ Plan plan = PLAN_NULL;
         uint64_t sibling_weight = 0;
+        size_t unsettled = 0;
         Settings parent;
         PlanInput input;
-        unsigned changes = 0;
         int r;
 
+        *ret_changes = 0;
+        if (!settled)
+                return -ENOMEM;
         if (reconciler->options.dry_run)
                 return plan_only(reconciler, node);
+        meter_control_groups(reconciler);
+        r = cgroup_parent_observe(reconciler->driver, &parent, &sibling_weight);
+        if (r >= 0)
+                r = make_plan(reconciler, node, sibling_weight, &input, &plan);
+        if (r < 0)
+                return r;
         for (size_t i = 0; i < node->n_tenants; i++) {
                 Tenant *tenant = node->tenants[i];
 
+                settled[i] = is_settled(reconciler, &plan.tenants[i]);
+                if (settled[i])
+                        continue;
+                unsettled++;
                 tenant->problems = strv_free(tenant->problems);
                 tenant->failed = false;
                 r = prepare_tenant(reconciler, tenant);
@@ -524,30 +603,12 @@ int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_changes) 
                         return r;
                 tenant->failed = r < 0;
         }
-        meter_control_groups(reconciler);
-        r = cgroup_parent_observe(reconciler->driver, &parent, &sibling_weight);
-        if (r >= 0)
-                r = make_plan(reconciler, node, sibling_weight, &input, &plan);
-        if (r >= 0)
-                r = apply_plan(reconciler, node, &plan, &changes);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < plan.n_uplinks; i++)
-                (void) uplink_observe(reconciler->planned[i]->uplink, &observed_uplinks[i]);
-        for (size_t i = 0; r >= 0 && i < plan.n_tenants; i++) {
-                r = take_desired(node->tenants[i], &plan.tenants[i]);
-                if (r >= 0)
-                        r = read_back(reconciler, &input, &plan, &plan.tenants[i], observed_uplinks, &node->features,
-                                node->tenants[i]);
-        }
-        for (size_t i = 0; i < plan.n_uplinks; i++)
-                free(observed_uplinks[i].classes);
-        if (ret_changes)
-                *ret_changes = changes;
-        return r;
+        r = apply_plan(reconciler, node, &plan, settled, ret_changes);
+        return r < 0 || unsettled == 0 ? r : read_all_back(reconciler, node, &input, &plan, settled);
 }
 
 int reconciler_sample(Reconciler *reconciler, Node *node) {
+        bool gone = false;
         int r;
 
         if (!reconciler->meter)
@@ -556,15 +617,21 @@ int reconciler_sample(Reconciler *reconciler, Node *node) {
         if (r < 0)
                 return r;
         for (size_t i = 0; i < node->n_tenants; i++) {
+                Tenant *tenant = node->tenants[i];
+                TenantGroup *group = reconciler->groups[tenant->slot];
                 Sample sample = {};
 
-                r = meter_read(reconciler->meter, node->tenants[i]->slot, &sample);
+                r = meter_read(reconciler->meter, tenant->slot, &sample);
                 if (r >= 0)
-                        node->tenants[i]->usage = sample;
+                        tenant->usage = sample;
                 else if (r != -ENOENT)
                         return r;
+                if (group && !tenant_group_alive(group)) {
+                        reconciler->verified[tenant->slot] = (Settings) {};
+                        gone = true;
+                }
         }
-        return 0;
+        return gone;
 }
 
 int reconciler_remove_tenant(Reconciler *reconciler, const Tenant *tenant) {
@@ -576,6 +643,7 @@ int reconciler_remove_tenant(Reconciler *reconciler, const Tenant *tenant) {
         if (*held && tenant_group_alive(*held) && tenant_group_populated(*held) > 0)
                 return -EBUSY;
         *held = tenant_group_free(*held);
+        reconciler->verified[tenant->slot] = (Settings) {};
         r = tenant_group_remove(reconciler->driver, tenant->id);
         if (r < 0 && r != -ENOENT)
                 return r;

@@ -33,11 +33,13 @@ int reconciler_refresh_capacity(Reconciler *reconciler, FeatureSet *features);
 /*
  * Makes all that is planned for the node's tenants hold, and writes Desired, Effective, Problems, ControlGroup into
  * them. A tenant that could not be given its share is marked failed, and the others go on: negative only where nothing
- * could be done at all. `ret_changes` counts what was written, and may be NULL.
+ * could be done at all. `ret_changes` counts what was written.
  */
 int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_changes);
+/* Believe nothing of what was read back before: the next apply looks at every group and uplink. */
+void reconciler_look_again(Reconciler *reconciler);
 
-/* Reads every tenant's counters into the node. */
+/* Reads every tenant's counters into the node: 1 where a group is gone that the next apply has to make anew. */
 int reconciler_sample(Reconciler *reconciler, Node *node);
 
 /* The tenant's group, made if absent; the reconciler's. */
