@@ -377,8 +377,8 @@ Test(api, snapshot_is_a_descriptor) {
 static const char *const manager_interface[] = {
         "<method name=\"Apply\">\n   <arg type=\"aa{sv}\" name=\"allocations\" direction=\"in\"/>\n   <arg type=\"ao\"",
         "<method name=\"Check\">\n   <arg type=\"aa{sv}\" name=\"allocations\" direction=\"in\"/>\n   <arg type=\"aa{sv}\"",
-        "<method name=\"Release\">\n   <arg type=\"s\" name=\"id\" direction=\"in\"/>\n   <arg type=\"t\" name=\"generation\" "
-        "direction=\"in\"/>\n   <arg type=\"s\" name=\"reason\"",
+        ("<method name=\"Release\">\n   <arg type=\"s\" name=\"id\" direction=\"in\"/>\n   <arg type=\"t\" name=\"generation\" "
+         "direction=\"in\"/>\n   <arg type=\"s\" name=\"reason\""),
         "<method name=\"Attach\">\n   <arg type=\"s\" name=\"tenant\" direction=\"in\"/>\n   <arg type=\"ah\"",
         "<method name=\"AttachUnit\">\n   <arg type=\"s\" name=\"tenant\" direction=\"in\"/>\n   <arg type=\"s\"",
         "<method name=\"Snapshot\">\n   <arg type=\"s\" name=\"format\" direction=\"in\"/>\n   <arg type=\"h\"",
