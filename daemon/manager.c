@@ -41,26 +41,31 @@ static void log_lost(int r, const char *what) {
                 (void) log_error_errno(r, "%s is not on disk", what);
 }
 
-/* The tenant's last active allocation went: what it has becomes its residual share, and its processes meet OnEnd. */
-static void tenant_rests(Manager *manager, const Allocation *ended, Tenant *tenant) {
+/* The tenant's last active allocation went: what it has becomes its residual share. */
+static void tenant_rests(Manager *manager, Tenant *tenant) {
+        TenantGroup *group;
+
+        tenant->residual_memory_bytes = 0;
+        if (reconciler_group(manager->reconciler, tenant, &group) >= 0)
+                (void) tenant_group_memory_current(group, &tenant->residual_memory_bytes);
+        log_lost(state_put_tenant(manager->state, tenant), "A tenant's residual share");
+}
+
+/* And its processes meet what was asked for at its end. */
+static void tenant_on_end(Manager *manager, Tenant *tenant, const Allocation *ended) {
         const LogFields fields = { .tenant = tenant->id, .allocation = ended->id };
         TenantGroup *group;
         int r;
 
         tenant->throttled = ended->on_end == ON_END_THROTTLE;
-        tenant->residual_memory_bytes = 0;
         r = reconciler_group(manager->reconciler, tenant, &group);
-        if (r >= 0) {
-                (void) tenant_group_memory_current(group, &tenant->residual_memory_bytes);
-                if (ended->on_end == ON_END_KILL)
-                        r = tenant_group_kill(group);
-                else if (ended->on_end == ON_END_FREEZE)
-                        r = tenant_group_freeze(group, true);
-        }
+        if (r >= 0 && ended->on_end == ON_END_KILL)
+                r = tenant_group_kill(group);
+        else if (r >= 0 && ended->on_end == ON_END_FREEZE)
+                r = tenant_group_freeze(group, true);
         if (r < 0 && r != -EOPNOTSUPP)
                 (void) log_write_errno(LOG_ERR, &fields, r, "OnEnd %s of allocation %s could not be done",
                         on_end_to_string(ended->on_end), ended->id);
-        log_lost(state_put_tenant(manager->state, tenant), "A tenant's residual share");
 }
 
 static void tenant_wakes(Manager *manager, Tenant *tenant) {
@@ -84,26 +89,18 @@ static void allocation_signal_end(Manager *manager, const Allocation *allocation
                 (void) log_write_errno(LOG_WARNING, &fields, r, "EndSignal of allocation %s could not be sent", allocation->id);
 }
 
-/* What an Apply is about to accept may yet be refused: it is told when it holds. */
-static bool is_being_applied(const Manager *manager, const Allocation *allocation) {
-        for (size_t i = 0; i < manager->n_applying; i++)
-                if (manager->applying[i] == allocation)
-                        return true;
-        return false;
-}
-
 void manager_enter_state(Manager *manager, Allocation *allocation, AllocationState state, const char *reason,
         const Instant *now) {
         const LogFields fields = { .tenant = allocation->tenant_id, .allocation = allocation->id };
         Tenant *tenant = node_find_tenant(&manager->node, allocation->tenant_id);
         AllocationState old = allocation->state;
-        bool last;
+        bool was_active = old == ALLOCATION_ACTIVE || old == ALLOCATION_ENDING, rests;
 
         allocation->state = state;
         allocation->state_boottime_usec = now->boottime_usec;
         free(allocation->reason);
         allocation->reason = strdup(reason);
-        last = tenant && calendar_tenant_active(&manager->node.calendar, tenant->id) == 0;
+        rests = tenant && was_active && calendar_tenant_active(&manager->node.calendar, tenant->id) == 0;
         switch (state) {
         case ALLOCATION_ACTIVE:
                 allocation->actual_start_usec = now->utc_usec;
@@ -118,16 +115,18 @@ void manager_enter_state(Manager *manager, Allocation *allocation, AllocationSta
         case ALLOCATION_ENDED:
         case ALLOCATION_RELEASED:
                 allocation->actual_end_usec = now->utc_usec;
-                if (last && old != ALLOCATION_PENDING)
-                        tenant_rests(manager, allocation, tenant);
+                if (rests)
+                        tenant_on_end(manager, tenant, allocation);
                 break;
         default:
                 break;
         }
+        if (rests)
+                tenant_rests(manager, tenant);
         log_write(LOG_INFO, &fields, "Allocation %s of tenant %s: %s, was %s (%s)", allocation->id, allocation->tenant_id,
                 allocation_state_to_string(state), allocation_state_to_string(old), reason);
         log_lost(state_put_allocation(manager->state, allocation), "An allocation's new state");
-        if (!is_being_applied(manager, allocation))
+        if (!allocation->untold)
                 api_allocation_changed(manager->api, allocation, old);
 }
 
@@ -156,6 +155,9 @@ static void manager_advance(Manager *manager, const Instant *now) {
 }
 
 void manager_drop_tenants(Manager *manager) {
+        if (!manager->tenants_may_go)
+                return;
+        manager->tenants_may_go = false;
         for (size_t i = manager->node.n_tenants; i-- > 0;) {
                 Tenant *tenant = manager->node.tenants[i];
                 _cleanup_free_ char *id = NULL;
@@ -164,11 +166,11 @@ void manager_drop_tenants(Manager *manager) {
                 if (calendar_has_tenant(&manager->node.calendar, tenant->id))
                         continue;
                 r = reconciler_remove_tenant(manager->reconciler, tenant);
-                if (r == -EBUSY)
+                id = r < 0 ? NULL : strdup(tenant->id);
+                if (!id) {
+                        manager->tenants_may_go = true; /* tried again with the next sample */
                         continue;
-                id = strdup(tenant->id);
-                if (r < 0 || !id)
-                        continue; /* tried again with the next sample */
+                }
                 log_lost(state_delete_tenant(manager->state, id), "A tenant's removal");
                 node_remove_tenant(&manager->node, id);
                 api_tenant_removed(manager->api, id);
@@ -185,6 +187,7 @@ static void manager_forget_ended(Manager *manager, const Instant *now) {
                         calendar->allocations[i]->actual_end_usec + FORGET_ENDED_USEC > now->utc_usec)
                         continue;
                 allocation = calendar_take(calendar, calendar->allocations[i]->id);
+                manager->tenants_may_go = true;
                 log_lost(state_put_released(manager->state, allocation->id, allocation->generation, now->utc_usec),
                         "A generation");
                 log_lost(state_delete_allocation(manager->state, allocation->id), "An allocation's end");
@@ -237,8 +240,13 @@ int manager_reconcile(Manager *manager) {
         if (changes > 0)
                 log_debug("%u settings written", changes);
         manager_update_node(manager, &now);
-        for (size_t i = 0; changes > 0 && i < manager->node.n_tenants; i++)
-                api_tenant_changed(manager->api, manager->node.tenants[i]);
+        for (size_t i = 0; i < manager->node.n_tenants; i++) {
+                Tenant *tenant = manager->node.tenants[i];
+
+                if (tenant->changed)
+                        api_tenant_changed(manager->api, tenant);
+                tenant->changed = false;
+        }
         manager_arm(manager, &now);
         return r;
 }
@@ -355,9 +363,11 @@ static int read_state(Manager *manager) {
 /* Groups of ours that no allocation explains: a rollback that a crash cut short. They are tenants until they are empty. */
 static int find_orphans(Manager *manager) {
         _cleanup_strv_ char **ids = NULL;
+        TenantGroup *group;
         Tenant *tenant;
         int r;
 
+        manager->tenants_may_go = true;
         r = reconciler_list_groups(manager->reconciler, &ids);
         for (char **id = ids; r >= 0 && id && *id; id++) {
                 if (node_find_tenant(&manager->node, *id))
@@ -366,7 +376,8 @@ static int find_orphans(Manager *manager) {
                 if (r == -ENOSPC) {
                         log_warning("Group of tenant %s is over tenants-max and left as it is", *id);
                         r = 0;
-                }
+                } else if (r >= 0 && reconciler_group(manager->reconciler, tenant, &group) >= 0)
+                        (void) tenant_group_memory_current(group, &tenant->residual_memory_bytes);
         }
         return r;
 }

@@ -478,6 +478,7 @@ static int read_back(Reconciler *reconciler, const PlanInput *input, const Plan 
                         r = strv_pushf(&tenant->problems, "net.egress@%s is not shaped: %s", input->uplinks[i].name,
                                 uplink_words(reconciler->planned[i]->uplink));
                 }
+        tenant->changed = tenant->changed || tenant->problems;
         reconciler->verified[tenant->slot] = r >= 0 && !tenant->failed ? tenant_plan->settings : (Settings) {};
         return r;
 }
@@ -496,6 +497,7 @@ static void show_plan(const TenantPlan *plan) {
 }
 
 static int take_desired(Tenant *tenant, TenantPlan *plan) {
+        tenant->changed = tenant->changed || !resource_set_equal(&tenant->desired, &plan->share);
         resource_set_deinit(&tenant->desired);
         tenant->residual = plan->residual;
         return resource_set_copy(&plan->share, &tenant->desired);
@@ -596,6 +598,7 @@ int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_changes) 
                 if (settled[i])
                         continue;
                 unsettled++;
+                tenant->changed = tenant->changed || tenant->problems;
                 tenant->problems = strv_free(tenant->problems);
                 tenant->failed = false;
                 r = prepare_tenant(reconciler, tenant);

@@ -87,6 +87,7 @@ typedef struct Allocation {
         uint64_t actual_start_usec;    /* 0: not yet */
         uint64_t actual_end_usec;      /* 0: not yet */
         uint64_t state_boottime_usec;  /* CLOCK_BOOTTIME when the state was entered; 0 after a restart */
+        bool untold;                   /* an Apply that may yet be refused is under way: no one hears of it */
 } Allocation;
 
 int allocation_new(Allocation **ret);
