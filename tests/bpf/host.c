@@ -176,6 +176,20 @@ static void work_loop(int command, int answer, void (*work)(void *), void *userd
         _exit(0);
 }
 
+static bool worker_sleeps(const Worker *worker) {
+        char path[64], text[512], state;
+
+        snprintf(path, sizeof(path), "/proc/%d/stat", worker->pid);
+        return read_text(path, text, sizeof(text)) && sscanf(strrchr(text, ')'), ") %c", &state) == 1 &&
+               state == 'S';
+}
+
+/* Asleep at its pipe, off its CPU: what is read of it now no longer moves. */
+static void wait_asleep(const Worker *worker) {
+        for (unsigned i = 0; i < 1000000 && !worker_sleeps(worker); i++)
+                sched_yield();
+}
+
 Worker worker_start(const TestGroup *group, void (*work)(void *), void *userdata) {
         int command[2], answer[2];
         Worker worker;
@@ -192,6 +206,7 @@ Worker worker_start(const TestGroup *group, void (*work)(void *), void *userdata
         close(answer[1]);
         worker.command = command[1];
         worker.answer = answer[0];
+        wait_asleep(&worker);
         if (group)
                 group_move(group, worker.pid);
         return worker;
@@ -201,20 +216,11 @@ void worker_begin(Worker *worker) {
         cr_assert(write(worker->command, "", 1) == 1);
 }
 
-static bool worker_sleeps(const Worker *worker) {
-        char path[64], text[512], state;
-
-        snprintf(path, sizeof(path), "/proc/%d/stat", worker->pid);
-        return read_text(path, text, sizeof(text)) && sscanf(strrchr(text, ')'), ") %c", &state) == 1 &&
-               state == 'S';
-}
-
 void worker_finish(Worker *worker) {
         char c;
 
         cr_assert(read(worker->answer, &c, 1) == 1, "the worker is gone");
-        for (unsigned i = 0; i < 1000000 && !worker_sleeps(worker); i++)
-                sched_yield();
+        wait_asleep(worker);
 }
 
 void worker_run(Worker *worker) {

@@ -43,6 +43,7 @@ typedef struct Worker {
         int command, answer;
 } Worker;
 
+/* Returns when it sleeps; `group` may be NULL. */
 Worker worker_start(const TestGroup *group, void (*work)(void *), void *userdata);
 void worker_begin(Worker *worker);
 /* Returns when it is done, and asleep again. */
