@@ -57,9 +57,9 @@ static uint32_t classid_of(const NetMeter *meter, uint32_t slot) {
         return meter->classid_base ? meter->classid_base + slot : 0;
 }
 
-/* "net_egress_<group>_<slot>_<class>_<tag>": all that must be equal for a link to be left as it is. */
+/* "net-egress-<group>-<slot>-<class>-<tag>": all that must be equal for a link to be left as it is. */
 static void pin_name(const NetLink *link, char ret[static PIN_NAME_SIZE]) {
-        snprintf(ret, PIN_NAME_SIZE, "net_%s_%016" PRIx64 "_%" PRIu32 "_%08" PRIx32 "_%s",
+        snprintf(ret, PIN_NAME_SIZE, "net-%s-%016" PRIx64 "-%" PRIu32 "-%08" PRIx32 "-%s",
                         directions[link->direction].name, link->group_id, link->slot, link->classid,
                         link->tag);
 }
@@ -68,7 +68,7 @@ static bool pin_name_parse(const char *name, NetLink *ret) {
         NetLink link = { .fd = -EBADF };
         char direction[8], again[PIN_NAME_SIZE];
 
-        if (sscanf(name, "net_%7[a-z]_%16" SCNx64 "_%" SCNu32 "_%8" SCNx32 "_%16[0-9a-f]", direction,
+        if (sscanf(name, "net-%7[a-z]-%16" SCNx64 "-%" SCNu32 "-%8" SCNx32 "-%16[0-9a-f]", direction,
                             &link.group_id, &link.slot, &link.classid, link.tag) != 5)
                 return false;
         link.direction = strcmp(direction, "egress") == 0 ? DIRECTION_EGRESS : DIRECTION_INGRESS;
@@ -211,7 +211,7 @@ int net_meter_new(const char *pin_dir, uint32_t slots, uint32_t classid_base, Ne
                         return r;
         }
 
-        pin_list(pin_dir, "net_", adopt_link, meter);
+        pin_list(pin_dir, "net-", adopt_link, meter);
         meter->n_adopted = meter->n_links;
 
         *ret = TAKE_PTR(meter);

@@ -11,8 +11,8 @@
 #include "bpf/sched-meter.h"
 #include "bpf/sched-meter.skel.h"
 
-#define PIN_SWITCH "sched-switch_"
-#define PIN_ATTACH "sched-attach_"
+#define PIN_SWITCH "sched-switch-"
+#define PIN_ATTACH "sched-attach-"
 
 #define STRINGIFY_(x) #x
 #define STRINGIFY(x) STRINGIFY_(x)

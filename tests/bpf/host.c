@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -165,6 +166,11 @@ void group_move(const TestGroup *group, pid_t pid) {
         write_text(path, text);
 }
 
+/* A test that fails leaves no process behind. */
+void die_with_parent(void) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
 static void work_loop(int command, int answer, void (*work)(void *), void *userdata) {
         char c;
 
@@ -198,6 +204,7 @@ Worker worker_start(const TestGroup *group, void (*work)(void *), void *userdata
         worker.pid = fork();
         cr_assert(worker.pid >= 0);
         if (worker.pid == 0) {
+                die_with_parent();
                 close(command[1]);
                 close(answer[0]);
                 work_loop(command[0], answer[1], work, userdata);

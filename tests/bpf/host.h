@@ -56,6 +56,9 @@ typedef struct Schedstat {
 } Schedstat;
 Schedstat worker_schedstat(const Worker *worker);
 
+/* In a child of the test's. */
+void die_with_parent(void);
+
 /* Load, not waiting: runs until the process has used so much CPU. */
 void burn_msec(unsigned msec);
 void pin_to_cpu(unsigned cpu);
