@@ -126,10 +126,11 @@ Test(sched_meter, wait_and_switches) {
                 sum_after.arrivals += stat.arrivals;
         }
 
+        /* Equal on most kernels; where some tasks' switches are not traced, who ran after them was not seen to wait. */
         cr_expect(sum_after.waited_nsec - sum_before.waited_nsec > 300000000,
                         "three on one CPU hardly waited");
         expect_near(after.value[METRIC_CPU_WAIT] - before.value[METRIC_CPU_WAIT],
-                        sum_after.waited_nsec - sum_before.waited_nsec, 1, 100000, "cpu.wait");
+                        sum_after.waited_nsec - sum_before.waited_nsec, 30, 100000, "cpu.wait");
         expect_near(after.value[METRIC_CPU_SWITCHES] - before.value[METRIC_CPU_SWITCHES],
                         sum_after.arrivals - sum_before.arrivals, 0, 1, "cpu.switches");
 
