@@ -23,6 +23,7 @@ struct Manager {
         sd_bus *bus; /* NULL while there is none: enforcement goes on */
         Api *api;
         ApiOptions api_options;
+        bool look_at_all; /* at every allocation, not only at those that are due */
         bool tenants_may_go; /* an allocation left the calendar: its tenant may have been its last reason */
 };
 

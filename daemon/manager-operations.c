@@ -147,6 +147,7 @@ static int take_requests(Manager *manager, Allocation *const *requests, size_t n
         for (size_t i = 0; i < n; i++) {
                 Allocation *request = requests[i];
                 Tenant *tenant = node_find_tenant(&manager->node, request->tenant_id);
+                const Allocation *active;
                 int r;
 
                 if (!tenant) {
@@ -160,15 +161,16 @@ static int take_requests(Manager *manager, Allocation *const *requests, size_t n
                         if (r < 0)
                                 return r;
                 }
+                /* An update of what is active goes on from there: its start was told already. */
+                active = calendar_find(&manager->node.calendar, request->id);
+                if (active && active->state == ALLOCATION_ACTIVE) {
+                        request->state = ALLOCATION_ACTIVE;
+                        request->actual_start_usec = active->actual_start_usec;
+                }
                 request->untold = true;
                 r = calendar_put(&manager->node.calendar, request, &held[i]);
                 if (r < 0)
                         return r;
-                /* An update of what is active goes on from there: its start was told already. */
-                if (held[i] && held[i]->state == ALLOCATION_ACTIVE) {
-                        request->state = ALLOCATION_ACTIVE;
-                        request->actual_start_usec = held[i]->actual_start_usec;
-                }
                 r = state_put_tenant(manager->state, tenant);
                 if (r >= 0)
                         r = state_put_allocation(manager->state, request);

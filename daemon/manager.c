@@ -96,8 +96,7 @@ void manager_enter_state(Manager *manager, Allocation *allocation, AllocationSta
         AllocationState old = allocation->state;
         bool was_active = old == ALLOCATION_ACTIVE || old == ALLOCATION_ENDING, rests;
 
-        allocation->state = state;
-        allocation->state_boottime_usec = now->boottime_usec;
+        calendar_set_state(&manager->node.calendar, allocation, state, now);
         free(allocation->reason);
         allocation->reason = strdup(reason);
         rests = tenant && was_active && calendar_tenant_active(&manager->node.calendar, tenant->id) == 0;
@@ -143,14 +142,22 @@ static const char *state_reason(AllocationState state) {
         }
 }
 
-/* States as of now. One that slept through both ends of its window passes through every state in between. */
-static void manager_advance(Manager *manager, const Instant *now) {
-        for (size_t i = 0; i < manager->node.calendar.n; i++) {
-                Allocation *allocation = manager->node.calendar.allocations[i];
+/* Those that are due, in order; with `all` those too whose time a clock that went back has undone. */
+static void manager_advance(Manager *manager, const Instant *now, bool all) {
+        Calendar *calendar = &manager->node.calendar;
+        Allocation *allocation;
+
+        for (size_t i = 0; all && i < calendar->n; i++) {
                 AllocationState state;
 
+                allocation = calendar->allocations[i];
                 while ((state = allocation_state_at(allocation, now)) != allocation->state)
                         manager_enter_state(manager, allocation, state, state_reason(state), now);
+        }
+        while ((allocation = calendar_due(calendar, now))) {
+                AllocationState state = allocation_state_at(allocation, now);
+
+                manager_enter_state(manager, allocation, state, state_reason(state), now);
         }
 }
 
@@ -163,7 +170,7 @@ void manager_drop_tenants(Manager *manager) {
                 _cleanup_free_ char *id = NULL;
                 int r;
 
-                if (calendar_has_tenant(&manager->node.calendar, tenant->id))
+                if (calendar_tenant(&manager->node.calendar, tenant->id))
                         continue;
                 r = reconciler_remove_tenant(manager->reconciler, tenant);
                 id = r < 0 ? NULL : strdup(tenant->id);
@@ -233,7 +240,8 @@ int manager_reconcile(Manager *manager) {
         unsigned changes = 0;
         int r;
 
-        manager_advance(manager, &now);
+        manager_advance(manager, &now, manager->look_at_all);
+        manager->look_at_all = false;
         r = reconciler_apply(manager->reconciler, &manager->node, &changes);
         if (r < 0)
                 (void) log_error_errno(r, "The plan could not be applied");
@@ -277,7 +285,7 @@ static int on_sample(sd_event_source *source, uint64_t usec, void *userdata) {
         if (++manager->samples % RECONCILE_EVERY_SAMPLES == 0) {
                 (void) reconciler_refresh_capacity(manager->reconciler, &manager->node.features);
                 reconciler_look_again(manager->reconciler);
-                due = true;
+                manager->look_at_all = due = true;
         }
         if (due)
                 (void) manager_reconcile(manager);
@@ -437,6 +445,9 @@ int manager_new(const ManagerOptions *options, Manager **ret) {
         if (!manager)
                 return -ENOMEM;
         manager->options = *options;
+        for (size_t i = 0; i < options->config->n_uplinks; i++)
+                if (options->config->uplinks[i].is_default)
+                        strcpy(manager->node.calendar.default_uplink, options->config->uplinks[i].name);
         manager->api_options = (ApiOptions) { options->config->schedulers, READERS_GROUP };
         r = sd_event_default(&manager->event);
         if (r >= 0)
@@ -478,6 +489,7 @@ int manager_run(Manager *manager) {
                 r = find_orphans(manager);
         if (r < 0)
                 return log_error_errno(r, "The daemon cannot be set up");
+        manager->look_at_all = true;
         /* What is refused now is a problem of its tenant and is tried again: a node with problems beats no node. */
         (void) manager_reconcile(manager);
         manager_drop_tenants(manager);
