@@ -219,7 +219,7 @@ static int handle_timer(sd_event_source *event_source, uint64_t usec, void *user
  */
 static int handle_prepare(sd_event_source *event_source, void *userdata) {
         Listener *listener = userdata;
-        unsigned MHD_LONG_LONG msec = 0;
+        unsigned long long msec = 0;
         uint64_t now_usec;
         int r;
 
@@ -290,7 +290,7 @@ static int listener_start(Listener *listener, int fd, bool v6) {
         info = MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_EPOLL_FD);
         if (!info)
                 return -EOPNOTSUPP;
-        r = sd_event_add_time(event, &listener->timer, CLOCK_MONOTONIC, 0, /* accuracy= */ 1000, handle_timer,
+        r = sd_event_add_time(event, &listener->timer, CLOCK_MONOTONIC, 0, /* accuracy= */ 1, handle_timer,
                         listener);
         if (r < 0)
                 return r;
