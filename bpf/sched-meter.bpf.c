@@ -110,6 +110,7 @@ int BPF_PROG(sched_meter_switch, bool preempt, struct task_struct *prev, struct 
                 if (row)
                         row->cpu_nsec += prev->se.sum_exec_runtime - cpu->exec_nsec;
         } else if (prev->pid) {
+                cpu->unnoted++;
                 slot = find_slot(cpu, prev);
                 row = slot ? find_row(cpu_index, slot) : NULL;
                 if (row) {

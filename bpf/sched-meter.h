@@ -38,7 +38,8 @@ struct sched_cpu {
         __u32 slot;       /* whom the running task is charged to; 0: nobody */
         __u32 pid;        /* the running task */
         __u32 generation; /* written by the daemon alone, whenever groups came or went: what is cached is void then */
-        __u32 pad[11];
+        __u32 unnoted;    /* tasks that ran here and left without having been seen to come: 0 on most kernels */
+        __u32 pad[10];
         struct sched_cached cache[SCHED_METER_CACHE];
 };
 _Static_assert(sizeof(struct sched_cpu) == 64 + 16 * SCHED_METER_CACHE, "the hot part is one line of cache");

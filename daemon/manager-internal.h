@@ -23,8 +23,8 @@ struct Manager {
         sd_bus *bus; /* NULL while there is none: enforcement goes on */
         Api *api;
         ApiOptions api_options;
-        Allocation *const *applying; /* the requests of an Apply that is under way */
-        size_t n_applying;
+        bool look_at_all; /* at every allocation, not only at those that are due */
+        bool tenants_may_go; /* an allocation left the calendar: its tenant may have been its last reason */
 };
 
 /* UTC and boot time: the one place that reads a clock. */

@@ -77,21 +77,38 @@ static int judge_request(Manager *manager, Allocation *request, uid_t caller, ui
         return r != 0 ? r : allocation_accept(request, now_usec, held ? held->owner : caller, failure);
 }
 
+static int by_id(const void *a, const void *b) {
+        return strcmp((*(Allocation *const *) a)->id ?: "", (*(Allocation *const *) b)->id ?: "");
+}
+
+/* One call names an allocation once. */
+static int judge_duplicates(Allocation *const *requests, size_t n, Failure *failure) {
+        _cleanup_free_ Allocation **sorted = calloc(n + 1, sizeof(Allocation *));
+
+        if (!sorted)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++)
+                sorted[i] = requests[i];
+        qsort(sorted, n, sizeof(Allocation *), by_id);
+        for (size_t i = 1; i < n; i++)
+                if (by_id(&sorted[i - 1], &sorted[i]) == 0)
+                        return failure_set(failure, FAILURE_INVALID_ALLOCATION, "allocation %.64s is given twice", sorted[i]->id ?: "''");
+        return 0;
+}
+
 /* Each on its own, then all against the limits of the node. Those that are held as they are leave the list. */
 static int judge_requests(Manager *manager, Allocation **requests, size_t *n, uid_t caller, uint64_t now_usec, Failure *failure) {
         size_t kept = 0, added = 0;
 
         for (size_t i = 0; i < *n; i++) {
-                int r;
+                int r = judge_request(manager, requests[i], caller, now_usec, failure);
 
-                for (size_t k = 0; k < i; k++)
-                        if (requests[i]->id && requests[k] && strcmp(requests[i]->id, requests[k]->id) == 0)
-                                return failure_set(failure, FAILURE_INVALID_ALLOCATION, "allocation %s is given twice", requests[i]->id);
-                r = judge_request(manager, requests[i], caller, now_usec, failure);
                 if (r != 0 && r != -EALREADY)
                         return r;
                 added += !calendar_find(&manager->node.calendar, requests[i]->id);
         }
+        if (judge_duplicates(requests, *n, failure) != 0)
+                return failure->code != FAILURE_NONE ? (int) failure->code : -ENOMEM;
         if (manager->node.calendar.n + added > manager->options.config->allocations_max)
                 return failure_set(failure, FAILURE_LIMIT_EXCEEDED, "%zu allocations would be over allocations-max, %" PRIu64,
                         manager->node.calendar.n + added, manager->options.config->allocations_max);
@@ -130,6 +147,7 @@ static int take_requests(Manager *manager, Allocation *const *requests, size_t n
         for (size_t i = 0; i < n; i++) {
                 Allocation *request = requests[i];
                 Tenant *tenant = node_find_tenant(&manager->node, request->tenant_id);
+                const Allocation *active;
                 int r;
 
                 if (!tenant) {
@@ -143,14 +161,16 @@ static int take_requests(Manager *manager, Allocation *const *requests, size_t n
                         if (r < 0)
                                 return r;
                 }
+                /* An update of what is active goes on from there: its start was told already. */
+                active = calendar_find(&manager->node.calendar, request->id);
+                if (active && active->state == ALLOCATION_ACTIVE) {
+                        request->state = ALLOCATION_ACTIVE;
+                        request->actual_start_usec = active->actual_start_usec;
+                }
+                request->untold = true;
                 r = calendar_put(&manager->node.calendar, request, &held[i]);
                 if (r < 0)
                         return r;
-                /* An update of what is active goes on from there: its start was told already. */
-                if (held[i] && held[i]->state == ALLOCATION_ACTIVE) {
-                        request->state = ALLOCATION_ACTIVE;
-                        request->actual_start_usec = held[i]->actual_start_usec;
-                }
                 r = state_put_tenant(manager->state, tenant);
                 if (r >= 0)
                         r = state_put_allocation(manager->state, request);
@@ -192,6 +212,7 @@ static void tell_accepted(Manager *manager, Allocation *const *requests, size_t 
         for (char *const *id = new_tenants; id && *id; id++)
                 api_tenant_added(manager->api, node_find_tenant(&manager->node, *id));
         for (size_t i = 0; i < n; i++) {
+                requests[i]->untold = false;
                 if (!held[i])
                         api_allocation_added(manager->api, requests[i]);
                 api_allocation_changed(manager->api, requests[i], held[i] ? held[i]->state : ALLOCATION_STATE_INVALID);
@@ -223,8 +244,6 @@ static int manager_apply(void *userdata, uid_t caller, Allocation **requests, si
                 free_all(requests, n);
                 return r;
         }
-        manager->applying = requests;
-        manager->n_applying = n;
         r = state_begin(manager->state);
         if (r >= 0)
                 r = take_requests(manager, requests, n, held, &new_tenants, ret_failure);
@@ -234,7 +253,6 @@ static int manager_apply(void *userdata, uid_t caller, Allocation **requests, si
                 r = find_unenforced(manager, requests, n, ret_failure);
         if (r == 0)
                 r = state_commit(manager->state);
-        manager->n_applying = 0;
         if (r == 0) {
                 tell_accepted(manager, requests, n, held, new_tenants);
                 free_all(held, n);
@@ -244,6 +262,7 @@ static int manager_apply(void *userdata, uid_t caller, Allocation **requests, si
         untake_requests(manager, requests, n, held);
         free_all(requests, n);
         free_all(held, n);
+        manager->tenants_may_go = true;
         manager_drop_tenants(manager);
         (void) manager_reconcile(manager);
         return r;

@@ -41,26 +41,31 @@ static void log_lost(int r, const char *what) {
                 (void) log_error_errno(r, "%s is not on disk", what);
 }
 
-/* The tenant's last active allocation went: what it has becomes its residual share, and its processes meet OnEnd. */
-static void tenant_rests(Manager *manager, const Allocation *ended, Tenant *tenant) {
+/* The tenant's last active allocation went: what it has becomes its residual share. */
+static void tenant_rests(Manager *manager, Tenant *tenant) {
+        TenantGroup *group;
+
+        tenant->residual_memory_bytes = 0;
+        if (reconciler_group(manager->reconciler, tenant, &group) >= 0)
+                (void) tenant_group_memory_current(group, &tenant->residual_memory_bytes);
+        log_lost(state_put_tenant(manager->state, tenant), "A tenant's residual share");
+}
+
+/* And its processes meet what was asked for at its end. */
+static void tenant_on_end(Manager *manager, Tenant *tenant, const Allocation *ended) {
         const LogFields fields = { .tenant = tenant->id, .allocation = ended->id };
         TenantGroup *group;
         int r;
 
         tenant->throttled = ended->on_end == ON_END_THROTTLE;
-        tenant->residual_memory_bytes = 0;
         r = reconciler_group(manager->reconciler, tenant, &group);
-        if (r >= 0) {
-                (void) tenant_group_memory_current(group, &tenant->residual_memory_bytes);
-                if (ended->on_end == ON_END_KILL)
-                        r = tenant_group_kill(group);
-                else if (ended->on_end == ON_END_FREEZE)
-                        r = tenant_group_freeze(group, true);
-        }
+        if (r >= 0 && ended->on_end == ON_END_KILL)
+                r = tenant_group_kill(group);
+        else if (r >= 0 && ended->on_end == ON_END_FREEZE)
+                r = tenant_group_freeze(group, true);
         if (r < 0 && r != -EOPNOTSUPP)
                 (void) log_write_errno(LOG_ERR, &fields, r, "OnEnd %s of allocation %s could not be done",
                         on_end_to_string(ended->on_end), ended->id);
-        log_lost(state_put_tenant(manager->state, tenant), "A tenant's residual share");
 }
 
 static void tenant_wakes(Manager *manager, Tenant *tenant) {
@@ -84,26 +89,17 @@ static void allocation_signal_end(Manager *manager, const Allocation *allocation
                 (void) log_write_errno(LOG_WARNING, &fields, r, "EndSignal of allocation %s could not be sent", allocation->id);
 }
 
-/* What an Apply is about to accept may yet be refused: it is told when it holds. */
-static bool is_being_applied(const Manager *manager, const Allocation *allocation) {
-        for (size_t i = 0; i < manager->n_applying; i++)
-                if (manager->applying[i] == allocation)
-                        return true;
-        return false;
-}
-
 void manager_enter_state(Manager *manager, Allocation *allocation, AllocationState state, const char *reason,
         const Instant *now) {
         const LogFields fields = { .tenant = allocation->tenant_id, .allocation = allocation->id };
         Tenant *tenant = node_find_tenant(&manager->node, allocation->tenant_id);
         AllocationState old = allocation->state;
-        bool last;
+        bool was_active = old == ALLOCATION_ACTIVE || old == ALLOCATION_ENDING, rests;
 
-        allocation->state = state;
-        allocation->state_boottime_usec = now->boottime_usec;
+        calendar_set_state(&manager->node.calendar, allocation, state, now);
         free(allocation->reason);
         allocation->reason = strdup(reason);
-        last = tenant && calendar_tenant_active(&manager->node.calendar, tenant->id) == 0;
+        rests = tenant && was_active && calendar_tenant_active(&manager->node.calendar, tenant->id) == 0;
         switch (state) {
         case ALLOCATION_ACTIVE:
                 allocation->actual_start_usec = now->utc_usec;
@@ -118,16 +114,18 @@ void manager_enter_state(Manager *manager, Allocation *allocation, AllocationSta
         case ALLOCATION_ENDED:
         case ALLOCATION_RELEASED:
                 allocation->actual_end_usec = now->utc_usec;
-                if (last && old != ALLOCATION_PENDING)
-                        tenant_rests(manager, allocation, tenant);
+                if (rests)
+                        tenant_on_end(manager, tenant, allocation);
                 break;
         default:
                 break;
         }
+        if (rests)
+                tenant_rests(manager, tenant);
         log_write(LOG_INFO, &fields, "Allocation %s of tenant %s: %s, was %s (%s)", allocation->id, allocation->tenant_id,
                 allocation_state_to_string(state), allocation_state_to_string(old), reason);
         log_lost(state_put_allocation(manager->state, allocation), "An allocation's new state");
-        if (!is_being_applied(manager, allocation))
+        if (!allocation->untold)
                 api_allocation_changed(manager->api, allocation, old);
 }
 
@@ -144,31 +142,42 @@ static const char *state_reason(AllocationState state) {
         }
 }
 
-/* States as of now. One that slept through both ends of its window passes through every state in between. */
-static void manager_advance(Manager *manager, const Instant *now) {
-        for (size_t i = 0; i < manager->node.calendar.n; i++) {
-                Allocation *allocation = manager->node.calendar.allocations[i];
+/* Those that are due, in order; with `all` those too whose time a clock that went back has undone. */
+static void manager_advance(Manager *manager, const Instant *now, bool all) {
+        Calendar *calendar = &manager->node.calendar;
+        Allocation *allocation;
+
+        for (size_t i = 0; all && i < calendar->n; i++) {
                 AllocationState state;
 
+                allocation = calendar->allocations[i];
                 while ((state = allocation_state_at(allocation, now)) != allocation->state)
                         manager_enter_state(manager, allocation, state, state_reason(state), now);
+        }
+        while ((allocation = calendar_due(calendar, now))) {
+                AllocationState state = allocation_state_at(allocation, now);
+
+                manager_enter_state(manager, allocation, state, state_reason(state), now);
         }
 }
 
 void manager_drop_tenants(Manager *manager) {
+        if (!manager->tenants_may_go)
+                return;
+        manager->tenants_may_go = false;
         for (size_t i = manager->node.n_tenants; i-- > 0;) {
                 Tenant *tenant = manager->node.tenants[i];
                 _cleanup_free_ char *id = NULL;
                 int r;
 
-                if (calendar_has_tenant(&manager->node.calendar, tenant->id))
+                if (calendar_tenant(&manager->node.calendar, tenant->id))
                         continue;
                 r = reconciler_remove_tenant(manager->reconciler, tenant);
-                if (r == -EBUSY)
+                id = r < 0 ? NULL : strdup(tenant->id);
+                if (!id) {
+                        manager->tenants_may_go = true; /* tried again with the next sample */
                         continue;
-                id = strdup(tenant->id);
-                if (r < 0 || !id)
-                        continue; /* tried again with the next sample */
+                }
                 log_lost(state_delete_tenant(manager->state, id), "A tenant's removal");
                 node_remove_tenant(&manager->node, id);
                 api_tenant_removed(manager->api, id);
@@ -185,6 +194,7 @@ static void manager_forget_ended(Manager *manager, const Instant *now) {
                         calendar->allocations[i]->actual_end_usec + FORGET_ENDED_USEC > now->utc_usec)
                         continue;
                 allocation = calendar_take(calendar, calendar->allocations[i]->id);
+                manager->tenants_may_go = true;
                 log_lost(state_put_released(manager->state, allocation->id, allocation->generation, now->utc_usec),
                         "A generation");
                 log_lost(state_delete_allocation(manager->state, allocation->id), "An allocation's end");
@@ -230,15 +240,21 @@ int manager_reconcile(Manager *manager) {
         unsigned changes = 0;
         int r;
 
-        manager_advance(manager, &now);
+        manager_advance(manager, &now, manager->look_at_all);
+        manager->look_at_all = false;
         r = reconciler_apply(manager->reconciler, &manager->node, &changes);
         if (r < 0)
                 (void) log_error_errno(r, "The plan could not be applied");
         if (changes > 0)
                 log_debug("%u settings written", changes);
         manager_update_node(manager, &now);
-        for (size_t i = 0; changes > 0 && i < manager->node.n_tenants; i++)
-                api_tenant_changed(manager->api, manager->node.tenants[i]);
+        for (size_t i = 0; i < manager->node.n_tenants; i++) {
+                Tenant *tenant = manager->node.tenants[i];
+
+                if (tenant->changed)
+                        api_tenant_changed(manager->api, tenant);
+                tenant->changed = false;
+        }
         manager_arm(manager, &now);
         return r;
 }
@@ -269,7 +285,7 @@ static int on_sample(sd_event_source *source, uint64_t usec, void *userdata) {
         if (++manager->samples % RECONCILE_EVERY_SAMPLES == 0) {
                 (void) reconciler_refresh_capacity(manager->reconciler, &manager->node.features);
                 reconciler_look_again(manager->reconciler);
-                due = true;
+                manager->look_at_all = due = true;
         }
         if (due)
                 (void) manager_reconcile(manager);
@@ -355,9 +371,11 @@ static int read_state(Manager *manager) {
 /* Groups of ours that no allocation explains: a rollback that a crash cut short. They are tenants until they are empty. */
 static int find_orphans(Manager *manager) {
         _cleanup_strv_ char **ids = NULL;
+        TenantGroup *group;
         Tenant *tenant;
         int r;
 
+        manager->tenants_may_go = true;
         r = reconciler_list_groups(manager->reconciler, &ids);
         for (char **id = ids; r >= 0 && id && *id; id++) {
                 if (node_find_tenant(&manager->node, *id))
@@ -366,7 +384,8 @@ static int find_orphans(Manager *manager) {
                 if (r == -ENOSPC) {
                         log_warning("Group of tenant %s is over tenants-max and left as it is", *id);
                         r = 0;
-                }
+                } else if (r >= 0 && reconciler_group(manager->reconciler, tenant, &group) >= 0)
+                        (void) tenant_group_memory_current(group, &tenant->residual_memory_bytes);
         }
         return r;
 }
@@ -426,6 +445,9 @@ int manager_new(const ManagerOptions *options, Manager **ret) {
         if (!manager)
                 return -ENOMEM;
         manager->options = *options;
+        for (size_t i = 0; i < options->config->n_uplinks; i++)
+                if (options->config->uplinks[i].is_default)
+                        strcpy(manager->node.calendar.default_uplink, options->config->uplinks[i].name);
         manager->api_options = (ApiOptions) { options->config->schedulers, READERS_GROUP };
         r = sd_event_default(&manager->event);
         if (r >= 0)
@@ -467,6 +489,7 @@ int manager_run(Manager *manager) {
                 r = find_orphans(manager);
         if (r < 0)
                 return log_error_errno(r, "The daemon cannot be set up");
+        manager->look_at_all = true;
         /* What is refused now is a problem of its tenant and is tried again: a node with problems beats no node. */
         (void) manager_reconcile(manager);
         manager_drop_tenants(manager);

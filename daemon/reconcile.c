@@ -14,6 +14,7 @@
 #include "reconcile.h"
 
 #include "enforce/cgroup-text.h"
+#include "enforce/net-class.h"
 #include "enforce/uplink.h"
 #include "meter/meter.h"
 #include "util/log.h"
@@ -27,6 +28,7 @@
 typedef struct UplinkHold {
         const ConfigUplink *config;
         Uplink *uplink;             /* NULL while the interface is absent or has no known capacity */
+        NetClassifier *classifier;  /* NULL where there is none */
         int error;                  /* of the last apply */
         NetPlan applied;            /* the plan that last went through; no classes: look again */
 } UplinkHold;
@@ -78,6 +80,9 @@ static void uplink_open(Reconciler *reconciler, UplinkHold *hold, FeatureSet *fe
                         strerror(-r));
                 return;
         }
+        if (reconciler->meter && meter_groups_fd(reconciler->meter) >= 0)
+                (void) net_classifier_new(name, meter_groups_fd(reconciler->meter), reconciler->options.pin_dir,
+                        features, &hold->classifier);
 }
 
 static uint64_t total_memory(void) {
@@ -199,6 +204,7 @@ Reconciler *reconciler_free(Reconciler *reconciler) {
         free(reconciler->groups);
         free(reconciler->verified);
         for (size_t i = 0; i < CONFIG_UPLINKS_MAX; i++) {
+                net_classifier_free(reconciler->uplinks[i].classifier);
                 uplink_free(reconciler->uplinks[i].uplink);
                 free(reconciler->uplinks[i].applied.classes);
         }
@@ -478,6 +484,7 @@ static int read_back(Reconciler *reconciler, const PlanInput *input, const Plan 
                         r = strv_pushf(&tenant->problems, "net.egress@%s is not shaped: %s", input->uplinks[i].name,
                                 uplink_words(reconciler->planned[i]->uplink));
                 }
+        tenant->changed = tenant->changed || tenant->problems;
         reconciler->verified[tenant->slot] = r >= 0 && !tenant->failed ? tenant_plan->settings : (Settings) {};
         return r;
 }
@@ -496,6 +503,7 @@ static void show_plan(const TenantPlan *plan) {
 }
 
 static int take_desired(Tenant *tenant, TenantPlan *plan) {
+        tenant->changed = tenant->changed || !resource_set_equal(&tenant->desired, &plan->share);
         resource_set_deinit(&tenant->desired);
         tenant->residual = plan->residual;
         return resource_set_copy(&plan->share, &tenant->desired);
@@ -596,6 +604,7 @@ int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_changes) 
                 if (settled[i])
                         continue;
                 unsettled++;
+                tenant->changed = tenant->changed || tenant->problems;
                 tenant->problems = strv_free(tenant->problems);
                 tenant->failed = false;
                 r = prepare_tenant(reconciler, tenant);
@@ -687,6 +696,8 @@ int reconciler_release(Reconciler *reconciler) {
         for (size_t i = 0; i < CONFIG_UPLINKS_MAX; i++) {
                 UplinkHold *hold = &reconciler->uplinks[i];
 
+                if (hold->classifier)
+                        (void) net_classifier_release(hold->classifier);
                 if (hold->uplink)
                         (void) uplink_release(hold->uplink);
         }

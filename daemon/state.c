@@ -145,7 +145,8 @@ static int resources_from_json(json_t *json, ResourceSet *set) {
                 int r;
 
                 if (resource_parse_name(name, &kind, target) < 0 || number_from_json(json_array_get(value, 0), &amount.reserved) < 0 ||
-                        number_from_json(json_array_get(value, 1), &amount.limit) < 0)
+                        number_from_json(json_array_get(value, 1), &amount.limit) < 0 ||
+                        amount.reserved > RESERVED_MAX)
                         return -EBADMSG;
                 r = resource_set_put(set, kind, target, amount);
                 if (r < 0)

@@ -62,6 +62,8 @@ static int append_verdict(sd_bus_message *reply, const Allocation *request, cons
         if (r >= 0)
                 r = sd_bus_message_append(reply, "{sv}{sv}{sv}", "AllocationId", "s", request->id ?: "", "Fits", "b",
                         (int) verdict->fits, "Reason", "s", verdict->failure.message ?: "");
+        if (r >= 0 && !verdict->fits && verdict->missing.n > 0 && verdict->earliest_usec != UINT64_MAX)
+                r = sd_bus_message_append(reply, "{sv}", "EarliestStart", "t", verdict->earliest_usec);
         if (r >= 0)
                 r = sd_bus_message_open_container(reply, 'e', "sv");
         if (r >= 0)

@@ -57,17 +57,16 @@ static int make_share(const PlanInput *input, TenantPlan *plan) {
 /* Memory floors by class: what guaranteed allocations reserve, and what burstable ones do. Ending ones have none. */
 static void sum_memory_floors(const PlanInput *input, const char *tenant_id, uint64_t *ret_min, uint64_t *ret_low,
         bool *ret_all_best_effort) {
-        const Calendar *calendar = &input->node->calendar;
+        const CalendarTenant *tenant = calendar_tenant(&input->node->calendar, tenant_id);
 
         *ret_min = *ret_low = 0;
         *ret_all_best_effort = true;
-        for (size_t i = 0; i < calendar->n; i++) {
-                const Allocation *allocation = calendar->allocations[i];
+        for (size_t i = 0; tenant && i < tenant->n; i++) {
+                const Allocation *allocation = tenant->allocations[i];
                 QosClass qos_class = allocation_qos_class(allocation);
                 const Amount *memory;
 
-                if (strcmp(allocation->tenant_id, tenant_id) != 0 ||
-                        (allocation->state != ALLOCATION_ACTIVE && allocation->state != ALLOCATION_ENDING))
+                if (allocation->state != ALLOCATION_ACTIVE && allocation->state != ALLOCATION_ENDING)
                         continue;
                 if (qos_class != QOS_CLASS_BEST_EFFORT)
                         *ret_all_best_effort = false;

@@ -41,7 +41,11 @@ int meter_add(Meter *meter, uint32_t slot, const char *group_path, int group_fd,
  */
 int meter_remove(Meter *meter, uint32_t slot);
 
-/* One pass over the kernel's own counters; meter_read() then gives all of it without a system call. */
+/*
+ * One pass over the kernel's own counters, and what runs at this moment is charged; meter_read() then gives all of it
+ * without a system call. Call it after moving processes that run: until then, or until they next leave their CPU, what
+ * they use is charged to where they were.
+ */
 int meter_refresh(Meter *meter);
 /* -ENOENT: no group was added for the slot. What could not be counted is absent. */
 int meter_read(const Meter *meter, uint32_t slot, Sample *ret);

@@ -40,6 +40,7 @@ typedef struct NetLink {
 } NetLink;
 
 struct NetMeter {
+        struct net_meter_bpf *skeleton; /* the programs of slot 0, attached nowhere */
         char *pin_dir;
         Table rows;
         uint32_t slots, n_cpus;
@@ -57,9 +58,9 @@ static uint32_t classid_of(const NetMeter *meter, uint32_t slot) {
         return meter->classid_base ? meter->classid_base + slot : 0;
 }
 
-/* "net_egress_<group>_<slot>_<class>_<tag>": all that must be equal for a link to be left as it is. */
+/* "net-egress-<group>-<slot>-<class>-<tag>": all that must be equal for a link to be left as it is. */
 static void pin_name(const NetLink *link, char ret[static PIN_NAME_SIZE]) {
-        snprintf(ret, PIN_NAME_SIZE, "net_%s_%016" PRIx64 "_%" PRIu32 "_%08" PRIx32 "_%s",
+        snprintf(ret, PIN_NAME_SIZE, "net-%s-%016" PRIx64 "-%" PRIu32 "-%08" PRIx32 "-%s",
                         directions[link->direction].name, link->group_id, link->slot, link->classid,
                         link->tag);
 }
@@ -68,7 +69,7 @@ static bool pin_name_parse(const char *name, NetLink *ret) {
         NetLink link = { .fd = -EBADF };
         char direction[8], again[PIN_NAME_SIZE];
 
-        if (sscanf(name, "net_%7[a-z]_%16" SCNx64 "_%" SCNu32 "_%8" SCNx32 "_%16[0-9a-f]", direction,
+        if (sscanf(name, "net-%7[a-z]-%16" SCNx64 "-%" SCNu32 "-%8" SCNx32 "-%16[0-9a-f]", direction,
                             &link.group_id, &link.slot, &link.classid, link.tag) != 5)
                 return false;
         link.direction = strcmp(direction, "egress") == 0 ? DIRECTION_EGRESS : DIRECTION_INGRESS;
@@ -137,7 +138,8 @@ static void adopt_link(const char *name, void *userdata) {
                 close(link.fd);
 }
 
-static int load(const NetMeter *meter, uint32_t slot, struct net_meter_bpf **ret) {
+/* Once, for slot 0: what every slot's programs are made from. */
+static int load(NetMeter *meter) {
         struct net_meter_bpf *skeleton;
         int r;
 
@@ -145,8 +147,6 @@ static int load(const NetMeter *meter, uint32_t slot, struct net_meter_bpf **ret
         if (!skeleton)
                 return -errno;
         skeleton->rodata->slots = meter->slots;
-        skeleton->rodata->slot = slot;
-        skeleton->rodata->classid = classid_of(meter, slot);
         r = bpf_map__reuse_fd(skeleton->maps.net_rows, meter->rows.fd);
         if (r == 0)
                 r = net_meter_bpf__load(skeleton);
@@ -155,21 +155,55 @@ static int load(const NetMeter *meter, uint32_t slot, struct net_meter_bpf **ret
                 return r;
         }
 
-        *ret = skeleton;
+        meter->skeleton = skeleton;
         return 0;
 }
 
-static void skeleton_destroy(struct net_meter_bpf **skeleton) {
-        net_meter_bpf__destroy(*skeleton);
+static const struct bpf_program *program_of(const NetMeter *meter, Direction direction) {
+        return direction == DIRECTION_EGRESS ? meter->skeleton->progs.net_meter_egress
+                                             : meter->skeleton->progs.net_meter_ingress;
 }
 
-static int program_fd(const struct net_meter_bpf *skeleton, Direction direction) {
-        return bpf_program__fd(direction == DIRECTION_EGRESS ? skeleton->progs.net_meter_egress
-                                                             : skeleton->progs.net_meter_ingress);
+/* The constants of one slot's programs, in a map that nobody can write again: so the verifier takes them as
+ * such. */
+static int make_constants(const NetMeter *meter, uint32_t slot) {
+        __typeof__(*meter->skeleton->rodata) constants = *meter->skeleton->rodata;
+        LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_RDONLY_PROG);
+        _cleanup_close_ int fd = -EBADF;
+        uint32_t key = 0;
+
+        constants.slot = slot;
+        constants.classid = classid_of(meter, slot);
+        fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "net_constants", sizeof(key), sizeof(constants), 1, &options);
+        if (fd < 0 || bpf_map_update_elem(fd, &key, &constants, BPF_ANY) < 0 || bpf_map_freeze(fd) < 0)
+                return -errno;
+
+        return TAKE_FD(fd);
+}
+
+/* The program of slot 0 over other constants, past libbpf: a tenth of the time of loading an object anew.
+ */
+static int load_program(const NetMeter *meter, Direction direction, int constants_fd) {
+        const struct bpf_program *program = program_of(meter, direction);
+        LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = directions[direction].type);
+        int old_fd = bpf_map__fd(meter->skeleton->maps.rodata), fd;
+        size_t n = bpf_program__insn_cnt(program);
+        _cleanup_free_ struct bpf_insn *insns = NULL;
+
+        insns = malloc(n * sizeof(*insns));
+        if (!insns)
+                return -ENOMEM;
+        memcpy(insns, bpf_program__insns(program), n * sizeof(*insns));
+        for (size_t i = 0; i < n; i++)
+                if (insns[i].code == (BPF_LD | BPF_IMM | BPF_DW) &&
+                                insns[i].src_reg == BPF_PSEUDO_MAP_VALUE && insns[i].imm == old_fd)
+                        insns[i].imm = constants_fd;
+
+        fd = bpf_prog_load(BPF_PROG_TYPE_CGROUP_SKB, bpf_program__name(program), "GPL", insns, n, &options);
+        return fd < 0 ? -errno : fd;
 }
 
 int net_meter_new(const char *pin_dir, uint32_t slots, uint32_t classid_base, NetMeter **ret) {
-        _cleanup_(skeleton_destroy) struct net_meter_bpf *skeleton = NULL;
         _cleanup_(net_meter_free_p) NetMeter *meter = NULL;
         int r, n_cpus;
 
@@ -200,18 +234,17 @@ int net_meter_new(const char *pin_dir, uint32_t slots, uint32_t classid_base, Ne
         if (r < 0)
                 return r;
 
-        /* Loaded for the tags: they are the same for every slot, since a program's constants are no part of
-         * them. */
-        r = load(meter, 0, &skeleton);
+        r = load(meter);
         if (r < 0)
                 return r;
+        /* The same for every slot: a program's constants are no part of its tag. */
         for (Direction d = 0; d < DIRECTION_MAX; d++) {
-                r = pin_program_tag(program_fd(skeleton, d), meter->tags[d]);
+                r = pin_program_tag(bpf_program__fd(program_of(meter, d)), meter->tags[d]);
                 if (r < 0)
                         return r;
         }
 
-        pin_list(pin_dir, "net_", adopt_link, meter);
+        pin_list(pin_dir, "net-", adopt_link, meter);
         meter->n_adopted = meter->n_links;
 
         *ret = TAKE_PTR(meter);
@@ -225,6 +258,7 @@ NetMeter *net_meter_free(NetMeter *meter) {
         for (size_t i = 0; i < meter->n_links; i++)
                 close(meter->links[i].fd);
         free(meter->links);
+        net_meter_bpf__destroy(meter->skeleton);
         table_deinit(&meter->rows);
         free(meter->pin_dir);
         free(meter);
@@ -277,7 +311,7 @@ static int make_link(NetMeter *meter, const NetLink *wanted, int program, int gr
 }
 
 int net_meter_attach(NetMeter *meter, uint32_t slot, int group_fd, uint64_t group_id) {
-        _cleanup_(skeleton_destroy) struct net_meter_bpf *skeleton = NULL;
+        _cleanup_close_ int constants = -EBADF;
         int r;
 
         for (Direction d = 0; d < DIRECTION_MAX; d++) {
@@ -286,6 +320,7 @@ int net_meter_attach(NetMeter *meter, uint32_t slot, int group_fd, uint64_t grou
                         .group_id = group_id,
                         .slot = slot,
                         .classid = classid_of(meter, slot) };
+                _cleanup_close_ int program = -EBADF;
                 NetLink *link;
 
                 memcpy(wanted.tag, meter->tags[d], sizeof(wanted.tag));
@@ -298,16 +333,18 @@ int net_meter_attach(NetMeter *meter, uint32_t slot, int group_fd, uint64_t grou
                                 strcmp(link->tag, wanted.tag) == 0)
                         continue;
 
-                if (!skeleton) {
-                        r = load(meter, slot, &skeleton);
-                        if (r < 0)
-                                return r;
-                }
-                r = link ? update_link(meter, link, &wanted, program_fd(skeleton, d)) : -ENOLINK;
+                if (constants < 0)
+                        constants = make_constants(meter, slot);
+                if (constants < 0)
+                        return constants;
+                program = load_program(meter, d, constants);
+                if (program < 0)
+                        return program;
+                r = link ? update_link(meter, link, &wanted, program) : -ENOLINK;
                 if (r == -ENOLINK) {
                         if (link)
                                 drop_link(meter, link);
-                        r = make_link(meter, &wanted, program_fd(skeleton, d), group_fd);
+                        r = make_link(meter, &wanted, program, group_fd);
                 }
                 if (r < 0)
                         return r;

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Longest name of a pin of ours, and its NUL. */
+/* Longest name of a pin of ours, and its NUL. bpffs has no names with dots. */
 #define PIN_NAME_SIZE 96
 
 /* A program's tag, as hexadecimal digits: the kernel's digest of its instructions (bpf_prog_info.tag). */

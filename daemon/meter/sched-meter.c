@@ -11,8 +11,8 @@
 #include "bpf/sched-meter.h"
 #include "bpf/sched-meter.skel.h"
 
-#define PIN_SWITCH "sched-switch_"
-#define PIN_ATTACH "sched-attach_"
+#define PIN_SWITCH "sched-switch-"
+#define PIN_ATTACH "sched-attach-"
 
 #define STRINGIFY_(x) #x
 #define STRINGIFY(x) STRINGIFY_(x)
@@ -193,10 +193,15 @@ void sched_meter_groups_changed(SchedMeter *meter) {
                 poke(meter, cpu);
 }
 
+/* An idle CPU is left asleep, where the kernel is one that tells us of every CPU that is. */
 void sched_meter_settle(SchedMeter *meter) {
-        for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++)
-                if (__atomic_load_n(&cpu_state(meter, cpu)->slot, __ATOMIC_RELAXED) != 0)
+        for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++) {
+                const struct sched_cpu *state = cpu_state(meter, cpu);
+
+                if (__atomic_load_n(&state->pid, __ATOMIC_RELAXED) != 0 ||
+                                __atomic_load_n(&state->unnoted, __ATOMIC_RELAXED) != 0)
                         poke(meter, cpu);
+        }
 }
 
 void sched_meter_read(const SchedMeter *meter, uint32_t slot, Sample *sample) {

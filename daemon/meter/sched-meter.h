@@ -25,7 +25,10 @@ bool sched_meter_splits_moves(const SchedMeter *meter);
 
 /* After every change of the groups map: from its return on, nothing is charged by what the map said before. */
 void sched_meter_groups_changed(SchedMeter *meter);
-/* Charges what runs at this moment, so that it is in the next reads: one interrupt for each CPU that runs a tenant. */
+/*
+ * Charges what runs at this moment, so that it is in the next reads: one interrupt for each CPU that is busy. A task that
+ * was moved by another while it ran is its new group's from here on, if it has not left its CPU since.
+ */
 void sched_meter_settle(SchedMeter *meter);
 
 void sched_meter_read(const SchedMeter *meter, uint32_t slot, Sample *sample);

@@ -480,6 +480,10 @@ static int validate_amount(const Allocation *allocation, const Resource *entry, 
                 return failure_set(failure, FAILURE_INVALID_ALLOCATION,
                         "allocation %s: %s reserved must be a number of %s; only a limit can be unlimited",
                         allocation->id, name, info->unit);
+        if (amount->reserved > RESERVED_MAX)
+                return failure_set(failure, FAILURE_INVALID_ALLOCATION,
+                        "allocation %s: %s reserved %" PRIu64 " is over the most that can be reserved, %llu %s",
+                        allocation->id, name, amount->reserved, RESERVED_MAX, info->unit);
         if (amount->reserved > amount->limit)
                 return failure_set(failure, FAILURE_INVALID_ALLOCATION,
                         "allocation %s: %s reserved %" PRIu64 " is over its limit %" PRIu64 " (%s)",

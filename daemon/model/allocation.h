@@ -87,6 +87,10 @@ typedef struct Allocation {
         uint64_t actual_start_usec;    /* 0: not yet */
         uint64_t actual_end_usec;      /* 0: not yet */
         uint64_t state_boottime_usec;  /* CLOCK_BOOTTIME when the state was entered; 0 after a restart */
+        size_t queue_index;            /* the calendar's: where it waits for its next change */
+        uint64_t due_usec;             /* the calendar's: when that is, on the queue's clock */
+        bool counted;                  /* the calendar's: its reserved part is in the timelines */
+        bool untold;                   /* an Apply that may yet be refused is under way: no one hears of it */
 } Allocation;
 
 int allocation_new(Allocation **ret);

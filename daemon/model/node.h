@@ -20,6 +20,7 @@ typedef struct Tenant {
         bool residual;         /* no allocation is active */
         Sample usage;
         char **problems; /* sentences; empty when all that is desired is in force */
+        bool changed;    /* what D-Bus signals of it is not yet told */
         bool failed;     /* something that this node can do was refused by the kernel or systemd */
         uint64_t residual_memory_bytes; /* memory it had when it last became residual */
         bool throttled; /* its last allocation ended with OnEnd throttle: residual, and in the idle class */

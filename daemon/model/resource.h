@@ -13,6 +13,8 @@
 #include <stdint.h>
 
 #define UNLIMITED UINT64_MAX
+/* The most that one allocation may reserve of anything (64 TiB, 70 Tbit/s): so that no sum over all of them overflows. */
+#define RESERVED_MAX (1ULL << 46)
 
 typedef enum ResourceKind {
         RESOURCE_CPU,        /* millicores */

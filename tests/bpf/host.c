@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -165,6 +166,11 @@ void group_move(const TestGroup *group, pid_t pid) {
         write_text(path, text);
 }
 
+/* A test that fails leaves no process behind. */
+void die_with_parent(void) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
 static void work_loop(int command, int answer, void (*work)(void *), void *userdata) {
         char c;
 
@@ -176,6 +182,20 @@ static void work_loop(int command, int answer, void (*work)(void *), void *userd
         _exit(0);
 }
 
+static bool worker_sleeps(const Worker *worker) {
+        char path[64], text[512], state;
+
+        snprintf(path, sizeof(path), "/proc/%d/stat", worker->pid);
+        return read_text(path, text, sizeof(text)) && sscanf(strrchr(text, ')'), ") %c", &state) == 1 &&
+               state == 'S';
+}
+
+/* Asleep at its pipe, off its CPU: what is read of it now no longer moves. */
+static void wait_asleep(const Worker *worker) {
+        for (unsigned i = 0; i < 1000000 && !worker_sleeps(worker); i++)
+                sched_yield();
+}
+
 Worker worker_start(const TestGroup *group, void (*work)(void *), void *userdata) {
         int command[2], answer[2];
         Worker worker;
@@ -184,6 +204,7 @@ Worker worker_start(const TestGroup *group, void (*work)(void *), void *userdata
         worker.pid = fork();
         cr_assert(worker.pid >= 0);
         if (worker.pid == 0) {
+                die_with_parent();
                 close(command[1]);
                 close(answer[0]);
                 work_loop(command[0], answer[1], work, userdata);
@@ -192,6 +213,7 @@ Worker worker_start(const TestGroup *group, void (*work)(void *), void *userdata
         close(answer[1]);
         worker.command = command[1];
         worker.answer = answer[0];
+        wait_asleep(&worker);
         if (group)
                 group_move(group, worker.pid);
         return worker;
@@ -201,20 +223,11 @@ void worker_begin(Worker *worker) {
         cr_assert(write(worker->command, "", 1) == 1);
 }
 
-static bool worker_sleeps(const Worker *worker) {
-        char path[64], text[512], state;
-
-        snprintf(path, sizeof(path), "/proc/%d/stat", worker->pid);
-        return read_text(path, text, sizeof(text)) && sscanf(strrchr(text, ')'), ") %c", &state) == 1 &&
-               state == 'S';
-}
-
 void worker_finish(Worker *worker) {
         char c;
 
         cr_assert(read(worker->answer, &c, 1) == 1, "the worker is gone");
-        for (unsigned i = 0; i < 1000000 && !worker_sleeps(worker); i++)
-                sched_yield();
+        wait_asleep(worker);
 }
 
 void worker_run(Worker *worker) {

@@ -43,6 +43,7 @@ typedef struct Worker {
         int command, answer;
 } Worker;
 
+/* Returns when it sleeps; `group` may be NULL. */
 Worker worker_start(const TestGroup *group, void (*work)(void *), void *userdata);
 void worker_begin(Worker *worker);
 /* Returns when it is done, and asleep again. */
@@ -54,6 +55,9 @@ typedef struct Schedstat {
         uint64_t ran_nsec, waited_nsec, arrivals;
 } Schedstat;
 Schedstat worker_schedstat(const Worker *worker);
+
+/* In a child of the test's. */
+void die_with_parent(void);
 
 /* Load, not waiting: runs until the process has used so much CPU. */
 void burn_msec(unsigned msec);

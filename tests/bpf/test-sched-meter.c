@@ -65,12 +65,9 @@ Test(sched_meter, running_stretch) {
         Meter *meter = meter_make(NULL, SLOTS, 0);
         bool started = false;
         Worker hog = worker_start(&group, burn_forever, &started);
-        struct sched_param batch = { 0 };
         uint64_t cpu_before, cpu_after;
         Sample before, after;
 
-        /* First in the queue when it is preempted, so that nothing of the test's is in the way. */
-        cr_assert(sched_setscheduler(hog.pid, SCHED_BATCH, &batch) == 0);
         worker_begin(&hog);
         burn_msec(100);
         meter_must_add(meter, SLOT, &group);
@@ -129,10 +126,11 @@ Test(sched_meter, wait_and_switches) {
                 sum_after.arrivals += stat.arrivals;
         }
 
+        /* Equal on most kernels; where some tasks' switches are not traced, who ran after them was not seen to wait. */
         cr_expect(sum_after.waited_nsec - sum_before.waited_nsec > 300000000,
                         "three on one CPU hardly waited");
         expect_near(after.value[METRIC_CPU_WAIT] - before.value[METRIC_CPU_WAIT],
-                        sum_after.waited_nsec - sum_before.waited_nsec, 1, 100000, "cpu.wait");
+                        sum_after.waited_nsec - sum_before.waited_nsec, 30, 100000, "cpu.wait");
         expect_near(after.value[METRIC_CPU_SWITCHES] - before.value[METRIC_CPU_SWITCHES],
                         sum_after.arrivals - sum_before.arrivals, 0, 1, "cpu.switches");
 
@@ -201,6 +199,36 @@ Test(sched_meter, moves) {
         expect_near(meter_must_read(meter, OTHER_SLOT).value[METRIC_CPU_TIME], group_cpu_nsec(&mover.to), 5,
                         500000, "cpu.time of the group it went to");
         worker_stop(&worker);
+        meter_free(meter);
+}
+
+/* Moved by another while it never leaves its CPU: from the next refresh on it is its new group's. */
+Test(sched_meter, moved_while_running) {
+        TestGroup from = group_make("a"), to = group_make("b");
+        Meter *meter = meter_make(NULL, SLOTS, 0);
+        bool started = false;
+        Worker hog = worker_start(NULL, burn_forever, &started);
+        uint64_t cpu_before, cpu_after;
+        Sample before, after;
+
+        meter_must_add(meter, SLOT, &from);
+        meter_must_add(meter, OTHER_SLOT, &to);
+        worker_begin(&hog);
+        burn_msec(20);
+        for (unsigned i = 0; i < 4; i++) {
+                const TestGroup *group = i % 2 ? &from : &to;
+                uint32_t slot = i % 2 ? SLOT : OTHER_SLOT;
+
+                group_move(group, hog.pid);
+                before = meter_must_read(meter, slot);
+                cpu_before = group_cpu_nsec(group);
+                burn_msec(60);
+                after = meter_must_read(meter, slot);
+                cpu_after = group_cpu_nsec(group);
+                expect_near(after.value[METRIC_CPU_TIME] - before.value[METRIC_CPU_TIME],
+                                cpu_after - cpu_before, 1, 10500000, "cpu.time after the move");
+        }
+        worker_stop(&hog);
         meter_free(meter);
 }
 

@@ -51,7 +51,7 @@ static int fake_apply(void *userdata, uid_t caller, Allocation **requests, size_
 static int fake_check(void *userdata, uid_t caller, Allocation **requests, size_t n, Verdict *ret_verdicts, Failure *ret_failure) {
         asked.checked++;
         for (size_t i = 0; i < n; i++) {
-                ret_verdicts[i] = (Verdict) { .fits = i > 0 };
+                ret_verdicts[i] = (Verdict) { .fits = i > 0, .earliest_usec = 77 };
                 if (i == 0) {
                         cr_assert_gt(failure_set(&ret_verdicts[i].failure, FAILURE_INSUFFICIENT_RESOURCES, "no room"), 0);
                         cr_assert_eq(resource_set_put(&ret_verdicts[i].missing, RESOURCE_CPU, "", (Amount) { 5, 3 }), 0);
@@ -332,6 +332,8 @@ Test(api, check_answers_request_by_request) {
         cr_expect_str_eq(id, "a");
         cr_expect_not(fits);
         cr_expect_str_eq(reason, "no room");
+        cr_assert_geq(sd_bus_message_read(reply, "{sv}", &(const char *) { NULL }, "t", &available), 0);
+        cr_expect_eq(available, 77, "EarliestStart");
         cr_assert_geq(sd_bus_message_read(reply, "{sv}", &(const char *) { NULL }, "a{s(tt)}", 1, &resource, &wanted, &available), 0);
         cr_expect_str_eq(resource, "cpu");
         cr_expect_eq(wanted, 5);

@@ -278,10 +278,11 @@ Test(cgroup_driver, every_setting) {
                 cr_assert_eq(holds.value[cases[i].setting], setting_round(cases[i].setting, cases[i].value),
                                 "%s", file);
         }
-        if (skipped > 0)
-                cr_log_warn("%zu of %zu values skipped: the node has no controller for them", skipped,
-                                ELEMENTSOF(cases));
         remove_group(group);
+        if (skipped == ELEMENTSOF(cases))
+                skip("no cpu, memory and pids controllers here");
+        /* A warning would be a failure to Criterion's exit code. */
+        cr_log_info("%zu of %zu values skipped", skipped, ELEMENTSOF(cases));
 }
 
 Test(cgroup_driver, all_in_one_change) {

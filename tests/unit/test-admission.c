@@ -43,23 +43,24 @@ static const struct {
         Amount amount;
         FailureCode code;
         uint64_t available; /* as Missing tells it, where it does not fit */
+        uint64_t earliest;
 } cases[] = {
         { "fits before", 0, 100, "cpu", { 1000, 1000 }, FAILURE_NONE, 0 },
         { "windows that touch do not overlap", 300, 400, "cpu", { 1000, 1000 }, FAILURE_NONE, 0 },
         { "fits beside both", 100, 400, "cpu", { 100, 1000 }, FAILURE_NONE, 0 },
-        { "one too much where both are", 100, 400, "cpu", { 101, 1000 }, FAILURE_INSUFFICIENT_RESOURCES, 100 },
-        { "the peak is inside the window", 0, 400, "cpu", { 101, 1000 }, FAILURE_INSUFFICIENT_RESOURCES, 100 },
+        { "one too much where both are", 100, 400, "cpu", { 101, 1000 }, FAILURE_INSUFFICIENT_RESOURCES, 100, 200 },
+        { "the peak is inside the window", 0, 400, "cpu", { 101, 1000 }, FAILURE_INSUFFICIENT_RESOURCES, 100, 200 },
         { "fits beside the second alone", 200, 400, "cpu", { 700, 1000 }, FAILURE_NONE, 0 },
-        { "over the node", 500, 600, "cpu", { 1001, 2000 }, FAILURE_INSUFFICIENT_RESOURCES, 1000 },
+        { "over the node", 500, 600, "cpu", { 1001, 2000 }, FAILURE_INSUFFICIENT_RESOURCES, 1000, UINT64_MAX },
         { "limits may be overcommitted", 100, 400, "cpu", { 0, UNLIMITED }, FAILURE_NONE, 0 },
-        { "a resource the node has none of", 500, 600, "memory", { 1, 1 }, FAILURE_INSUFFICIENT_RESOURCES, 0 },
+        { "a resource the node has none of", 500, 600, "memory", { 1, 1 }, FAILURE_INSUFFICIENT_RESOURCES, 0, UINT64_MAX },
         { "the default uplink by no name", 0, 9, "net.egress", { 100, 100 }, FAILURE_NONE, 0 },
-        { "the default uplink by its name", 0, 9, "net.egress@eth0", { 101, 101 }, FAILURE_INSUFFICIENT_RESOURCES, 100 },
+        { "the default uplink by its name", 0, 9, "net.egress@eth0", { 101, 101 }, FAILURE_INSUFFICIENT_RESOURCES, 100, UINT64_MAX },
         { "an uplink that is none", 0, 9, "net.egress@eth7", { 0, 5 }, FAILURE_INVALID_ALLOCATION, 0 },
 };
 
 Test(admission, sum_of_reserved_stays_within_capacity_at_every_instant) {
-        Calendar calendar = CALENDAR_NULL;
+        Calendar calendar = { .default_uplink = "eth0" };
         Capacity capacity = capacity_make();
         Allocation *over = make("over", 0, 1000, "cpu", (Amount) { 1000, 1000 });
 
@@ -79,6 +80,7 @@ Test(admission, sum_of_reserved_stays_within_capacity_at_every_instant) {
                         cr_assert_eq(verdict.missing.n, 1, "%s", cases[i].name);
                         cr_expect_eq(verdict.missing.entries[0].amount.reserved, cases[i].amount.reserved);
                         cr_expect_eq(verdict.missing.entries[0].amount.limit, cases[i].available, "%s", cases[i].name);
+                        cr_expect_eq(verdict.earliest_usec, cases[i].earliest, "%s: %lu", cases[i].name, verdict.earliest_usec);
                 }
                 verdict_deinit(&verdict);
         }
@@ -88,7 +90,7 @@ Test(admission, sum_of_reserved_stays_within_capacity_at_every_instant) {
 
 Test(admission, requests_are_judged_together) {
         Allocation *requests[2] = { make("x", 0, 10, "cpu", (Amount) { 600, 600 }), make("y", 5, 15, "cpu", (Amount) { 600, 600 }) };
-        Calendar calendar = CALENDAR_NULL;
+        Calendar calendar = { .default_uplink = "eth0" };
         Capacity capacity = capacity_make();
         Verdict verdicts[2];
 
@@ -104,7 +106,7 @@ Test(admission, requests_are_judged_together) {
 
 Test(admission, an_update_takes_its_own_place) {
         _cleanup_allocation_ Allocation *request = make("a", 100, 200, "cpu", (Amount) { 900, 900 });
-        Calendar calendar = CALENDAR_NULL;
+        Calendar calendar = { .default_uplink = "eth0" };
         Capacity capacity = capacity_make();
         Verdict verdict;
 
@@ -116,40 +118,51 @@ Test(admission, an_update_takes_its_own_place) {
         resource_set_deinit(&capacity.total);
 }
 
-/* Random calendars against brute force over every instant. */
+static uint64_t brute_peak(const Calendar *calendar, uint64_t start, uint64_t end) {
+        uint64_t most = 0;
+
+        for (uint64_t at = start; at < end; at++) {
+                uint64_t sum = 0;
+
+                for (size_t i = 0; i < calendar->n; i++)
+                        if (calendar->allocations[i]->start_usec <= at && at < calendar->allocations[i]->end_usec)
+                                sum += calendar->allocations[i]->resources.entries[0].amount.reserved;
+                most = sum > most ? sum : most;
+        }
+        return most;
+}
+
+/* Random calendars against a look at every instant: it fits there, and nowhere before. */
 Test(admission, agrees_with_brute_force) {
         unsigned seed = 1;
 
         for (int round = 0; round < 300; round++) {
                 Calendar calendar = CALENDAR_NULL;
                 Capacity capacity = capacity_make();
-                uint64_t most = 0;
+                uint64_t wanted = (uint64_t) rand_r(&seed) % 900, start, length;
                 _cleanup_allocation_ Allocation *request = NULL;
                 Verdict verdict;
 
-                for (int i = 0; i < 8; i++) {
-                        uint64_t start = (uint64_t) rand_r(&seed) % 50;
+                for (int i = 0; i < 12; i++) {
+                        uint64_t at = (uint64_t) rand_r(&seed) % 50;
                         char id[8];
 
                         snprintf(id, sizeof id, "a%d", i);
-                        hold(&calendar, make(id, start, start + 1 + (uint64_t) rand_r(&seed) % 20, "cpu",
+                        hold(&calendar, make(id, at, at + 1 + (uint64_t) rand_r(&seed) % 20, "cpu",
                                 (Amount) { (uint64_t) rand_r(&seed) % 300, 1000 }));
                 }
-                request = make("new", (uint64_t) rand_r(&seed) % 40, 0, "cpu", (Amount) { (uint64_t) rand_r(&seed) % 900, 1000 });
-                request->end_usec = request->start_usec + 1 + (uint64_t) rand_r(&seed) % 30;
-                for (uint64_t at = request->start_usec; at < request->end_usec; at++) {
-                        uint64_t sum = 0;
-
-                        for (size_t i = 0; i < calendar.n; i++)
-                                if (calendar.allocations[i]->start_usec <= at && at < calendar.allocations[i]->end_usec)
-                                        sum += calendar.allocations[i]->resources.entries[0].amount.reserved;
-                        most = sum > most ? sum : most;
-                }
+                start = (uint64_t) rand_r(&seed) % 40;
+                length = 1 + (uint64_t) rand_r(&seed) % 30;
+                request = make("new", start, start + length, "cpu", (Amount) { wanted, 1000 });
                 cr_assert_eq(admission_check(&calendar, &capacity, &request, 1, &verdict), 0);
-                cr_expect_eq(verdict.fits,
-                        request->resources.entries[0].amount.reserved == 0 ||
-                                most + request->resources.entries[0].amount.reserved <= 1000,
-                        "round %d", round);
+                cr_expect_eq(verdict.fits, wanted == 0 || brute_peak(&calendar, start, start + length) + wanted <= 1000, "round %d", round);
+                if (!verdict.fits) {
+                        while (brute_peak(&calendar, start, start + length) + wanted > 1000)
+                                start++;
+                        cr_expect_eq(verdict.earliest_usec, start, "round %d", round);
+                }
+                cr_expect_null(calendar_find(&calendar, "new"), "a question leaves nothing");
+                cr_expect_eq(timeline_peak(calendar_reserved(&calendar, RESOURCE_CPU, ""), 0, 1000), brute_peak(&calendar, 0, 1000));
                 verdict_deinit(&verdict);
                 calendar_deinit(&calendar);
                 resource_set_deinit(&capacity.total);

@@ -62,17 +62,78 @@ Test(calendar, next_change_is_the_soonest) {
         Allocation *b = put(&calendar, "b", "t", 500, 1500, (Amount) { 0, 100 });
 
         cr_expect_eq(calendar_next_change(&calendar, &(Instant) { 100, 0 }), 500);
-        b->state = ALLOCATION_ACTIVE;
+        cr_expect_null(calendar_due(&calendar, &(Instant) { 499, 0 }));
+        cr_expect_eq(calendar_due(&calendar, &(Instant) { 500, 0 }), b);
+        calendar_set_state(&calendar, b, ALLOCATION_ACTIVE, &(Instant) { 500, 0 });
         cr_expect_eq(calendar_next_change(&calendar, &(Instant) { 600, 0 }), 1000);
-        a->state = ALLOCATION_ACTIVE;
+        calendar_set_state(&calendar, a, ALLOCATION_ACTIVE, &(Instant) { 1000, 0 });
         cr_expect_eq(calendar_next_change(&calendar, &(Instant) { 1000, 0 }), 1500);
-        b->state = ALLOCATION_ENDING;
         b->grace_usec = 300;
-        b->state_boottime_usec = 10;
+        calendar_set_state(&calendar, b, ALLOCATION_ENDING, &(Instant) { 1500, 10 });
         cr_expect_eq(calendar_next_change(&calendar, &(Instant) { 1500, 60 }), 1750, "300 of grace from 10, it is 60: 250 are left");
-        b->state = ALLOCATION_ENDED;
-        a->state = ALLOCATION_RELEASED;
+        cr_expect_eq(calendar_due(&calendar, &(Instant) { 0, 310 }), b, "by boot time, whatever UTC says");
+        calendar_set_state(&calendar, b, ALLOCATION_ENDED, &(Instant) { 1800, 310 });
+        calendar_set_state(&calendar, a, ALLOCATION_RELEASED, &(Instant) { 1800, 310 });
         cr_expect_eq(calendar_next_change(&calendar, &(Instant) { 1500, 60 }), UINT64_MAX);
+        calendar_deinit(&calendar);
+}
+
+/* Random changes; the queue's answer against a look at everything. */
+Test(calendar, due_agrees_with_a_look_at_all) {
+        Instant now = { 0, 1 };
+        Calendar calendar = CALENDAR_NULL;
+        unsigned seed = 3;
+
+        for (int i = 0; i < 300; i++) {
+                uint64_t start = (uint64_t) rand_r(&seed) % 1000;
+                char id[8];
+
+                snprintf(id, sizeof id, "a%d", i);
+                put(&calendar, id, "t", start, start + 1 + (uint64_t) rand_r(&seed) % 50, (Amount) { 1, 100 })->grace_usec =
+                        (uint64_t) rand_r(&seed) % 3 * 20;
+        }
+        for (; now.utc_usec < 1200; now.utc_usec += 7, now.boottime_usec += 7) {
+                uint64_t next = UINT64_MAX;
+                Allocation *due;
+
+                while ((due = calendar_due(&calendar, &now))) {
+                        AllocationState state = allocation_state_at(due, &now);
+
+                        cr_assert_neq(state, due->state, "due for nothing");
+                        calendar_set_state(&calendar, due, state, &now);
+                }
+                for (size_t i = 0; i < calendar.n; i++) {
+                        Allocation *a = calendar.allocations[i];
+                        Instant later = now;
+
+                        cr_assert_eq(allocation_state_at(a, &now), a->state, "at %lu %s was passed over", now.utc_usec, a->id);
+                        while (allocation_is_live(a) && allocation_state_at(a, &later) == a->state)
+                                later.utc_usec++, later.boottime_usec++;
+                        if (allocation_is_live(a) && later.utc_usec < next)
+                                next = later.utc_usec;
+                }
+                cr_assert_eq(calendar_next_change(&calendar, &now), next, "at %lu", now.utc_usec);
+                if (rand_r(&seed) % 3 == 0 && calendar.n > 0)
+                        allocation_free(calendar_take(&calendar, calendar.allocations[(size_t) rand_r(&seed) % calendar.n]->id));
+        }
+        calendar_deinit(&calendar);
+}
+
+Test(calendar, what_is_released_gives_its_floor_back_and_what_is_replaced_too) {
+        Calendar calendar = CALENDAR_NULL;
+        Allocation *a = put(&calendar, "a", "t", 100, 200, (Amount) { 30, 100 });
+        const Timeline *cpu;
+
+        put(&calendar, "b", "u", 150, 250, (Amount) { 5, 100 });
+        cpu = calendar_reserved(&calendar, RESOURCE_CPU, "");
+        cr_expect_eq(timeline_peak(cpu, 0, 1000), 35);
+        put(&calendar, "b", "u", 150, 250, (Amount) { 7, 100 });
+        cr_expect_eq(timeline_peak(cpu, 0, 1000), 37);
+        calendar_set_state(&calendar, a, ALLOCATION_RELEASED, &(Instant) { 120, 1 });
+        cr_expect_eq(timeline_peak(cpu, 0, 1000), 7);
+        allocation_free(calendar_take(&calendar, "b"));
+        cr_expect_eq(timeline_peak(cpu, 0, 1000), 0);
+        cr_expect_null(calendar_tenant(&calendar, "u"));
         calendar_deinit(&calendar);
 }
 
@@ -92,8 +153,8 @@ Test(calendar, share_is_the_sum_of_what_is_active) {
         cr_expect_eq(resource_set_get(&share, RESOURCE_CPU, "")->reserved, 100, "what is ending has no floor");
         cr_expect_eq(resource_set_get(&share, RESOURCE_CPU, "")->limit, 220, "and keeps its ceiling");
         cr_expect_eq(calendar_tenant_active(&calendar, "t"), 2);
-        cr_expect(calendar_has_tenant(&calendar, "other"));
-        cr_expect_not(calendar_has_tenant(&calendar, "third"));
+        cr_expect_not_null(calendar_tenant(&calendar, "other"));
+        cr_expect_null(calendar_tenant(&calendar, "third"));
         calendar_deinit(&calendar);
 }
 

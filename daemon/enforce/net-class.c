@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * One filter of ours on an uplink's clsact egress hook, at a handle and priority of our own. clsact, not TCX:
+ * it is there on every kernel that we support, outlives us without a pin, and is replaced in one message.
+ * What else hangs on the hook is never looked into, changed or removed; the hook itself goes only where we
+ * made it and nothing is on it.
+ */
+
+#include "enforce/net-class.h"
+#include "enforce/netlink.h"
+#include "enforce/uplink.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/magic.h>
+#include <linux/pkt_cls.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "bpf/net-class.h"
+#include "bpf/net-class.skel.h"
+
+/* "HG" and "H": ours. Early or late is no matter to the others, since every packet goes on to them. */
+#define FILTER_HANDLE UPLINK_HTB_MAJOR
+#define FILTER_PRIORITY 0x48U
+
+struct NetClassifier {
+        Netlink *netlink;
+        unsigned ifindex;
+        char *mark; /* path of the pin which says that the clsact is of our making; NULL: nothing is pinned */
+        bool made_clsact; /* by this process */
+};
+
+static int print_nothing(enum libbpf_print_level level, const char *format, va_list arguments) {
+        return 0;
+}
+
+static void restore_print(libbpf_print_fn_t *print) {
+        libbpf_set_print(*print);
+}
+
+/* What libbpf would print is in its return values. */
+#define _libbpf_silent_ \
+        _cleanup_(restore_print) _unused_ libbpf_print_fn_t saved = libbpf_set_print(print_nothing)
+
+static void skeleton_destroy(struct net_class_bpf **skeleton) {
+        net_class_bpf__destroy(*skeleton);
+}
+
+/* What hangs on the interface's clsact. */
+typedef struct Hook {
+        bool exists;
+        bool has_ours;    /* a filter at our handle and priority, of our program's name */
+        bool has_foreign; /* a filter there of another name */
+        unsigned n;       /* filters in both directions, ours among them */
+} Hook;
+
+/* libbpf names a filter "<program>:[<id>]". */
+static bool filter_is_ours(struct nlattr *options) {
+        static const char prefix[] = NET_CLASS_PROGRAM_NAME ":[";
+        struct nlattr *attributes[TCA_BPF_MAX + 1];
+
+        return options && nla_parse_nested(attributes, TCA_BPF_MAX, options, NULL) >= 0 &&
+               attributes[TCA_BPF_NAME] &&
+               strncmp(nla_get_string(attributes[TCA_BPF_NAME]), prefix, strlen(prefix)) == 0;
+}
+
+static int note_object(const struct nlmsghdr *header, void *userdata) {
+        const struct tcmsg *tc = nlmsg_data(header);
+        struct nlattr *attributes[TCA_MAX + 1];
+        Hook *hook = userdata;
+
+        if (nlmsg_parse((struct nlmsghdr *) header, sizeof(*tc), attributes, TCA_MAX, NULL) < 0)
+                return 0;
+
+        if (header->nlmsg_type == RTM_NEWQDISC)
+                hook->exists = hook->exists ||
+                               (attributes[TCA_KIND] &&
+                                               strcmp(nla_get_string(attributes[TCA_KIND]), "clsact") == 0);
+
+        /* What has no handle is the list of a priority's filters. */
+        if (header->nlmsg_type == RTM_NEWTFILTER && tc->tcm_handle != 0) {
+                hook->n++;
+                if (tc->tcm_handle == FILTER_HANDLE && TC_H_MAJ(tc->tcm_info) >> 16 == FILTER_PRIORITY &&
+                                tc->tcm_parent == TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)) {
+                        hook->has_ours = filter_is_ours(attributes[TCA_OPTIONS]);
+                        hook->has_foreign = !hook->has_ours;
+                }
+        }
+
+        return 0;
+}
+
+static int dump(NetClassifier *classifier, int type, uint32_t parent, Hook *hook) {
+        struct tcmsg tc = {
+                .tcm_family = AF_UNSPEC, .tcm_ifindex = classifier->ifindex, .tcm_parent = parent
+        };
+        struct nl_msg *message;
+        int r;
+
+        message = nlmsg_alloc_simple(type, NLM_F_REQUEST | NLM_F_DUMP);
+        if (!message)
+                return -ENOMEM;
+        r = nlmsg_append(message, &tc, sizeof(tc), NLMSG_ALIGNTO) < 0
+                            ? -ENOMEM
+                            : netlink_request(classifier->netlink, message, note_object, hook);
+        nlmsg_free(message);
+        return r;
+}
+
+static int look_at_hook(NetClassifier *classifier, Hook *ret) {
+        static const uint32_t directions[] = { TC_H_MIN_INGRESS, TC_H_MIN_EGRESS };
+        Hook hook = {};
+        int r;
+
+        r = dump(classifier, RTM_GETQDISC, 0, &hook);
+        for (size_t i = 0; r >= 0 && hook.exists && i < ELEMENTSOF(directions); i++)
+                r = dump(classifier, RTM_GETTFILTER, TC_H_MAKE(TC_H_CLSACT, directions[i]), &hook);
+        if (r < 0)
+                return r;
+
+        *ret = hook;
+        return 0;
+}
+
+static int load(int groups_fd, struct net_class_bpf **ret) {
+        _cleanup_(skeleton_destroy) struct net_class_bpf *skeleton = NULL;
+        int r;
+
+        skeleton = net_class_bpf__open();
+        if (!skeleton)
+                return -errno;
+        skeleton->rodata->major = UPLINK_HTB_MAJOR;
+        skeleton->rodata->minor_base = UPLINK_MINOR_SLOT_BASE;
+        r = bpf_map__reuse_fd(skeleton->maps.groups, groups_fd);
+        if (r == 0)
+                r = net_class_bpf__load(skeleton);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(skeleton);
+        return 0;
+}
+
+/* The mark is the program pinned once more: bpffs keeps nothing but such objects. No dots: so no interface's
+ * name. */
+static int mark_path(const char *pin_dir, unsigned ifindex, char **ret) {
+        struct statfs fs;
+
+        *ret = NULL;
+        if (!pin_dir || (mkdir(pin_dir, 0700) < 0 && errno != EEXIST) || statfs(pin_dir, &fs) < 0 ||
+                        fs.f_type != BPF_FS_MAGIC)
+                return 0;
+        return asprintf(ret, "%s/net-class-made-clsact-%u", pin_dir, ifindex) < 0 ? -ENOMEM : 0;
+}
+
+/* Ours in its place, an earlier one of ours replaced in one step. */
+static int attach(NetClassifier *classifier, int program_fd, const Hook *hook) {
+        LIBBPF_OPTS(bpf_tc_hook, egress, .ifindex = classifier->ifindex, .attach_point = BPF_TC_EGRESS);
+        LIBBPF_OPTS(bpf_tc_opts, options, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY,
+                        .prog_fd = program_fd, .flags = hook->has_ours ? BPF_TC_F_REPLACE : 0);
+        int r;
+
+        if (!hook->exists) {
+                r = bpf_tc_hook_create(&egress);
+                if (r < 0 && r != -EEXIST)
+                        return r == -ENOENT ? -EOPNOTSUPP : r;
+                if (r == 0) {
+                        classifier->made_clsact = true;
+                        if (classifier->mark)
+                                (void) bpf_obj_pin(program_fd, classifier->mark);
+                }
+        }
+
+        return bpf_tc_attach(&egress, &options);
+}
+
+static int set_up(NetClassifier *classifier, int groups_fd, const char **ret_words) {
+        _cleanup_(skeleton_destroy) struct net_class_bpf *skeleton = NULL;
+        Hook hook;
+        int r;
+
+        *ret_words = "its filters can't be read";
+        r = look_at_hook(classifier, &hook);
+        if (r < 0)
+                return r;
+        if (hook.has_foreign) {
+                *ret_words = "a filter of another owner has our place";
+                return -EBUSY;
+        }
+        *ret_words = "there are no tenants' groups to look for, since the meter did not load";
+        if (groups_fd < 0)
+                return -EOPNOTSUPP;
+        *ret_words = "the program does not load";
+        r = load(groups_fd, &skeleton);
+        if (r < 0)
+                return r == -ENOMEM ? r : -EOPNOTSUPP;
+        *ret_words = "the program can't be attached";
+        return attach(classifier, bpf_program__fd(skeleton->progs.NET_CLASS_PROGRAM), &hook);
+}
+
+int net_classifier_new(const char *ifname, int groups_fd, const char *pin_dir, FeatureSet *features,
+                NetClassifier **ret) {
+        _cleanup_(net_classifier_free_p) NetClassifier *classifier = NULL;
+        _libbpf_silent_;
+        char feature[sizeof("net.classify@") + IF_NAMESIZE];
+        const char *words = "there is no such interface";
+        int r, k;
+
+        classifier = calloc(1, sizeof(*classifier));
+        if (!classifier)
+                return -ENOMEM;
+        r = netlink_new(&classifier->netlink);
+        if (r < 0)
+                return r;
+        classifier->ifindex = if_nametoindex(ifname);
+        r = classifier->ifindex ? mark_path(pin_dir, classifier->ifindex, &classifier->mark) : -ENODEV;
+        if (r >= 0)
+                r = set_up(classifier, groups_fd, &words);
+
+        snprintf(feature, sizeof(feature), "net.classify@%s", ifname);
+        if (r < 0)
+                k = feature_set_put(features, feature, false,
+                                "%s (%s): packets of packet sockets, and of sockets from before their "
+                                "process was attached, "
+                                "go to the default class",
+                                words, strerror(-r));
+        else
+                k = feature_set_put(features, feature, true,
+                                "a BPF program at clsact egress, for packets that come without a class");
+        if (r < 0 || k < 0)
+                return r < 0 ? r : k;
+
+        *ret = TAKE_PTR(classifier);
+        return 0;
+}
+
+NetClassifier *net_classifier_free(NetClassifier *classifier) {
+        if (!classifier)
+                return NULL;
+
+        netlink_free(classifier->netlink);
+        free(classifier->mark);
+        free(classifier);
+        return NULL;
+}
+
+int net_classifier_release(NetClassifier *classifier) {
+        LIBBPF_OPTS(bpf_tc_hook, egress, .ifindex = classifier->ifindex, .attach_point = BPF_TC_EGRESS);
+        LIBBPF_OPTS(bpf_tc_opts, options, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY);
+        _libbpf_silent_;
+        bool made_clsact;
+        Hook hook;
+        int r;
+
+        made_clsact = classifier->made_clsact || (classifier->mark && access(classifier->mark, F_OK) == 0);
+        r = look_at_hook(classifier, &hook);
+        if (r < 0)
+                return r;
+        if (hook.has_ours) {
+                r = bpf_tc_detach(&egress, &options);
+                if (r < 0 && r != -ENOENT)
+                        return r;
+                r = look_at_hook(classifier, &hook);
+                if (r < 0)
+                        return r;
+        }
+        /* Destroying the hook takes every filter with it, in both directions: only where there is none. */
+        if (hook.exists && hook.n == 0 && made_clsact) {
+                egress.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
+                r = bpf_tc_hook_destroy(&egress);
+                if (r < 0 && r != -ENOENT)
+                        return r;
+        }
+        if (classifier->mark)
+                unlink(classifier->mark);
+        classifier->made_clsact = false;
+
+        return 0;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The iterator's figures against the files of the groups; where the host has no such controller, their
+ * absence. */
+
+#include "host.h"
+#include "meter/group-files.h"
+#include "meter/group-iter.h"
+
+#include <bpf/bpf.h>
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+TestSuite(group_iter, .init = host_init, .fini = host_deinit, .timeout = 120);
+
+#define SLOT 2U
+#define OTHER_SLOT 3U
+#define SLOTS 16U
+#define BYTES (24U << 20)
+
+static void hold_memory(void *userdata) {
+        char *bytes = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        memset(bytes, 1, BYTES);
+}
+
+static void burn(void *userdata) {
+        burn_msec(100);
+}
+
+static void set_file(const TestGroup *group, const char *file, const char *text) {
+        char path[PATH_MAX + 64];
+        _cleanup_close_ int fd = -EBADF;
+
+        snprintf(path, sizeof(path), "%s/%s", group->path, file);
+        fd = open(path, O_WRONLY | O_CLOEXEC);
+        cr_assert(fd >= 0 && write(fd, text, strlen(text)) > 0, "%s: %m", path);
+}
+
+static void expect_file(const Sample *sample, Metric metric, const TestGroup *group, const char *file,
+                const char *key, uint64_t factor, uint64_t slack) {
+        uint64_t value;
+
+        if (group_figure(group, file, key, &value)) {
+                cr_expect(sample_has(sample, metric), "%s is absent", metric_info(metric)->name);
+                expect_near(sample->value[metric], value * factor, 0, slack, metric_info(metric)->name);
+        } else
+                cr_expect(!sample_has(sample, metric), "%s comes from nowhere", metric_info(metric)->name);
+}
+
+/* Pages are charged in batches a CPU: the file and the counter are read one after the other. */
+static void expect_files(const Sample *sample, const TestGroup *group) {
+        expect_file(sample, METRIC_MEMORY_CURRENT, group, "memory.current", NULL, 1, 1 << 20);
+        expect_file(sample, METRIC_MEMORY_PEAK, group, "memory.peak", NULL, 1, 0);
+        expect_file(sample, METRIC_MEMORY_OOM_KILLS, group, "memory.events", "oom_kill", 1, 0);
+        expect_file(sample, METRIC_CPU_THROTTLED, group, "cpu.stat", "throttled_usec", 1000, 0);
+}
+
+Test(group_iter, as_the_files) {
+        TestGroup group = group_make("a"), below = group_make("a/b"), idle = group_make("c");
+        Meter *meter = meter_make(NULL, SLOTS, 0);
+        Worker worker = worker_start(&below, hold_memory, NULL);
+        uint64_t value;
+        Sample sample;
+
+        meter_must_add(meter, SLOT, &group);
+        meter_must_add(meter, OTHER_SLOT, &idle);
+        worker_run(&worker);
+        if (group_figure(&group, "cpu.stat", "throttled_usec", &value)) {
+                Worker burner = worker_start(&below, burn, NULL);
+
+                set_file(&group, "cpu.max", "20000 100000");
+                worker_run(&burner);
+                set_file(&group, "cpu.max", "max");
+                worker_stop(&burner);
+        }
+
+        sample = meter_must_read(meter, SLOT);
+        expect_files(&sample, &group);
+        cr_expect(!sample_has(&sample, METRIC_MEMORY_CURRENT) ||
+                        sample.value[METRIC_MEMORY_CURRENT] >= BYTES);
+        cr_expect(!sample_has(&sample, METRIC_CPU_THROTTLED) || sample.value[METRIC_CPU_THROTTLED] > 0);
+        sample = meter_must_read(meter, OTHER_SLOT);
+        expect_files(&sample, &idle);
+        worker_stop(&worker);
+        meter_free(meter);
+}
+
+/* More than the group may have: killed, and counted. What was counted stays when the group is made anew. */
+Test(group_iter, kills_are_carried_over) {
+        TestGroup group = group_make("a");
+        Meter *meter;
+        uint64_t value;
+
+        if (!group_figure(&group, "memory.events", "oom_kill", &value))
+                cr_skip_test("cgroup2 has no memory controller here");
+        meter = meter_make(NULL, SLOTS, 0);
+        for (unsigned i = 1; i <= 3; i++) {
+                struct stat st;
+                Worker worker;
+                char c;
+
+                meter_must_add(meter, SLOT, &group);
+                worker = worker_start(&group, hold_memory, NULL);
+                set_file(&group, "memory.max", "8388608");
+                if (stat("/proc/swaps", &st) == 0)
+                        set_file(&group, "memory.swap.max", "0");
+                worker_begin(&worker);
+                cr_assert(read(worker.answer, &c, 1) == 0, "it was not killed");
+                worker_stop(&worker);
+                cr_expect(meter_must_read(meter, SLOT).value[METRIC_MEMORY_OOM_KILLS] == i);
+                group_remove(&group);
+                group = group_make("a");
+        }
+        meter_free(meter);
+}
+
+/* Groups of one slot, one of them not below the parent: the sum. */
+Test(group_iter, groups_elsewhere) {
+        TestGroup group = group_make("a"), parent = group_make("p"), elsewhere;
+        int map = bpf_map_create(BPF_MAP_TYPE_HASH, "groups", sizeof(uint64_t), sizeof(uint32_t), 16, NULL);
+        Worker worker, other;
+        GroupIter *iter = NULL;
+        uint64_t a, b;
+        Sample sample = {};
+        uint32_t slot = SLOT;
+
+        if (!group_figure(&group, "memory.current", NULL, &a))
+                cr_skip_test("cgroup2 has no memory controller here");
+        set_file(&parent, "cgroup.subtree_control", "+memory");
+        elsewhere = group_make("p/e");
+        worker = worker_start(&group, hold_memory, NULL);
+        other = worker_start(&elsewhere, hold_memory, NULL);
+        worker_run(&worker);
+        worker_run(&other);
+
+        cr_assert(group_iter_new(NULL, SLOTS, map, parent.path, false, &iter) == 0);
+        cr_expect(group_iter_in_kernel(iter));
+        cr_assert(bpf_map_update_elem(map, &group.id, &slot, 0) == 0);
+        cr_assert(bpf_map_update_elem(map, &elsewhere.id, &slot, 0) == 0);
+        cr_assert(group_iter_add(iter, SLOT, group.path, group.fd, group.id) == 0);
+        cr_assert(group_iter_add(iter, SLOT, elsewhere.path, elsewhere.fd, elsewhere.id) == 0);
+        cr_assert(group_iter_run(iter) == 0);
+        group_iter_read(iter, SLOT, &sample);
+        cr_assert(group_figure(&group, "memory.current", NULL, &a));
+        cr_assert(group_figure(&elsewhere, "memory.current", NULL, &b));
+        expect_near(sample.value[METRIC_MEMORY_CURRENT], a + b, 0, 1 << 20, "the sum of two groups");
+
+        group_iter_free(iter);
+        close(map);
+        worker_stop(&worker);
+        worker_stop(&other);
+}
+
+/* Without the iterator the same figures come from the files, and the CPU time with them. */
+Test(group_iter, from_files) {
+        TestGroup group = group_make("a");
+        Worker worker = worker_start(&group, burn, NULL);
+        GroupIter *iter = NULL;
+        Sample sample = {};
+
+        worker_run(&worker);
+        cr_assert(group_iter_new(NULL, SLOTS, /* groups_fd= */ -EBADF, group_parent(), true, &iter) == 0);
+        cr_expect(!group_iter_in_kernel(iter));
+        cr_assert(group_iter_add(iter, SLOT, group.path, group.fd, group.id) == 0);
+        cr_assert(group_iter_run(iter) == 0);
+        group_iter_read(iter, SLOT, &sample);
+        cr_expect(sample.value[METRIC_CPU_TIME] == group_cpu_nsec(&group));
+        expect_files(&sample, &group);
+        worker_stop(&worker);
+        group_iter_free(iter);
+}
+
+Test(group_iter, parse) {
+        static const struct {
+                const char *text, *key;
+                bool ok;
+                uint64_t value;
+        } cases[] = {
+                { "12\n", NULL, true, 12 },
+                { "max\n", NULL, false, 0 },
+                { "-1\n", NULL, false, 0 },
+                { "", NULL, false, 0 },
+                { "oom 1\noom_kill 2\noom_group_kill 3\n", "oom_kill", true, 2 },
+                { "oom 1\noom_kill 2", "oom_kill", true, 2 },
+                { "oom 1\n", "oom_kill", false, 0 },
+                { "oom_kill \n", "oom_kill", false, 0 },
+                { "oom_kill 18446744073709551615\n", "oom_kill", true, UINT64_MAX },
+                { "oom_kill 18446744073709551616\n", "oom_kill", false, 0 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                uint64_t value = 0;
+
+                cr_expect(group_files_parse(cases[i].text, cases[i].key, &value) == cases[i].ok, "case %zu",
+                                i);
+                cr_expect(value == cases[i].value, "case %zu", i);
+        }
+}

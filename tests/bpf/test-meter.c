@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What outlives the process: pins, and what becomes of them when programs, groups and tables are others. */
+
+#include "host.h"
+
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+TestSuite(meter, .init = host_init, .fini = host_deinit, .timeout = 120);
+
+#define SLOT 2U
+#define OTHER_SLOT 3U
+#define SLOTS 16U
+#define CLASSID_BASE 0x48470010U
+
+static void burn_and_send(void *userdata) {
+        struct sockaddr_in name = {
+                .sin_family = AF_INET, .sin_port = htons(7), .sin_addr = { htonl(INADDR_LOOPBACK) }
+        };
+        _cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+        (void) sendto(fd, "", 1, 0, (struct sockaddr *) &name, sizeof(name));
+        burn_msec(30);
+}
+
+/* Names of all pins, sorted: equal before and after where every link was left as it was. */
+static char *list_pins(void) {
+        _cleanup_free_ char *dir = NULL;
+        struct dirent **entries = NULL;
+        char *names = NULL;
+        size_t size;
+        FILE *f;
+        int n;
+
+        cr_assert(asprintf(&dir, "%s/headgate/meter", host_bpffs()) > 0);
+        f = open_memstream(&names, &size);
+        n = scandir(dir, &entries, NULL, alphasort);
+        for (int i = 0; i < n; i++) {
+                if (entries[i]->d_name[0] != '.')
+                        fprintf(f, "%s\n", entries[i]->d_name);
+                free(entries[i]);
+        }
+        free(entries);
+        fclose(f);
+        return names;
+}
+
+static const char *pin_dir(void) {
+        static char dir[128];
+
+        snprintf(dir, sizeof(dir), "%s/headgate", host_bpffs());
+        return dir;
+}
+
+/* Killed where it stands, with everything in place; what the group used meanwhile is there at the next start.
+ */
+Test(meter, counts_over_a_kill) {
+        TestGroup group = group_make("a");
+        Worker worker = worker_start(&group, burn_and_send, NULL);
+        _cleanup_free_ char *pins = NULL, *pins_after = NULL;
+        uint64_t cpu_before;
+        Sample closing, opening;
+        int ready[2];
+        Meter *meter;
+        pid_t pid;
+
+        (void) host_bpffs();
+        cr_assert(pipe2(ready, O_CLOEXEC) == 0);
+        pid = fork();
+        if (pid == 0) {
+                die_with_parent();
+                meter = meter_make(pin_dir(), SLOTS, CLASSID_BASE);
+                meter_must_add(meter, SLOT, &group);
+                worker_run(&worker);
+                closing = meter_must_read(meter, SLOT);
+                if (write(ready[1], &closing, sizeof(closing)) != sizeof(closing))
+                        abort();
+                for (;;)
+                        pause();
+        }
+        cr_assert(read(ready[0], &closing, sizeof(closing)) == sizeof(closing));
+        pins = list_pins();
+        cr_assert(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
+
+        /* Nothing ran: what closed is what opens. */
+        meter = meter_make(pin_dir(), SLOTS, CLASSID_BASE);
+        cr_expect(meter_read(meter, SLOT, &opening) == -ENOENT);
+        meter_must_add(meter, SLOT, &group);
+        opening = meter_must_read(meter, SLOT);
+        cr_expect(closing.present == opening.present);
+        cr_expect(closing.value[METRIC_CPU_TIME] >= 30000000);
+        for (Metric m = 0; m < METRIC_MAX; m++)
+                cr_expect(!metric_info(m)->counter || closing.value[m] == opening.value[m], "%s",
+                                metric_info(m)->name);
+        pins_after = list_pins();
+        cr_expect(strcmp(pins, pins_after) == 0, "before:\n%s\nafter:\n%s", pins, pins_after);
+        meter_free(meter);
+
+        /* With nobody there, it counts on. */
+        cpu_before = group_cpu_nsec(&group);
+        worker_run(&worker);
+        meter = meter_make(pin_dir(), SLOTS, CLASSID_BASE);
+        meter_must_add(meter, SLOT, &group);
+        opening = meter_must_read(meter, SLOT);
+        expect_near(opening.value[METRIC_CPU_TIME] - closing.value[METRIC_CPU_TIME],
+                        group_cpu_nsec(&group) - cpu_before, 1, 100000, "cpu.time with no daemon");
+        cr_expect(opening.value[METRIC_CPU_SWITCHES] > closing.value[METRIC_CPU_SWITCHES]);
+
+        worker_stop(&worker);
+        cr_expect(meter_release(meter) == 0);
+        meter_free(meter);
+}
+
+/* The same name, another group: its predecessor's counts stay the tenant's, and it is counted as well. */
+Test(meter, group_made_anew) {
+        for (unsigned restart = 0; restart < 2; restart++) {
+                TestGroup group = group_make("a");
+                Worker worker = worker_start(&group, burn_and_send, NULL);
+                Meter *meter = meter_make(pin_dir(), SLOTS, CLASSID_BASE);
+                uint64_t id = group.id;
+                Sample before, after;
+
+                meter_must_add(meter, SLOT, &group);
+                worker_run(&worker);
+                worker_stop(&worker);
+                group_remove(&group);
+                before = meter_must_read(meter, SLOT);
+
+                if (restart) {
+                        meter_free(meter);
+                        meter = meter_make(pin_dir(), SLOTS, CLASSID_BASE);
+                }
+                group = group_make("a");
+                cr_assert(group.id != id);
+                meter_must_add(meter, SLOT, &group);
+                worker = worker_start(&group, burn_and_send, NULL);
+                worker_run(&worker);
+                after = meter_must_read(meter, SLOT);
+                expect_near(after.value[METRIC_CPU_TIME] - before.value[METRIC_CPU_TIME],
+                                group_cpu_nsec(&group), 10, 300000, "cpu.time of the second group");
+
+                worker_stop(&worker);
+                group_remove(&group);
+                cr_expect(meter_release(meter) == 0);
+                meter_free(meter);
+        }
+}
+
+/* A tenant is given another slot, as where the slots were not kept: its links are updated, not doubled. */
+Test(meter, group_of_another_slot) {
+        TestGroup group = group_make("a");
+        Meter *meter = meter_make(pin_dir(), SLOTS, CLASSID_BASE);
+        _cleanup_free_ char *pins = NULL;
+        Worker worker;
+        Sample sample;
+
+        meter_must_add(meter, SLOT, &group);
+        meter_free(meter);
+        meter = meter_make(pin_dir(), SLOTS, CLASSID_BASE);
+        meter_must_add(meter, OTHER_SLOT, &group);
+        worker = worker_start(&group, burn_and_send, NULL);
+        worker_run(&worker);
+        sample = meter_must_read(meter, OTHER_SLOT);
+        expect_near(sample.value[METRIC_CPU_TIME], group_cpu_nsec(&group), 10, 300000, "cpu.time");
+        cr_expect(meter_read(meter, SLOT, &sample) == -ENOENT);
+
+        pins = list_pins();
+        cr_expect(strstr(pins, "-3-48470013-") && !strstr(pins, "-2-48470012-"), "%s", pins);
+        worker_stop(&worker);
+        cr_expect(meter_release(meter) == 0);
+        meter_free(meter);
+}
+
+/* Another number of slots is another table: all begins anew, nothing is lost of what comes. */
+Test(meter, table_of_another_size) {
+        TestGroup group = group_make("a");
+        Worker worker = worker_start(&group, burn_and_send, NULL);
+        Meter *meter = meter_make(pin_dir(), SLOTS, CLASSID_BASE);
+        uint64_t cpu_before;
+        Sample sample;
+
+        meter_must_add(meter, SLOT, &group);
+        worker_run(&worker);
+        meter_free(meter);
+
+        cpu_before = group_cpu_nsec(&group);
+        meter = meter_make(pin_dir(), 2 * SLOTS, CLASSID_BASE);
+        meter_must_add(meter, SLOT, &group);
+        cr_expect(meter_must_read(meter, SLOT).value[METRIC_CPU_TIME] == 0);
+        worker_run(&worker);
+        sample = meter_must_read(meter, SLOT);
+        expect_near(sample.value[METRIC_CPU_TIME], group_cpu_nsec(&group) - cpu_before, 1, 100000,
+                        "cpu.time");
+
+        worker_stop(&worker);
+        cr_expect(meter_release(meter) == 0);
+        meter_free(meter);
+}
+
+Test(meter, remove_and_release) {
+        TestGroup group = group_make("a");
+        _cleanup_free_ char *none = NULL, *some = NULL, *again = NULL;
+        struct stat st;
+        char path[256];
+        Meter *meter;
+        Sample sample;
+
+        meter = meter_make(pin_dir(), SLOTS, CLASSID_BASE);
+        none = list_pins();
+        cr_expect(strstr(none, "sched-switch-") && !strstr(none, "net-egress"));
+        meter_must_add(meter, SLOT, &group);
+        meter_must_add(meter, SLOT, &group);
+        some = list_pins();
+        cr_expect(strstr(some, "net-egress-") && strstr(some, "net-ingress-"));
+        meter_free(meter);
+
+        /* Not added since the restart, and removed all the same. */
+        meter = meter_make(pin_dir(), SLOTS, CLASSID_BASE);
+        cr_expect(meter_remove(meter, SLOT) == 0);
+        again = list_pins();
+        cr_expect(strcmp(none, again) == 0, "left over:\n%s", again);
+        cr_expect(meter_read(meter, SLOT, &sample) == -ENOENT);
+
+        cr_expect(meter_release(meter) == 0);
+        snprintf(path, sizeof(path), "%s/meter", pin_dir());
+        cr_expect(stat(path, &st) < 0 && errno == ENOENT);
+        meter_free(meter);
+}
+
+Test(meter, refusals) {
+        TestGroup group = group_make("a");
+        Meter *meter = meter_make(NULL, SLOTS, 0);
+        FeatureSet features = FEATURE_SET_NULL;
+        MeterOptions none = { .slots = 0, .cgroup_root = "/" };
+        Meter *other = NULL;
+
+        cr_expect(meter_add(meter, 0, group.path, group.fd, group.id) == -EINVAL);
+        cr_expect(meter_add(meter, SLOTS, group.path, group.fd, group.id) == -EINVAL);
+        cr_expect(meter_add(meter, SLOT, "a", group.fd, group.id) == -EINVAL);
+        cr_expect(meter_remove(meter, SLOTS) == -EINVAL);
+        cr_expect(meter_groups_fd(meter) >= 0);
+        cr_expect(meter_new(&none, &features, &other) == -EINVAL);
+        meter_free(meter);
+}
+
+/* A directory that is no bpf file system: nothing is pinned, in words, and everything is counted. */
+Test(meter, no_bpffs) {
+        MeterOptions options = { .pin_dir = "/tmp/headgate", .slots = SLOTS, .cgroup_root = group_parent() };
+        FeatureSet features = FEATURE_SET_NULL;
+        Meter *meter = NULL;
+
+        (void) host_bpffs();
+        cr_assert(meter_new(&options, &features, &meter) == 0);
+        cr_expect(!feature_set_get(&features, "meter.pins")->available);
+        cr_expect(strstr(feature_set_get(&features, "meter.pins")->words, "not on a bpf file system"));
+        cr_expect(feature_set_get(&features, "meter.cpu")->available);
+        feature_set_deinit(&features);
+        meter_free(meter);
+}
