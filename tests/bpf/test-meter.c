@@ -7,6 +7,7 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <string.h>
@@ -125,7 +126,9 @@ Test(meter, group_made_anew) {
                 TestGroup group = group_make("a");
                 Worker worker = worker_start(&group, burn_and_send, NULL);
                 Meter *meter = meter_make(pin_dir(), SLOTS, CLASSID_BASE);
+                _cleanup_free_ char *pins = NULL;
                 uint64_t id = group.id;
+                char old[32];
                 Sample before, after;
 
                 meter_must_add(meter, SLOT, &group);
@@ -147,6 +150,9 @@ Test(meter, group_made_anew) {
                 expect_near(after.value[METRIC_CPU_TIME] - before.value[METRIC_CPU_TIME],
                                 group_cpu_nsec(&group), 10, 300000, "cpu.time of the second group");
 
+                snprintf(old, sizeof(old), "-%016" PRIx64 "-", id);
+                pins = list_pins();
+                cr_expect(!strstr(pins, old), "the first group's links are left:\n%s", pins);
                 worker_stop(&worker);
                 group_remove(&group);
                 cr_expect(meter_release(meter) == 0);

@@ -177,12 +177,8 @@ Test(net_class, own_clsact_goes) {
         } cases[] = {
                 { "alone", NULL, false, false },
                 { "alone, restarted", NULL, true, false },
-                { "another on egress",
-                                "tc filter add dev hg0 egress pref 9 " FOREIGN,
-                                true, true },
-                { "another on ingress",
-                                "tc filter add dev hg0 ingress pref 9 " FOREIGN,
-                                false, true },
+                { "another on egress", "tc filter add dev hg0 egress pref 9 " FOREIGN, true, true },
+                { "another on ingress", "tc filter add dev hg0 ingress pref 9 " FOREIGN, false, true },
         };
         TestGroup group = group_make("a");
         _cleanup_close_ int map = make_map(&group);

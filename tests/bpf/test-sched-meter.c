@@ -6,6 +6,7 @@
 
 #include <criterion/criterion.h>
 #include <sched.h>
+#include <unistd.h>
 
 TestSuite(sched_meter, .init = host_init, .fini = host_deinit, .timeout = 120);
 
@@ -53,18 +54,28 @@ static void burn_on_cpu_0(void *userdata) {
         burn_msec(*(unsigned *) userdata);
 }
 
-static void burn_forever(void *userdata) {
-        *(volatile bool *) userdata = true;
+/* Real-time, on a CPU that the test is not on: what is left of the other tasks waits, and no switch comes. */
+static void burn_alone(void *userdata) {
+        struct sched_param param = { .sched_priority = 1 };
+
+        pin_to_cpu(1);
+        (void) sched_setscheduler(0, SCHED_FIFO, &param);
         for (;;)
                 ;
+}
+
+static Worker start_alone(const TestGroup *group) {
+        if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+                cr_skip_test("needs two CPUs");
+        pin_to_cpu(0);
+        return worker_start(group, burn_alone, NULL);
 }
 
 /* A task that is on its CPU all the while, and was before the group was added. */
 Test(sched_meter, running_stretch) {
         TestGroup group = group_make("a");
         Meter *meter = meter_make(NULL, SLOTS, 0);
-        bool started = false;
-        Worker hog = worker_start(&group, burn_forever, &started);
+        Worker hog = start_alone(&group);
         uint64_t cpu_before, cpu_after;
         Sample before, after;
 
@@ -126,7 +137,8 @@ Test(sched_meter, wait_and_switches) {
                 sum_after.arrivals += stat.arrivals;
         }
 
-        /* Equal on most kernels; where some tasks' switches are not traced, who ran after them was not seen to wait. */
+        /* Equal on most kernels; where some tasks' switches are not traced, who ran after them was not seen
+         * to wait. */
         cr_expect(sum_after.waited_nsec - sum_before.waited_nsec > 300000000,
                         "three on one CPU hardly waited");
         expect_near(after.value[METRIC_CPU_WAIT] - before.value[METRIC_CPU_WAIT],
@@ -206,8 +218,7 @@ Test(sched_meter, moves) {
 Test(sched_meter, moved_while_running) {
         TestGroup from = group_make("a"), to = group_make("b");
         Meter *meter = meter_make(NULL, SLOTS, 0);
-        bool started = false;
-        Worker hog = worker_start(NULL, burn_forever, &started);
+        Worker hog = start_alone(NULL);
         uint64_t cpu_before, cpu_after;
         Sample before, after;
 
@@ -236,8 +247,7 @@ Test(sched_meter, moved_while_running) {
 Test(sched_meter, slot_given_again) {
         TestGroup group = group_make("a"), other = group_make("b");
         Meter *meter = meter_make(NULL, SLOTS, 0);
-        bool started = false;
-        Worker hog = worker_start(&group, burn_forever, &started);
+        Worker hog = start_alone(&group);
         Sample sample;
 
         meter_must_add(meter, SLOT, &group);
