@@ -19,6 +19,7 @@ static const Metric counters[] = { METRIC_CPU_TIME, METRIC_CPU_THROTTLED, METRIC
 
 /* Row [slot] of the table that outlives us. */
 typedef struct Carried {
+        uint64_t group_id;                   /* whose the last ones are; 0: of several, or of none yet */
         uint64_t gone[ELEMENTSOF(counters)]; /* of groups that are no more */
         uint64_t last[ELEMENTSOF(counters)]; /* of the groups that are, at the last run */
 } Carried;
@@ -103,7 +104,7 @@ int group_iter_new(const char *pin_dir, uint32_t slots, int groups_fd, const cha
                 return -ENOMEM;
 
         r = table_open(pin_dir,
-                        &(TableShape){ "group_carried_1", BPF_MAP_TYPE_ARRAY, sizeof(uint32_t),
+                        &(TableShape){ "group_carried_2", BPF_MAP_TYPE_ARRAY, sizeof(uint32_t),
                                         sizeof(Carried), slots },
                         &iter->carried);
         if (r < 0) {
@@ -242,25 +243,28 @@ static void sample_from_row(const struct group_row *row, Sample *ret) {
 }
 
 /*
- * A counter below where it was: its group was made anew, or one of several went. With one group, all that it
- * had is gone, and what is there is new; with several, the others' is not new, so that the sum just does not
- * fall.
+ * One group, and another than at the last run: all that the other had is gone, and what is there is new. Of
+ * several, which of them went is not known: what is missing of their sum is gone.
  */
-static void carry_over(const GroupIter *iter, uint32_t slot, size_t n_groups) {
+static void carry_over(const GroupIter *iter, uint32_t slot, const Group *groups, size_t n_groups) {
+        uint64_t group_id = n_groups == 1 ? groups[0].id : 0;
         Carried *carried = carried_of(iter, slot);
+        bool is_another = group_id && carried->group_id && group_id != carried->group_id;
         Sample *sample = iter->samples + slot;
 
         for (size_t i = 0; i < ELEMENTSOF(counters); i++) {
-                uint64_t now;
+                uint64_t now = sample->value[counters[i]], last = carried->last[i];
 
                 if (!sample_has(sample, counters[i]))
                         continue;
-                now = sample->value[counters[i]];
-                if (now < carried->last[i])
-                        carried->gone[i] += n_groups == 1 ? carried->last[i] : carried->last[i] - now;
+                if (is_another)
+                        carried->gone[i] += last;
+                else if (now < last)
+                        carried->gone[i] += last - now;
                 carried->last[i] = now;
                 sample_put(sample, counters[i], now + carried->gone[i]);
         }
+        carried->group_id = group_id;
 }
 
 static int slot_compare(const void *a, const void *b) {
@@ -304,7 +308,7 @@ int group_iter_run(GroupIter *iter) {
                         ;
                 if (iter->skeleton)
                         sample_from_row(row_of(iter, slot), iter->samples + slot);
-                carry_over(iter, slot, n);
+                carry_over(iter, slot, iter->groups + i, n);
         }
 
         return r;
