@@ -195,7 +195,10 @@ static void move_to_and_fro(void *userdata) {
         }
 }
 
-/* One that moves itself while it runs: each group gets what was used in it, as cpu.stat has it. */
+/*
+ * One that moves itself while it runs: each group gets what was used in it, as cpu.stat has it, but for the
+ * few microseconds of a move itself, of which there are fifty here.
+ */
 Test(sched_meter, moves) {
         Mover mover = { group_make("a"), group_make("b") };
         Meter *meter = meter_make(NULL, SLOTS, 0);
