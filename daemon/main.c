@@ -9,6 +9,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 
 #define CONFIG_DEFAULT "/etc/headgate/headgated.conf"
@@ -129,13 +130,24 @@ static int parse_arguments(int argc, char **argv, Arguments *arguments) {
         return 0;
 }
 
+/* A tenant's directory and value files stay open: the soft limit of 1024 (kept low for select(2)) is some 80 tenants. */
+static void raise_file_limit(void) {
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+                limit.rlim_cur = limit.rlim_max;
+                (void) setrlimit(RLIMIT_NOFILE, &limit);
+        }
+}
+
 static int run(const Arguments *arguments) {
         _cleanup_(manager_free_p) Manager *manager = NULL;
         int r;
 
+        raise_file_limit();
         r = manager_new(&arguments->options, &manager);
         if (r >= 0)
-                r = arguments->release ? manager_release(manager) : manager_run(manager);
+                r = arguments->release ? manager_release_node(manager) : manager_run(manager);
         return r;
 }
 

@@ -20,6 +20,11 @@ struct Manager {
         sd_event_source *window_timer; /* CLOCK_REALTIME, at the calendar's next change */
         sd_event_source *sample_timer; /* CLOCK_MONOTONIC */
         unsigned samples;
+        int64_t clock_offset_usec; /* UTC less boot time, when it was last looked at */
+        int clock_fd;              /* readable when somebody sets the clock */
+        sd_event_source *clock_watch;
+        bool in_transaction;
+        bool bus_lost; /* and said so */
         sd_bus *bus; /* NULL while there is none: enforcement goes on */
         Api *api;
         ApiOptions api_options;
@@ -37,6 +42,8 @@ void manager_enter_state(Manager *manager, Allocation *allocation, AllocationSta
 void manager_drop_tenants(Manager *manager);
 /* All counters, into the node: 1 where a tenant's group is gone. */
 int manager_take_sample(Manager *manager);
+/* Those whose Desired, Problems, Users or Allocations changed since. */
+void manager_tell_tenants(Manager *manager);
 /* The highest slot that a tenant may have. */
 uint32_t manager_slot_max(const Manager *manager);
 

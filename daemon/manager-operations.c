@@ -99,16 +99,18 @@ static int judge_duplicates(Allocation *const *requests, size_t n, Failure *fail
 /* Each on its own, then all against the limits of the node. Those that are held as they are leave the list. */
 static int judge_requests(Manager *manager, Allocation **requests, size_t *n, uid_t caller, uint64_t now_usec, Failure *failure) {
         size_t kept = 0, added = 0;
+        int r;
 
         for (size_t i = 0; i < *n; i++) {
-                int r = judge_request(manager, requests[i], caller, now_usec, failure);
+                r = judge_request(manager, requests[i], caller, now_usec, failure);
 
                 if (r != 0 && r != -EALREADY)
                         return r;
                 added += !calendar_find(&manager->node.calendar, requests[i]->id);
         }
-        if (judge_duplicates(requests, *n, failure) != 0)
-                return failure->code != FAILURE_NONE ? (int) failure->code : -ENOMEM;
+        r = judge_duplicates(requests, *n, failure);
+        if (r != 0)
+                return r;
         if (manager->node.calendar.n + added > manager->options.config->allocations_max)
                 return failure_set(failure, FAILURE_LIMIT_EXCEEDED, "%zu allocations would be over allocations-max, %" PRIu64,
                         manager->node.calendar.n + added, manager->options.config->allocations_max);
@@ -160,10 +162,11 @@ static int take_requests(Manager *manager, Allocation *const *requests, size_t n
                                 r = strv_push(new_tenants, tenant->id);
                         if (r < 0)
                                 return r;
+                        tenant->untold = true;
                 }
                 /* An update of what is active goes on from there: its start was told already. */
                 active = calendar_find(&manager->node.calendar, request->id);
-                if (active && active->state == ALLOCATION_ACTIVE) {
+                if (active && (active->state == ALLOCATION_ACTIVE || active->state == ALLOCATION_ENDING)) {
                         request->state = ALLOCATION_ACTIVE;
                         request->actual_start_usec = active->actual_start_usec;
                 }
@@ -183,15 +186,55 @@ static int take_requests(Manager *manager, Allocation *const *requests, size_t n
 /* As it was before take_requests(), as far as that came. */
 static void untake_requests(Manager *manager, Allocation *const *requests, size_t n, Allocation **held) {
         for (size_t i = 0; i < n; i++) {
+                Allocation *request;
+
                 if (calendar_find(&manager->node.calendar, requests[i]->id) != requests[i])
                         continue;
-                if (held[i]) {
-                        Allocation *request;
-
-                        if (calendar_put(&manager->node.calendar, held[i], &request) >= 0)
-                                held[i] = NULL;
-                } else
+                if (held[i] && calendar_put(&manager->node.calendar, held[i], &request) >= 0)
+                        held[i] = NULL;
+                else /* new; or there is no memory to put the old one back, and the new one must not stay either */
                         (void) calendar_take(&manager->node.calendar, requests[i]->id);
+        }
+}
+
+/* What OnEnd left of the requests' tenants, by request: an Apply wakes them, and one that is refused did not. */
+typedef struct AtRest {
+        bool throttled, frozen, doomed;
+        uint64_t residual_memory_bytes;
+} AtRest;
+
+static void keep_rest(const Manager *manager, Allocation *const *requests, size_t n, AtRest *rest) {
+        for (size_t i = 0; i < n; i++) {
+                const Tenant *tenant = node_find_tenant(&manager->node, requests[i]->tenant_id);
+
+                if (tenant)
+                        rest[i] = (AtRest) { tenant->throttled, tenant->frozen, tenant->doomed, tenant->residual_memory_bytes };
+        }
+}
+
+static void restore_rest(Manager *manager, Allocation *const *requests, size_t n, const AtRest *rest) {
+        for (size_t i = 0; i < n; i++) {
+                Tenant *tenant = node_find_tenant(&manager->node, requests[i]->tenant_id);
+
+                if (!tenant)
+                        continue;
+                tenant->throttled = rest[i].throttled;
+                tenant->frozen = rest[i].frozen;
+                tenant->doomed = rest[i].doomed;
+                tenant->residual_memory_bytes = rest[i].residual_memory_bytes;
+        }
+}
+
+/* What else changed its state while the transaction ran went with it from the disk, and from there alone. */
+static void put_back_states(Manager *manager, uint64_t since_boottime_usec) {
+        for (size_t i = 0; i < manager->node.calendar.n; i++) {
+                const Allocation *allocation = manager->node.calendar.allocations[i];
+                const Tenant *tenant = node_find_tenant(&manager->node, allocation->tenant_id);
+
+                if (allocation->state_boottime_usec < since_boottime_usec)
+                        continue;
+                if (state_put_allocation(manager->state, allocation) < 0 || (tenant && state_put_tenant(manager->state, tenant) < 0))
+                        log_warning("The state of allocation %s is not on disk", allocation->id);
         }
 }
 
@@ -209,11 +252,17 @@ static int find_unenforced(Manager *manager, Allocation *const *requests, size_t
 
 /* New objects first, then the states that they are in. */
 static void tell_accepted(Manager *manager, Allocation *const *requests, size_t n, Allocation *const *held, char *const *new_tenants) {
-        for (char *const *id = new_tenants; id && *id; id++)
-                api_tenant_added(manager->api, node_find_tenant(&manager->node, *id));
+        for (char *const *id = new_tenants; id && *id; id++) {
+                Tenant *tenant = node_find_tenant(&manager->node, *id);
+
+                tenant->untold = tenant->changed = false;
+                api_tenant_added(manager->api, tenant);
+        }
         for (size_t i = 0; i < n; i++) {
                 requests[i]->untold = false;
-                if (!held[i])
+                if (held[i])
+                        api_allocation_updated(manager->api, requests[i]);
+                else
                         api_allocation_added(manager->api, requests[i]);
                 api_allocation_changed(manager->api, requests[i], held[i] ? held[i]->state : ALLOCATION_STATE_INVALID);
         }
@@ -230,12 +279,14 @@ static void free_all(Allocation **list, size_t n) {
  */
 static int manager_apply(void *userdata, uid_t caller, Allocation **requests, size_t n, Failure *ret_failure) {
         _cleanup_free_ Allocation **held = calloc(n + 1, sizeof(Allocation *));
+        _cleanup_free_ AtRest *rest = calloc(n + 1, sizeof(AtRest));
         _cleanup_strv_ char **new_tenants = NULL;
         Manager *manager = userdata;
+        Instant begun = manager_now();
         size_t n_all = n;
         int r;
 
-        r = held ? judge_requests(manager, requests, &n, caller, manager_now().utc_usec, ret_failure) : -ENOMEM;
+        r = held && rest ? judge_requests(manager, requests, &n, caller, begun.utc_usec, ret_failure) : -ENOMEM;
         if (r != 0)
                 n = n_all; /* the list is as it was given */
         if (r == 0)
@@ -244,6 +295,8 @@ static int manager_apply(void *userdata, uid_t caller, Allocation **requests, si
                 free_all(requests, n);
                 return r;
         }
+        keep_rest(manager, requests, n, rest);
+        manager->in_transaction = true;
         r = state_begin(manager->state);
         if (r >= 0)
                 r = take_requests(manager, requests, n, held, &new_tenants, ret_failure);
@@ -253,6 +306,7 @@ static int manager_apply(void *userdata, uid_t caller, Allocation **requests, si
                 r = find_unenforced(manager, requests, n, ret_failure);
         if (r == 0)
                 r = state_commit(manager->state);
+        manager->in_transaction = false;
         if (r == 0) {
                 tell_accepted(manager, requests, n, held, new_tenants);
                 free_all(held, n);
@@ -260,8 +314,10 @@ static int manager_apply(void *userdata, uid_t caller, Allocation **requests, si
         }
         state_rollback(manager->state);
         untake_requests(manager, requests, n, held);
+        restore_rest(manager, requests, n, rest);
         free_all(requests, n);
         free_all(held, n);
+        put_back_states(manager, begun.boottime_usec);
         manager->tenants_may_go = true;
         manager_drop_tenants(manager);
         (void) manager_reconcile(manager);
@@ -288,8 +344,10 @@ static int manager_check(void *userdata, uid_t caller, Allocation **requests, si
         uint64_t now = manager_now().utc_usec;
         size_t n_asked = 0;
         Manager *manager = userdata;
-        int r = asked && answers ? 0 : -ENOMEM;
+        int r = asked && answers ? judge_duplicates(requests, n, ret_failure) : -ENOMEM;
 
+        if (r != 0)
+                return r;
         for (size_t i = 0; r >= 0 && i < n; i++) {
                 r = judge_for_check(manager, requests[i], caller, now, &ret_verdicts[i].failure);
                 if (r == 0)
@@ -329,6 +387,7 @@ static int manager_release_allocation(void *userdata, uid_t caller, const char *
         /* A release may overtake the updates before it: none of those may bring the allocation back. */
         if (generation < allocation->generation)
                 generation = allocation->generation;
+        /* The note alone is enough for a start to know it as released: it is on disk before anything is told. */
         r = state_put_released(manager->state, id, generation, now.utc_usec);
         if (r < 0)
                 return r;
@@ -346,8 +405,15 @@ static int find_group(Manager *manager, const char *tenant_id, TenantGroup **ret
         r = reconciler_group(manager->reconciler, tenant, ret_group);
         if (r == -EOPNOTSUPP)
                 return failure_set(failure, FAILURE_NOT_SUPPORTED, "tenant %s has no control group: this is a dry run", tenant_id);
+        if (r > 0) { /* someone took the old one away: no process goes in before the limits hold again */
+                (void) manager_reconcile(manager);
+                r = reconciler_group(manager->reconciler, tenant, ret_group);
+        }
+        if (r >= 0 && tenant->failed)
+                return failure_set(failure, FAILURE_NOT_ENFORCED, "tenant %s takes no processes now: %s", tenant_id,
+                        strv_length(tenant->problems) > 0 ? tenant->problems[0] : "it could not be given its share");
         *ret_tenant = tenant;
-        return r;
+        return r < 0 ? r : 0;
 }
 
 static int manager_attach(void *userdata, const char *tenant_id, const int *pidfds, size_t n, Failure *ret_failure) {

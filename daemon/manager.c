@@ -13,12 +13,16 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-id128.h>
 #include <time.h>
 
 #define FORGET_ENDED_USEC (3600ULL * 1000000) /* ended objects leave the bus after an hour */
 #define RECONCILE_EVERY_SAMPLES 10            /* the slow check: what drifted with nobody saying so */
+#define BUS_TIMEOUT_USEC (5ULL * 1000000) /* of what is asked of the bus daemon itself */
+#define CLOCK_STEP_USEC 100000
 #define READERS_GROUP "headgate"
 
 static uint64_t clock_usec(clockid_t clock) {
@@ -36,6 +40,15 @@ uint32_t manager_slot_max(const Manager *manager) {
         return SLOT_FIRST + (uint32_t) manager->options.config->tenants_max - 1;
 }
 
+/* Whether the clock was set since the last look: slewing moves it by less between two samples. */
+static bool clock_was_set(Manager *manager) {
+        Instant now = manager_now();
+        int64_t offset = (int64_t) (now.utc_usec - now.boottime_usec), moved = offset - manager->clock_offset_usec;
+
+        manager->clock_offset_usec = offset;
+        return moved > CLOCK_STEP_USEC || moved < -CLOCK_STEP_USEC;
+}
+
 static void log_lost(int r, const char *what) {
         if (r < 0)
                 (void) log_error_errno(r, "%s is not on disk", what);
@@ -51,29 +64,15 @@ static void tenant_rests(Manager *manager, Tenant *tenant) {
         log_lost(state_put_tenant(manager->state, tenant), "A tenant's residual share");
 }
 
-/* And its processes meet what was asked for at its end. */
-static void tenant_on_end(Manager *manager, Tenant *tenant, const Allocation *ended) {
-        const LogFields fields = { .tenant = tenant->id, .allocation = ended->id };
-        TenantGroup *group;
-        int r;
-
-        tenant->throttled = ended->on_end == ON_END_THROTTLE;
-        r = reconciler_group(manager->reconciler, tenant, &group);
-        if (r >= 0 && ended->on_end == ON_END_KILL)
-                r = tenant_group_kill(group);
-        else if (r >= 0 && ended->on_end == ON_END_FREEZE)
-                r = tenant_group_freeze(group, true);
-        if (r < 0 && r != -EOPNOTSUPP)
-                (void) log_write_errno(LOG_ERR, &fields, r, "OnEnd %s of allocation %s could not be done",
-                        on_end_to_string(ended->on_end), ended->id);
+/* And its processes meet what was asked for at its end; the reconciler does it, until it is done. */
+static void tenant_on_end(Tenant *tenant, OnEnd on_end) {
+        tenant->throttled = on_end == ON_END_THROTTLE;
+        tenant->frozen = on_end == ON_END_FREEZE;
+        tenant->doomed = on_end == ON_END_KILL;
 }
 
 static void tenant_wakes(Manager *manager, Tenant *tenant) {
-        TenantGroup *group;
-
-        tenant->throttled = false;
-        if (reconciler_group(manager->reconciler, tenant, &group) >= 0)
-                (void) tenant_group_freeze(group, false);
+        tenant->throttled = tenant->frozen = tenant->doomed = false;
         log_lost(state_put_tenant(manager->state, tenant), "A tenant's share");
 }
 
@@ -113,15 +112,18 @@ void manager_enter_state(Manager *manager, Allocation *allocation, AllocationSta
                 break;
         case ALLOCATION_ENDED:
         case ALLOCATION_RELEASED:
+        case ALLOCATION_FAILED:
                 allocation->actual_end_usec = now->utc_usec;
                 if (rests)
-                        tenant_on_end(manager, tenant, allocation);
+                        tenant_on_end(tenant, allocation->on_end);
                 break;
         default:
                 break;
         }
         if (rests)
                 tenant_rests(manager, tenant);
+        if (tenant)
+                tenant->changed = true;
         log_write(LOG_INFO, &fields, "Allocation %s of tenant %s: %s, was %s (%s)", allocation->id, allocation->tenant_id,
                 allocation_state_to_string(state), allocation_state_to_string(old), reason);
         log_lost(state_put_allocation(manager->state, allocation), "An allocation's new state");
@@ -142,11 +144,14 @@ static const char *state_reason(AllocationState state) {
         }
 }
 
-/* Those that are due, in order; with `all` those too whose time a clock that went back has undone. */
+/* Those that are due, in order; with `all` those too whose time a clock that went back has undone. One sync for all. */
 static void manager_advance(Manager *manager, const Instant *now, bool all) {
         Calendar *calendar = &manager->node.calendar;
+        bool own = !manager->in_transaction && (all || calendar_due(calendar, now));
         Allocation *allocation;
 
+        if (own)
+                log_lost(state_begin(manager->state), "A change of states");
         for (size_t i = 0; all && i < calendar->n; i++) {
                 AllocationState state;
 
@@ -159,6 +164,8 @@ static void manager_advance(Manager *manager, const Instant *now, bool all) {
 
                 manager_enter_state(manager, allocation, state, state_reason(state), now);
         }
+        if (own)
+                log_lost(state_commit(manager->state), "A change of states");
 }
 
 void manager_drop_tenants(Manager *manager) {
@@ -167,20 +174,19 @@ void manager_drop_tenants(Manager *manager) {
         manager->tenants_may_go = false;
         for (size_t i = manager->node.n_tenants; i-- > 0;) {
                 Tenant *tenant = manager->node.tenants[i];
-                _cleanup_free_ char *id = NULL;
                 int r;
 
                 if (calendar_tenant(&manager->node.calendar, tenant->id))
                         continue;
                 r = reconciler_remove_tenant(manager->reconciler, tenant);
-                id = r < 0 ? NULL : strdup(tenant->id);
-                if (!id) {
+                if (r < 0) {
                         manager->tenants_may_go = true; /* tried again with the next sample */
                         continue;
                 }
-                log_lost(state_delete_tenant(manager->state, id), "A tenant's removal");
-                node_remove_tenant(&manager->node, id);
-                api_tenant_removed(manager->api, id);
+                log_lost(state_delete_tenant(manager->state, tenant->id), "A tenant's removal");
+                if (!tenant->untold)
+                        api_tenant_removed(manager->api, tenant->id);
+                node_remove_tenant(&manager->node, tenant->id);
         }
 }
 
@@ -189,16 +195,20 @@ static void manager_forget_ended(Manager *manager, const Instant *now) {
 
         for (size_t i = calendar->n; i-- > 0;) {
                 _cleanup_allocation_ Allocation *allocation = NULL;
+                Tenant *tenant;
 
                 if (allocation_is_live(calendar->allocations[i]) ||
                         calendar->allocations[i]->actual_end_usec + FORGET_ENDED_USEC > now->utc_usec)
                         continue;
+                api_allocation_removed(manager->api, calendar->allocations[i]->id);
                 allocation = calendar_take(calendar, calendar->allocations[i]->id);
                 manager->tenants_may_go = true;
+                tenant = node_find_tenant(&manager->node, allocation->tenant_id);
+                if (tenant)
+                        tenant->changed = true;
                 log_lost(state_put_released(manager->state, allocation->id, allocation->generation, now->utc_usec),
                         "A generation");
                 log_lost(state_delete_allocation(manager->state, allocation->id), "An allocation's end");
-                api_allocation_removed(manager->api, allocation->id);
         }
 }
 
@@ -235,26 +245,42 @@ static void manager_arm(Manager *manager, const Instant *now) {
                 (void) log_error_errno(r, "The timer of the next window cannot be set");
 }
 
+void manager_tell_tenants(Manager *manager) {
+        for (size_t i = 0; i < manager->node.n_tenants; i++) {
+                Tenant *tenant = manager->node.tenants[i];
+
+                if (tenant->untold || !tenant->changed)
+                        continue;
+                api_tenant_changed(manager->api, tenant);
+                tenant->changed = false;
+        }
+}
+
+static bool any_doomed(const Node *node) {
+        for (size_t i = 0; i < node->n_tenants; i++)
+                if (node->tenants[i]->doomed)
+                        return true;
+        return false;
+}
+
 int manager_reconcile(Manager *manager) {
         Instant now = manager_now();
         unsigned changes = 0;
+        bool doomed;
         int r;
 
         manager_advance(manager, &now, manager->look_at_all);
         manager->look_at_all = false;
+        doomed = any_doomed(&manager->node);
         r = reconciler_apply(manager->reconciler, &manager->node, &changes);
+        for (size_t i = 0; doomed && i < manager->node.n_tenants; i++) /* or a restart would kill who came after */
+                log_lost(state_put_tenant(manager->state, manager->node.tenants[i]), "A kill");
         if (r < 0)
                 (void) log_error_errno(r, "The plan could not be applied");
         if (changes > 0)
                 log_debug("%u settings written", changes);
         manager_update_node(manager, &now);
-        for (size_t i = 0; i < manager->node.n_tenants; i++) {
-                Tenant *tenant = manager->node.tenants[i];
-
-                if (tenant->changed)
-                        api_tenant_changed(manager->api, tenant);
-                tenant->changed = false;
-        }
+        manager_tell_tenants(manager);
         manager_arm(manager, &now);
         return r;
 }
@@ -282,6 +308,8 @@ static int on_sample(sd_event_source *source, uint64_t usec, void *userdata) {
 
         manager_forget_ended(manager, &now);
         manager_drop_tenants(manager);
+        if (clock_was_set(manager))
+                manager->look_at_all = due = true;
         if (++manager->samples % RECONCILE_EVERY_SAMPLES == 0) {
                 (void) reconciler_refresh_capacity(manager->reconciler, &manager->node.features);
                 reconciler_look_again(manager->reconciler);
@@ -289,6 +317,7 @@ static int on_sample(sd_event_source *source, uint64_t usec, void *userdata) {
         }
         if (due)
                 (void) manager_reconcile(manager);
+        manager_tell_tenants(manager);
         if (!manager->bus || sd_bus_is_open(manager->bus) <= 0)
                 (void) manager_connect(manager);
         (void) sd_event_source_set_time(source, usec + manager->options.config->sample_interval_usec);
@@ -324,6 +353,8 @@ static int manager_connect(Manager *manager) {
         manager->bus = sd_bus_flush_close_unref(manager->bus);
         r = open_bus(manager->options.bus, &bus);
         if (r >= 0)
+                r = sd_bus_set_method_call_timeout(bus, BUS_TIMEOUT_USEC);
+        if (r >= 0)
                 r = sd_bus_attach_event(bus, manager->event, SD_EVENT_PRIORITY_NORMAL);
         if (r >= 0)
                 r = api_new(bus, &manager->node, &manager_operations, &manager->api_options, manager, &manager->api);
@@ -331,8 +362,12 @@ static int manager_connect(Manager *manager) {
                 r = sd_bus_request_name(bus, API_BUS_NAME, 0);
         if (r < 0) {
                 manager->api = api_free(manager->api);
-                return log_warning_errno(r, "The %s bus cannot be served; tried again shortly", manager->options.bus);
+                if (!manager->bus_lost)
+                        (void) log_warning_errno(r, "The %s bus cannot be served; tried again shortly", manager->options.bus);
+                manager->bus_lost = true;
+                return r;
         }
+        manager->bus_lost = false;
         manager->bus = TAKE_PTR(bus);
         return 0;
 }
@@ -390,19 +425,56 @@ static int find_orphans(Manager *manager) {
         return r;
 }
 
-/* Tenants that allocations name, should the one row have been lost without the other. */
+/* Tenants that allocations name, should the one row have been lost without the other, or tenants-max be lower now. */
 static int find_missing_tenants(Manager *manager) {
+        Calendar *calendar = &manager->node.calendar;
+        Instant now = manager_now();
         Tenant *tenant;
 
-        for (size_t i = 0; i < manager->node.calendar.n; i++) {
-                int r = node_add_tenant(&manager->node, manager->node.calendar.allocations[i]->tenant_id, manager_slot_max(manager), &tenant);
+        for (size_t i = 0; i < calendar->n; i++) {
+                Allocation *allocation = calendar->allocations[i];
+                int r = node_add_tenant(&manager->node, allocation->tenant_id, manager_slot_max(manager), &tenant);
 
-                if (r >= 0)
+                if (r == -ENOSPC && allocation_is_live(allocation))
+                        manager_enter_state(manager, allocation, ALLOCATION_FAILED, "its tenant is over tenants-max", &now);
+                else if (r >= 0)
                         r = state_put_tenant(manager->state, tenant);
-                if (r < 0 && r != -EEXIST)
+                if (r < 0 && r != -EEXIST && r != -ENOSPC)
                         return r;
         }
         return 0;
+}
+
+/* timerfd_create(2): a timer that never expires, cancelled when the clock is set. */
+static int clock_watch_arm(int fd) {
+        const struct itimerspec never = { .it_value.tv_sec = INT32_MAX };
+
+        return timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL) < 0 ? -errno : 0;
+}
+
+/* Somebody set the clock: windows follow at once. */
+static int on_clock_set(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        Manager *manager = userdata;
+        uint64_t expirations;
+
+        if (read(fd, &expirations, sizeof expirations) < 0 && errno == ECANCELED) {
+                (void) clock_was_set(manager);
+                manager->look_at_all = true;
+                log_info("The clock was set: windows follow it");
+                (void) manager_reconcile(manager);
+        }
+        return clock_watch_arm(fd);
+}
+
+static int add_clock_watch(Manager *manager) {
+        int r;
+
+        (void) clock_was_set(manager);
+        manager->clock_fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+        if (manager->clock_fd < 0)
+                return -errno;
+        r = clock_watch_arm(manager->clock_fd);
+        return r < 0 ? r : sd_event_add_io(manager->event, &manager->clock_watch, manager->clock_fd, EPOLLIN, on_clock_set, manager);
 }
 
 static int add_timers(Manager *manager) {
@@ -444,6 +516,7 @@ int manager_new(const ManagerOptions *options, Manager **ret) {
 
         if (!manager)
                 return -ENOMEM;
+        manager->clock_fd = -EBADF;
         manager->options = *options;
         for (size_t i = 0; i < options->config->n_uplinks; i++)
                 if (options->config->uplinks[i].is_default)
@@ -469,6 +542,8 @@ Manager *manager_free(Manager *manager) {
         sd_bus_flush_close_unref(manager->bus);
         sd_event_source_unref(manager->window_timer);
         sd_event_source_unref(manager->sample_timer);
+        sd_event_source_unref(manager->clock_watch);
+        cleanup_close(&manager->clock_fd);
         reconciler_free(manager->reconciler);
         state_free(manager->state);
         node_deinit(&manager->node);
@@ -483,6 +558,8 @@ int manager_run(Manager *manager) {
         r = add_signals(manager->event);
         if (r >= 0)
                 r = add_timers(manager);
+        if (r >= 0)
+                r = add_clock_watch(manager);
         if (r >= 0)
                 r = find_missing_tenants(manager);
         if (r >= 0)
@@ -508,6 +585,6 @@ int manager_run(Manager *manager) {
         return r < 0 ? log_error_errno(r, "The event loop failed") : 0;
 }
 
-int manager_release(Manager *manager) {
+int manager_release_node(Manager *manager) {
         return reconciler_release(manager->reconciler);
 }

@@ -29,4 +29,4 @@ DEFINE_CLEANUP(Manager *, manager_free);
 int manager_run(Manager *manager);
 
 /* Takes everything of ours off this node: processes of tenants stay alive, outside any tenant's limits. */
-int manager_release(Manager *manager);
+int manager_release_node(Manager *manager);

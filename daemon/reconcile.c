@@ -23,6 +23,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 typedef struct UplinkHold {
@@ -30,15 +31,25 @@ typedef struct UplinkHold {
         Uplink *uplink;             /* NULL while the interface is absent or has no known capacity */
         NetClassifier *classifier;  /* NULL where there is none */
         int error;                  /* of the last apply */
+        char words[256];            /* and why, in words */
         NetPlan applied;            /* the plan that last went through; no classes: look again */
 } UplinkHold;
+
+/* What was last read back as planned; no setting present: look again. */
+typedef struct Verified {
+        Settings settings;
+        bool frozen;
+} Verified;
 
 struct Reconciler {
         ReconcilerOptions options;
         CgroupDriver *driver;
         Meter *meter;
         TenantGroup **groups; /* by slot */
-        Settings *verified;   /* by slot: what was last read back as planned; nothing present: look again */
+        Verified *verified;   /* by slot */
+        Verified parent;      /* the same of our parent group */
+        uint64_t sibling_weight; /* beside it, as of then */
+        int parent_fd;        /* held locked: one headgated a parent group */
         uint32_t n_slots;
         UplinkHold uplinks[CONFIG_UPLINKS_MAX];
         UplinkCapacity uplink_capacity[CONFIG_UPLINKS_MAX]; /* of those that are there, in the plan's order */
@@ -80,9 +91,6 @@ static void uplink_open(Reconciler *reconciler, UplinkHold *hold, FeatureSet *fe
                         strerror(-r));
                 return;
         }
-        if (reconciler->meter && meter_groups_fd(reconciler->meter) >= 0)
-                (void) net_classifier_new(name, meter_groups_fd(reconciler->meter), reconciler->options.pin_dir,
-                        features, &hold->classifier);
 }
 
 static uint64_t total_memory(void) {
@@ -147,6 +155,20 @@ int reconciler_refresh_capacity(Reconciler *reconciler, FeatureSet *features) {
         return r;
 }
 
+/* Two daemons over one group would each undo the other: the second is refused before it has touched anything. */
+static int lock_parent(Reconciler *reconciler) {
+        _cleanup_free_ char *parent = NULL;
+
+        if (asprintf(&parent, "%s%s", cgroup_driver_mount(reconciler->driver), cgroup_driver_parent(reconciler->driver)) < 0) {
+                parent = NULL;
+                return -ENOMEM;
+        }
+        reconciler->parent_fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (reconciler->parent_fd < 0)
+                return -errno;
+        return flock(reconciler->parent_fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+}
+
 static int open_meter(Reconciler *reconciler, FeatureSet *features) {
         _cleanup_free_ char *parent = NULL;
 
@@ -171,11 +193,12 @@ int reconciler_new(const ReconcilerOptions *options, FeatureSet *features, Recon
         if (!reconciler)
                 return -ENOMEM;
         reconciler->options = *options;
+        reconciler->parent_fd = -EBADF;
         reconciler->n_slots = SLOT_FIRST + (uint32_t) options->config->tenants_max;
         for (size_t i = 0; i < options->config->n_uplinks; i++)
                 reconciler->uplinks[i].config = &options->config->uplinks[i];
         reconciler->groups = calloc(reconciler->n_slots, sizeof(TenantGroup *));
-        reconciler->verified = calloc(reconciler->n_slots, sizeof(Settings));
+        reconciler->verified = calloc(reconciler->n_slots, sizeof(Verified));
         if (!reconciler->groups || !reconciler->verified)
                 return -ENOMEM;
         if (options->dry_run)
@@ -184,6 +207,9 @@ int reconciler_new(const ReconcilerOptions *options, FeatureSet *features, Recon
                 r = cgroup_driver_new(options->cgroup_driver, options->cgroup_root, features, &reconciler->driver);
                 if (r < 0)
                         return log_error_errno(r, "The control groups cannot be used");
+                r = lock_parent(reconciler);
+                if (r < 0)
+                        return log_error_errno(r, "Another headgated has %s, or it cannot be locked", cgroup_driver_parent(reconciler->driver));
                 r = open_meter(reconciler, features);
                 if (r < 0)
                         return log_error_errno(r, "The meters cannot be used");
@@ -203,6 +229,7 @@ Reconciler *reconciler_free(Reconciler *reconciler) {
                 tenant_group_free(reconciler->groups[slot]);
         free(reconciler->groups);
         free(reconciler->verified);
+        cleanup_close(&reconciler->parent_fd);
         for (size_t i = 0; i < CONFIG_UPLINKS_MAX; i++) {
                 net_classifier_free(reconciler->uplinks[i].classifier);
                 uplink_free(reconciler->uplinks[i].uplink);
@@ -231,6 +258,7 @@ static int meter_group(Reconciler *reconciler, uint32_t slot, const char *path, 
 
 int reconciler_group(Reconciler *reconciler, const Tenant *tenant, TenantGroup **ret) {
         TenantGroup **held = &reconciler->groups[tenant->slot];
+        bool made = false;
         int r;
 
         if (!reconciler->driver)
@@ -238,12 +266,14 @@ int reconciler_group(Reconciler *reconciler, const Tenant *tenant, TenantGroup *
         if (*held && !tenant_group_alive(*held))
                 *held = tenant_group_free(*held);
         if (!*held) {
+                reconciler->verified[tenant->slot] = (Verified) {};
                 r = tenant_group_ensure(reconciler->driver, tenant->id, held);
                 if (r < 0)
                         return r;
+                made = true;
         }
         *ret = *held;
-        return 0;
+        return made;
 }
 
 /* 2. */
@@ -318,10 +348,11 @@ static unsigned count_bits(uint32_t bits) {
 /* 3. The parent: with `raise_only`, never less than it has. */
 static int apply_parent(Reconciler *reconciler, const Settings *planned, bool raise_only, unsigned *changes) {
         Settings observed, wanted = *planned, diff;
-        uint64_t siblings;
         int r;
 
-        r = cgroup_parent_observe(reconciler->driver, &observed, &siblings);
+        if (memcmp(&reconciler->parent.settings, planned, sizeof *planned) == 0)
+                return 0;
+        r = cgroup_parent_observe(reconciler->driver, &observed, &reconciler->sibling_weight);
         if (r < 0)
                 return r;
         wanted.present &= observed.present;
@@ -330,15 +361,18 @@ static int apply_parent(Reconciler *reconciler, const Settings *planned, bool ra
                         wanted.value[setting] = observed.value[setting];
         settings_diff(&observed, &wanted, &diff);
         *changes += count_bits(diff.present);
-        return diff.present ? cgroup_parent_apply(reconciler->driver, &diff) : 0;
+        r = diff.present ? cgroup_parent_apply(reconciler->driver, &diff) : 0;
+        reconciler->parent = r >= 0 && !raise_only ? (Verified) { .settings = *planned } : (Verified) {};
+        return r;
 }
 
 /* Whether nothing needs to be looked at: planned as it was when it was last read back. */
 static bool is_settled(const Reconciler *reconciler, const TenantPlan *plan) {
-        const Settings *verified = &reconciler->verified[plan->tenant->slot];
+        const Verified *verified = &reconciler->verified[plan->tenant->slot];
 
-        return reconciler->groups[plan->tenant->slot] && verified->present == plan->settings.present &&
-                memcmp(verified->value, plan->settings.value, sizeof verified->value) == 0 &&
+        return reconciler->groups[plan->tenant->slot] && verified->settings.present == plan->settings.present &&
+                memcmp(verified->settings.value, plan->settings.value, sizeof plan->settings.value) == 0 &&
+                verified->frozen == plan->tenant->frozen && !plan->tenant->doomed &&
                 resource_set_equal(&plan->tenant->desired, &plan->share);
 }
 
@@ -366,7 +400,20 @@ static void net_plan_remember(UplinkHold *hold, const NetPlan *plan) {
         hold->applied.classes = classes;
 }
 
-static int apply_tenant(Reconciler *reconciler, const TenantPlan *plan, unsigned *changes) {
+/* What OnEnd asked for, tried until it is done. Frozen processes die of cgroup.kill too. */
+static int apply_on_end(TenantGroup *group, Tenant *tenant, const Verified *verified) {
+        int r;
+
+        if (tenant->doomed) {
+                r = tenant_group_kill(group);
+                if (r < 0)
+                        return r;
+                tenant->doomed = false;
+        }
+        return verified->settings.present && verified->frozen == tenant->frozen ? 0 : tenant_group_freeze(group, tenant->frozen);
+}
+
+static int apply_tenant(Reconciler *reconciler, const TenantPlan *plan, Tenant *tenant, unsigned *changes) {
         const uint32_t can = cgroup_driver_settings(reconciler->driver);
         TenantGroup *group = reconciler->groups[plan->tenant->slot];
         Settings observed, diff;
@@ -374,6 +421,9 @@ static int apply_tenant(Reconciler *reconciler, const TenantPlan *plan, unsigned
 
         if (!group)
                 return 0; /* said so by prepare_tenant() */
+        r = apply_on_end(group, tenant, &reconciler->verified[tenant->slot]);
+        if (r < 0)
+                return r;
         r = tenant_group_observe(group, &observed);
         if (r < 0)
                 return r;
@@ -385,24 +435,39 @@ static int apply_tenant(Reconciler *reconciler, const TenantPlan *plan, unsigned
         return tenant_group_apply(group, &diff);
 }
 
-static void apply_uplink(UplinkHold *hold, const NetPlan *plan, FeatureSet *features, unsigned *changes) {
+/* The classifier goes with its interface, or with whoever takes the hook away. */
+static void ensure_classifier(Reconciler *reconciler, UplinkHold *hold, FeatureSet *features) {
+        if (meter_groups_fd(reconciler->meter) < 0 || (hold->classifier && net_classifier_alive(hold->classifier)))
+                return;
+        hold->classifier = net_classifier_free(hold->classifier);
+        (void) net_classifier_new(hold->config->name, meter_groups_fd(reconciler->meter), reconciler->options.pin_dir, features,
+                &hold->classifier);
+}
+
+static void apply_uplink(Reconciler *reconciler, UplinkHold *hold, const NetPlan *plan, FeatureSet *features, unsigned *changes) {
         const LogFields fields = { .object = hold->config->name };
-        char feature[RESOURCE_NAME_SIZE];
+        char feature[RESOURCE_NAME_SIZE], words[sizeof hold->words] = "";
         unsigned messages = 0;
         int r;
 
         r = uplink_apply(hold->uplink, plan, &messages);
         *changes += messages;
         resource_format_name(RESOURCE_NET_EGRESS, hold->config->name, feature);
-        if (r < 0 && r != hold->error) {
-                log_write(LOG_WARNING, &fields, "Uplink %s is not shaped: %s", hold->config->name, uplink_words(hold->uplink));
-                (void) feature_set_put(features, feature, false, "its traffic is not shaped: %s", uplink_words(hold->uplink));
-        } else if (r >= 0 && hold->error < 0)
+        if (r < 0) {
+                const char *why = uplink_words(hold->uplink);
+
+                snprintf(words, sizeof words, "%s", why && *why ? why : strerror(-r));
+                (void) feature_set_put(features, feature, false, "its traffic is not shaped: %s", words);
+                if (strcmp(words, hold->words) != 0)
+                        log_write(LOG_WARNING, &fields, "Uplink %s is not shaped: %s", hold->config->name, words);
+        } else if (hold->error < 0)
                 (void) feature_set_put(features, feature, true, "shaped by HTB");
         hold->error = r < 0 ? r : 0;
-        if (r >= 0)
+        memcpy(hold->words, words, sizeof words);
+        if (r >= 0) {
                 net_plan_remember(hold, plan);
-        else
+                ensure_classifier(reconciler, hold, features);
+        } else
                 hold->applied.n_classes = 0;
 }
 
@@ -450,42 +515,59 @@ static int note_missing(const FeatureSet *features, const TenantPlan *plan, uint
         return 0;
 }
 
-/* 4. */
-static int read_back(Reconciler *reconciler, const PlanInput *input, const Plan *plan, const TenantPlan *tenant_plan,
-        const NetPlan *observed_uplinks, const FeatureSet *features, Tenant *tenant) {
-        const uint32_t can = cgroup_driver_settings(reconciler->driver);
-        TenantGroup *group = reconciler->groups[tenant->slot];
-        Settings observed = {}, diff;
+/* Whether the share names this uplink: by its name, or by none where it is the default. */
+static bool share_names_uplink(const ResourceSet *share, const UplinkCapacity *uplink) {
+        return resource_set_get(share, RESOURCE_NET_EGRESS, uplink->name) ||
+                (uplink->is_default && resource_set_get(share, RESOURCE_NET_EGRESS, ""));
+}
+
+/* What is not as planned, in words. -ENOMEM alone is an error. */
+static int note_problems(Reconciler *reconciler, const PlanInput *input, const TenantPlan *plan, const Settings *observed,
+        Tenant *tenant) {
+        Settings diff;
         int r = 0;
 
-        if (group)
-                r = tenant_group_observe(group, &observed);
-        if (r < 0)
-                return r;
-        resource_set_deinit(&tenant->effective);
-        r = plan_effective(input, tenant_plan, &observed, observed_uplinks, plan->uplinks, plan->n_uplinks, &tenant->effective);
-        if (r < 0)
-                return r;
-        r = note_missing(features, tenant_plan, can, tenant);
-        settings_diff(&observed, &tenant_plan->settings, &diff);
-        diff.present &= can;
+        settings_diff(observed, &plan->settings, &diff);
+        diff.present &= cgroup_driver_settings(reconciler->driver);
         for (Setting setting = 0; r >= 0 && setting < SETTING_MAX; setting++)
                 if (settings_has(&diff, setting)) {
                         char want[SETTING_TEXT_SIZE], have[SETTING_TEXT_SIZE];
 
                         tenant->failed = true;
                         setting_format(setting, diff.value[setting], want);
-                        setting_format(setting, observed.value[setting], have);
+                        setting_format(setting, observed->value[setting], have);
                         r = strv_pushf(&tenant->problems, "%s is %s and should be %s", setting_info(setting)->file, have, want);
                 }
-        for (size_t i = 0; r >= 0 && i < plan->n_uplinks; i++)
-                if (reconciler->planned[i]->error < 0 && share_names(&tenant_plan->share, RESOURCE_NET_EGRESS)) {
+        for (size_t i = 0; r >= 0 && i < input->n_uplinks; i++)
+                if (reconciler->planned[i]->error < 0 && share_names_uplink(&plan->share, &input->uplinks[i])) {
                         tenant->failed = tenant->failed || !tenant->residual;
                         r = strv_pushf(&tenant->problems, "net.egress@%s is not shaped: %s", input->uplinks[i].name,
-                                uplink_words(reconciler->planned[i]->uplink));
+                                reconciler->planned[i]->words);
                 }
-        tenant->changed = tenant->changed || tenant->problems;
-        reconciler->verified[tenant->slot] = r >= 0 && !tenant->failed ? tenant_plan->settings : (Settings) {};
+        return r;
+}
+
+/* 4. */
+static int read_back(Reconciler *reconciler, const PlanInput *input, const Plan *plan, const TenantPlan *tenant_plan,
+        const NetPlan *observed_uplinks, const FeatureSet *features, Tenant *tenant) {
+        TenantGroup *group = reconciler->groups[tenant->slot];
+        Settings observed = {};
+        int r;
+
+        r = note_missing(features, tenant_plan, cgroup_driver_settings(reconciler->driver), tenant);
+        if (r < 0)
+                return r;
+        r = group ? tenant_group_observe(group, &observed) : -ENOLINK;
+        if (r < 0) {
+                tenant->failed = true;
+                return strv_pushf(&tenant->problems, "its control group cannot be read: %s", strerror(-r));
+        }
+        resource_set_deinit(&tenant->effective);
+        r = plan_effective(input, tenant_plan, &observed, observed_uplinks, plan->uplinks, plan->n_uplinks, &tenant->effective);
+        if (r >= 0)
+                r = note_problems(reconciler, input, tenant_plan, &observed, tenant);
+        if (r >= 0 && !tenant->failed)
+                reconciler->verified[tenant->slot] = (Verified) { tenant_plan->settings, tenant->frozen };
         return r;
 }
 
@@ -525,20 +607,21 @@ static int plan_only(Reconciler *reconciler, Node *node) {
         return r;
 }
 
-/* 3. `settled` tells by plan index who is passed over. */
+/* 3. `settled` tells by plan index who is passed over. What fails for one does not keep another from its share. */
 static int apply_plan(Reconciler *reconciler, Node *node, const Plan *plan, const bool *settled, unsigned *changes) {
-        int r;
+        int raised, lowered;
 
-        r = apply_parent(reconciler, &plan->parent, /* raise_only= */ true, changes);
-        if (r < 0)
-                return log_error_errno(r, "The parent control group cannot be raised");
+        raised = apply_parent(reconciler, &plan->parent, /* raise_only= */ true, changes);
+        if (raised < 0)
+                (void) log_error_errno(raised, "The parent control group cannot be raised");
         for (size_t i = 0; i < plan->n_tenants; i++) {
                 Tenant *tenant = node->tenants[i];
                 const LogFields fields = { .tenant = tenant->id, .object = tenant->control_group };
+                int r;
 
                 if (settled[i])
                         continue;
-                r = apply_tenant(reconciler, &plan->tenants[i], changes);
+                r = apply_tenant(reconciler, &plan->tenants[i], tenant, changes);
                 if (r < 0) {
                         (void) log_write_errno(LOG_ERR, &fields, r, "Tenant %s cannot be given its share", tenant->id);
                         tenant->failed = true;
@@ -548,9 +631,11 @@ static int apply_plan(Reconciler *reconciler, Node *node, const Plan *plan, cons
         }
         for (size_t i = 0; i < plan->n_uplinks; i++)
                 if (!net_plan_equal(&reconciler->planned[i]->applied, &plan->uplinks[i]))
-                        apply_uplink(reconciler->planned[i], &plan->uplinks[i], &node->features, changes);
-        r = apply_parent(reconciler, &plan->parent, /* raise_only= */ false, changes);
-        return r < 0 ? log_error_errno(r, "The parent control group cannot be set") : 0;
+                        apply_uplink(reconciler, reconciler->planned[i], &plan->uplinks[i], &node->features, changes);
+        lowered = apply_parent(reconciler, &plan->parent, /* raise_only= */ false, changes);
+        if (lowered < 0)
+                (void) log_error_errno(lowered, "The parent control group cannot be set");
+        return raised < 0 ? raised : lowered;
 }
 
 static int read_all_back(Reconciler *reconciler, Node *node, const PlanInput *input, Plan *plan, const bool *settled) {
@@ -572,48 +657,69 @@ static int read_all_back(Reconciler *reconciler, Node *node, const PlanInput *in
 }
 
 void reconciler_look_again(Reconciler *reconciler) {
-        memset(reconciler->verified, 0, reconciler->n_slots * sizeof(Settings));
+        memset(reconciler->verified, 0, reconciler->n_slots * sizeof(Verified));
+        reconciler->parent = (Verified) {};
         for (size_t i = 0; i < CONFIG_UPLINKS_MAX; i++)
                 reconciler->uplinks[i].applied.n_classes = 0;
 }
 
-int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_changes) {
-        _cleanup_free_ bool *settled = calloc(node->n_tenants + 1, sizeof(bool));
-        _cleanup_plan_ Plan plan = PLAN_NULL;
-        uint64_t sibling_weight = 0;
-        size_t unsettled = 0;
-        Settings parent;
-        PlanInput input;
-        int r;
+/* The tenants to be looked at lose what was said of them; `problems` keeps it for a comparison. */
+static int begin_tenants(Reconciler *reconciler, Node *node, const Plan *plan, bool *settled, char ***problems) {
+        int unsettled = 0;
 
-        *ret_changes = 0;
-        if (!settled)
-                return -ENOMEM;
-        if (reconciler->options.dry_run)
-                return plan_only(reconciler, node);
-        meter_control_groups(reconciler);
-        r = cgroup_parent_observe(reconciler->driver, &parent, &sibling_weight);
-        if (r >= 0)
-                r = make_plan(reconciler, node, sibling_weight, &input, &plan);
-        if (r < 0)
-                return r;
         for (size_t i = 0; i < node->n_tenants; i++) {
                 Tenant *tenant = node->tenants[i];
+                int r;
 
-                settled[i] = is_settled(reconciler, &plan.tenants[i]);
+                settled[i] = is_settled(reconciler, &plan->tenants[i]);
                 if (settled[i])
                         continue;
                 unsettled++;
-                tenant->changed = tenant->changed || tenant->problems;
-                tenant->problems = strv_free(tenant->problems);
-                tenant->failed = false;
+                problems[i] = TAKE_PTR(tenant->problems);
                 r = prepare_tenant(reconciler, tenant);
                 if (r == -ENOMEM)
                         return r;
                 tenant->failed = r < 0;
         }
-        r = apply_plan(reconciler, node, &plan, settled, ret_changes);
-        return r < 0 || unsettled == 0 ? r : read_all_back(reconciler, node, &input, &plan, settled);
+        return unsettled;
+}
+
+int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_changes) {
+        _cleanup_free_ bool *settled = calloc(node->n_tenants + 1, sizeof(bool));
+        _cleanup_free_ char ***problems = calloc(node->n_tenants + 1, sizeof(char **));
+        _cleanup_plan_ Plan plan = PLAN_NULL;
+        PlanInput input;
+        Settings parent;
+        int r = 0, read = 0;
+
+        *ret_changes = 0;
+        if (!settled || !problems)
+                return -ENOMEM;
+        if (reconciler->options.dry_run)
+                return plan_only(reconciler, node);
+        meter_control_groups(reconciler);
+        if (!reconciler->parent.settings.present)
+                r = cgroup_parent_observe(reconciler->driver, &parent, &reconciler->sibling_weight);
+        if (r >= 0)
+                r = make_plan(reconciler, node, reconciler->sibling_weight, &input, &plan);
+        if (r < 0)
+                return r;
+        r = begin_tenants(reconciler, node, &plan, settled, problems);
+        if (r >= 0) {
+                bool any = r > 0;
+
+                r = apply_plan(reconciler, node, &plan, settled, ret_changes);
+                if (any)
+                        read = read_all_back(reconciler, node, &input, &plan, settled);
+        }
+        for (size_t i = 0; i < node->n_tenants; i++)
+                if (!settled[i]) {
+                        Tenant *tenant = node->tenants[i];
+
+                        tenant->changed = tenant->changed || !strv_equal(problems[i], tenant->problems);
+                        strv_free(problems[i]);
+                }
+        return r < 0 ? r : read;
 }
 
 int reconciler_sample(Reconciler *reconciler, Node *node) {
@@ -636,7 +742,7 @@ int reconciler_sample(Reconciler *reconciler, Node *node) {
                 else if (r != -ENOENT)
                         return r;
                 if (group && !tenant_group_alive(group)) {
-                        reconciler->verified[tenant->slot] = (Settings) {};
+                        reconciler->verified[tenant->slot] = (Verified) {};
                         gone = true;
                 }
         }
@@ -652,7 +758,7 @@ int reconciler_remove_tenant(Reconciler *reconciler, const Tenant *tenant) {
         if (*held && tenant_group_alive(*held) && tenant_group_populated(*held) > 0)
                 return -EBUSY;
         *held = tenant_group_free(*held);
-        reconciler->verified[tenant->slot] = (Settings) {};
+        reconciler->verified[tenant->slot] = (Verified) {};
         r = tenant_group_remove(reconciler->driver, tenant->id);
         if (r < 0 && r != -ENOENT)
                 return r;
@@ -703,6 +809,9 @@ int reconciler_release(Reconciler *reconciler) {
         }
         if (reconciler->meter && r >= 0)
                 r = meter_release(reconciler->meter);
+        /* Ours alone, but for what somebody else put there. */
+        if (r >= 0 && reconciler->options.pin_dir && rmdir(reconciler->options.pin_dir) < 0 && errno != ENOENT && errno != ENOTEMPTY)
+                r = -errno;
         if (r >= 0 && reconciler->driver) {
                 r = cgroup_driver_remove_parent(reconciler->driver);
                 if (r == -EBUSY || r == -ENOTEMPTY)

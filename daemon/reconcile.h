@@ -42,7 +42,7 @@ void reconciler_look_again(Reconciler *reconciler);
 /* Reads every tenant's counters into the node: 1 where a group is gone that the next apply has to make anew. */
 int reconciler_sample(Reconciler *reconciler, Node *node);
 
-/* The tenant's group, made if absent; the reconciler's. */
+/* The tenant's group, which stays the reconciler's: 1 where it was made just now, and has no limits before the next apply. */
 int reconciler_group(Reconciler *reconciler, const Tenant *tenant, TenantGroup **ret);
 
 /* Takes the tenant's group, class and meter away: -EBUSY where processes are in it, and then nothing is taken. */

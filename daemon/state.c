@@ -8,6 +8,8 @@
 
 #include "state.h"
 
+#include "model/identifier.h"
+
 #include "util/strv.h"
 
 #include <inttypes.h>
@@ -17,6 +19,10 @@
 #include <sys/stat.h>
 
 #define SCHEMA_VERSION 1
+/* What OnEnd left, in one number. */
+#define TENANT_THROTTLED 1
+#define TENANT_FROZEN 2
+#define TENANT_DOOMED 4
 #define RELEASED_KEPT_USEC (7ULL * 24 * 3600 * 1000000)
 
 DEFINE_CLEANUP(json_t *, json_decref);
@@ -173,9 +179,12 @@ static json_t *key_to_json(const void *field, const AllocationKey *key) {
         return NULL;
 }
 
+/* A key that the row does not have is one of a later version than the one that wrote it: as if not given. */
 static int key_from_json(json_t *json, void *field, const AllocationKey *key) {
         int value;
 
+        if (!json)
+                return 0;
         switch (key->type) {
         case KEY_STRING:
                 if (json_is_null(json))
@@ -252,25 +261,42 @@ static int read_tenants(State *state, uint32_t slot_max, Node *node, char ***los
         int r, rc;
 
         /* In the order of their slots, so that each finds its own still free. */
-        r = prepare(state, "SELECT id, slot, residual_memory, throttled FROM tenant ORDER BY slot", &rows);
+        r = prepare(state, "SELECT id, slot, residual_memory, at_rest FROM tenant ORDER BY slot", &rows);
         if (r < 0)
                 return r;
         while ((rc = sqlite3_step(rows)) == SQLITE_ROW) {
                 const char *id = (const char *) sqlite3_column_text(rows, 0);
                 Tenant *tenant;
 
-                r = id ? node_add_tenant(node, id, slot_max, &tenant) : -EBADMSG;
+                sqlite3_int64 slot = sqlite3_column_int64(rows, 1);
+
+                /* The slot indexes tables whose size the configuration gives, which may be another by now. */
+                r = !id || !identifier_valid(id) || slot < SLOT_FIRST ? -EBADMSG :
+                        slot > slot_max                               ? -ENOSPC :
+                                                                        node_add_tenant(node, id, slot_max, &tenant);
                 if (r < 0) {
-                        r = strv_pushf(lost, "tenant %s: %s", id ?: "?", strerror(-r));
+                        r = strv_pushf(lost, "tenant %.63s: %s", id ?: "?", r == -ENOSPC ? "its slot is over tenants-max" : strerror(-r));
                         if (r < 0)
                                 return r;
                         continue;
                 }
-                tenant->slot = (uint32_t) sqlite3_column_int64(rows, 1);
+                tenant->slot = (uint32_t) slot;
                 tenant->residual_memory_bytes = (uint64_t) sqlite3_column_int64(rows, 2);
-                tenant->throttled = sqlite3_column_int(rows, 3) != 0;
+                tenant->throttled = sqlite3_column_int(rows, 3) & TENANT_THROTTLED;
+                tenant->frozen = sqlite3_column_int(rows, 3) & TENANT_FROZEN;
+                tenant->doomed = sqlite3_column_int(rows, 3) & TENANT_DOOMED;
         }
         return error_from_sqlite(rc);
+}
+
+/* A release is noted before the row says so: whichever was the last to reach the disk, it is released. */
+static int settle_release(State *state, Allocation *allocation) {
+        uint64_t released;
+        int r = state_released_generation(state, allocation->id, &released);
+
+        if (r >= 0 && allocation->generation <= released && allocation_is_live(allocation))
+                allocation->state = ALLOCATION_RELEASED;
+        return r;
 }
 
 static int read_allocations(State *state, Node *node, char ***lost) {
@@ -292,6 +318,8 @@ static int read_allocations(State *state, Node *node, char ***lost) {
                         continue;
                 }
                 if (r >= 0)
+                        r = settle_release(state, allocation);
+                if (r >= 0)
                         r = calendar_put(&node->calendar, allocation, &replaced);
                 if (r < 0)
                         return r;
@@ -300,24 +328,42 @@ static int read_allocations(State *state, Node *node, char ***lost) {
         return error_from_sqlite(rc);
 }
 
+static int read_version(const State *state, int *ret) {
+        _cleanup_(sqlite3_finalize_p) sqlite3_stmt *row = NULL;
+        int r = prepare(state, "PRAGMA user_version", &row), rc;
+
+        if (r < 0)
+                return r;
+        rc = sqlite3_step(row);
+        if (rc != SQLITE_ROW)
+                return error_from_sqlite(rc);
+        *ret = sqlite3_column_int(row, 0);
+        return 0;
+}
+
+/* -EPROTONOSUPPORT: a later version wrote it, in a form that is not known here. */
 static int open_file(const char *path, bool read_only, State **ret) {
         static const char schema[] =
                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
                 "CREATE TABLE IF NOT EXISTS allocation(id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;"
                 "CREATE TABLE IF NOT EXISTS tenant(id TEXT PRIMARY KEY, slot INTEGER NOT NULL UNIQUE,"
-                " residual_memory INTEGER NOT NULL, throttled INTEGER NOT NULL) WITHOUT ROWID;"
+                " residual_memory INTEGER NOT NULL, at_rest INTEGER NOT NULL) WITHOUT ROWID;"
                 "CREATE TABLE IF NOT EXISTS released(id TEXT PRIMARY KEY, generation TEXT NOT NULL, at INTEGER NOT NULL)"
                 " WITHOUT ROWID;";
         _cleanup_(state_free_p) State *state = calloc(1, sizeof(State));
         char pragma[64];
-        int r;
+        int r, version = 0;
 
         if (!state)
                 return -ENOMEM;
         r = error_from_sqlite(sqlite3_open_v2(path, &state->db,
                 read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL));
+        if (r >= 0)
+                r = read_version(state, &version);
         if (r < 0)
                 return r;
+        if (version > SCHEMA_VERSION)
+                return -EPROTONOSUPPORT;
         if (!read_only) {
                 r = run_sql(state, schema);
                 snprintf(pragma, sizeof pragma, "PRAGMA user_version=%d", SCHEMA_VERSION);
@@ -334,6 +380,17 @@ static int load(State *state, uint32_t slot_max, Node *node, char ***lost) {
         int r = read_tenants(state, slot_max, node, lost);
 
         return r < 0 ? r : read_allocations(state, node, lost);
+}
+
+/* What could be read of a damaged file goes into the new one. */
+static int put_all(State *state, const Node *node) {
+        int r = state_begin(state);
+
+        for (size_t i = 0; r >= 0 && i < node->n_tenants; i++)
+                r = state_put_tenant(state, node->tenants[i]);
+        for (size_t i = 0; r >= 0 && i < node->calendar.n; i++)
+                r = state_put_allocation(state, node->calendar.allocations[i]);
+        return r < 0 ? r : state_commit(state);
 }
 
 /* Beside it, by the first number that is free; its log goes with it. */
@@ -377,6 +434,8 @@ int state_open(const char *directory, bool read_only, uint32_t slot_max, Node *n
                 r = set_aside(path, &lost);
                 if (r >= 0)
                         r = open_file(path, read_only, &state);
+                if (r >= 0)
+                        r = put_all(state, node);
         }
         if (r < 0)
                 return r;
@@ -437,7 +496,8 @@ int state_delete_allocation(State *state, const char *id) {
 }
 
 int state_put_tenant(State *state, const Tenant *tenant) {
-        const uint64_t numbers[] = { tenant->slot, tenant->residual_memory_bytes, tenant->throttled };
+        const uint64_t numbers[] = { tenant->slot, tenant->residual_memory_bytes,
+                (tenant->throttled ? TENANT_THROTTLED : 0) | (tenant->frozen ? TENANT_FROZEN : 0) | (tenant->doomed ? TENANT_DOOMED : 0) };
 
         return change(state, "INSERT OR REPLACE INTO tenant VALUES(?, ?, ?, ?)", tenant->id, NULL, numbers, 3);
 }
@@ -446,9 +506,9 @@ int state_delete_tenant(State *state, const char *id) {
         return change(state, "DELETE FROM tenant WHERE id = ?", id, NULL, NULL, 0);
 }
 
-int state_released_generation(State *state, const char *id, uint64_t *ret_generation) {
+int state_released_generation(const State *state, const char *id, uint64_t *ret_generation) {
         _cleanup_(sqlite3_finalize_p) sqlite3_stmt *statement = NULL;
-        int r;
+        int r, rc;
 
         *ret_generation = 0;
         if (!state)
@@ -457,9 +517,10 @@ int state_released_generation(State *state, const char *id, uint64_t *ret_genera
         if (r < 0)
                 return r;
         sqlite3_bind_text(statement, 1, id, -1, SQLITE_STATIC);
-        if (sqlite3_step(statement) == SQLITE_ROW)
-                *ret_generation = strtoull((const char *) sqlite3_column_text(statement, 0), NULL, 10);
-        return 0;
+        rc = sqlite3_step(statement);
+        if (rc == SQLITE_ROW)
+                *ret_generation = strtoull((const char *) sqlite3_column_text(statement, 0) ?: "0", NULL, 10);
+        return error_from_sqlite(rc);
 }
 
 int state_put_released(State *state, const char *id, uint64_t generation, uint64_t now_usec) {

@@ -13,7 +13,7 @@ typedef struct State State;
 /*
  * Opens <directory>/state.sqlite, making both where absent, and reads allocations, tenants and their slots into `node`.
  * `slot_max`: tenants beyond it are refused. `ret_lost`: what could not be read, in words (a string list; the caller
- * frees), or NULL. With `read_only` nothing is made or changed.
+ * frees), or NULL. With `read_only` nothing is made or changed. -EPROTONOSUPPORT: a later version wrote the file.
  */
 int state_open(const char *directory, bool read_only, uint32_t slot_max, Node *node, State **ret, char ***ret_lost);
 State *state_free(State *state);
@@ -29,6 +29,6 @@ int state_commit(State *state);
 void state_rollback(State *state);
 
 /* The highest generation that was released under this id (0: none), so that a stale Apply is known. */
-int state_released_generation(State *state, const char *id, uint64_t *ret_generation);
+int state_released_generation(const State *state, const char *id, uint64_t *ret_generation);
 /* Remembers it; forgotten a week after `now_usec`. */
 int state_put_released(State *state, const char *id, uint64_t generation, uint64_t now_usec);

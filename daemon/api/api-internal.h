@@ -11,6 +11,14 @@
 #define API_TENANT_INTERFACE "org.headgate.Node1.Tenant"
 #define API_ALLOCATION_INTERFACE "org.headgate.Node1.Allocation"
 
+/* Whom a bus name belongs to. A unique name is one connection's for as long as the bus lives, so this cannot grow old. */
+typedef struct KnownCaller {
+        char name[32];
+        uid_t uid;
+} KnownCaller;
+
+#define API_KNOWN_CALLERS 64
+
 struct Api {
         sd_bus *bus;
         const Node *node;
@@ -19,6 +27,8 @@ struct Api {
         void *userdata;
         sd_bus_slot *slots[8]; /* what to take off the bus at the end */
         size_t n_slots;
+        KnownCaller callers[API_KNOWN_CALLERS];
+        unsigned next_caller;
         sd_bus_vtable *allocation_vtable; /* made from the model's table of keys */
 };
 
@@ -30,6 +40,9 @@ sd_bus_slot **api_slot(Api *api);
 
 /* Answers a refusal, or an errno, by its D-Bus name; for use as `return api_fail(...)` in a handler. */
 int api_fail(int r, const Failure *failure, sd_bus_error *ret_error);
+
+/* The effective uid behind a message: the bus daemon is asked once a connection. */
+int api_caller(Api *api, sd_bus_message *message, uid_t *ret_uid);
 
 /* The caller frees. NULL: no memory. */
 char *api_tenant_path(const char *id);

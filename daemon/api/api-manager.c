@@ -6,11 +6,11 @@
 #include "authorize.h"
 #include "codec.h"
 
+#include "util/pidfd.h"
 #include "util/strv.h"
 
 #include <pwd.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define PIDFDS_MAX 16 /* a bus daemon cuts off who sends more in one message */
 
@@ -30,12 +30,12 @@ static int method_apply(sd_bus_message *message, void *userdata, sd_bus_error *r
         _cleanup_failure_ Failure failure = FAILURE_NULL;
         _cleanup_free_ Allocation **requests = NULL;
         _cleanup_strv_ char **ids = NULL;
-        const Api *api = userdata;
+        Api *api = userdata;
         uid_t caller;
         size_t n = 0;
         int r;
 
-        r = authorize_caller(message, &caller);
+        r = api_caller(api, message, &caller);
         if (r >= 0)
                 r = codec_read_requests(message, &requests, &n, &failure);
         if (r != 0)
@@ -95,12 +95,12 @@ static int method_check(sd_bus_message *message, void *userdata, sd_bus_error *r
         _cleanup_failure_ Failure failure = FAILURE_NULL;
         _cleanup_free_ Verdict *verdicts = NULL;
         Allocation **requests = NULL;
-        const Api *api = userdata;
+        Api *api = userdata;
         uid_t caller;
         size_t n = 0;
         int r;
 
-        r = authorize_caller(message, &caller);
+        r = api_caller(api, message, &caller);
         if (r >= 0)
                 r = codec_read_requests(message, &requests, &n, &failure);
         if (r != 0)
@@ -117,14 +117,14 @@ static int method_check(sd_bus_message *message, void *userdata, sd_bus_error *r
 static int method_release(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
         _cleanup_failure_ Failure failure = FAILURE_NULL;
         const char *id, *reason;
-        const Api *api = userdata;
+        Api *api = userdata;
         uint64_t generation;
         uid_t caller;
         int r;
 
         r = sd_bus_message_read(message, "sts", &id, &generation, &reason);
         if (r >= 0)
-                r = authorize_caller(message, &caller);
+                r = api_caller(api, message, &caller);
         if (r >= 0)
                 r = api->operations->release(api->userdata, caller, id, generation, reason, &failure);
         return r != 0 ? api_fail(r, &failure, ret_error) : sd_bus_reply_method_return(message, "");
@@ -165,24 +165,6 @@ bool api_is_tenant_user(const Node *node, const char *tenant_id, uid_t uid) {
         return user && api_tenant_users(node, tenant_id, &users) >= 0 && strv_contains((char *const *) users, user->pw_name);
 }
 
-/* Whether the process behind a pidfd is the user's: its /proc entry, read while the pidfd says that it still lives. */
-static int pidfd_owned_by(int pidfd, uid_t uid) {
-        char path[64], line[256];
-        _cleanup_fclose_ FILE *info = NULL;
-        struct stat st;
-        int pid = -1;
-
-        snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
-        info = fopen(path, "re");
-        while (info && fgets(line, sizeof line, info))
-                if (sscanf(line, "Pid: %d", &pid) == 1)
-                        break;
-        if (pid <= 0)
-                return -ESRCH;
-        snprintf(path, sizeof path, "/proc/%d", pid);
-        return stat(path, &st) < 0 ? -ESRCH : st.st_uid == uid;
-}
-
 static int authorize_attach(const Api *api, uid_t caller, const char *tenant_id, const int *pidfds, size_t n, Failure *failure) {
         if (authorize_user(caller, ACCESS_ROOT, NULL, NULL))
                 return 0;
@@ -190,10 +172,11 @@ static int authorize_attach(const Api *api, uid_t caller, const char *tenant_id,
                 return failure_set(failure, FAILURE_ACCESS_DENIED, "user %d is not among the Users of tenant '%.64s'",
                         (int) caller, tenant_id);
         for (size_t i = 0; i < n; i++) {
-                int r = pidfd_owned_by(pidfds[i], caller);
-                if (r < 0)
+                uid_t owner;
+
+                if (pidfd_get_uid(pidfds[i], &owner) < 0)
                         return failure_set(failure, FAILURE_NO_SUCH_PROCESS, "process %zu is gone, or is no pidfd", i + 1);
-                if (r == 0)
+                if (owner != caller)
                         return failure_set(failure, FAILURE_ACCESS_DENIED, "process %zu does not belong to user %d", i + 1,
                                 (int) caller);
         }
@@ -204,7 +187,7 @@ static int method_attach(sd_bus_message *message, void *userdata, sd_bus_error *
         _cleanup_failure_ Failure failure = FAILURE_NULL;
         int pidfds[PIDFDS_MAX], r, fd;
         const char *tenant_id;
-        const Api *api = userdata;
+        Api *api = userdata;
         uid_t caller = (uid_t) -1;
         size_t n = 0;
 
@@ -219,7 +202,7 @@ static int method_attach(sd_bus_message *message, void *userdata, sd_bus_error *
                 pidfds[n++] = fd;
         }
         if (r >= 0)
-                r = authorize_caller(message, &caller);
+                r = api_caller(api, message, &caller);
         if (r >= 0)
                 r = authorize_attach(api, caller, tenant_id, pidfds, n, &failure);
         if (r == 0)
@@ -230,7 +213,7 @@ static int method_attach(sd_bus_message *message, void *userdata, sd_bus_error *
 static int method_attach_unit(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
         _cleanup_failure_ Failure failure = FAILURE_NULL;
         const char *tenant_id, *unit;
-        const Api *api = userdata;
+        Api *api = userdata;
         int r;
 
         r = sd_bus_message_read(message, "ss", &tenant_id, &unit);
@@ -245,6 +228,7 @@ static int snapshot_scope(const Api *api, uid_t caller, const char **ret, Failur
                 *ret = NULL;
                 return 0;
         }
+        /* One user, one tenant: the first that names it. */
         for (size_t i = 0; i < api->node->n_tenants; i++)
                 if (api_is_tenant_user(api->node, api->node->tenants[i]->id, caller)) {
                         *ret = api->node->tenants[i]->id;
@@ -258,13 +242,13 @@ static int method_snapshot(sd_bus_message *message, void *userdata, sd_bus_error
         _cleanup_failure_ Failure failure = FAILURE_NULL;
         const char *format, *only_tenant = NULL;
         _cleanup_close_ int fd = -EBADF;
-        const Api *api = userdata;
+        Api *api = userdata;
         uid_t caller = (uid_t) -1;
         int r;
 
         r = sd_bus_message_read_basic(message, 's', &format);
         if (r >= 0)
-                r = authorize_caller(message, &caller);
+                r = api_caller(api, message, &caller);
         if (r >= 0)
                 r = snapshot_scope(api, caller, &only_tenant, &failure);
         if (r == 0)

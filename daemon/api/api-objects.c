@@ -212,7 +212,8 @@ static int make_allocation_vtable(sd_bus_vtable **ret) {
                 return -ENOMEM;
         vtable[i++] = (sd_bus_vtable) SD_BUS_VTABLE_START(0);
         for (const AllocationKey *key = allocation_keys; key->name; key++)
-                vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY(key->name, key->signature, get_allocation_key, 0, 0);
+                vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY(key->name, key->signature, get_allocation_key, 0,
+                        SD_BUS_VTABLE_PROPERTY_EMITS_INVALIDATION);
         vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY("State", "s", get_allocation_string, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
         vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY("Reason", "s", get_allocation_string, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
         vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY("ActualStart", "t", NULL, offsetof(Allocation, actual_start_usec),

@@ -47,10 +47,14 @@ DEFINE_CLEANUP(Api *, api_free);
 
 /* What changed, said to those who listen. A NULL api, or one whose bus is gone, is none to tell. */
 void api_allocation_added(Api *api, const Allocation *allocation);
+/* While the object can still be found: a listener is told which interfaces went. */
 void api_allocation_removed(Api *api, const char *id);
+/* Another request took its place: any of its keys may be otherwise. */
+void api_allocation_updated(Api *api, const Allocation *allocation);
 /* `old_state`: ALLOCATION_STATE_INVALID where it is new. */
 void api_allocation_changed(Api *api, const Allocation *allocation, AllocationState old_state);
 void api_tenant_added(Api *api, const Tenant *tenant);
+/* While the object can still be found. */
 void api_tenant_removed(Api *api, const char *id);
 /* Desired, Problems and Allocations may have changed; what changes all the time is not signalled. */
 void api_tenant_changed(Api *api, const Tenant *tenant);

@@ -34,15 +34,22 @@ static int read_string(sd_bus_message *m, char **ret) {
         return 0;
 }
 
-static int read_strings(sd_bus_message *m, char ***ret) {
+static int refuse_length(Failure *failure, const char *name) {
+        return failure_set(failure, FAILURE_INVALID_ALLOCATION, "%s has more than %d entries", name, ALLOCATION_ENTRIES_MAX);
+}
+
+static int read_strings(sd_bus_message *m, const char *name, char ***ret, Failure *failure) {
         _cleanup_strv_ char **list = NULL;
         const char *s;
+        size_t n = 0;
         int r;
 
         r = sd_bus_message_enter_container(m, 'a', "s");
         if (r < 0)
                 return r;
         while ((r = sd_bus_message_read_basic(m, 's', &s)) > 0) {
+                if (n++ == ALLOCATION_ENTRIES_MAX)
+                        return refuse_length(failure, name);
                 r = strv_push(&list, s);
                 if (r < 0)
                         return r;
@@ -54,7 +61,7 @@ static int read_strings(sd_bus_message *m, char ***ret) {
         return leave(m);
 }
 
-static int read_map(sd_bus_message *m, StringMap *map) {
+static int read_map(sd_bus_message *m, const char *key, StringMap *map, Failure *failure) {
         const char *name, *value;
         int r;
 
@@ -62,6 +69,8 @@ static int read_map(sd_bus_message *m, StringMap *map) {
         if (r < 0)
                 return r;
         while ((r = sd_bus_message_read(m, "{ss}", &name, &value)) > 0) {
+                if (map->n == ALLOCATION_ENTRIES_MAX)
+                        return refuse_length(failure, key);
                 r = string_map_put(map, name, value);
                 if (r < 0)
                         return r;
@@ -80,6 +89,8 @@ static int read_resources(sd_bus_message *m, ResourceSet *set, Failure *failure)
         if (r < 0)
                 return r;
         while ((r = sd_bus_message_read(m, "{s(tt)}", &name, &amount.reserved, &amount.limit)) > 0) {
+                if (set->n == ALLOCATION_ENTRIES_MAX)
+                        return refuse_length(failure, "Resources");
                 if (resource_parse_name(name, &kind, target) < 0)
                         return failure_set(failure, FAILURE_UNKNOWN_KEY,
                                 "Resources: unknown resource '%.64s'; this version has cpu, memory, swap, tasks and "
@@ -116,9 +127,9 @@ static int read_key(sd_bus_message *m, const AllocationKey *key, Allocation *all
         case KEY_U64:
                 return sd_bus_message_read_basic(m, 't', field) < 0 ? -EBADMSG : 0;
         case KEY_STRINGS:
-                return read_strings(m, field);
+                return read_strings(m, key->name, field, failure);
         case KEY_MAP:
-                return read_map(m, field);
+                return read_map(m, key->name, field, failure);
         case KEY_RESOURCES:
                 return read_resources(m, field, failure);
         case KEY_ENUM:
@@ -137,6 +148,10 @@ static int read_extension(sd_bus_message *m, const char *name, Allocation *alloc
         if (strcmp(contents, "s") != 0)
                 return failure_set(failure, FAILURE_INVALID_ALLOCATION, "%.64s: keys that start with 'x_' hold strings, not '%s'",
                         name, contents);
+        if (string_map_get(&allocation->extensions, name))
+                return failure_set(failure, FAILURE_INVALID_ALLOCATION, "%.64s is given twice", name);
+        if (allocation->extensions.n == ALLOCATION_ENTRIES_MAX)
+                return refuse_length(failure, "x_…");
         r = sd_bus_message_read(m, "v", "s", &value);
         return r < 0 ? r : string_map_put(&allocation->extensions, name, value);
 }

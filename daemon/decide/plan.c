@@ -108,7 +108,7 @@ static void make_settings(const PlanInput *input, TenantPlan *plan) {
         if (plan->residual)
                 idle = plan->tenant->throttled;
         settings_put(settings, SETTING_CPU_IDLE, idle);
-        settings_put(settings, SETTING_CPU_WEIGHT, cpu_weight(input, plan->residual ? input->residual.cpu_millicores : cpu.reserved));
+        settings_put(settings, SETTING_CPU_WEIGHT, cpu_weight(input, cpu.reserved));
         settings_put(settings, SETTING_CPU_MAX, cpu.limit >= UNLIMITED / 1000 ? UNLIMITED : cpu.limit * 1000);
         settings_put(settings, SETTING_MEMORY_MIN, min);
         settings_put(settings, SETTING_MEMORY_LOW, low);
@@ -130,8 +130,7 @@ static void make_parent(const PlanInput *input, Plan *plan) {
 
                 min = amount_add(min, tenant->settings.value[SETTING_MEMORY_MIN]);
                 low = amount_add(low, tenant->settings.value[SETTING_MEMORY_LOW]);
-                reserved += tenant->residual ? input->residual.cpu_millicores :
-                                               share_amount(&tenant->share, RESOURCE_CPU).reserved;
+                reserved += share_amount(&tenant->share, RESOURCE_CPU).reserved;
         }
         if (reserved < input->cpu_millicores)
                 weight = scale(siblings, reserved, input->cpu_millicores - reserved) + 1;

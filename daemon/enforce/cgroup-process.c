@@ -7,10 +7,10 @@
  */
 
 #include "enforce/cgroup-driver.h"
+#include "util/pidfd.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,14 +37,6 @@ static int proc_field(const char *text, const char *key, pid_t *ret) {
         return -ENODATA;
 }
 
-/* A pidfd is readable once its process has exited (pidfd_open(2)); asking takes no privilege, as a signal
- * would. */
-static bool process_exited(int pidfd) {
-        struct pollfd p = { .fd = pidfd, .events = POLLIN };
-
-        return poll(&p, 1, 0) != 0;
-}
-
 int process_find_group(pid_t pid, char **ret) {
         char path[sizeof("/proc/4294967295/cgroup")], text[PROC_TEXT_SIZE];
         int r;
@@ -67,23 +59,6 @@ static int process_find_parent(pid_t pid, pid_t *ret) {
         return proc_field(text, "PPid", ret);
 }
 
-static int pidfd_find_pid(int pidfd, pid_t *ret) {
-        char path[sizeof("/proc/self/fdinfo/4294967295")], text[PROC_TEXT_SIZE];
-        pid_t pid;
-
-        if (pidfd < 0)
-                return -EBADF;
-        (void) snprintf(path, sizeof(path), "/proc/self/fdinfo/%u", (unsigned) pidfd);
-        if (read_proc(path, text, sizeof(text)) < 0)
-                return -EBADF;
-        if (proc_field(text, "Pid", &pid) < 0)
-                return -EINVAL;
-        if (pid <= 0) /* -1: reaped; 0: in a pid namespace that is not below ours */
-                return -ESRCH;
-        *ret = pid;
-        return 0;
-}
-
 void processes_free(Process *processes, size_t n) {
         if (!processes)
                 return;
@@ -97,14 +72,14 @@ static int process_identify(int pidfd, Process *ret) {
         pid_t pid;
         int r;
 
-        r = pidfd_find_pid(pidfd, &pid);
+        r = pidfd_get_pid(pidfd, &pid);
         if (r < 0)
                 return r;
         r = process_find_group(pid, &group);
         if (r < 0)
                 return r;
         /* Only now is it certain that the pid, and so the group, was this process's. */
-        if (process_exited(pidfd))
+        if (pidfd_has_exited(pidfd))
                 return -ESRCH;
         *ret = (Process){ pidfd, pid, TAKE_PTR(group) };
         return 0;
@@ -135,7 +110,7 @@ static bool process_in_group(pid_t pid, const char *group) {
 
 bool processes_placed(const Process *processes, size_t n, const char *group) {
         for (size_t i = 0; i < n; i++)
-                if (!process_in_group(processes[i].pid, group) || process_exited(processes[i].pidfd))
+                if (!process_in_group(processes[i].pid, group) || pidfd_has_exited(processes[i].pidfd))
                         return false;
         return true;
 }
@@ -157,7 +132,7 @@ void processes_undo(CgroupDriver *driver, const Process *processes, size_t n, co
 
                 if (strcmp(process->group, group) == 0 || !process_in_group(process->pid, group))
                         continue;
-                if (process_exited(process->pidfd))
+                if (pidfd_has_exited(process->pidfd))
                         impostor_undo(driver, process->pid);
                 else
                         (void) group_put_process(driver, process->group, process->pid);

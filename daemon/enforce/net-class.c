@@ -33,6 +33,7 @@
 
 struct NetClassifier {
         Netlink *netlink;
+        char ifname[IF_NAMESIZE];
         unsigned ifindex;
         char *mark; /* path of the pin which says that the clsact is of our making; NULL: nothing is pinned */
         bool made_clsact; /* by this process */
@@ -220,6 +221,7 @@ int net_classifier_new(const char *ifname, int groups_fd, const char *pin_dir, F
         r = netlink_new(&classifier->netlink);
         if (r < 0)
                 return r;
+        snprintf(classifier->ifname, sizeof(classifier->ifname), "%s", ifname);
         classifier->ifindex = if_nametoindex(ifname);
         r = classifier->ifindex ? mark_path(pin_dir, classifier->ifindex, &classifier->mark) : -ENODEV;
         if (r >= 0)
@@ -240,6 +242,12 @@ int net_classifier_new(const char *ifname, int groups_fd, const char *pin_dir, F
 
         *ret = TAKE_PTR(classifier);
         return 0;
+}
+
+bool net_classifier_alive(NetClassifier *classifier) {
+        Hook hook;
+
+        return if_nametoindex(classifier->ifname) == classifier->ifindex && look_at_hook(classifier, &hook) >= 0 && hook.has_ours;
 }
 
 NetClassifier *net_classifier_free(NetClassifier *classifier) {

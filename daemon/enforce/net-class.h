@@ -18,6 +18,8 @@ typedef struct NetClassifier NetClassifier;
  * -EOPNOTSUPP where the kernel cannot; adds "net.classify@<name>" to `features` either way.
  */
 int net_classifier_new(const char *ifname, int groups_fd, const char *pin_dir, FeatureSet *features, NetClassifier **ret);
+/* Whether our program still hangs on the interface that has the name now. */
+bool net_classifier_alive(NetClassifier *classifier);
 /* Leaves what is pinned attached. */
 NetClassifier *net_classifier_free(NetClassifier *classifier);
 DEFINE_CLEANUP(NetClassifier *, net_classifier_free);

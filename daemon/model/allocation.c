@@ -16,7 +16,6 @@
 #include <string.h>
 
 #define ISSUER_LENGTH_MAX 255
-#define ENTRIES_MAX 64 /* of each map and list */
 #define GRACE_USEC_MAX (24ULL * 3600 * 1000000)
 #define TIME_USEC_MAX (253402300800ULL * 1000000) /* the year 10000: past it no one can print a time */
 
@@ -396,9 +395,9 @@ static int validate_ids(const Allocation *allocation, Failure *failure) {
 }
 
 static int validate_map(const StringMap *map, const char *key, const char *id, Failure *failure) {
-        if (map->n > ENTRIES_MAX)
+        if (map->n > ALLOCATION_ENTRIES_MAX)
                 return failure_set(failure, FAILURE_INVALID_ALLOCATION, "allocation %s: %s has %zu entries, at most %d are allowed",
-                        id, key, map->n, ENTRIES_MAX);
+                        id, key, map->n, ALLOCATION_ENTRIES_MAX);
         for (size_t i = 0; i < map->n; i++)
                 if (!is_printable(map->names[i]) || !is_printable(map->values[i]) ||
                     strlen(map->names[i]) > ISSUER_LENGTH_MAX || strlen(map->values[i]) > ISSUER_LENGTH_MAX)
@@ -423,10 +422,10 @@ static int validate_texts(const Allocation *allocation, Failure *failure) {
                         return failure_set(failure, FAILURE_INVALID_ALLOCATION,
                                 "allocation %s: %s must be at most %d bytes without control characters",
                                 allocation->id, texts[i].key, ISSUER_LENGTH_MAX);
-        if (strv_length(allocation->users) > ENTRIES_MAX)
+        if (strv_length(allocation->users) > ALLOCATION_ENTRIES_MAX)
                 return failure_set(failure, FAILURE_INVALID_ALLOCATION,
                         "allocation %s: Users has %zu entries, at most %d are allowed",
-                        allocation->id, strv_length(allocation->users), ENTRIES_MAX);
+                        allocation->id, strv_length(allocation->users), ALLOCATION_ENTRIES_MAX);
         for (char **user = allocation->users; user && *user; user++)
                 if (!**user || !is_printable(*user) || strlen(*user) > ISSUER_LENGTH_MAX)
                         return failure_set(failure, FAILURE_INVALID_ALLOCATION,

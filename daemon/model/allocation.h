@@ -10,6 +10,9 @@
 #include "failure.h"
 #include "resource.h"
 
+/* Entries of each map, list and resource set that a request may carry. */
+#define ALLOCATION_ENTRIES_MAX 64
+
 #include <sys/types.h>
 
 typedef enum AllocationState {

@@ -21,9 +21,13 @@ typedef struct Tenant {
         Sample usage;
         char **problems; /* sentences; empty when all that is desired is in force */
         bool changed;    /* what D-Bus signals of it is not yet told */
+        bool untold;     /* it came with an Apply that may yet be refused: no one hears of it */
         bool failed;     /* something that this node can do was refused by the kernel or systemd */
         uint64_t residual_memory_bytes; /* memory it had when it last became residual */
-        bool throttled; /* its last allocation ended with OnEnd throttle: residual, and in the idle class */
+        /* What OnEnd left for its processes; none of it once an allocation is active again. */
+        bool throttled; /* in the idle class */
+        bool frozen;
+        bool doomed; /* to be killed, and not yet known to be */
 } Tenant;
 
 Tenant *tenant_free(Tenant *tenant);

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Processes by descriptor: pidfd_open(2). A pid is only ever read off a pidfd, never trusted later. */
+
+#include "cleanup.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* Asking takes no privilege, as a signal would. */
+bool pidfd_has_exited(int pidfd);
+/* -ESRCH: the process is gone, or in a pid namespace that is not below ours; -EBADF: no pidfd. */
+int pidfd_get_pid(int pidfd, pid_t *ret_pid);
+/* Its effective user, as the owner of /proc/PID (proc(5)); the pidfd is asked again afterwards. Errors as above. */
+int pidfd_get_uid(int pidfd, uid_t *ret_uid);
