@@ -434,6 +434,8 @@ static int manager_attach(void *userdata, const char *tenant_id, const int *pidf
         if (r < 0)
                 return failure_set(ret_failure, FAILURE_NOT_ENFORCED, "tenant %s: %zu processes could not be attached: %s",
                         tenant_id, n, strerror(-r));
+        /* What runs while it is moved is charged to its old group until it is looked at. */
+        (void) manager_take_sample(manager);
         log_write(LOG_INFO, &(LogFields) { .tenant = tenant_id, .object = where }, "%zu processes attached to tenant %s in %s", n,
                 tenant_id, where);
         return 0;

@@ -566,6 +566,7 @@ int manager_run(Manager *manager) {
                 r = find_orphans(manager);
         if (r < 0)
                 return log_error_errno(r, "The daemon cannot be set up");
+        reconciler_drop_slots(manager->reconciler, &manager->node);
         manager->look_at_all = true;
         /* What is refused now is a problem of its tenant and is tried again: a node with problems beats no node. */
         (void) manager_reconcile(manager);

@@ -14,9 +14,9 @@
 #include "reconcile.h"
 
 #include "enforce/cgroup-text.h"
-#include "enforce/net-class.h"
 #include "enforce/uplink.h"
 #include "meter/meter.h"
+#include "uplinks.h"
 #include "util/log.h"
 #include "util/strv.h"
 
@@ -25,15 +25,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-
-typedef struct UplinkHold {
-        const ConfigUplink *config;
-        Uplink *uplink;             /* NULL while the interface is absent or has no known capacity */
-        NetClassifier *classifier;  /* NULL where there is none */
-        int error;                  /* of the last apply */
-        char words[256];            /* and why, in words */
-        NetPlan applied;            /* the plan that last went through; no classes: look again */
-} UplinkHold;
 
 /* What was last read back as planned; no setting present: look again. */
 typedef struct Verified {
@@ -47,51 +38,14 @@ struct Reconciler {
         Meter *meter;
         TenantGroup **groups; /* by slot */
         Verified *verified;   /* by slot */
-        Verified parent;      /* the same of our parent group */
+        Settings parent;      /* the same of our parent group */
         uint64_t sibling_weight; /* beside it, as of then */
         int parent_fd;        /* held locked: one headgated a parent group */
         uint32_t n_slots;
-        UplinkHold uplinks[CONFIG_UPLINKS_MAX];
-        UplinkCapacity uplink_capacity[CONFIG_UPLINKS_MAX]; /* of those that are there, in the plan's order */
-        UplinkHold *planned[CONFIG_UPLINKS_MAX];            /* the hold of each of these */
-        size_t n_planned;
+        Uplinks *uplinks;
         Capacity capacity;
         uint64_t cpu_millicores;
 };
-
-static uint64_t or_part(uint64_t configured, uint64_t capacity, uint64_t divisor) {
-        return configured != UINT64_MAX ? configured : capacity / divisor;
-}
-
-/* What the uplink can carry: as configured, else as the link says. */
-static int uplink_find_capacity(const UplinkHold *hold, uint64_t *ret_bps) {
-        if (hold->config->capacity_bps > 0) {
-                *ret_bps = hold->config->capacity_bps;
-                return 0;
-        }
-        return uplink_speed(hold->uplink, ret_bps);
-}
-
-static void uplink_open(Reconciler *reconciler, UplinkHold *hold, FeatureSet *features) {
-        const char *name = hold->config->name;
-        char feature[RESOURCE_NAME_SIZE];
-        uint64_t capacity;
-        int r;
-
-        resource_format_name(RESOURCE_NET_EGRESS, name, feature);
-        r = uplink_new(name, features, &hold->uplink);
-        if (r >= 0 && uplink_find_capacity(hold, &capacity) < 0) {
-                (void) feature_set_put(features, feature, false,
-                        "%s tells no speed and no capacity is configured for it: its traffic is not shaped", name);
-                hold->uplink = uplink_free(hold->uplink);
-                return;
-        }
-        if (r < 0) {
-                (void) feature_set_put(features, feature, false, "%s cannot be opened (%s): its traffic is not shaped", name,
-                        strerror(-r));
-                return;
-        }
-}
 
 static uint64_t total_memory(void) {
         return (uint64_t) sysconf(_SC_PHYS_PAGES) * (uint64_t) sysconf(_SC_PAGESIZE);
@@ -101,53 +55,26 @@ static uint64_t less(uint64_t total, uint64_t reserve) {
         return total > reserve ? total - reserve : 0;
 }
 
-static int list_uplinks(Reconciler *reconciler, ResourceSet *total) {
-        reconciler->n_planned = 0;
-        reconciler->capacity.default_uplink = NULL;
-        for (size_t i = 0; i < reconciler->options.config->n_uplinks; i++) {
-                UplinkHold *hold = &reconciler->uplinks[i];
-                const ConfigUplink *config = hold->config;
-                UplinkCapacity *uplink = &reconciler->uplink_capacity[reconciler->n_planned];
-                uint64_t capacity;
-                int r;
-
-                if (!hold->uplink || uplink_find_capacity(hold, &capacity) < 0)
-                        continue;
-                *uplink = (UplinkCapacity) {
-                        .name = config->name,
-                        .is_default = config->is_default,
-                        .capacity_bps = capacity,
-                        .control_floor_bps = or_part(config->control_floor_bps, capacity, 100),
-                        .control_ceil_bps = or_part(config->control_ceil_bps, capacity, 10),
-                        .default_floor_bps = or_part(config->default_floor_bps, capacity, 100),
-                };
-                reconciler->planned[reconciler->n_planned++] = hold;
-                if (config->is_default)
-                        reconciler->capacity.default_uplink = config->name;
-                r = resource_set_put(total, RESOURCE_NET_EGRESS, config->name,
-                        (Amount) { 0, less(capacity, uplink->control_floor_bps + uplink->default_floor_bps) });
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
 int reconciler_refresh_capacity(Reconciler *reconciler, FeatureSet *features) {
         const Config *config = reconciler->options.config;
         _cleanup_resource_set_ ResourceSet total = RESOURCE_SET_NULL;
+        const UplinkCapacity *uplinks;
+        size_t n_uplinks;
         int r;
 
-        for (size_t i = 0; i < config->n_uplinks && !reconciler->options.dry_run; i++)
-                if (!reconciler->uplinks[i].uplink)
-                        uplink_open(reconciler, &reconciler->uplinks[i], features);
         reconciler->cpu_millicores = (uint64_t) sysconf(_SC_NPROCESSORS_ONLN) * 1000;
         r = resource_set_put(&total, RESOURCE_CPU, "", (Amount) { 0, less(reconciler->cpu_millicores, config->cpu_reserve_millicores) });
         if (r >= 0)
                 r = resource_set_put(&total, RESOURCE_MEMORY, "", (Amount) { 0, less(total_memory(), config->memory_reserve_bytes) });
-        if (r >= 0)
-                r = list_uplinks(reconciler, &total);
+        if (r >= 0 && !reconciler->options.dry_run)
+                r = uplinks_refresh(reconciler->uplinks, features, &total);
         if (r < 0)
                 return r;
+        uplinks = uplinks_capacity(reconciler->uplinks, &n_uplinks);
+        reconciler->capacity.default_uplink = NULL;
+        for (size_t i = 0; i < n_uplinks; i++)
+                if (uplinks[i].is_default)
+                        reconciler->capacity.default_uplink = uplinks[i].name;
         r = !resource_set_equal(&total, &reconciler->capacity.total);
         resource_set_deinit(&reconciler->capacity.total);
         reconciler->capacity.total = total;
@@ -195,12 +122,13 @@ int reconciler_new(const ReconcilerOptions *options, FeatureSet *features, Recon
         reconciler->options = *options;
         reconciler->parent_fd = -EBADF;
         reconciler->n_slots = SLOT_FIRST + (uint32_t) options->config->tenants_max;
-        for (size_t i = 0; i < options->config->n_uplinks; i++)
-                reconciler->uplinks[i].config = &options->config->uplinks[i];
         reconciler->groups = calloc(reconciler->n_slots, sizeof(TenantGroup *));
         reconciler->verified = calloc(reconciler->n_slots, sizeof(Verified));
         if (!reconciler->groups || !reconciler->verified)
                 return -ENOMEM;
+        r = uplinks_new(options->config, options->pin_dir, &reconciler->uplinks);
+        if (r < 0)
+                return r;
         if (options->dry_run)
                 r = feature_set_put(features, "enforcement", false, "this is a dry run: nothing is enforced and nothing metered");
         else {
@@ -230,11 +158,7 @@ Reconciler *reconciler_free(Reconciler *reconciler) {
         free(reconciler->groups);
         free(reconciler->verified);
         cleanup_close(&reconciler->parent_fd);
-        for (size_t i = 0; i < CONFIG_UPLINKS_MAX; i++) {
-                net_classifier_free(reconciler->uplinks[i].classifier);
-                uplink_free(reconciler->uplinks[i].uplink);
-                free(reconciler->uplinks[i].applied.classes);
-        }
+        uplinks_free(reconciler->uplinks);
         meter_free(reconciler->meter);
         cgroup_driver_free(reconciler->driver);
         resource_set_deinit(&reconciler->capacity.total);
@@ -325,9 +249,8 @@ static int make_plan(Reconciler *reconciler, const Node *node, uint64_t sibling_
                 .cpu_millicores = reconciler->cpu_millicores,
                 .sibling_weight = sibling_weight,
                 .residual = reconciler->options.config->residual,
-                .uplinks = reconciler->uplink_capacity,
-                .n_uplinks = reconciler->n_planned,
         };
+        input->uplinks = uplinks_capacity(reconciler->uplinks, &input->n_uplinks);
         r = plan_make(input, ret);
         if (r < 0)
                 return r;
@@ -341,6 +264,10 @@ static int make_plan(Reconciler *reconciler, const Node *node, uint64_t sibling_
         return 0;
 }
 
+static bool settings_equal(const Settings *a, const Settings *b) {
+        return a->present == b->present && memcmp(a->value, b->value, sizeof a->value) == 0;
+}
+
 static unsigned count_bits(uint32_t bits) {
         return (unsigned) __builtin_popcount(bits);
 }
@@ -350,7 +277,7 @@ static int apply_parent(Reconciler *reconciler, const Settings *planned, bool ra
         Settings observed, wanted = *planned, diff;
         int r;
 
-        if (memcmp(&reconciler->parent.settings, planned, sizeof *planned) == 0)
+        if (settings_equal(&reconciler->parent, planned))
                 return 0;
         r = cgroup_parent_observe(reconciler->driver, &observed, &reconciler->sibling_weight);
         if (r < 0)
@@ -362,7 +289,7 @@ static int apply_parent(Reconciler *reconciler, const Settings *planned, bool ra
         settings_diff(&observed, &wanted, &diff);
         *changes += count_bits(diff.present);
         r = diff.present ? cgroup_parent_apply(reconciler->driver, &diff) : 0;
-        reconciler->parent = r >= 0 && !raise_only ? (Verified) { .settings = *planned } : (Verified) {};
+        reconciler->parent = r >= 0 && !raise_only ? *planned : (Settings) {};
         return r;
 }
 
@@ -370,34 +297,9 @@ static int apply_parent(Reconciler *reconciler, const Settings *planned, bool ra
 static bool is_settled(const Reconciler *reconciler, const TenantPlan *plan) {
         const Verified *verified = &reconciler->verified[plan->tenant->slot];
 
-        return reconciler->groups[plan->tenant->slot] && verified->settings.present == plan->settings.present &&
-                memcmp(verified->settings.value, plan->settings.value, sizeof plan->settings.value) == 0 &&
+        return reconciler->groups[plan->tenant->slot] && settings_equal(&verified->settings, &plan->settings) &&
                 verified->frozen == plan->tenant->frozen && !plan->tenant->doomed &&
                 resource_set_equal(&plan->tenant->desired, &plan->share);
-}
-
-static bool net_plan_equal(const NetPlan *a, const NetPlan *b) {
-        if (a->capacity_bps != b->capacity_bps || a->n_classes != b->n_classes)
-                return false;
-        for (size_t i = 0; i < a->n_classes; i++) {
-                const NetClass *x = &a->classes[i], *y = &b->classes[i];
-
-                if (x->slot != y->slot || x->priority != y->priority || x->floor_bps != y->floor_bps || x->ceil_bps != y->ceil_bps)
-                        return false;
-        }
-        return true;
-}
-
-static void net_plan_remember(UplinkHold *hold, const NetPlan *plan) {
-        NetClass *classes = reallocarray(hold->applied.classes, plan->n_classes, sizeof(NetClass));
-
-        if (!classes) {
-                hold->applied.n_classes = 0; /* looked at again, that is all */
-                return;
-        }
-        memcpy(classes, plan->classes, plan->n_classes * sizeof(NetClass));
-        hold->applied = *plan;
-        hold->applied.classes = classes;
 }
 
 /* What OnEnd asked for, tried until it is done. Frozen processes die of cgroup.kill too. */
@@ -433,42 +335,6 @@ static int apply_tenant(Reconciler *reconciler, const TenantPlan *plan, Tenant *
                 return 0;
         *changes += count_bits(diff.present);
         return tenant_group_apply(group, &diff);
-}
-
-/* The classifier goes with its interface, or with whoever takes the hook away. */
-static void ensure_classifier(Reconciler *reconciler, UplinkHold *hold, FeatureSet *features) {
-        if (meter_groups_fd(reconciler->meter) < 0 || (hold->classifier && net_classifier_alive(hold->classifier)))
-                return;
-        hold->classifier = net_classifier_free(hold->classifier);
-        (void) net_classifier_new(hold->config->name, meter_groups_fd(reconciler->meter), reconciler->options.pin_dir, features,
-                &hold->classifier);
-}
-
-static void apply_uplink(Reconciler *reconciler, UplinkHold *hold, const NetPlan *plan, FeatureSet *features, unsigned *changes) {
-        const LogFields fields = { .object = hold->config->name };
-        char feature[RESOURCE_NAME_SIZE], words[sizeof hold->words] = "";
-        unsigned messages = 0;
-        int r;
-
-        r = uplink_apply(hold->uplink, plan, &messages);
-        *changes += messages;
-        resource_format_name(RESOURCE_NET_EGRESS, hold->config->name, feature);
-        if (r < 0) {
-                const char *why = uplink_words(hold->uplink);
-
-                snprintf(words, sizeof words, "%s", why && *why ? why : strerror(-r));
-                (void) feature_set_put(features, feature, false, "its traffic is not shaped: %s", words);
-                if (strcmp(words, hold->words) != 0)
-                        log_write(LOG_WARNING, &fields, "Uplink %s is not shaped: %s", hold->config->name, words);
-        } else if (hold->error < 0)
-                (void) feature_set_put(features, feature, true, "shaped by HTB");
-        hold->error = r < 0 ? r : 0;
-        memcpy(hold->words, words, sizeof words);
-        if (r >= 0) {
-                net_plan_remember(hold, plan);
-                ensure_classifier(reconciler, hold, features);
-        } else
-                hold->applied.n_classes = 0;
 }
 
 static bool share_names(const ResourceSet *share, ResourceKind kind) {
@@ -515,12 +381,6 @@ static int note_missing(const FeatureSet *features, const TenantPlan *plan, uint
         return 0;
 }
 
-/* Whether the share names this uplink: by its name, or by none where it is the default. */
-static bool share_names_uplink(const ResourceSet *share, const UplinkCapacity *uplink) {
-        return resource_set_get(share, RESOURCE_NET_EGRESS, uplink->name) ||
-                (uplink->is_default && resource_set_get(share, RESOURCE_NET_EGRESS, ""));
-}
-
 /* What is not as planned, in words. -ENOMEM alone is an error. */
 static int note_problems(Reconciler *reconciler, const PlanInput *input, const TenantPlan *plan, const Settings *observed,
         Tenant *tenant) {
@@ -538,12 +398,14 @@ static int note_problems(Reconciler *reconciler, const PlanInput *input, const T
                         setting_format(setting, observed->value[setting], have);
                         r = strv_pushf(&tenant->problems, "%s is %s and should be %s", setting_info(setting)->file, have, want);
                 }
-        for (size_t i = 0; r >= 0 && i < input->n_uplinks; i++)
-                if (reconciler->planned[i]->error < 0 && share_names_uplink(&plan->share, &input->uplinks[i])) {
+        for (size_t i = 0; r >= 0 && i < input->n_uplinks; i++) {
+                const char *problem = uplinks_problem(reconciler->uplinks, i, &plan->share);
+
+                if (problem) {
                         tenant->failed = tenant->failed || !tenant->residual;
-                        r = strv_pushf(&tenant->problems, "net.egress@%s is not shaped: %s", input->uplinks[i].name,
-                                reconciler->planned[i]->words);
+                        r = strv_pushf(&tenant->problems, "net.egress@%s is not shaped: %s", input->uplinks[i].name, problem);
                 }
+        }
         return r;
 }
 
@@ -629,9 +491,7 @@ static int apply_plan(Reconciler *reconciler, Node *node, const Plan *plan, cons
                                 return -ENOMEM;
                 }
         }
-        for (size_t i = 0; i < plan->n_uplinks; i++)
-                if (!net_plan_equal(&reconciler->planned[i]->applied, &plan->uplinks[i]))
-                        apply_uplink(reconciler, reconciler->planned[i], &plan->uplinks[i], &node->features, changes);
+        uplinks_apply(reconciler->uplinks, plan->uplinks, meter_groups_fd(reconciler->meter), &node->features, changes);
         lowered = apply_parent(reconciler, &plan->parent, /* raise_only= */ false, changes);
         if (lowered < 0)
                 (void) log_error_errno(lowered, "The parent control group cannot be set");
@@ -642,8 +502,7 @@ static int read_all_back(Reconciler *reconciler, Node *node, const PlanInput *in
         NetPlan observed[CONFIG_UPLINKS_MAX] = {};
         int r = 0;
 
-        for (size_t i = 0; i < plan->n_uplinks; i++)
-                (void) uplink_observe(reconciler->planned[i]->uplink, &observed[i]);
+        uplinks_observe(reconciler->uplinks, observed);
         for (size_t i = 0; r >= 0 && i < plan->n_tenants; i++) {
                 if (settled[i])
                         continue;
@@ -658,9 +517,8 @@ static int read_all_back(Reconciler *reconciler, Node *node, const PlanInput *in
 
 void reconciler_look_again(Reconciler *reconciler) {
         memset(reconciler->verified, 0, reconciler->n_slots * sizeof(Verified));
-        reconciler->parent = (Verified) {};
-        for (size_t i = 0; i < CONFIG_UPLINKS_MAX; i++)
-                reconciler->uplinks[i].applied.n_classes = 0;
+        reconciler->parent = (Settings) {};
+        uplinks_look_again(reconciler->uplinks);
 }
 
 /* The tenants to be looked at lose what was said of them; `problems` keeps it for a comparison. */
@@ -698,7 +556,7 @@ int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_changes) 
         if (reconciler->options.dry_run)
                 return plan_only(reconciler, node);
         meter_control_groups(reconciler);
-        if (!reconciler->parent.settings.present)
+        if (!reconciler->parent.present)
                 r = cgroup_parent_observe(reconciler->driver, &parent, &reconciler->sibling_weight);
         if (r >= 0)
                 r = make_plan(reconciler, node, reconciler->sibling_weight, &input, &plan);
@@ -765,6 +623,17 @@ int reconciler_remove_tenant(Reconciler *reconciler, const Tenant *tenant) {
         return meter_remove(reconciler->meter, tenant->slot);
 }
 
+void reconciler_drop_slots(Reconciler *reconciler, const Node *node) {
+        for (uint32_t slot = SLOT_FIRST; reconciler->meter && slot < reconciler->n_slots; slot++) {
+                bool taken = false;
+
+                for (size_t i = 0; i < node->n_tenants && !taken; i++)
+                        taken = node->tenants[i]->slot == slot;
+                if (!taken)
+                        (void) meter_remove(reconciler->meter, slot);
+        }
+}
+
 int reconciler_list_groups(Reconciler *reconciler, char ***ret_tenant_ids) {
         return reconciler->driver ? cgroup_driver_list(reconciler->driver, ret_tenant_ids) : 0;
 }
@@ -799,14 +668,7 @@ int reconciler_release(Reconciler *reconciler) {
         r = reconciler_list_groups(reconciler, &ids);
         for (char **id = ids; id && *id; id++)
                 release_group(reconciler, *id);
-        for (size_t i = 0; i < CONFIG_UPLINKS_MAX; i++) {
-                UplinkHold *hold = &reconciler->uplinks[i];
-
-                if (hold->classifier)
-                        (void) net_classifier_release(hold->classifier);
-                if (hold->uplink)
-                        (void) uplink_release(hold->uplink);
-        }
+        uplinks_release(reconciler->uplinks);
         if (reconciler->meter && r >= 0)
                 r = meter_release(reconciler->meter);
         /* Ours alone, but for what somebody else put there. */

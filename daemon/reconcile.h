@@ -48,6 +48,9 @@ int reconciler_group(Reconciler *reconciler, const Tenant *tenant, TenantGroup *
 /* Takes the tenant's group, class and meter away: -EBUSY where processes are in it, and then nothing is taken. */
 int reconciler_remove_tenant(Reconciler *reconciler, const Tenant *tenant);
 
+/* Forgets the counters and programs of slots that are no tenant's: pins that outlived what they counted. */
+void reconciler_drop_slots(Reconciler *reconciler, const Node *node);
+
 /* Ids of tenants that have a group here, known to the calendar or not; the caller frees. */
 int reconciler_list_groups(Reconciler *reconciler, char ***ret_tenant_ids);
 

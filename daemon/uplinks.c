@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Opens what is configured and there, hands each its part of the plan, and remembers what went through, so that an
+ * uplink is looked at only when its plan changes or a look at everything is asked for. It plans nothing.
+ */
+
+#include "uplinks.h"
+
+#include "enforce/net-class.h"
+#include "enforce/uplink.h"
+#include "util/log.h"
+
+#include <string.h>
+
+typedef struct UplinkHold {
+        const ConfigUplink *config;
+        Uplink *uplink;             /* NULL while the interface is absent or has no known capacity */
+        NetClassifier *classifier;  /* NULL where there is none */
+        int error;                  /* of the last apply */
+        char words[256];            /* and why, in words */
+        NetPlan applied;            /* the plan that last went through; no classes: look again */
+} UplinkHold;
+
+struct Uplinks {
+        const char *pin_dir;
+        UplinkHold holds[CONFIG_UPLINKS_MAX];
+        size_t n_holds;
+        UplinkCapacity capacity[CONFIG_UPLINKS_MAX]; /* of those that are there, in the plan's order */
+        UplinkHold *planned[CONFIG_UPLINKS_MAX];     /* the hold of each of these */
+        size_t n_planned;
+};
+
+int uplinks_new(const Config *config, const char *pin_dir, Uplinks **ret) {
+        Uplinks *uplinks = calloc(1, sizeof(Uplinks));
+
+        if (!uplinks)
+                return -ENOMEM;
+        uplinks->pin_dir = pin_dir;
+        uplinks->n_holds = config->n_uplinks;
+        for (size_t i = 0; i < config->n_uplinks; i++)
+                uplinks->holds[i].config = &config->uplinks[i];
+        *ret = uplinks;
+        return 0;
+}
+
+Uplinks *uplinks_free(Uplinks *uplinks) {
+        if (!uplinks)
+                return NULL;
+        for (size_t i = 0; i < uplinks->n_holds; i++) {
+                net_classifier_free(uplinks->holds[i].classifier);
+                uplink_free(uplinks->holds[i].uplink);
+                free(uplinks->holds[i].applied.classes);
+        }
+        free(uplinks);
+        return NULL;
+}
+
+/* What the uplink can carry: as configured, else as the link says. */
+static int hold_capacity(const UplinkHold *hold, uint64_t *ret_bps) {
+        if (hold->config->capacity_bps > 0) {
+                *ret_bps = hold->config->capacity_bps;
+                return 0;
+        }
+        return uplink_speed(hold->uplink, ret_bps);
+}
+
+static void hold_open(UplinkHold *hold, FeatureSet *features) {
+        const char *name = hold->config->name;
+        char feature[RESOURCE_NAME_SIZE];
+        uint64_t capacity;
+        int r;
+
+        resource_format_name(RESOURCE_NET_EGRESS, name, feature);
+        r = uplink_new(name, features, &hold->uplink);
+        if (r < 0)
+                (void) feature_set_put(features, feature, false, "%s cannot be opened (%s): its traffic is not shaped", name,
+                        strerror(-r));
+        else if (hold_capacity(hold, &capacity) < 0) {
+                (void) feature_set_put(features, feature, false,
+                        "%s tells no speed and no capacity is configured for it: its traffic is not shaped", name);
+                hold->uplink = uplink_free(hold->uplink);
+        }
+}
+
+static uint64_t or_part(uint64_t configured, uint64_t capacity, uint64_t divisor) {
+        return configured != UINT64_MAX ? configured : capacity / divisor;
+}
+
+static UplinkCapacity capacity_of(const ConfigUplink *config, uint64_t capacity_bps) {
+        return (UplinkCapacity) {
+                .name = config->name,
+                .is_default = config->is_default,
+                .capacity_bps = capacity_bps,
+                .control_floor_bps = or_part(config->control_floor_bps, capacity_bps, 100),
+                .control_ceil_bps = or_part(config->control_ceil_bps, capacity_bps, 10),
+                .default_floor_bps = or_part(config->default_floor_bps, capacity_bps, 100),
+        };
+}
+
+int uplinks_refresh(Uplinks *uplinks, FeatureSet *features, ResourceSet *total) {
+        uplinks->n_planned = 0;
+        for (size_t i = 0; i < uplinks->n_holds; i++) {
+                UplinkHold *hold = &uplinks->holds[i];
+                uint64_t capacity, kept;
+                int r;
+
+                if (!hold->uplink)
+                        hold_open(hold, features);
+                if (!hold->uplink || hold_capacity(hold, &capacity) < 0)
+                        continue;
+                uplinks->capacity[uplinks->n_planned] = capacity_of(hold->config, capacity);
+                kept = uplinks->capacity[uplinks->n_planned].control_floor_bps + uplinks->capacity[uplinks->n_planned].default_floor_bps;
+                uplinks->planned[uplinks->n_planned++] = hold;
+                r = resource_set_put(total, RESOURCE_NET_EGRESS, hold->config->name,
+                        (Amount) { 0, capacity > kept ? capacity - kept : 0 });
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+const UplinkCapacity *uplinks_capacity(const Uplinks *uplinks, size_t *ret_n) {
+        *ret_n = uplinks->n_planned;
+        return uplinks->capacity;
+}
+
+void uplinks_look_again(Uplinks *uplinks) {
+        for (size_t i = 0; i < uplinks->n_holds; i++)
+                uplinks->holds[i].applied.n_classes = 0;
+}
+
+static bool net_plan_equal(const NetPlan *a, const NetPlan *b) {
+        if (a->capacity_bps != b->capacity_bps || a->n_classes != b->n_classes)
+                return false;
+        for (size_t i = 0; i < a->n_classes; i++) {
+                const NetClass *x = &a->classes[i], *y = &b->classes[i];
+
+                if (x->slot != y->slot || x->priority != y->priority || x->floor_bps != y->floor_bps || x->ceil_bps != y->ceil_bps)
+                        return false;
+        }
+        return true;
+}
+
+static void net_plan_remember(UplinkHold *hold, const NetPlan *plan) {
+        NetClass *classes = reallocarray(hold->applied.classes, plan->n_classes, sizeof(NetClass));
+
+        if (!classes) {
+                hold->applied.n_classes = 0; /* looked at again, that is all */
+                return;
+        }
+        memcpy(classes, plan->classes, plan->n_classes * sizeof(NetClass));
+        hold->applied = *plan;
+        hold->applied.classes = classes;
+}
+
+/* The classifier goes with its interface, or with whoever takes the hook away. */
+static void ensure_classifier(const Uplinks *uplinks, UplinkHold *hold, int groups_fd, FeatureSet *features) {
+        if (groups_fd < 0 || (hold->classifier && net_classifier_alive(hold->classifier)))
+                return;
+        hold->classifier = net_classifier_free(hold->classifier);
+        (void) net_classifier_new(hold->config->name, groups_fd, uplinks->pin_dir, features, &hold->classifier);
+}
+
+static void apply_uplink(const Uplinks *uplinks, UplinkHold *hold, const NetPlan *plan, int groups_fd, FeatureSet *features,
+        unsigned *changes) {
+        const LogFields fields = { .object = hold->config->name };
+        char feature[RESOURCE_NAME_SIZE], words[sizeof hold->words] = "";
+        unsigned messages = 0;
+        int r;
+
+        r = uplink_apply(hold->uplink, plan, &messages);
+        *changes += messages;
+        resource_format_name(RESOURCE_NET_EGRESS, hold->config->name, feature);
+        if (r < 0) {
+                const char *why = uplink_words(hold->uplink);
+
+                snprintf(words, sizeof words, "%s", why && *why ? why : strerror(-r));
+                (void) feature_set_put(features, feature, false, "its traffic is not shaped: %s", words);
+                if (strcmp(words, hold->words) != 0)
+                        log_write(LOG_WARNING, &fields, "Uplink %s is not shaped: %s", hold->config->name, words);
+        } else if (hold->error < 0)
+                (void) feature_set_put(features, feature, true, "shaped by HTB");
+        hold->error = r < 0 ? r : 0;
+        memcpy(hold->words, words, sizeof words);
+        if (r >= 0) {
+                net_plan_remember(hold, plan);
+                ensure_classifier(uplinks, hold, groups_fd, features);
+        } else
+                hold->applied.n_classes = 0;
+}
+
+void uplinks_apply(Uplinks *uplinks, const NetPlan *plans, int groups_fd, FeatureSet *features, unsigned *changes) {
+        for (size_t i = 0; i < uplinks->n_planned; i++)
+                if (!net_plan_equal(&uplinks->planned[i]->applied, &plans[i]))
+                        apply_uplink(uplinks, uplinks->planned[i], &plans[i], groups_fd, features, changes);
+}
+
+void uplinks_observe(Uplinks *uplinks, NetPlan *ret) {
+        for (size_t i = 0; i < uplinks->n_planned; i++)
+                if (uplink_observe(uplinks->planned[i]->uplink, &ret[i]) < 0)
+                        ret[i] = (NetPlan) {};
+}
+
+const char *uplinks_problem(const Uplinks *uplinks, size_t i, const ResourceSet *share) {
+        const UplinkCapacity *uplink = &uplinks->capacity[i];
+        bool named = resource_set_get(share, RESOURCE_NET_EGRESS, uplink->name) ||
+                (uplink->is_default && resource_set_get(share, RESOURCE_NET_EGRESS, ""));
+
+        return named && uplinks->planned[i]->error < 0 ? uplinks->planned[i]->words : NULL;
+}
+
+void uplinks_release(Uplinks *uplinks) {
+        for (size_t i = 0; i < uplinks->n_holds; i++) {
+                UplinkHold *hold = &uplinks->holds[i];
+
+                if (hold->classifier)
+                        (void) net_classifier_release(hold->classifier);
+                if (hold->uplink)
+                        (void) uplink_release(hold->uplink);
+        }
+}

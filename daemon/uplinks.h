@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The configured uplinks, those of them that are there, and what of the plan holds on each: the reconciler's network
+ * half. An uplink that cannot be shaped says why, and is tried again.
+ */
+
+#include "config.h"
+#include "decide/plan.h"
+#include "model/feature.h"
+
+typedef struct Uplinks Uplinks;
+
+/* `config` must live as long. `pin_dir` as in enforce/net-class.h. Opens nothing yet. */
+int uplinks_new(const Config *config, const char *pin_dir, Uplinks **ret);
+Uplinks *uplinks_free(Uplinks *uplinks); /* what is in the kernel stays */
+DEFINE_CLEANUP(Uplinks *, uplinks_free);
+
+/* Opens those that are not open, and adds what each can be reserved of to `total`. */
+int uplinks_refresh(Uplinks *uplinks, FeatureSet *features, ResourceSet *total);
+/* Those that are there, for the plan; the uplinks' own, good until the next refresh. */
+const UplinkCapacity *uplinks_capacity(const Uplinks *uplinks, size_t *ret_n);
+
+/* The next apply believes nothing of what was applied before. */
+void uplinks_look_again(Uplinks *uplinks);
+/* Each that is planned otherwise than it last went through. `groups_fd` as in enforce/net-class.h. */
+void uplinks_apply(Uplinks *uplinks, const NetPlan *plans, int groups_fd, FeatureSet *features, unsigned *changes);
+/* As the kernel has them, in the plan's order; `ret` has CONFIG_UPLINKS_MAX, and the caller frees each one's classes. */
+void uplinks_observe(Uplinks *uplinks, NetPlan *ret);
+/* Why the share, which names uplinks of the plan, is not shaped on the i-th: NULL where it is, or where it names another. */
+const char *uplinks_problem(const Uplinks *uplinks, size_t i, const ResourceSet *share);
+
+void uplinks_release(Uplinks *uplinks);
