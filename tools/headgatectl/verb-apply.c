@@ -162,7 +162,7 @@ int verb_apply(const Ctl *ctl) {
 }
 
 static int print_checks(const Ctl *ctl, const json_t *checks) {
-        static const char *const titles[] = { "ALLOCATION", "FITS", "MISSING", "REASON", NULL };
+        static const char *const titles[] = { "ALLOCATION", "FITS", "FITS FROM", "MISSING", "REASON", NULL };
         _cleanup_table_ Table *table = NULL;
         json_t *check;
         size_t i;
@@ -176,7 +176,8 @@ static int print_checks(const Ctl *ctl, const json_t *checks) {
                 _cleanup_json_ json_t *missing = json_array();
                 _cleanup_free_ char *joined = NULL;
                 const char *fits = json_is_true(json_object_get(check, "Fits")) ? "yes" : "no", *name;
-                char wanted[UNITS_SIZE], idle[UNITS_SIZE];
+                char wanted[UNITS_SIZE], idle[UNITS_SIZE], from[UNITS_SIZE];
+                const json_t *earliest = json_object_get(check, "EarliestStart");
                 json_t *amount;
 
                 json_object_foreach (json_object_get(check, "Missing"), name, amount)
@@ -194,6 +195,7 @@ static int print_checks(const Ctl *ctl, const json_t *checks) {
 
                 table_add(table, variant_get_string(check, "AllocationId"));
                 table_add_styled(table, view_state_style(fits), fits);
+                table_add(table, earliest ? units_format_time(variant_u64_value(earliest), from) : "-");
                 table_add(table, joined ?: "?");
                 table_add(table, variant_get_string(check, "Reason"));
         }
