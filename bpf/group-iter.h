@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * What the group iterator leaves for the daemon: one row a slot, the sum over the slot's groups. The daemon clears the
- * rows before a pass.
+ * What the group iterator leaves for the daemon: one row a slot, the sum over the slot's groups. The daemon
+ * clears the rows before a pass.
  *
  * Include after vmlinux.h or <linux/types.h>.
  */

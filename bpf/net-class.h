@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * What the uplink's classifier shares with the daemon. The program's name is our mark on the filter: libbpf puts
- * it, with the program's id, into TCA_BPF_NAME.
+ * What the uplink's classifier shares with the daemon. The program's name is our mark on the filter: libbpf
+ * puts it, with the program's id, into TCA_BPF_NAME.
  */
 
 #define NET_CLASS_PROGRAM headgate_class

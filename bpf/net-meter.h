@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * What the network meter shares with the daemon: one row a CPU and slot, so that no CPU waits for another's line.
+ * What the network meter shares with the daemon: one row a CPU and slot, so that no CPU waits for another's
+ * line.
  *
  * Include after vmlinux.h or <linux/types.h>.
  */
@@ -17,6 +18,7 @@ struct net_count {
 /* Row [cpu * slots + slot]. */
 struct net_row {
         struct net_count egress, ingress;
-        struct net_count local_egress, local_ingress; /* through the loopback device: in none of the other two */
+        struct net_count local_egress,
+                        local_ingress; /* through the loopback device: in none of the other two */
 };
 _Static_assert(sizeof(struct net_row) == 64, "a row is one line of cache");

@@ -2,14 +2,15 @@
 #pragma once
 
 /*
- * What the scheduler's meter shares with the daemon: one row a CPU and slot, and one state a CPU. Only the CPU that a
- * row or state belongs to adds to it, so that no add needs a lock; the daemon reads them mapped. A row or state of
- * zeroes is one of nobody: slot 0 is no tenant's.
+ * What the scheduler's meter shares with the daemon: one row a CPU and slot, and one state a CPU. Only the
+ * CPU that a row or state belongs to adds to it, so that no add needs a lock; the daemon reads them mapped. A
+ * row or state of zeroes is one of nobody: slot 0 is no tenant's.
  *
  * Include after vmlinux.h or <linux/types.h>.
  */
 
-/* Changed with the meaning of what stands here; part of the pins' names, so that another layout starts anew. */
+/* Changed with the meaning of what stands here; part of the pins' names, so that another layout starts anew.
+ */
 #define SCHED_METER_LAYOUT 1
 
 /* A power of two. Groups whose ids differ by a multiple of it share an entry. */
@@ -37,8 +38,9 @@ struct sched_cpu {
         __u64 exec_nsec;  /* sum_exec_runtime of the running task up to which it has been charged */
         __u32 slot;       /* whom the running task is charged to; 0: nobody */
         __u32 pid;        /* the running task */
-        __u32 generation; /* written by the daemon alone, whenever groups came or went: what is cached is void then */
-        __u32 unnoted;    /* tasks that ran here and left without having been seen to come: 0 on most kernels */
+        __u32 generation; /* written by the daemon alone, whenever groups came or went: what is cached is void
+                             then */
+        __u32 unnoted; /* tasks that ran here and left without having been seen to come: 0 on most kernels */
         __u32 pad[10];
         struct sched_cached cache[SCHED_METER_CACHE];
 };

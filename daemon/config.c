@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The ini file by libinih, its keys by one table. It checks each value; whether the node has the uplink is not asked. */
+/* The ini file by libinih, its keys by one table. It checks each value; whether the node has the uplink is
+ * not asked. */
 
 #include "config.h"
 
@@ -28,7 +29,8 @@ typedef struct ConfigKey {
         uint64_t min, max;
 } ConfigKey;
 
-#define GLOBAL(section, key, type, field, min, max) { section, key, type, offsetof(Config, field), min, max }
+#define GLOBAL(section, key, type, field, min, max) \
+        { section, key, type, offsetof(Config, field), min, max }
 static const ConfigKey global_keys[] = {
         GLOBAL("node", "id", VALUE_TEXT, node_id, 1, 255),
         GLOBAL("node", "tenants-max", VALUE_COUNT, tenants_max, 1, 10000),
@@ -43,7 +45,8 @@ static const ConfigKey global_keys[] = {
         GLOBAL("control", "groups", VALUE_WORDS, control_groups, 0, 16),
         GLOBAL("access", "schedulers", VALUE_WORDS, schedulers, 0, 64),
 };
-#define UPLINK(key, type, field, min, max) { "uplink", key, type, offsetof(ConfigUplink, field), min, max }
+#define UPLINK(key, type, field, min, max) \
+        { "uplink", key, type, offsetof(ConfigUplink, field), min, max }
 static const ConfigKey uplink_keys[] = {
         UPLINK("capacity", VALUE_BPS, capacity_bps, 64000, 1000000000000000),
         UPLINK("control-floor", VALUE_BPS, control_floor_bps, 8000, 1000000000000000),
@@ -53,13 +56,16 @@ static const ConfigKey uplink_keys[] = {
 };
 
 void config_init(Config *config) {
-        *config = (Config) {
+        *config = (Config){
                 .tenants_max = 256,
                 .allocations_max = 10000,
                 .sample_interval_usec = 1000000,
                 .cpu_reserve_millicores = 100,
                 .memory_reserve_bytes = 256 << 20,
-                .residual = { .cpu_millicores = 50, .memory_bytes = 64 << 20, .tasks = 256, .net_egress_bps = 1000000 },
+                .residual = { .cpu_millicores = 50,
+                                .memory_bytes = 64 << 20,
+                                .tasks = 256,
+                                .net_egress_bps = 1000000 },
         };
 }
 
@@ -67,7 +73,7 @@ void config_deinit(Config *config) {
         free(config->node_id);
         strv_free(config->control_groups);
         strv_free(config->schedulers);
-        *config = (Config) {};
+        *config = (Config){};
 }
 
 static int parse_scaled(const char *text, uint64_t factor, uint64_t *ret) {
@@ -127,7 +133,8 @@ static int parse_words(const char *text, size_t max, char ***ret) {
         _cleanup_strv_ char **words = NULL;
         char *rest = NULL;
 
-        for (char *word = copy ? strtok_r(copy, " \t", &rest) : NULL; word; word = strtok_r(NULL, " \t", &rest)) {
+        for (char *word = copy ? strtok_r(copy, " \t", &rest) : NULL; word;
+                        word = strtok_r(NULL, " \t", &rest)) {
                 int r = strv_push(&words, word);
                 if (r < 0)
                         return r;
@@ -168,7 +175,11 @@ static int store(const ConfigKey *key, void *base, const char *text) {
         case VALUE_BYTES:
         case VALUE_BPS:
         default:
-                r = parse_scaled(text, key->type == VALUE_BYTES ? 1024 : key->type == VALUE_BPS ? 1000 : 0, &number);
+                r = parse_scaled(text,
+                                key->type == VALUE_BYTES ? 1024
+                                : key->type == VALUE_BPS ? 1000
+                                                         : 0,
+                                &number);
                 break;
         }
         if (r < 0)
@@ -205,8 +216,8 @@ static int refuse(Reader *reader, const ConfigKey *key, const char *value, int e
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
         snprintf(bound, sizeof bound, forms[key->type], key->min, key->max);
 #pragma GCC diagnostic pop
-        reader->error = failure_set(reader->failure, FAILURE_INVALID_ALLOCATION, "[%s] %s = '%s' must be %s", key->section,
-                key->key, value, bound);
+        reader->error = failure_set(reader->failure, FAILURE_INVALID_ALLOCATION, "[%s] %s = '%s' must be %s",
+                        key->section, key->key, value, bound);
         return 0;
 }
 
@@ -219,14 +230,18 @@ static int read_uplink(Reader *reader, const char *name, ConfigUplink **ret) {
                         *ret = &config->uplinks[i];
                         return 1;
                 }
-        if (*name == '\0' || strlen(name) >= 16 || strpbrk(name, "/ ") || config->n_uplinks == CONFIG_UPLINKS_MAX) {
+        if (*name == '\0' || strlen(name) >= 16 || strpbrk(name, "/ ") ||
+                        config->n_uplinks == CONFIG_UPLINKS_MAX) {
                 reader->error = failure_set(reader->failure, FAILURE_INVALID_ALLOCATION,
-                        "[uplink %s]: an interface name of 1 to 15 characters, at most %d uplinks", name, CONFIG_UPLINKS_MAX);
+                                "[uplink %s]: an interface name of 1 to 15 characters, at most %d uplinks",
+                                name, CONFIG_UPLINKS_MAX);
                 return 0;
         }
         uplink = &config->uplinks[config->n_uplinks++];
-        *uplink = (ConfigUplink) {
-                .control_floor_bps = UINT64_MAX, .control_ceil_bps = UINT64_MAX, .default_floor_bps = UINT64_MAX,
+        *uplink = (ConfigUplink){
+                .control_floor_bps = UINT64_MAX,
+                .control_ceil_bps = UINT64_MAX,
+                .default_floor_bps = UINT64_MAX,
         };
         strcpy(uplink->name, name);
         *ret = uplink;
@@ -256,7 +271,8 @@ static int on_key(void *userdata, const char *section, const char *name, const c
 
                         return r < 0 ? refuse(reader, &keys[i], value, r) : 1;
                 }
-        reader->error = failure_set(reader->failure, FAILURE_UNKNOWN_KEY, "[%s] has no key '%s'", section, name);
+        reader->error = failure_set(
+                        reader->failure, FAILURE_UNKNOWN_KEY, "[%s] has no key '%s'", section, name);
         return 0;
 }
 
@@ -267,16 +283,17 @@ static int read_file(Config *config, const char *path, bool required, Failure *f
         int line;
 
         if (!file)
-                return errno == ENOENT && !required ? 0 :
-                                                      failure_set(failure, FAILURE_INVALID_ALLOCATION,
-                                                              "%s cannot be read: %s", path, strerror(errno));
+                return errno == ENOENT && !required
+                                       ? 0
+                                       : failure_set(failure, FAILURE_INVALID_ALLOCATION,
+                                                         "%s cannot be read: %s", path, strerror(errno));
         line = ini_parse_file(file, on_key, &reader);
         if (line == 0)
                 return 0;
         if (reader.error < 0 || line < 0)
                 return reader.error < 0 ? reader.error : -EIO;
         return failure_set(failure, FAILURE_INVALID_ALLOCATION, "%s:%d: %s", path, line,
-                inner.message ?: "neither a [section] nor a 'key = value'");
+                        inner.message ?: "neither a [section] nor a 'key = value'");
 }
 
 /* The one uplink is the default where none says that it is. */
@@ -288,7 +305,8 @@ static int check_uplinks(Config *config, Failure *failure) {
         if (config->n_uplinks > 0 && defaults == 0)
                 config->uplinks[0].is_default = true;
         if (defaults > 1)
-                return failure_set(failure, FAILURE_INVALID_ALLOCATION, "%zu uplinks say default = yes; one may", defaults);
+                return failure_set(failure, FAILURE_INVALID_ALLOCATION,
+                                "%zu uplinks say default = yes; one may", defaults);
         return 0;
 }
 

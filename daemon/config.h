@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The configuration: an ini file, then drop-ins in the order of their names, from <file>.d/. Each later value replaces
- * an earlier one. headgated.conf(5) documents every key.
+ * The configuration: an ini file, then drop-ins in the order of their names, from <file>.d/. Each later value
+ * replaces an earlier one. headgated.conf(5) documents every key.
  */
 
 #include "decide/plan.h"
@@ -20,7 +20,7 @@ typedef struct ConfigUplink {
 } ConfigUplink;
 
 typedef struct Config {
-        char *node_id;           /* owned; NULL: the host's name */
+        char *node_id; /* owned; NULL: the host's name */
         uint64_t tenants_max;
         uint64_t allocations_max;
         uint64_t sample_interval_usec;
@@ -37,7 +37,7 @@ void config_init(Config *config);
 void config_deinit(Config *config);
 
 /*
- * Reads `path` and its drop-ins. A missing file is an empty one where `required` is false. On failure returns a negative
- * errno, or FAILURE_INVALID_ALLOCATION with "file:line: key 'value': bound" in `ret_failure`.
+ * Reads `path` and its drop-ins. A missing file is an empty one where `required` is false. On failure returns
+ * a negative errno, or FAILURE_INVALID_ALLOCATION with "file:line: key 'value': bound" in `ret_failure`.
  */
 int config_read(Config *config, const char *path, bool required, Failure *ret_failure);

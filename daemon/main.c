@@ -15,19 +15,20 @@
 #define CONFIG_DEFAULT "/etc/headgate/headgated.conf"
 
 static const char help[] =
-        "Usage: headgated [OPTION…]\n"
-        "Meters and isolates the tenants of this node, and keeps their allocations.\n\n"
-        "  --config=FILE          configuration, and its drop-ins in FILE.d (" CONFIG_DEFAULT ")\n"
-        "  --check-config         read it, say what is wrong, and exit\n"
-        "  --bus=BUS              system, session, or a D-Bus address (system)\n"
-        "  --state-dir=DIR        the durable calendar (/var/lib/headgate)\n"
-        "  --pin-dir=DIR          BPF programs and counters outlive the daemon here (/sys/fs/bpf/headgate)\n"
-        "  --cgroup-driver=NAME   auto, systemd or cgroupfs (auto)\n"
-        "  --cgroup-root=PATH     cgroupfs: the group below which ours is made (/)\n"
-        "  --dry-run              decide and answer, but change nothing\n"
-        "  --release              take everything of ours off this node, and exit\n"
-        "  --log-level=LEVEL      error, warning, info or debug (info)\n"
-        "  --help, --version\n";
+                "Usage: headgated [OPTION…]\n"
+                "Meters and isolates the tenants of this node, and keeps their allocations.\n\n"
+                "  --config=FILE          configuration, and its drop-ins in FILE.d (" CONFIG_DEFAULT ")\n"
+                "  --check-config         read it, say what is wrong, and exit\n"
+                "  --bus=BUS              system, session, or a D-Bus address (system)\n"
+                "  --state-dir=DIR        the durable calendar (/var/lib/headgate)\n"
+                "  --pin-dir=DIR          BPF programs and counters outlive the daemon here "
+                "(/sys/fs/bpf/headgate)\n"
+                "  --cgroup-driver=NAME   auto, systemd or cgroupfs (auto)\n"
+                "  --cgroup-root=PATH     cgroupfs: the group below which ours is made (/)\n"
+                "  --dry-run              decide and answer, but change nothing\n"
+                "  --release              take everything of ours off this node, and exit\n"
+                "  --log-level=LEVEL      error, warning, info or debug (info)\n"
+                "  --help, --version\n";
 
 typedef struct Arguments {
         ManagerOptions options;
@@ -35,8 +36,20 @@ typedef struct Arguments {
         bool config_given, check_config, release;
 } Arguments;
 
-enum { ARG_CONFIG, ARG_CHECK_CONFIG, ARG_BUS, ARG_STATE_DIR, ARG_PIN_DIR, ARG_CGROUP_DRIVER, ARG_CGROUP_ROOT, ARG_DRY_RUN,
-        ARG_RELEASE, ARG_LOG_LEVEL, ARG_HELP, ARG_VERSION };
+enum {
+        ARG_CONFIG,
+        ARG_CHECK_CONFIG,
+        ARG_BUS,
+        ARG_STATE_DIR,
+        ARG_PIN_DIR,
+        ARG_CGROUP_DRIVER,
+        ARG_CGROUP_ROOT,
+        ARG_DRY_RUN,
+        ARG_RELEASE,
+        ARG_LOG_LEVEL,
+        ARG_HELP,
+        ARG_VERSION
+};
 
 static const struct option long_options[] = {
         { "config", required_argument, NULL, ARG_CONFIG },
@@ -58,7 +71,8 @@ static int parse_log_level(const char *text) {
         static const struct {
                 const char *name;
                 int priority;
-        } levels[] = { { "error", LOG_ERR }, { "warning", LOG_WARNING }, { "info", LOG_INFO }, { "debug", LOG_DEBUG } };
+        } levels[] = { { "error", LOG_ERR }, { "warning", LOG_WARNING }, { "info", LOG_INFO },
+                { "debug", LOG_DEBUG } };
 
         for (size_t i = 0; i < ELEMENTSOF(levels); i++)
                 if (strcmp(levels[i].name, text) == 0)
@@ -130,7 +144,8 @@ static int parse_arguments(int argc, char **argv, Arguments *arguments) {
         return 0;
 }
 
-/* A tenant's directory and value files stay open: the soft limit of 1024 (kept low for select(2)) is some 80 tenants. */
+/* A tenant's directory and value files stay open: the soft limit of 1024 (kept low for select(2)) is some 80
+ * tenants. */
 static void raise_file_limit(void) {
         struct rlimit limit;
 

@@ -25,10 +25,10 @@ struct Manager {
         sd_event_source *clock_watch;
         bool in_transaction;
         bool bus_lost; /* and said so */
-        sd_bus *bus; /* NULL while there is none: enforcement goes on */
+        sd_bus *bus;   /* NULL while there is none: enforcement goes on */
         Api *api;
         ApiOptions api_options;
-        bool look_at_all; /* at every allocation, not only at those that are due */
+        bool look_at_all;    /* at every allocation, not only at those that are due */
         bool tenants_may_go; /* an allocation left the calendar: its tenant may have been its last reason */
 };
 
@@ -37,7 +37,8 @@ Instant manager_now(void);
 /* The one path: states as of now, the kernel as planned, the timer to what comes next. */
 int manager_reconcile(Manager *manager);
 /* One allocation's step to its next state: what is told, kept, and done to its processes. */
-void manager_enter_state(Manager *manager, Allocation *allocation, AllocationState state, const char *reason, const Instant *now);
+void manager_enter_state(Manager *manager, Allocation *allocation, AllocationState state, const char *reason,
+                const Instant *now);
 /* Tenants that no allocation names any more go, once they are empty. */
 void manager_drop_tenants(Manager *manager);
 /* All counters, into the node: 1 where a tenant's group is gone. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Wiring: the event loop, the one clock, the timers, the bus. Every change, whoever or whatever caused it, ends in
- * manager_reconcile(): states as of now, then the reconciler. It knows no message and no file format; api/, state.c and
- * export/ do.
+ * Wiring: the event loop, the one clock, the timers, the bus. Every change, whoever or whatever caused it,
+ * ends in manager_reconcile(): states as of now, then the reconciler. It knows no message and no file format;
+ * api/, state.c and export/ do.
  */
 
 #include "manager-internal.h"
@@ -21,7 +21,7 @@
 
 #define FORGET_ENDED_USEC (3600ULL * 1000000) /* ended objects leave the bus after an hour */
 #define RECONCILE_EVERY_SAMPLES 10            /* the slow check: what drifted with nobody saying so */
-#define BUS_TIMEOUT_USEC (5ULL * 1000000) /* of what is asked of the bus daemon itself */
+#define BUS_TIMEOUT_USEC (5ULL * 1000000)     /* of what is asked of the bus daemon itself */
 #define CLOCK_STEP_USEC 100000
 #define READERS_GROUP "headgate"
 
@@ -33,7 +33,7 @@ static uint64_t clock_usec(clockid_t clock) {
 }
 
 Instant manager_now(void) {
-        return (Instant) { clock_usec(CLOCK_REALTIME), clock_usec(CLOCK_BOOTTIME) };
+        return (Instant){ clock_usec(CLOCK_REALTIME), clock_usec(CLOCK_BOOTTIME) };
 }
 
 uint32_t manager_slot_max(const Manager *manager) {
@@ -43,7 +43,8 @@ uint32_t manager_slot_max(const Manager *manager) {
 /* Whether the clock was set since the last look: slewing moves it by less between two samples. */
 static bool clock_was_set(Manager *manager) {
         Instant now = manager_now();
-        int64_t offset = (int64_t) (now.utc_usec - now.boottime_usec), moved = offset - manager->clock_offset_usec;
+        int64_t offset = (int64_t) (now.utc_usec - now.boottime_usec),
+                moved = offset - manager->clock_offset_usec;
 
         manager->clock_offset_usec = offset;
         return moved > CLOCK_STEP_USEC || moved < -CLOCK_STEP_USEC;
@@ -85,11 +86,12 @@ static void allocation_signal_end(Manager *manager, const Allocation *allocation
         if (r >= 0)
                 r = tenant_group_signal(group, allocation->end_signal);
         if (r < 0 && r != -EOPNOTSUPP)
-                (void) log_write_errno(LOG_WARNING, &fields, r, "EndSignal of allocation %s could not be sent", allocation->id);
+                (void) log_write_errno(LOG_WARNING, &fields, r,
+                                "EndSignal of allocation %s could not be sent", allocation->id);
 }
 
 void manager_enter_state(Manager *manager, Allocation *allocation, AllocationState state, const char *reason,
-        const Instant *now) {
+                const Instant *now) {
         const LogFields fields = { .tenant = allocation->tenant_id, .allocation = allocation->id };
         Tenant *tenant = node_find_tenant(&manager->node, allocation->tenant_id);
         AllocationState old = allocation->state;
@@ -106,7 +108,8 @@ void manager_enter_state(Manager *manager, Allocation *allocation, AllocationSta
                         tenant_wakes(manager, tenant);
                 break;
         case ALLOCATION_ENDING:
-                /* Itself still counts as active, for its ceilings hold; others would keep its processes their share. */
+                /* Itself still counts as active, for its ceilings hold; others would keep its processes their
+                 * share. */
                 if (tenant && calendar_tenant_active(&manager->node.calendar, tenant->id) == 1)
                         allocation_signal_end(manager, allocation, tenant);
                 break;
@@ -124,8 +127,9 @@ void manager_enter_state(Manager *manager, Allocation *allocation, AllocationSta
                 tenant_rests(manager, tenant);
         if (tenant)
                 tenant->changed = true;
-        log_write(LOG_INFO, &fields, "Allocation %s of tenant %s: %s, was %s (%s)", allocation->id, allocation->tenant_id,
-                allocation_state_to_string(state), allocation_state_to_string(old), reason);
+        log_write(LOG_INFO, &fields, "Allocation %s of tenant %s: %s, was %s (%s)", allocation->id,
+                        allocation->tenant_id, allocation_state_to_string(state),
+                        allocation_state_to_string(old), reason);
         log_lost(state_put_allocation(manager->state, allocation), "An allocation's new state");
         if (!allocation->untold)
                 api_allocation_changed(manager->api, allocation, old);
@@ -144,7 +148,8 @@ static const char *state_reason(AllocationState state) {
         }
 }
 
-/* Those that are due, in order; with `all` those too whose time a clock that went back has undone. One sync for all. */
+/* Those that are due, in order; with `all` those too whose time a clock that went back has undone. One sync
+ * for all. */
 static void manager_advance(Manager *manager, const Instant *now, bool all) {
         Calendar *calendar = &manager->node.calendar;
         bool own = !manager->in_transaction && (all || calendar_due(calendar, now));
@@ -198,7 +203,7 @@ static void manager_forget_ended(Manager *manager, const Instant *now) {
                 Tenant *tenant;
 
                 if (allocation_is_live(calendar->allocations[i]) ||
-                        calendar->allocations[i]->actual_end_usec + FORGET_ENDED_USEC > now->utc_usec)
+                                calendar->allocations[i]->actual_end_usec + FORGET_ENDED_USEC > now->utc_usec)
                         continue;
                 api_allocation_removed(manager->api, calendar->allocations[i]->id);
                 allocation = calendar_take(calendar, calendar->allocations[i]->id);
@@ -206,8 +211,9 @@ static void manager_forget_ended(Manager *manager, const Instant *now) {
                 tenant = node_find_tenant(&manager->node, allocation->tenant_id);
                 if (tenant)
                         tenant->changed = true;
-                log_lost(state_put_released(manager->state, allocation->id, allocation->generation, now->utc_usec),
-                        "A generation");
+                log_lost(state_put_released(manager->state, allocation->id, allocation->generation,
+                                         now->utc_usec),
+                                "A generation");
                 log_lost(state_delete_allocation(manager->state, allocation->id), "An allocation's end");
         }
 }
@@ -223,8 +229,9 @@ static void manager_update_node(Manager *manager, const Instant *now) {
         for (size_t i = 0; i < node->n_tenants; i++)
                 if (node->tenants[i]->problems)
                         state = NODE_DEGRADED;
-        if (admission_reserved_at(&node->calendar, reconciler_capacity(manager->reconciler), now->utc_usec, &reserved) >= 0 &&
-                !(resource_set_equal(&reserved, &node->capacity) && state == node->state)) {
+        if (admission_reserved_at(&node->calendar, reconciler_capacity(manager->reconciler), now->utc_usec,
+                            &reserved) >= 0 &&
+                        !(resource_set_equal(&reserved, &node->capacity) && state == node->state)) {
                 resource_set_deinit(&node->capacity);
                 node->capacity = reserved;
                 reserved = (ResourceSet) RESOURCE_SET_NULL;
@@ -240,7 +247,8 @@ static void manager_arm(Manager *manager, const Instant *now) {
 
         r = sd_event_source_set_time(manager->window_timer, next);
         if (r >= 0)
-                r = sd_event_source_set_enabled(manager->window_timer, next == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+                r = sd_event_source_set_enabled(
+                                manager->window_timer, next == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
         if (r < 0)
                 (void) log_error_errno(r, "The timer of the next window cannot be set");
 }
@@ -273,7 +281,8 @@ int manager_reconcile(Manager *manager) {
         manager->look_at_all = false;
         doomed = any_doomed(&manager->node);
         r = reconciler_apply(manager->reconciler, &manager->node, &changes);
-        for (size_t i = 0; doomed && i < manager->node.n_tenants; i++) /* or a restart would kill who came after */
+        for (size_t i = 0; doomed && i < manager->node.n_tenants;
+                        i++) /* or a restart would kill who came after */
                 log_lost(state_put_tenant(manager->state, manager->node.tenants[i]), "A kill");
         if (r < 0)
                 (void) log_error_errno(r, "The plan could not be applied");
@@ -304,7 +313,8 @@ static int manager_connect(Manager *manager);
 static int on_sample(sd_event_source *source, uint64_t usec, void *userdata) {
         Manager *manager = userdata;
         Instant now = manager_now();
-        bool due = manager_take_sample(manager) > 0 || calendar_next_change(&manager->node.calendar, &now) <= now.utc_usec;
+        bool due = manager_take_sample(manager) > 0 ||
+                   calendar_next_change(&manager->node.calendar, &now) <= now.utc_usec;
 
         manager_forget_ended(manager, &now);
         manager_drop_tenants(manager);
@@ -357,13 +367,15 @@ static int manager_connect(Manager *manager) {
         if (r >= 0)
                 r = sd_bus_attach_event(bus, manager->event, SD_EVENT_PRIORITY_NORMAL);
         if (r >= 0)
-                r = api_new(bus, &manager->node, &manager_operations, &manager->api_options, manager, &manager->api);
+                r = api_new(bus, &manager->node, &manager_operations, &manager->api_options, manager,
+                                &manager->api);
         if (r >= 0)
                 r = sd_bus_request_name(bus, API_BUS_NAME, 0);
         if (r < 0) {
                 manager->api = api_free(manager->api);
                 if (!manager->bus_lost)
-                        (void) log_warning_errno(r, "The %s bus cannot be served; tried again shortly", manager->options.bus);
+                        (void) log_warning_errno(r, "The %s bus cannot be served; tried again shortly",
+                                        manager->options.bus);
                 manager->bus_lost = true;
                 return r;
         }
@@ -393,7 +405,8 @@ static int read_state(Manager *manager) {
         _cleanup_strv_ char **lost = NULL;
         int r;
 
-        r = state_open(manager->options.state_dir, manager->options.dry_run, manager_slot_max(manager), &manager->node, &manager->state, &lost);
+        r = state_open(manager->options.state_dir, manager->options.dry_run, manager_slot_max(manager),
+                        &manager->node, &manager->state, &lost);
         if (r < 0)
                 return log_error_errno(r, "The state in %s cannot be opened", manager->options.state_dir);
         for (char **line = lost; line && *line; line++)
@@ -403,7 +416,8 @@ static int read_state(Manager *manager) {
         return 0;
 }
 
-/* Groups of ours that no allocation explains: a rollback that a crash cut short. They are tenants until they are empty. */
+/* Groups of ours that no allocation explains: a rollback that a crash cut short. They are tenants until they
+ * are empty. */
 static int find_orphans(Manager *manager) {
         _cleanup_strv_ char **ids = NULL;
         TenantGroup *group;
@@ -425,7 +439,8 @@ static int find_orphans(Manager *manager) {
         return r;
 }
 
-/* Tenants that allocations name, should the one row have been lost without the other, or tenants-max be lower now. */
+/* Tenants that allocations name, should the one row have been lost without the other, or tenants-max be lower
+ * now. */
 static int find_missing_tenants(Manager *manager) {
         Calendar *calendar = &manager->node.calendar;
         Instant now = manager_now();
@@ -433,10 +448,12 @@ static int find_missing_tenants(Manager *manager) {
 
         for (size_t i = 0; i < calendar->n; i++) {
                 Allocation *allocation = calendar->allocations[i];
-                int r = node_add_tenant(&manager->node, allocation->tenant_id, manager_slot_max(manager), &tenant);
+                int r = node_add_tenant(
+                                &manager->node, allocation->tenant_id, manager_slot_max(manager), &tenant);
 
                 if (r == -ENOSPC && allocation_is_live(allocation))
-                        manager_enter_state(manager, allocation, ALLOCATION_FAILED, "its tenant is over tenants-max", &now);
+                        manager_enter_state(manager, allocation, ALLOCATION_FAILED,
+                                        "its tenant is over tenants-max", &now);
                 else if (r >= 0)
                         r = state_put_tenant(manager->state, tenant);
                 if (r < 0 && r != -EEXIST && r != -ENOSPC)
@@ -449,7 +466,8 @@ static int find_missing_tenants(Manager *manager) {
 static int clock_watch_arm(int fd) {
         const struct itimerspec never = { .it_value.tv_sec = INT32_MAX };
 
-        return timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL) < 0 ? -errno : 0;
+        return timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL) < 0 ? -errno
+                                                                                                  : 0;
 }
 
 /* Somebody set the clock: windows follow at once. */
@@ -474,19 +492,22 @@ static int add_clock_watch(Manager *manager) {
         if (manager->clock_fd < 0)
                 return -errno;
         r = clock_watch_arm(manager->clock_fd);
-        return r < 0 ? r : sd_event_add_io(manager->event, &manager->clock_watch, manager->clock_fd, EPOLLIN, on_clock_set, manager);
+        return r < 0 ? r
+                     : sd_event_add_io(manager->event, &manager->clock_watch, manager->clock_fd, EPOLLIN,
+                                       on_clock_set, manager);
 }
 
 static int add_timers(Manager *manager) {
         uint64_t interval = manager->options.config->sample_interval_usec;
         int r;
 
-        r = sd_event_add_time(manager->event, &manager->window_timer, CLOCK_REALTIME, UINT64_MAX, 1, on_window, manager);
+        r = sd_event_add_time(manager->event, &manager->window_timer, CLOCK_REALTIME, UINT64_MAX, 1,
+                        on_window, manager);
         if (r >= 0)
                 r = sd_event_source_set_enabled(manager->window_timer, SD_EVENT_OFF);
         if (r >= 0)
-                r = sd_event_add_time_relative(manager->event, &manager->sample_timer, CLOCK_MONOTONIC, interval, interval / 100,
-                        on_sample, manager);
+                r = sd_event_add_time_relative(manager->event, &manager->sample_timer, CLOCK_MONOTONIC,
+                                interval, interval / 100, on_sample, manager);
         return r < 0 ? r : sd_event_source_set_enabled(manager->sample_timer, SD_EVENT_ON);
 }
 
@@ -521,7 +542,7 @@ int manager_new(const ManagerOptions *options, Manager **ret) {
         for (size_t i = 0; i < options->config->n_uplinks; i++)
                 if (options->config->uplinks[i].is_default)
                         strcpy(manager->node.calendar.default_uplink, options->config->uplinks[i].name);
-        manager->api_options = (ApiOptions) { options->config->schedulers, READERS_GROUP };
+        manager->api_options = (ApiOptions){ options->config->schedulers, READERS_GROUP };
         r = sd_event_default(&manager->event);
         if (r >= 0)
                 r = read_identity(manager);
@@ -568,7 +589,8 @@ int manager_run(Manager *manager) {
                 return log_error_errno(r, "The daemon cannot be set up");
         reconciler_drop_slots(manager->reconciler, &manager->node);
         manager->look_at_all = true;
-        /* What is refused now is a problem of its tenant and is tried again: a node with problems beats no node. */
+        /* What is refused now is a problem of its tenant and is tried again: a node with problems beats no
+         * node. */
         (void) manager_reconcile(manager);
         manager_drop_tenants(manager);
         manager_take_sample(manager);
@@ -578,8 +600,9 @@ int manager_run(Manager *manager) {
         r = sd_event_set_watchdog(manager->event, true);
         if (r < 0)
                 return log_error_errno(r, "The watchdog cannot be fed");
-        log_info("headgated %s ready: %zu tenants, %zu allocations, node %s", HEADGATE_VERSION, manager->node.n_tenants,
-                manager->node.calendar.n, node_state_to_string(manager->node.state));
+        log_info("headgated %s ready: %zu tenants, %zu allocations, node %s", HEADGATE_VERSION,
+                        manager->node.n_tenants, manager->node.calendar.n,
+                        node_state_to_string(manager->node.state));
         (void) sd_notify(false, "READY=1");
         r = sd_event_loop(manager->event);
         (void) sd_notify(false, "STOPPING=1");

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The one place that knows all rooms: it reads the clock, waits for events, and brings what is enforced to what is
- * planned, always by the same path.
+ * The one place that knows all rooms: it reads the clock, waits for events, and brings what is enforced to
+ * what is planned, always by the same path.
  */
 
 #include "config.h"
@@ -13,9 +13,9 @@ typedef struct Manager Manager;
 
 typedef struct ManagerOptions {
         const Config *config;
-        const char *bus;       /* "system", "session", or a D-Bus address */
+        const char *bus; /* "system", "session", or a D-Bus address */
         const char *state_dir;
-        const char *pin_dir;   /* below a bpffs; NULL: nothing is pinned */
+        const char *pin_dir; /* below a bpffs; NULL: nothing is pinned */
         CgroupDriverKind cgroup_driver;
         const char *cgroup_root; /* for cgroupfs: the group below which ours is made; NULL: the mount */
         bool dry_run;            /* decide and say, but change nothing on the node or on disk */

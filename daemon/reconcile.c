@@ -4,11 +4,11 @@
  * In steps, each time:
  *   1. the plan, rounded as the kernel rounds;
  *   2. every tenant has a group, and the group is metered;
- *   3. the parent is given what its children will need (give before take), the tenants what they differ in, the uplinks
- *      their classes, and the parent then only what is needed;
+ *   3. the parent is given what its children will need (give before take), the tenants what they differ in,
+ * the uplinks their classes, and the parent then only what is needed;
  *   4. all of it is read back: what differs is a problem, in words.
- * What was read back as planned, and is planned so still, is passed over until the next look at everything: a change of
- * one tenant costs no more with a thousand others beside it.
+ * What was read back as planned, and is planned so still, is passed over until the next look at everything: a
+ * change of one tenant costs no more with a thousand others beside it.
  */
 
 #include "reconcile.h"
@@ -36,11 +36,11 @@ struct Reconciler {
         ReconcilerOptions options;
         CgroupDriver *driver;
         Meter *meter;
-        TenantGroup **groups; /* by slot */
-        Verified *verified;   /* by slot */
-        Settings parent;      /* the same of our parent group */
+        TenantGroup **groups;    /* by slot */
+        Verified *verified;      /* by slot */
+        Settings parent;         /* the same of our parent group */
         uint64_t sibling_weight; /* beside it, as of then */
-        int parent_fd;        /* held locked: one headgated a parent group */
+        int parent_fd;           /* held locked: one headgated a parent group */
         uint32_t n_slots;
         Uplinks *uplinks;
         Capacity capacity;
@@ -63,9 +63,11 @@ int reconciler_refresh_capacity(Reconciler *reconciler, FeatureSet *features) {
         int r;
 
         reconciler->cpu_millicores = (uint64_t) sysconf(_SC_NPROCESSORS_ONLN) * 1000;
-        r = resource_set_put(&total, RESOURCE_CPU, "", (Amount) { 0, less(reconciler->cpu_millicores, config->cpu_reserve_millicores) });
+        r = resource_set_put(&total, RESOURCE_CPU, "",
+                        (Amount){ 0, less(reconciler->cpu_millicores, config->cpu_reserve_millicores) });
         if (r >= 0)
-                r = resource_set_put(&total, RESOURCE_MEMORY, "", (Amount) { 0, less(total_memory(), config->memory_reserve_bytes) });
+                r = resource_set_put(&total, RESOURCE_MEMORY, "",
+                                (Amount){ 0, less(total_memory(), config->memory_reserve_bytes) });
         if (r >= 0 && !reconciler->options.dry_run)
                 r = uplinks_refresh(reconciler->uplinks, features, &total);
         if (r < 0)
@@ -82,11 +84,13 @@ int reconciler_refresh_capacity(Reconciler *reconciler, FeatureSet *features) {
         return r;
 }
 
-/* Two daemons over one group would each undo the other: the second is refused before it has touched anything. */
+/* Two daemons over one group would each undo the other: the second is refused before it has touched anything.
+ */
 static int lock_parent(Reconciler *reconciler) {
         _cleanup_free_ char *parent = NULL;
 
-        if (asprintf(&parent, "%s%s", cgroup_driver_mount(reconciler->driver), cgroup_driver_parent(reconciler->driver)) < 0) {
+        if (asprintf(&parent, "%s%s", cgroup_driver_mount(reconciler->driver),
+                            cgroup_driver_parent(reconciler->driver)) < 0) {
                 parent = NULL;
                 return -ENOMEM;
         }
@@ -99,18 +103,19 @@ static int lock_parent(Reconciler *reconciler) {
 static int open_meter(Reconciler *reconciler, FeatureSet *features) {
         _cleanup_free_ char *parent = NULL;
 
-        if (asprintf(&parent, "%s%s", cgroup_driver_mount(reconciler->driver), cgroup_driver_parent(reconciler->driver)) < 0) {
+        if (asprintf(&parent, "%s%s", cgroup_driver_mount(reconciler->driver),
+                            cgroup_driver_parent(reconciler->driver)) < 0) {
                 parent = NULL;
                 return -ENOMEM;
         }
         return meter_new(
-                &(MeterOptions) {
-                        .pin_dir = reconciler->options.pin_dir,
-                        .slots = reconciler->n_slots,
-                        .cgroup_root = parent,
-                        .classid_base = UPLINK_CLASSID(0),
-                },
-                features, &reconciler->meter);
+                        &(MeterOptions){
+                                        .pin_dir = reconciler->options.pin_dir,
+                                        .slots = reconciler->n_slots,
+                                        .cgroup_root = parent,
+                                        .classid_base = UPLINK_CLASSID(0),
+                        },
+                        features, &reconciler->meter);
 }
 
 int reconciler_new(const ReconcilerOptions *options, FeatureSet *features, Reconciler **ret) {
@@ -130,14 +135,17 @@ int reconciler_new(const ReconcilerOptions *options, FeatureSet *features, Recon
         if (r < 0)
                 return r;
         if (options->dry_run)
-                r = feature_set_put(features, "enforcement", false, "this is a dry run: nothing is enforced and nothing metered");
+                r = feature_set_put(features, "enforcement", false,
+                                "this is a dry run: nothing is enforced and nothing metered");
         else {
-                r = cgroup_driver_new(options->cgroup_driver, options->cgroup_root, features, &reconciler->driver);
+                r = cgroup_driver_new(
+                                options->cgroup_driver, options->cgroup_root, features, &reconciler->driver);
                 if (r < 0)
                         return log_error_errno(r, "The control groups cannot be used");
                 r = lock_parent(reconciler);
                 if (r < 0)
-                        return log_error_errno(r, "Another headgated has %s, or it cannot be locked", cgroup_driver_parent(reconciler->driver));
+                        return log_error_errno(r, "Another headgated has %s, or it cannot be locked",
+                                        cgroup_driver_parent(reconciler->driver));
                 r = open_meter(reconciler, features);
                 if (r < 0)
                         return log_error_errno(r, "The meters cannot be used");
@@ -190,7 +198,7 @@ int reconciler_group(Reconciler *reconciler, const Tenant *tenant, TenantGroup *
         if (*held && !tenant_group_alive(*held))
                 *held = tenant_group_free(*held);
         if (!*held) {
-                reconciler->verified[tenant->slot] = (Verified) {};
+                reconciler->verified[tenant->slot] = (Verified){};
                 r = tenant_group_ensure(reconciler->driver, tenant->id, held);
                 if (r < 0)
                         return r;
@@ -207,7 +215,9 @@ static int prepare_tenant(Reconciler *reconciler, Tenant *tenant) {
 
         r = reconciler_group(reconciler, tenant, &group);
         if (r < 0)
-                return strv_pushf(&tenant->problems, "its control group cannot be made: %s", strerror(-r)) < 0 ? -ENOMEM : r;
+                return strv_pushf(&tenant->problems, "its control group cannot be made: %s", strerror(-r)) < 0
+                                       ? -ENOMEM
+                                       : r;
         if (!tenant->control_group || strcmp(tenant->control_group, tenant_group_path(group)) != 0) {
                 char *path = strdup(tenant_group_path(group));
 
@@ -216,13 +226,16 @@ static int prepare_tenant(Reconciler *reconciler, Tenant *tenant) {
                 free(tenant->control_group);
                 tenant->control_group = path;
         }
-        r = meter_group(reconciler, tenant->slot, tenant_group_path(group), tenant_group_fd(group), tenant_group_id(group));
+        r = meter_group(reconciler, tenant->slot, tenant_group_path(group), tenant_group_fd(group),
+                        tenant_group_id(group));
         if (r < 0)
-                return strv_pushf(&tenant->problems, "it cannot be metered: %s", strerror(-r)) < 0 ? -ENOMEM : r;
+                return strv_pushf(&tenant->problems, "it cannot be metered: %s", strerror(-r)) < 0 ? -ENOMEM
+                                                                                                   : r;
         return 0;
 }
 
-/* Groups whose packets ride the control class come and go with their services; what is attached is left alone. */
+/* Groups whose packets ride the control class come and go with their services; what is attached is left
+ * alone. */
 static void meter_control_groups(Reconciler *reconciler) {
         for (char **path = reconciler->options.config->control_groups; path && *path; path++) {
                 _cleanup_free_ char *absolute = NULL;
@@ -241,10 +254,11 @@ static void meter_control_groups(Reconciler *reconciler) {
 }
 
 /* 1. */
-static int make_plan(Reconciler *reconciler, const Node *node, uint64_t sibling_weight, PlanInput *input, Plan *ret) {
+static int make_plan(Reconciler *reconciler, const Node *node, uint64_t sibling_weight, PlanInput *input,
+                Plan *ret) {
         int r;
 
-        *input = (PlanInput) {
+        *input = (PlanInput){
                 .node = node,
                 .cpu_millicores = reconciler->cpu_millicores,
                 .sibling_weight = sibling_weight,
@@ -289,7 +303,7 @@ static int apply_parent(Reconciler *reconciler, const Settings *planned, bool ra
         settings_diff(&observed, &wanted, &diff);
         *changes += count_bits(diff.present);
         r = diff.present ? cgroup_parent_apply(reconciler->driver, &diff) : 0;
-        reconciler->parent = r >= 0 && !raise_only ? *planned : (Settings) {};
+        reconciler->parent = r >= 0 && !raise_only ? *planned : (Settings){};
         return r;
 }
 
@@ -297,9 +311,10 @@ static int apply_parent(Reconciler *reconciler, const Settings *planned, bool ra
 static bool is_settled(const Reconciler *reconciler, const TenantPlan *plan) {
         const Verified *verified = &reconciler->verified[plan->tenant->slot];
 
-        return reconciler->groups[plan->tenant->slot] && settings_equal(&verified->settings, &plan->settings) &&
-                verified->frozen == plan->tenant->frozen && !plan->tenant->doomed &&
-                resource_set_equal(&plan->tenant->desired, &plan->share);
+        return reconciler->groups[plan->tenant->slot] &&
+               settings_equal(&verified->settings, &plan->settings) &&
+               verified->frozen == plan->tenant->frozen && !plan->tenant->doomed &&
+               resource_set_equal(&plan->tenant->desired, &plan->share);
 }
 
 /* What OnEnd asked for, tried until it is done. Frozen processes die of cgroup.kill too. */
@@ -312,7 +327,9 @@ static int apply_on_end(TenantGroup *group, Tenant *tenant, const Verified *veri
                         return r;
                 tenant->doomed = false;
         }
-        return verified->settings.present && verified->frozen == tenant->frozen ? 0 : tenant_group_freeze(group, tenant->frozen);
+        return verified->settings.present && verified->frozen == tenant->frozen
+                               ? 0
+                               : tenant_group_freeze(group, tenant->frozen);
 }
 
 static int apply_tenant(Reconciler *reconciler, const TenantPlan *plan, Tenant *tenant, unsigned *changes) {
@@ -364,7 +381,8 @@ static ResourceKind setting_resource(Setting setting) {
 static int note_missing(const FeatureSet *features, const TenantPlan *plan, uint32_t can, Tenant *tenant) {
         uint32_t named = 0;
 
-        for (Setting setting = SETTING_MAX; setting-- > 0;) { /* limits stand last, and are what matters most */
+        for (Setting setting = SETTING_MAX;
+                        setting-- > 0;) { /* limits stand last, and are what matters most */
                 const char *name = setting_info(setting)->feature;
                 ResourceKind kind = setting_resource(setting);
                 const Feature *feature;
@@ -374,7 +392,8 @@ static int note_missing(const FeatureSet *features, const TenantPlan *plan, uint
                         continue;
                 named |= 1U << kind;
                 feature = feature_set_get(features, name);
-                r = strv_pushf(&tenant->problems, "%s: %s", resource_info(kind)->name, feature ? feature->words : "not enforced");
+                r = strv_pushf(&tenant->problems, "%s: %s", resource_info(kind)->name,
+                                feature ? feature->words : "not enforced");
                 if (r < 0)
                         return r;
         }
@@ -382,8 +401,8 @@ static int note_missing(const FeatureSet *features, const TenantPlan *plan, uint
 }
 
 /* What is not as planned, in words. -ENOMEM alone is an error. */
-static int note_problems(Reconciler *reconciler, const PlanInput *input, const TenantPlan *plan, const Settings *observed,
-        Tenant *tenant) {
+static int note_problems(Reconciler *reconciler, const PlanInput *input, const TenantPlan *plan,
+                const Settings *observed, Tenant *tenant) {
         Settings diff;
         int r = 0;
 
@@ -396,22 +415,25 @@ static int note_problems(Reconciler *reconciler, const PlanInput *input, const T
                         tenant->failed = true;
                         setting_format(setting, diff.value[setting], want);
                         setting_format(setting, observed->value[setting], have);
-                        r = strv_pushf(&tenant->problems, "%s is %s and should be %s", setting_info(setting)->file, have, want);
+                        r = strv_pushf(&tenant->problems, "%s is %s and should be %s",
+                                        setting_info(setting)->file, have, want);
                 }
         for (size_t i = 0; r >= 0 && i < input->n_uplinks; i++) {
                 const char *problem = uplinks_problem(reconciler->uplinks, i, &plan->share);
 
                 if (problem) {
                         tenant->failed = tenant->failed || !tenant->residual;
-                        r = strv_pushf(&tenant->problems, "net.egress@%s is not shaped: %s", input->uplinks[i].name, problem);
+                        r = strv_pushf(&tenant->problems, "net.egress@%s is not shaped: %s",
+                                        input->uplinks[i].name, problem);
                 }
         }
         return r;
 }
 
 /* 4. */
-static int read_back(Reconciler *reconciler, const PlanInput *input, const Plan *plan, const TenantPlan *tenant_plan,
-        const NetPlan *observed_uplinks, const FeatureSet *features, Tenant *tenant) {
+static int read_back(Reconciler *reconciler, const PlanInput *input, const Plan *plan,
+                const TenantPlan *tenant_plan, const NetPlan *observed_uplinks, const FeatureSet *features,
+                Tenant *tenant) {
         TenantGroup *group = reconciler->groups[tenant->slot];
         Settings observed = {};
         int r;
@@ -425,11 +447,12 @@ static int read_back(Reconciler *reconciler, const PlanInput *input, const Plan 
                 return strv_pushf(&tenant->problems, "its control group cannot be read: %s", strerror(-r));
         }
         resource_set_deinit(&tenant->effective);
-        r = plan_effective(input, tenant_plan, &observed, observed_uplinks, plan->uplinks, plan->n_uplinks, &tenant->effective);
+        r = plan_effective(input, tenant_plan, &observed, observed_uplinks, plan->uplinks, plan->n_uplinks,
+                        &tenant->effective);
         if (r >= 0)
                 r = note_problems(reconciler, input, tenant_plan, &observed, tenant);
         if (r >= 0 && !tenant->failed)
-                reconciler->verified[tenant->slot] = (Verified) { tenant_plan->settings, tenant->frozen };
+                reconciler->verified[tenant->slot] = (Verified){ tenant_plan->settings, tenant->frozen };
         return r;
 }
 
@@ -442,7 +465,8 @@ static void show_plan(const TenantPlan *plan) {
                 if (!settings_has(&plan->settings, setting))
                         continue;
                 setting_format(setting, plan->settings.value[setting], text);
-                log_write(LOG_INFO, &fields, "Would set %s of tenant %s to %s", setting_info(setting)->file, plan->tenant->id, text);
+                log_write(LOG_INFO, &fields, "Would set %s of tenant %s to %s", setting_info(setting)->file,
+                                plan->tenant->id, text);
         }
 }
 
@@ -469,8 +493,10 @@ static int plan_only(Reconciler *reconciler, Node *node) {
         return r;
 }
 
-/* 3. `settled` tells by plan index who is passed over. What fails for one does not keep another from its share. */
-static int apply_plan(Reconciler *reconciler, Node *node, const Plan *plan, const bool *settled, unsigned *changes) {
+/* 3. `settled` tells by plan index who is passed over. What fails for one does not keep another from its
+ * share. */
+static int apply_plan(Reconciler *reconciler, Node *node, const Plan *plan, const bool *settled,
+                unsigned *changes) {
         int raised, lowered;
 
         raised = apply_parent(reconciler, &plan->parent, /* raise_only= */ true, changes);
@@ -485,20 +511,23 @@ static int apply_plan(Reconciler *reconciler, Node *node, const Plan *plan, cons
                         continue;
                 r = apply_tenant(reconciler, &plan->tenants[i], tenant, changes);
                 if (r < 0) {
-                        (void) log_write_errno(LOG_ERR, &fields, r, "Tenant %s cannot be given its share", tenant->id);
+                        (void) log_write_errno(LOG_ERR, &fields, r, "Tenant %s cannot be given its share",
+                                        tenant->id);
                         tenant->failed = true;
                         if (strv_pushf(&tenant->problems, "its share was refused: %s", strerror(-r)) < 0)
                                 return -ENOMEM;
                 }
         }
-        uplinks_apply(reconciler->uplinks, plan->uplinks, meter_groups_fd(reconciler->meter), &node->features, changes);
+        uplinks_apply(reconciler->uplinks, plan->uplinks, meter_groups_fd(reconciler->meter), &node->features,
+                        changes);
         lowered = apply_parent(reconciler, &plan->parent, /* raise_only= */ false, changes);
         if (lowered < 0)
                 (void) log_error_errno(lowered, "The parent control group cannot be set");
         return raised < 0 ? raised : lowered;
 }
 
-static int read_all_back(Reconciler *reconciler, Node *node, const PlanInput *input, Plan *plan, const bool *settled) {
+static int read_all_back(
+                Reconciler *reconciler, Node *node, const PlanInput *input, Plan *plan, const bool *settled) {
         NetPlan observed[CONFIG_UPLINKS_MAX] = {};
         int r = 0;
 
@@ -508,7 +537,8 @@ static int read_all_back(Reconciler *reconciler, Node *node, const PlanInput *in
                         continue;
                 r = take_desired(node->tenants[i], &plan->tenants[i]);
                 if (r >= 0)
-                        r = read_back(reconciler, input, plan, &plan->tenants[i], observed, &node->features, node->tenants[i]);
+                        r = read_back(reconciler, input, plan, &plan->tenants[i], observed, &node->features,
+                                        node->tenants[i]);
         }
         for (size_t i = 0; i < plan->n_uplinks; i++)
                 free(observed[i].classes);
@@ -517,12 +547,13 @@ static int read_all_back(Reconciler *reconciler, Node *node, const PlanInput *in
 
 void reconciler_look_again(Reconciler *reconciler) {
         memset(reconciler->verified, 0, reconciler->n_slots * sizeof(Verified));
-        reconciler->parent = (Settings) {};
+        reconciler->parent = (Settings){};
         uplinks_look_again(reconciler->uplinks);
 }
 
 /* The tenants to be looked at lose what was said of them; `problems` keeps it for a comparison. */
-static int begin_tenants(Reconciler *reconciler, Node *node, const Plan *plan, bool *settled, char ***problems) {
+static int begin_tenants(
+                Reconciler *reconciler, Node *node, const Plan *plan, bool *settled, char ***problems) {
         int unsettled = 0;
 
         for (size_t i = 0; i < node->n_tenants; i++) {
@@ -600,7 +631,7 @@ int reconciler_sample(Reconciler *reconciler, Node *node) {
                 else if (r != -ENOENT)
                         return r;
                 if (group && !tenant_group_alive(group)) {
-                        reconciler->verified[tenant->slot] = (Verified) {};
+                        reconciler->verified[tenant->slot] = (Verified){};
                         gone = true;
                 }
         }
@@ -616,7 +647,7 @@ int reconciler_remove_tenant(Reconciler *reconciler, const Tenant *tenant) {
         if (*held && tenant_group_alive(*held) && tenant_group_populated(*held) > 0)
                 return -EBUSY;
         *held = tenant_group_free(*held);
-        reconciler->verified[tenant->slot] = (Verified) {};
+        reconciler->verified[tenant->slot] = (Verified){};
         r = tenant_group_remove(reconciler->driver, tenant->id);
         if (r < 0 && r != -ENOENT)
                 return r;
@@ -644,7 +675,7 @@ static void release_group(Reconciler *reconciler, const char *tenant_id) {
         Settings open = {};
 
         if (tenant_group_remove(reconciler->driver, tenant_id) >= 0 ||
-                tenant_group_ensure(reconciler->driver, tenant_id, &group) < 0)
+                        tenant_group_ensure(reconciler->driver, tenant_id, &group) < 0)
                 return;
         settings_put(&open, SETTING_CPU_IDLE, 0);
         settings_put(&open, SETTING_CPU_WEIGHT, 100);
@@ -672,7 +703,8 @@ int reconciler_release(Reconciler *reconciler) {
         if (reconciler->meter && r >= 0)
                 r = meter_release(reconciler->meter);
         /* Ours alone, but for what somebody else put there. */
-        if (r >= 0 && reconciler->options.pin_dir && rmdir(reconciler->options.pin_dir) < 0 && errno != ENOENT && errno != ENOTEMPTY)
+        if (r >= 0 && reconciler->options.pin_dir && rmdir(reconciler->options.pin_dir) < 0 &&
+                        errno != ENOENT && errno != ENOTEMPTY)
                 r = -errno;
         if (r >= 0 && reconciler->driver) {
                 r = cgroup_driver_remove_parent(reconciler->driver);

@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * Observe, diff, apply: brings control groups, uplinks and meters to the plan, and reads back. One path for a start, a
- * new allocation, a window's end and drift. It reads no clock, answers no one and keeps nothing on disk.
+ * Observe, diff, apply: brings control groups, uplinks and meters to the plan, and reads back. One path for a
+ * start, a new allocation, a window's end and drift. It reads no clock, answers no one and keeps nothing on
+ * disk.
  */
 
 #include "config.h"
@@ -31,21 +32,24 @@ const Capacity *reconciler_capacity(const Reconciler *reconciler);
 int reconciler_refresh_capacity(Reconciler *reconciler, FeatureSet *features);
 
 /*
- * Makes all that is planned for the node's tenants hold, and writes Desired, Effective, Problems, ControlGroup into
- * them. A tenant that could not be given its share is marked failed, and the others go on: negative only where nothing
- * could be done at all. `ret_changes` counts what was written.
+ * Makes all that is planned for the node's tenants hold, and writes Desired, Effective, Problems,
+ * ControlGroup into them. A tenant that could not be given its share is marked failed, and the others go on:
+ * negative only where nothing could be done at all. `ret_changes` counts what was written.
  */
 int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_changes);
 /* Believe nothing of what was read back before: the next apply looks at every group and uplink. */
 void reconciler_look_again(Reconciler *reconciler);
 
-/* Reads every tenant's counters into the node: 1 where a group is gone that the next apply has to make anew. */
+/* Reads every tenant's counters into the node: 1 where a group is gone that the next apply has to make anew.
+ */
 int reconciler_sample(Reconciler *reconciler, Node *node);
 
-/* The tenant's group, which stays the reconciler's: 1 where it was made just now, and has no limits before the next apply. */
+/* The tenant's group, which stays the reconciler's: 1 where it was made just now, and has no limits before
+ * the next apply. */
 int reconciler_group(Reconciler *reconciler, const Tenant *tenant, TenantGroup **ret);
 
-/* Takes the tenant's group, class and meter away: -EBUSY where processes are in it, and then nothing is taken. */
+/* Takes the tenant's group, class and meter away: -EBUSY where processes are in it, and then nothing is
+ * taken. */
 int reconciler_remove_tenant(Reconciler *reconciler, const Tenant *tenant);
 
 /* Forgets the counters and programs of slots that are no tenant's: pins that outlived what they counted. */

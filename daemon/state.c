@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * SQLite in WAL mode with synchronous=FULL: an append-only, checksummed log with checkpoints, kept by a library. A row's
- * body is the allocation as JSON, key by key from the model's table, numbers as decimal strings (JSON's stop at 2^53,
- * jansson's at 2^63). It knows no schedule and enforces nothing.
+ * SQLite in WAL mode with synchronous=FULL: an append-only, checksummed log with checkpoints, kept by a
+ * library. A row's body is the allocation as JSON, key by key from the model's table, numbers as decimal
+ * strings (JSON's stop at 2^53, jansson's at 2^63). It knows no schedule and enforces nothing.
  */
 
 #include "state.h"
@@ -94,8 +94,9 @@ static int map_from_json(json_t *json, StringMap *map) {
 
         if (!json_is_object(json))
                 return -EBADMSG;
-        json_object_foreach(json, name, value) {
-                int r = json_is_string(value) ? string_map_put(map, name, json_string_value(value)) : -EBADMSG;
+        json_object_foreach (json, name, value) {
+                int r = json_is_string(value) ? string_map_put(map, name, json_string_value(value))
+                                              : -EBADMSG;
                 if (r < 0)
                         return r;
         }
@@ -116,7 +117,7 @@ static int strings_from_json(json_t *json, char ***ret) {
 
         if (!json_is_array(json))
                 return -EBADMSG;
-        json_array_foreach(json, i, value) {
+        json_array_foreach (json, i, value) {
                 int r = json_is_string(value) ? strv_push(ret, json_string_value(value)) : -EBADMSG;
                 if (r < 0)
                         return r;
@@ -132,8 +133,8 @@ static json_t *resources_to_json(const ResourceSet *set) {
 
                 resource_format_name(set->entries[i].kind, set->entries[i].target, name);
                 (void) json_object_set_new(json, name,
-                        json_pack("[o,o]", number_to_json(set->entries[i].amount.reserved),
-                                number_to_json(set->entries[i].amount.limit)));
+                                json_pack("[o,o]", number_to_json(set->entries[i].amount.reserved),
+                                                number_to_json(set->entries[i].amount.limit)));
         }
         return json;
 }
@@ -144,15 +145,16 @@ static int resources_from_json(json_t *json, ResourceSet *set) {
 
         if (!json_is_object(json))
                 return -EBADMSG;
-        json_object_foreach(json, name, value) {
+        json_object_foreach (json, name, value) {
                 char target[RESOURCE_TARGET_SIZE];
                 ResourceKind kind;
                 Amount amount;
                 int r;
 
-                if (resource_parse_name(name, &kind, target) < 0 || number_from_json(json_array_get(value, 0), &amount.reserved) < 0 ||
-                        number_from_json(json_array_get(value, 1), &amount.limit) < 0 ||
-                        amount.reserved > RESERVED_MAX)
+                if (resource_parse_name(name, &kind, target) < 0 ||
+                                number_from_json(json_array_get(value, 0), &amount.reserved) < 0 ||
+                                number_from_json(json_array_get(value, 1), &amount.limit) < 0 ||
+                                amount.reserved > RESERVED_MAX)
                         return -EBADMSG;
                 r = resource_set_put(set, kind, target, amount);
                 if (r < 0)
@@ -213,15 +215,19 @@ static char *allocation_to_text(const Allocation *allocation) {
         _cleanup_(json_decref_p) json_t *json = json_object();
 
         for (const AllocationKey *key = allocation_keys; key->name; key++)
-                if (json_object_set_new(json, key->name, key_to_json((const char *) allocation + key->offset, key)) < 0)
+                if (json_object_set_new(json, key->name,
+                                    key_to_json((const char *) allocation + key->offset, key)) < 0)
                         return NULL;
         if (json_object_set_new(json, "x_", map_to_json(&allocation->extensions)) < 0 ||
-                json_object_set_new(json, "StartGiven", json_boolean(allocation->start_given)) < 0 ||
-                json_object_set_new(json, "Owner", json_integer(allocation->owner)) < 0 ||
-                json_object_set_new(json, "State", json_string(allocation_state_to_string(allocation->state))) < 0 ||
-                json_object_set_new(json, "Reason", json_string(allocation->reason ?: "")) < 0 ||
-                json_object_set_new(json, "ActualStart", number_to_json(allocation->actual_start_usec)) < 0 ||
-                json_object_set_new(json, "ActualEnd", number_to_json(allocation->actual_end_usec)) < 0)
+                        json_object_set_new(json, "StartGiven", json_boolean(allocation->start_given)) < 0 ||
+                        json_object_set_new(json, "Owner", json_integer(allocation->owner)) < 0 ||
+                        json_object_set_new(json, "State",
+                                        json_string(allocation_state_to_string(allocation->state))) < 0 ||
+                        json_object_set_new(json, "Reason", json_string(allocation->reason ?: "")) < 0 ||
+                        json_object_set_new(json, "ActualStart",
+                                        number_to_json(allocation->actual_start_usec)) < 0 ||
+                        json_object_set_new(json, "ActualEnd", number_to_json(allocation->actual_end_usec)) <
+                                        0)
                 return NULL;
         return json_dumps(json, JSON_COMPACT);
 }
@@ -271,11 +277,12 @@ static int read_tenants(State *state, uint32_t slot_max, Node *node, char ***los
                 sqlite3_int64 slot = sqlite3_column_int64(rows, 1);
 
                 /* The slot indexes tables whose size the configuration gives, which may be another by now. */
-                r = !id || !identifier_valid(id) || slot < SLOT_FIRST ? -EBADMSG :
-                        slot > slot_max                               ? -ENOSPC :
-                                                                        node_add_tenant(node, id, slot_max, &tenant);
+                r = !id || !identifier_valid(id) || slot < SLOT_FIRST ? -EBADMSG
+                    : slot > slot_max                                 ? -ENOSPC
+                                      : node_add_tenant(node, id, slot_max, &tenant);
                 if (r < 0) {
-                        r = strv_pushf(lost, "tenant %.63s: %s", id ?: "?", r == -ENOSPC ? "its slot is over tenants-max" : strerror(-r));
+                        r = strv_pushf(lost, "tenant %.63s: %s", id ?: "?",
+                                        r == -ENOSPC ? "its slot is over tenants-max" : strerror(-r));
                         if (r < 0)
                                 return r;
                         continue;
@@ -312,7 +319,8 @@ static int read_allocations(State *state, Node *node, char ***lost) {
 
                 r = body ? allocation_from_text(body, &allocation) : -EBADMSG;
                 if (r == -EBADMSG) {
-                        r = strv_pushf(lost, "allocation %s: its row cannot be read", sqlite3_column_text(rows, 0) ?: (const unsigned char *) "?");
+                        r = strv_pushf(lost, "allocation %s: its row cannot be read",
+                                        sqlite3_column_text(rows, 0) ?: (const unsigned char *) "?");
                         if (r < 0)
                                 return r;
                         continue;
@@ -344,12 +352,14 @@ static int read_version(const State *state, int *ret) {
 /* -EPROTONOSUPPORT: a later version wrote it, in a form that is not known here. */
 static int open_file(const char *path, bool read_only, State **ret) {
         static const char schema[] =
-                "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-                "CREATE TABLE IF NOT EXISTS allocation(id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;"
-                "CREATE TABLE IF NOT EXISTS tenant(id TEXT PRIMARY KEY, slot INTEGER NOT NULL UNIQUE,"
-                " residual_memory INTEGER NOT NULL, at_rest INTEGER NOT NULL) WITHOUT ROWID;"
-                "CREATE TABLE IF NOT EXISTS released(id TEXT PRIMARY KEY, generation TEXT NOT NULL, at INTEGER NOT NULL)"
-                " WITHOUT ROWID;";
+                        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+                        "CREATE TABLE IF NOT EXISTS allocation(id TEXT PRIMARY KEY, body TEXT NOT NULL) "
+                        "WITHOUT ROWID;"
+                        "CREATE TABLE IF NOT EXISTS tenant(id TEXT PRIMARY KEY, slot INTEGER NOT NULL UNIQUE,"
+                        " residual_memory INTEGER NOT NULL, at_rest INTEGER NOT NULL) WITHOUT ROWID;"
+                        "CREATE TABLE IF NOT EXISTS released(id TEXT PRIMARY KEY, generation TEXT NOT NULL, "
+                        "at INTEGER NOT NULL)"
+                        " WITHOUT ROWID;";
         _cleanup_(state_free_p) State *state = calloc(1, sizeof(State));
         char pragma[64];
         int r, version = 0;
@@ -357,7 +367,7 @@ static int open_file(const char *path, bool read_only, State **ret) {
         if (!state)
                 return -ENOMEM;
         r = error_from_sqlite(sqlite3_open_v2(path, &state->db,
-                read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL));
+                        read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL));
         if (r >= 0)
                 r = read_version(state, &version);
         if (r < 0)
@@ -399,7 +409,8 @@ static int set_aside(const char *path, char ***lost) {
                 _cleanup_free_ char *aside = NULL, *log = NULL, *log_aside = NULL, *index = NULL;
 
                 if (asprintf(&aside, "%s.bad-%d", path, i) < 0 || asprintf(&log, "%s-wal", path) < 0 ||
-                        asprintf(&log_aside, "%s.bad-%d-wal", path, i) < 0 || asprintf(&index, "%s-shm", path) < 0)
+                                asprintf(&log_aside, "%s.bad-%d-wal", path, i) < 0 ||
+                                asprintf(&index, "%s-shm", path) < 0)
                         return -ENOMEM;
                 if (access(aside, F_OK) == 0)
                         continue;
@@ -412,7 +423,8 @@ static int set_aside(const char *path, char ***lost) {
         return -EEXIST;
 }
 
-int state_open(const char *directory, bool read_only, uint32_t slot_max, Node *node, State **ret, char ***ret_lost) {
+int state_open(const char *directory, bool read_only, uint32_t slot_max, Node *node, State **ret,
+                char ***ret_lost) {
         _cleanup_(state_free_p) State *state = NULL;
         _cleanup_strv_ char **lost = NULL;
         _cleanup_free_ char *path = NULL;
@@ -466,7 +478,8 @@ void state_rollback(State *state) {
 }
 
 /* Runs a statement with an id, up to two texts and two numbers: the form of every change here. */
-static int change(State *state, const char *sql, const char *id, const char *text, const uint64_t *numbers, int n_numbers) {
+static int change(State *state, const char *sql, const char *id, const char *text, const uint64_t *numbers,
+                int n_numbers) {
         _cleanup_(sqlite3_finalize_p) sqlite3_stmt *statement = NULL;
         int r, at = 1;
 
@@ -497,9 +510,11 @@ int state_delete_allocation(State *state, const char *id) {
 
 int state_put_tenant(State *state, const Tenant *tenant) {
         const uint64_t numbers[] = { tenant->slot, tenant->residual_memory_bytes,
-                (tenant->throttled ? TENANT_THROTTLED : 0) | (tenant->frozen ? TENANT_FROZEN : 0) | (tenant->doomed ? TENANT_DOOMED : 0) };
+                (tenant->throttled ? TENANT_THROTTLED : 0) | (tenant->frozen ? TENANT_FROZEN : 0) |
+                                (tenant->doomed ? TENANT_DOOMED : 0) };
 
-        return change(state, "INSERT OR REPLACE INTO tenant VALUES(?, ?, ?, ?)", tenant->id, NULL, numbers, 3);
+        return change(state, "INSERT OR REPLACE INTO tenant VALUES(?, ?, ?, ?)", tenant->id, NULL, numbers,
+                        3);
 }
 
 int state_delete_tenant(State *state, const char *id) {
@@ -536,5 +551,6 @@ int state_put_released(State *state, const char *id, uint64_t generation, uint64
                 generation = known;
         snprintf(text, sizeof text, "%" PRIu64, generation);
         r = change(state, "INSERT OR REPLACE INTO released VALUES(?, ?, ?)", id, text, &now_usec, 1);
-        return r < 0 ? r : change(state, "DELETE FROM released WHERE id <> ? AND at < ?", id, NULL, &forget, 1);
+        return r < 0 ? r
+                     : change(state, "DELETE FROM released WHERE id <> ? AND at < ?", id, NULL, &forget, 1);
 }

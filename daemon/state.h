@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * The durable calendar: what was accepted is on disk before the caller hears so. SQLite, one row an allocation and one a
- * tenant; each change is one transaction, synced. A file that cannot be read is set aside, never deleted, and said so.
+ * The durable calendar: what was accepted is on disk before the caller hears so. SQLite, one row an
+ * allocation and one a tenant; each change is one transaction, synced. A file that cannot be read is set
+ * aside, never deleted, and said so.
  */
 
 #include "model/node.h"
@@ -11,11 +12,13 @@
 typedef struct State State;
 
 /*
- * Opens <directory>/state.sqlite, making both where absent, and reads allocations, tenants and their slots into `node`.
- * `slot_max`: tenants beyond it are refused. `ret_lost`: what could not be read, in words (a string list; the caller
- * frees), or NULL. With `read_only` nothing is made or changed. -EPROTONOSUPPORT: a later version wrote the file.
+ * Opens <directory>/state.sqlite, making both where absent, and reads allocations, tenants and their slots
+ * into `node`. `slot_max`: tenants beyond it are refused. `ret_lost`: what could not be read, in words (a
+ * string list; the caller frees), or NULL. With `read_only` nothing is made or changed. -EPROTONOSUPPORT: a
+ * later version wrote the file.
  */
-int state_open(const char *directory, bool read_only, uint32_t slot_max, Node *node, State **ret, char ***ret_lost);
+int state_open(const char *directory, bool read_only, uint32_t slot_max, Node *node, State **ret,
+                char ***ret_lost);
 State *state_free(State *state);
 DEFINE_CLEANUP(State *, state_free);
 

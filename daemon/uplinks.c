@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Opens what is configured and there, hands each its part of the plan, and remembers what went through, so that an
- * uplink is looked at only when its plan changes or a look at everything is asked for. It plans nothing.
+ * Opens what is configured and there, hands each its part of the plan, and remembers what went through, so
+ * that an uplink is looked at only when its plan changes or a look at everything is asked for. It plans
+ * nothing.
  */
 
 #include "uplinks.h"
@@ -15,11 +16,11 @@
 
 typedef struct UplinkHold {
         const ConfigUplink *config;
-        Uplink *uplink;             /* NULL while the interface is absent or has no known capacity */
-        NetClassifier *classifier;  /* NULL where there is none */
-        int error;                  /* of the last apply */
-        char words[256];            /* and why, in words */
-        NetPlan applied;            /* the plan that last went through; no classes: look again */
+        Uplink *uplink;            /* NULL while the interface is absent or has no known capacity */
+        NetClassifier *classifier; /* NULL where there is none */
+        int error;                 /* of the last apply */
+        char words[256];           /* and why, in words */
+        NetPlan applied;           /* the plan that last went through; no classes: look again */
 } UplinkHold;
 
 struct Uplinks {
@@ -74,11 +75,13 @@ static void hold_open(UplinkHold *hold, FeatureSet *features) {
         resource_format_name(RESOURCE_NET_EGRESS, name, feature);
         r = uplink_new(name, features, &hold->uplink);
         if (r < 0)
-                (void) feature_set_put(features, feature, false, "%s cannot be opened (%s): its traffic is not shaped", name,
-                        strerror(-r));
+                (void) feature_set_put(features, feature, false,
+                                "%s cannot be opened (%s): its traffic is not shaped", name, strerror(-r));
         else if (hold_capacity(hold, &capacity) < 0) {
                 (void) feature_set_put(features, feature, false,
-                        "%s tells no speed and no capacity is configured for it: its traffic is not shaped", name);
+                                "%s tells no speed and no capacity is configured for it: its traffic is not "
+                                "shaped",
+                                name);
                 hold->uplink = uplink_free(hold->uplink);
         }
 }
@@ -88,7 +91,7 @@ static uint64_t or_part(uint64_t configured, uint64_t capacity, uint64_t divisor
 }
 
 static UplinkCapacity capacity_of(const ConfigUplink *config, uint64_t capacity_bps) {
-        return (UplinkCapacity) {
+        return (UplinkCapacity){
                 .name = config->name,
                 .is_default = config->is_default,
                 .capacity_bps = capacity_bps,
@@ -110,10 +113,11 @@ int uplinks_refresh(Uplinks *uplinks, FeatureSet *features, ResourceSet *total) 
                 if (!hold->uplink || hold_capacity(hold, &capacity) < 0)
                         continue;
                 uplinks->capacity[uplinks->n_planned] = capacity_of(hold->config, capacity);
-                kept = uplinks->capacity[uplinks->n_planned].control_floor_bps + uplinks->capacity[uplinks->n_planned].default_floor_bps;
+                kept = uplinks->capacity[uplinks->n_planned].control_floor_bps +
+                       uplinks->capacity[uplinks->n_planned].default_floor_bps;
                 uplinks->planned[uplinks->n_planned++] = hold;
                 r = resource_set_put(total, RESOURCE_NET_EGRESS, hold->config->name,
-                        (Amount) { 0, capacity > kept ? capacity - kept : 0 });
+                                (Amount){ 0, capacity > kept ? capacity - kept : 0 });
                 if (r < 0)
                         return r;
         }
@@ -136,7 +140,8 @@ static bool net_plan_equal(const NetPlan *a, const NetPlan *b) {
         for (size_t i = 0; i < a->n_classes; i++) {
                 const NetClass *x = &a->classes[i], *y = &b->classes[i];
 
-                if (x->slot != y->slot || x->priority != y->priority || x->floor_bps != y->floor_bps || x->ceil_bps != y->ceil_bps)
+                if (x->slot != y->slot || x->priority != y->priority || x->floor_bps != y->floor_bps ||
+                                x->ceil_bps != y->ceil_bps)
                         return false;
         }
         return true;
@@ -159,11 +164,12 @@ static void ensure_classifier(const Uplinks *uplinks, UplinkHold *hold, int grou
         if (groups_fd < 0 || (hold->classifier && net_classifier_alive(hold->classifier)))
                 return;
         hold->classifier = net_classifier_free(hold->classifier);
-        (void) net_classifier_new(hold->config->name, groups_fd, uplinks->pin_dir, features, &hold->classifier);
+        (void) net_classifier_new(
+                        hold->config->name, groups_fd, uplinks->pin_dir, features, &hold->classifier);
 }
 
-static void apply_uplink(const Uplinks *uplinks, UplinkHold *hold, const NetPlan *plan, int groups_fd, FeatureSet *features,
-        unsigned *changes) {
+static void apply_uplink(const Uplinks *uplinks, UplinkHold *hold, const NetPlan *plan, int groups_fd,
+                FeatureSet *features, unsigned *changes) {
         const LogFields fields = { .object = hold->config->name };
         char feature[RESOURCE_NAME_SIZE], words[sizeof hold->words] = "";
         unsigned messages = 0;
@@ -178,7 +184,8 @@ static void apply_uplink(const Uplinks *uplinks, UplinkHold *hold, const NetPlan
                 snprintf(words, sizeof words, "%s", why && *why ? why : strerror(-r));
                 (void) feature_set_put(features, feature, false, "its traffic is not shaped: %s", words);
                 if (strcmp(words, hold->words) != 0)
-                        log_write(LOG_WARNING, &fields, "Uplink %s is not shaped: %s", hold->config->name, words);
+                        log_write(LOG_WARNING, &fields, "Uplink %s is not shaped: %s", hold->config->name,
+                                        words);
         } else if (hold->error < 0)
                 (void) feature_set_put(features, feature, true, "shaped by HTB");
         hold->error = r < 0 ? r : 0;
@@ -190,7 +197,8 @@ static void apply_uplink(const Uplinks *uplinks, UplinkHold *hold, const NetPlan
                 hold->applied.n_classes = 0;
 }
 
-void uplinks_apply(Uplinks *uplinks, const NetPlan *plans, int groups_fd, FeatureSet *features, unsigned *changes) {
+void uplinks_apply(Uplinks *uplinks, const NetPlan *plans, int groups_fd, FeatureSet *features,
+                unsigned *changes) {
         for (size_t i = 0; i < uplinks->n_planned; i++)
                 if (!net_plan_equal(&uplinks->planned[i]->applied, &plans[i]))
                         apply_uplink(uplinks, uplinks->planned[i], &plans[i], groups_fd, features, changes);
@@ -199,13 +207,13 @@ void uplinks_apply(Uplinks *uplinks, const NetPlan *plans, int groups_fd, Featur
 void uplinks_observe(Uplinks *uplinks, NetPlan *ret) {
         for (size_t i = 0; i < uplinks->n_planned; i++)
                 if (uplink_observe(uplinks->planned[i]->uplink, &ret[i]) < 0)
-                        ret[i] = (NetPlan) {};
+                        ret[i] = (NetPlan){};
 }
 
 const char *uplinks_problem(const Uplinks *uplinks, size_t i, const ResourceSet *share) {
         const UplinkCapacity *uplink = &uplinks->capacity[i];
         bool named = resource_set_get(share, RESOURCE_NET_EGRESS, uplink->name) ||
-                (uplink->is_default && resource_set_get(share, RESOURCE_NET_EGRESS, ""));
+                     (uplink->is_default && resource_set_get(share, RESOURCE_NET_EGRESS, ""));
 
         return named && uplinks->planned[i]->error < 0 ? uplinks->planned[i]->words : NULL;
 }

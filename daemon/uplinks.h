@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The configured uplinks, those of them that are there, and what of the plan holds on each: the reconciler's network
- * half. An uplink that cannot be shaped says why, and is tried again.
+ * The configured uplinks, those of them that are there, and what of the plan holds on each: the reconciler's
+ * network half. An uplink that cannot be shaped says why, and is tried again.
  */
 
 #include "config.h"
@@ -25,10 +25,13 @@ const UplinkCapacity *uplinks_capacity(const Uplinks *uplinks, size_t *ret_n);
 /* The next apply believes nothing of what was applied before. */
 void uplinks_look_again(Uplinks *uplinks);
 /* Each that is planned otherwise than it last went through. `groups_fd` as in enforce/net-class.h. */
-void uplinks_apply(Uplinks *uplinks, const NetPlan *plans, int groups_fd, FeatureSet *features, unsigned *changes);
-/* As the kernel has them, in the plan's order; `ret` has CONFIG_UPLINKS_MAX, and the caller frees each one's classes. */
+void uplinks_apply(Uplinks *uplinks, const NetPlan *plans, int groups_fd, FeatureSet *features,
+                unsigned *changes);
+/* As the kernel has them, in the plan's order; `ret` has CONFIG_UPLINKS_MAX, and the caller frees each one's
+ * classes. */
 void uplinks_observe(Uplinks *uplinks, NetPlan *ret);
-/* Why the share, which names uplinks of the plan, is not shaped on the i-th: NULL where it is, or where it names another. */
+/* Why the share, which names uplinks of the plan, is not shaped on the i-th: NULL where it is, or where it
+ * names another. */
 const char *uplinks_problem(const Uplinks *uplinks, size_t i, const ResourceSet *share);
 
 void uplinks_release(Uplinks *uplinks);

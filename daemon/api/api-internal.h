@@ -11,7 +11,8 @@
 #define API_TENANT_INTERFACE "org.headgate.Node1.Tenant"
 #define API_ALLOCATION_INTERFACE "org.headgate.Node1.Allocation"
 
-/* Whom a bus name belongs to. A unique name is one connection's for as long as the bus lives, so this cannot grow old. */
+/* Whom a bus name belongs to. A unique name is one connection's for as long as the bus lives, so this cannot
+ * grow old. */
 typedef struct KnownCaller {
         char name[32];
         uid_t uid;
@@ -51,5 +52,6 @@ char *api_allocation_path(const char *id);
 /* Whether the user is among the Users of one of the tenant's live allocations. */
 bool api_is_tenant_user(const Node *node, const char *tenant_id, uid_t uid);
 
-/* The users of the tenant's live allocations; borrowed strings in an array that the caller frees with free(). */
+/* The users of the tenant's live allocations; borrowed strings in an array that the caller frees with free().
+ */
 int api_tenant_users(const Node *node, const char *tenant_id, const char ***ret_users);

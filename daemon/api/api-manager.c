@@ -60,8 +60,9 @@ static int append_verdict(sd_bus_message *reply, const Allocation *request, cons
 
         r = sd_bus_message_open_container(reply, 'a', "{sv}");
         if (r >= 0)
-                r = sd_bus_message_append(reply, "{sv}{sv}{sv}", "AllocationId", "s", request->id ?: "", "Fits", "b",
-                        (int) verdict->fits, "Reason", "s", verdict->failure.message ?: "");
+                r = sd_bus_message_append(reply, "{sv}{sv}{sv}", "AllocationId", "s", request->id ?: "",
+                                "Fits", "b", (int) verdict->fits, "Reason", "s",
+                                verdict->failure.message ?: "");
         if (r >= 0 && !verdict->fits && verdict->missing.n > 0 && verdict->earliest_usec != UINT64_MAX)
                 r = sd_bus_message_append(reply, "{sv}", "EarliestStart", "t", verdict->earliest_usec);
         if (r >= 0)
@@ -77,7 +78,8 @@ static int append_verdict(sd_bus_message *reply, const Allocation *request, cons
         return r;
 }
 
-static int reply_verdicts(sd_bus_message *message, Allocation *const *requests, const Verdict *verdicts, size_t n) {
+static int reply_verdicts(
+                sd_bus_message *message, Allocation *const *requests, const Verdict *verdicts, size_t n) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         int r;
 
@@ -106,7 +108,8 @@ static int method_check(sd_bus_message *message, void *userdata, sd_bus_error *r
         if (r != 0)
                 return api_fail(r, &failure, ret_error);
         verdicts = calloc(n + 1, sizeof(Verdict));
-        r = verdicts ? api->operations->check(api->userdata, caller, requests, n, verdicts, &failure) : -ENOMEM;
+        r = verdicts ? api->operations->check(api->userdata, caller, requests, n, verdicts, &failure)
+                     : -ENOMEM;
         r = r != 0 ? api_fail(r, &failure, ret_error) : reply_verdicts(message, requests, verdicts, n);
         for (size_t i = 0; verdicts && i < n; i++)
                 verdict_deinit(&verdicts[i]);
@@ -162,23 +165,26 @@ bool api_is_tenant_user(const Node *node, const char *tenant_id, uid_t uid) {
         _cleanup_free_ const char **users = NULL;
         const struct passwd *user = getpwuid(uid);
 
-        return user && api_tenant_users(node, tenant_id, &users) >= 0 && strv_contains((char *const *) users, user->pw_name);
+        return user && api_tenant_users(node, tenant_id, &users) >= 0 &&
+               strv_contains((char *const *) users, user->pw_name);
 }
 
-static int authorize_attach(const Api *api, uid_t caller, const char *tenant_id, const int *pidfds, size_t n, Failure *failure) {
+static int authorize_attach(const Api *api, uid_t caller, const char *tenant_id, const int *pidfds, size_t n,
+                Failure *failure) {
         if (authorize_user(caller, ACCESS_ROOT, NULL, NULL))
                 return 0;
         if (!api_is_tenant_user(api->node, tenant_id, caller))
-                return failure_set(failure, FAILURE_ACCESS_DENIED, "user %d is not among the Users of tenant '%.64s'",
-                        (int) caller, tenant_id);
+                return failure_set(failure, FAILURE_ACCESS_DENIED,
+                                "user %d is not among the Users of tenant '%.64s'", (int) caller, tenant_id);
         for (size_t i = 0; i < n; i++) {
                 uid_t owner;
 
                 if (pidfd_get_uid(pidfds[i], &owner) < 0)
-                        return failure_set(failure, FAILURE_NO_SUCH_PROCESS, "process %zu is gone, or is no pidfd", i + 1);
+                        return failure_set(failure, FAILURE_NO_SUCH_PROCESS,
+                                        "process %zu is gone, or is no pidfd", i + 1);
                 if (owner != caller)
-                        return failure_set(failure, FAILURE_ACCESS_DENIED, "process %zu does not belong to user %d", i + 1,
-                                (int) caller);
+                        return failure_set(failure, FAILURE_ACCESS_DENIED,
+                                        "process %zu does not belong to user %d", i + 1, (int) caller);
         }
         return 0;
 }
@@ -196,7 +202,8 @@ static int method_attach(sd_bus_message *message, void *userdata, sd_bus_error *
                 r = sd_bus_message_enter_container(message, 'a', "h");
         while (r >= 0 && (r = sd_bus_message_read_basic(message, 'h', &fd)) > 0) {
                 if (n == PIDFDS_MAX) {
-                        r = failure_set(&failure, FAILURE_LIMIT_EXCEEDED, "more than %d pidfds in one call", PIDFDS_MAX);
+                        r = failure_set(&failure, FAILURE_LIMIT_EXCEEDED, "more than %d pidfds in one call",
+                                        PIDFDS_MAX);
                         return api_fail(r, &failure, ret_error);
                 }
                 pidfds[n++] = fd;
@@ -234,8 +241,9 @@ static int snapshot_scope(const Api *api, uid_t caller, const char **ret, Failur
                         *ret = api->node->tenants[i]->id;
                         return 0;
                 }
-        return failure_set(failure, FAILURE_ACCESS_DENIED, "Snapshot is for readers and for users of a tenant; user %d is neither",
-                (int) caller);
+        return failure_set(failure, FAILURE_ACCESS_DENIED,
+                        "Snapshot is for readers and for users of a tenant; user %d is neither",
+                        (int) caller);
 }
 
 static int method_snapshot(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
@@ -256,20 +264,20 @@ static int method_snapshot(sd_bus_message *message, void *userdata, sd_bus_error
         return r != 0 ? api_fail(r, &failure, ret_error) : sd_bus_reply_method_return(message, "h", fd);
 }
 
-static int get_string(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-        void *userdata, sd_bus_error *ret_error) {
+static int get_string(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
         const Node *node = ((const Api *) userdata)->node;
-        const char *value = strcmp(property, "NodeId") == 0 ? node->node_id :
-                strcmp(property, "BootId") == 0             ? node->boot_id :
-                strcmp(property, "Version") == 0            ? node->version :
-                                                              node_state_to_string(node->state);
+        const char *value = strcmp(property, "NodeId") == 0    ? node->node_id
+                            : strcmp(property, "BootId") == 0  ? node->boot_id
+                            : strcmp(property, "Version") == 0 ? node->version
+                                                               : node_state_to_string(node->state);
 
         return sd_bus_message_append_basic(reply, 's', value);
 }
 
 /* Capacity, Reserved and Idle: three views of one set. */
-static int get_amounts(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-        void *userdata, sd_bus_error *ret_error) {
+static int get_amounts(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
         const ResourceSet *capacity = &((const Api *) userdata)->node->capacity;
         int r = sd_bus_message_open_container(reply, 'a', "{st}");
 
@@ -288,25 +296,26 @@ static int get_amounts(sd_bus *bus, const char *path, const char *interface, con
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-static int get_features(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-        void *userdata, sd_bus_error *ret_error) {
+static int get_features(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
         const FeatureSet *features = &((const Api *) userdata)->node->features;
         int r = sd_bus_message_open_container(reply, 'a', "{s(bs)}");
 
         for (size_t i = 0; r >= 0 && i < features->n; i++)
-                r = sd_bus_message_append(reply, "{s(bs)}", features->entries[i].name, (int) features->entries[i].available,
-                        features->entries[i].words);
+                r = sd_bus_message_append(reply, "{s(bs)}", features->entries[i].name,
+                                (int) features->entries[i].available, features->entries[i].words);
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-#define METHOD(name, in, in_names, out, out_names, handler)                                                  \
+#define METHOD(name, in, in_names, out, out_names, handler) \
         SD_BUS_METHOD_WITH_NAMES(name, in, in_names, out, out_names, handler, SD_BUS_VTABLE_UNPRIVILEGED)
 
 static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
         METHOD("Apply", "aa{sv}", SD_BUS_PARAM(allocations), "ao", SD_BUS_PARAM(paths), method_apply),
         METHOD("Check", "aa{sv}", SD_BUS_PARAM(allocations), "aa{sv}", SD_BUS_PARAM(verdicts), method_check),
-        METHOD("Release", "sts", SD_BUS_PARAM(id) SD_BUS_PARAM(generation) SD_BUS_PARAM(reason), "", , method_release),
+        METHOD("Release", "sts", SD_BUS_PARAM(id) SD_BUS_PARAM(generation) SD_BUS_PARAM(reason), "", ,
+                        method_release),
         METHOD("Attach", "sah", SD_BUS_PARAM(tenant) SD_BUS_PARAM(pidfds), "", , method_attach),
         METHOD("AttachUnit", "ss", SD_BUS_PARAM(tenant) SD_BUS_PARAM(unit), "", , method_attach_unit),
         METHOD("Snapshot", "s", SD_BUS_PARAM(format), "h", SD_BUS_PARAM(memfd), method_snapshot),
@@ -319,10 +328,12 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("Idle", "a{st}", get_amounts, 0, 0),
         SD_BUS_PROPERTY("Features", "a{s(bs)}", get_features, 0, 0),
         SD_BUS_SIGNAL_WITH_NAMES("AllocationChanged", "ssss",
-                SD_BUS_PARAM(id) SD_BUS_PARAM(old_state) SD_BUS_PARAM(new_state) SD_BUS_PARAM(reason), 0),
+                        SD_BUS_PARAM(id) SD_BUS_PARAM(old_state) SD_BUS_PARAM(new_state) SD_BUS_PARAM(reason),
+                        0),
         SD_BUS_VTABLE_END,
 };
 
 int api_add_manager(Api *api) {
-        return sd_bus_add_object_vtable(api->bus, api_slot(api), API_PATH, API_MANAGER_INTERFACE, manager_vtable, api);
+        return sd_bus_add_object_vtable(
+                        api->bus, api_slot(api), API_PATH, API_MANAGER_INTERFACE, manager_vtable, api);
 }

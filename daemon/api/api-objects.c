@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Tenants and allocations as objects below the manager's. Found by path at each call, so that an object that is gone is
- * gone at once; nothing here is kept between calls.
+ * Tenants and allocations as objects below the manager's. Found by path at each call, so that an object that
+ * is gone is gone at once; nothing here is kept between calls.
  */
 
 #include "api-internal.h"
@@ -14,7 +14,7 @@
 #define ALLOCATION_OWN_PROPERTIES 5
 
 static int find_tenant(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret_found,
-        sd_bus_error *ret_error) {
+                sd_bus_error *ret_error) {
         _cleanup_free_ char *id = NULL;
         const Api *api = userdata;
         int r;
@@ -35,8 +35,8 @@ static const Tenant *tenant_of(const Api *api, const char *path) {
         return sd_bus_path_decode(path, API_TENANT_PREFIX, &id) > 0 ? node_find_tenant(api->node, id) : NULL;
 }
 
-static int find_allocation(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret_found,
-        sd_bus_error *ret_error) {
+static int find_allocation(sd_bus *bus, const char *path, const char *interface, void *userdata,
+                void **ret_found, sd_bus_error *ret_error) {
         _cleanup_free_ char *id = NULL;
         const Api *api = userdata;
         int r;
@@ -49,7 +49,8 @@ static int find_allocation(sd_bus *bus, const char *path, const char *interface,
 }
 
 /* Each path becomes the enumerator's; NULL ends the list. */
-static int list_paths(size_t n, char *(*path_of)(const Node *node, size_t i), const Node *node, char ***ret_paths) {
+static int list_paths(
+                size_t n, char *(*path_of)(const Node *node, size_t i), const Node *node, char ***ret_paths) {
         char **paths = calloc(n + 1, sizeof(char *));
 
         if (!paths)
@@ -75,20 +76,22 @@ static char *allocation_path_at(const Node *node, size_t i) {
         return api_allocation_path(node->calendar.allocations[i]->id);
 }
 
-static int enumerate_tenants(sd_bus *bus, const char *prefix, void *userdata, char ***ret_paths, sd_bus_error *ret_error) {
+static int enumerate_tenants(
+                sd_bus *bus, const char *prefix, void *userdata, char ***ret_paths, sd_bus_error *ret_error) {
         const Api *api = userdata;
 
         return list_paths(api->node->n_tenants, tenant_path_at, api->node, ret_paths);
 }
 
-static int enumerate_allocations(sd_bus *bus, const char *prefix, void *userdata, char ***ret_paths, sd_bus_error *ret_error) {
+static int enumerate_allocations(
+                sd_bus *bus, const char *prefix, void *userdata, char ***ret_paths, sd_bus_error *ret_error) {
         const Api *api = userdata;
 
         return list_paths(api->node->calendar.n, allocation_path_at, api->node, ret_paths);
 }
 
-static int get_tenant_string(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-        void *userdata, sd_bus_error *ret_error) {
+static int get_tenant_string(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
         const Tenant *tenant = tenant_of(userdata, path);
         const char *value = !tenant                       ? "" :
                 strcmp(property, "TenantId") == 0         ? tenant->id :
@@ -106,8 +109,8 @@ static int append_list(sd_bus_message *reply, const char *const *list) {
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-static int get_tenant_users(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-        void *userdata, sd_bus_error *ret_error) {
+static int get_tenant_users(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
         const Tenant *tenant = tenant_of(userdata, path);
         _cleanup_free_ const char **users = NULL;
         int r;
@@ -117,14 +120,14 @@ static int get_tenant_users(sd_bus *bus, const char *path, const char *interface
 }
 
 static int get_tenant_problems(sd_bus *bus, const char *path, const char *interface, const char *property,
-        sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
         const Tenant *tenant = tenant_of(userdata, path);
 
         return append_list(reply, tenant ? (const char *const *) tenant->problems : NULL);
 }
 
 static int get_tenant_allocations(sd_bus *bus, const char *path, const char *interface, const char *property,
-        sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
         const Tenant *tenant = tenant_of(userdata, path);
         const Calendar *calendar = &((const Api *) userdata)->node->calendar;
         int r;
@@ -142,24 +145,24 @@ static int get_tenant_allocations(sd_bus *bus, const char *path, const char *int
 }
 
 static int get_tenant_amounts(sd_bus *bus, const char *path, const char *interface, const char *property,
-        sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
         static const ResourceSet none = RESOURCE_SET_NULL;
         const Tenant *tenant = tenant_of(userdata, path);
 
-        return codec_append_amounts(reply,
-                !tenant                                ? &none :
-                strcmp(property, "Desired") == 0       ? &tenant->desired :
-                                                         &tenant->effective);
+        return codec_append_amounts(reply, !tenant                            ? &none
+                                           : strcmp(property, "Desired") == 0 ? &tenant->desired
+                                                                              : &tenant->effective);
 }
 
-static int get_tenant_usage(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-        void *userdata, sd_bus_error *ret_error) {
+static int get_tenant_usage(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
         const Tenant *tenant = tenant_of(userdata, path);
         int r = sd_bus_message_open_container(reply, 'a', "{st}");
 
         for (Metric metric = 0; r >= 0 && tenant && metric < METRIC_MAX; metric++)
                 if (sample_has(&tenant->usage, metric))
-                        r = sd_bus_message_append(reply, "{st}", metric_info(metric)->name, tenant->usage.value[metric]);
+                        r = sd_bus_message_append(reply, "{st}", metric_info(metric)->name,
+                                        tenant->usage.value[metric]);
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
@@ -177,21 +180,21 @@ static const sd_bus_vtable tenant_vtable[] = {
         SD_BUS_VTABLE_END,
 };
 
-static int get_allocation_key(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-        void *userdata, sd_bus_error *ret_error) {
+static int get_allocation_key(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
         return codec_append_key(reply, userdata, allocation_key_find(property));
 }
 
 static int get_allocation_string(sd_bus *bus, const char *path, const char *interface, const char *property,
-        sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
         const Allocation *allocation = userdata;
 
         return sd_bus_message_append_basic(reply, 's',
                 strcmp(property, "State") == 0 ? allocation_state_to_string(allocation->state) : allocation->reason ?: "");
 }
 
-static int get_allocation_extensions(sd_bus *bus, const char *path, const char *interface, const char *property,
-        sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+static int get_allocation_extensions(sd_bus *bus, const char *path, const char *interface,
+                const char *property, sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
         const StringMap *map = &((const Allocation *) userdata)->extensions;
         int r = sd_bus_message_open_container(reply, 'a', "{ss}");
 
@@ -212,14 +215,16 @@ static int make_allocation_vtable(sd_bus_vtable **ret) {
                 return -ENOMEM;
         vtable[i++] = (sd_bus_vtable) SD_BUS_VTABLE_START(0);
         for (const AllocationKey *key = allocation_keys; key->name; key++)
-                vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY(key->name, key->signature, get_allocation_key, 0,
-                        SD_BUS_VTABLE_PROPERTY_EMITS_INVALIDATION);
-        vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY("State", "s", get_allocation_string, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
-        vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY("Reason", "s", get_allocation_string, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
-        vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY("ActualStart", "t", NULL, offsetof(Allocation, actual_start_usec),
-                SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
-        vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY("ActualEnd", "t", NULL, offsetof(Allocation, actual_end_usec),
-                SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
+                vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY(key->name, key->signature, get_allocation_key,
+                                0, SD_BUS_VTABLE_PROPERTY_EMITS_INVALIDATION);
+        vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY(
+                        "State", "s", get_allocation_string, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
+        vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY(
+                        "Reason", "s", get_allocation_string, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
+        vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY("ActualStart", "t", NULL,
+                        offsetof(Allocation, actual_start_usec), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
+        vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY("ActualEnd", "t", NULL,
+                        offsetof(Allocation, actual_end_usec), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
         vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY("Extensions", "a{ss}", get_allocation_extensions, 0, 0);
         vtable[i++] = (sd_bus_vtable) SD_BUS_VTABLE_END;
         *ret = vtable;
@@ -231,14 +236,16 @@ int api_add_objects(Api *api) {
 
         r = make_allocation_vtable(&api->allocation_vtable);
         if (r >= 0)
-                r = sd_bus_add_fallback_vtable(api->bus, api_slot(api), API_TENANT_PREFIX, API_TENANT_INTERFACE, tenant_vtable,
-                        find_tenant, api);
+                r = sd_bus_add_fallback_vtable(api->bus, api_slot(api), API_TENANT_PREFIX,
+                                API_TENANT_INTERFACE, tenant_vtable, find_tenant, api);
         if (r >= 0)
-                r = sd_bus_add_node_enumerator(api->bus, api_slot(api), API_TENANT_PREFIX, enumerate_tenants, api);
+                r = sd_bus_add_node_enumerator(
+                                api->bus, api_slot(api), API_TENANT_PREFIX, enumerate_tenants, api);
         if (r >= 0)
-                r = sd_bus_add_fallback_vtable(api->bus, api_slot(api), API_ALLOCATION_PREFIX, API_ALLOCATION_INTERFACE,
-                        api->allocation_vtable, find_allocation, api);
+                r = sd_bus_add_fallback_vtable(api->bus, api_slot(api), API_ALLOCATION_PREFIX,
+                                API_ALLOCATION_INTERFACE, api->allocation_vtable, find_allocation, api);
         if (r >= 0)
-                r = sd_bus_add_node_enumerator(api->bus, api_slot(api), API_ALLOCATION_PREFIX, enumerate_allocations, api);
+                r = sd_bus_add_node_enumerator(
+                                api->bus, api_slot(api), API_ALLOCATION_PREFIX, enumerate_allocations, api);
         return r;
 }

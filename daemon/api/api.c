@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The bus connection's one guard and its signals. Every message passes api_guard() before any object sees it, so that a
- * member can be forgotten only in the table, where that means "denied".
+ * The bus connection's one guard and its signals. Every message passes api_guard() before any object sees it,
+ * so that a member can be forgotten only in the table, where that means "denied".
  */
 
 #include "api-internal.h"
@@ -107,7 +107,8 @@ static int api_guard(sd_bus_message *message, void *userdata, sd_bus_error *ret_
         interface = sd_bus_message_get_interface(message);
         member = sd_bus_message_get_member(message);
         level = authorize_level(interface, member);
-        /* A path that is none of ours has nothing to tell; sd-bus answers introspection of the parents "/", "/org" … */
+        /* A path that is none of ours has nothing to tell; sd-bus answers introspection of the parents "/",
+         * "/org" … */
         if (!is_ours(sd_bus_message_get_path(message)) && level != ACCESS_NOBODY)
                 return 0;
         r = api_caller(api, message, &uid);
@@ -115,13 +116,14 @@ static int api_guard(sd_bus_message *message, void *userdata, sd_bus_error *ret_
                 return 0;
         if (r >= 0 && level == ACCESS_READER && is_own_object(api, sd_bus_message_get_path(message), uid))
                 return 0;
-        r = sd_bus_reply_method_errorf(message, "org.headgate.Error.AccessDenied", "%s is not for user %d%s", member,
-                r < 0 ? -1 : (int) uid, level == ACCESS_READER ? "; readers are root and the group headgate" : "");
+        r = sd_bus_reply_method_errorf(message, "org.headgate.Error.AccessDenied", "%s is not for user %d%s",
+                        member, r < 0 ? -1 : (int) uid,
+                        level == ACCESS_READER ? "; readers are root and the group headgate" : "");
         return r < 0 ? r : 1;
 }
 
-int api_new(sd_bus *bus, const Node *node, const ApiOperations *operations, const ApiOptions *options, void *userdata,
-        Api **ret) {
+int api_new(sd_bus *bus, const Node *node, const ApiOperations *operations, const ApiOptions *options,
+                void *userdata, Api **ret) {
         _cleanup_(api_free_p) Api *api = calloc(1, sizeof(Api));
         int r;
 
@@ -189,13 +191,13 @@ void api_allocation_changed(Api *api, const Allocation *allocation, AllocationSt
 
         if (!api)
                 return;
-        (void) sd_bus_emit_signal(api->bus, API_PATH, API_MANAGER_INTERFACE, "AllocationChanged", "ssss", allocation->id,
-                old_state < 0 ? "" : allocation_state_to_string(old_state), allocation_state_to_string(allocation->state),
-                allocation->reason ?: "");
+        (void) sd_bus_emit_signal(api->bus, API_PATH, API_MANAGER_INTERFACE, "AllocationChanged", "ssss",
+                        allocation->id, old_state < 0 ? "" : allocation_state_to_string(old_state),
+                        allocation_state_to_string(allocation->state), allocation->reason ?: "");
         path = api_allocation_path(allocation->id);
         if (path)
-                (void) sd_bus_emit_properties_changed(api->bus, path, API_ALLOCATION_INTERFACE, "State", "Reason",
-                        "ActualStart", "ActualEnd", NULL);
+                (void) sd_bus_emit_properties_changed(api->bus, path, API_ALLOCATION_INTERFACE, "State",
+                                "Reason", "ActualStart", "ActualEnd", NULL);
 }
 
 void api_allocation_updated(Api *api, const Allocation *allocation) {
@@ -210,7 +212,8 @@ void api_allocation_updated(Api *api, const Allocation *allocation) {
                 names[n++] = key->name;
         names[n] = NULL;
         if (path)
-                (void) sd_bus_emit_properties_changed_strv(api->bus, path, API_ALLOCATION_INTERFACE, (char **) names);
+                (void) sd_bus_emit_properties_changed_strv(
+                                api->bus, path, API_ALLOCATION_INTERFACE, (char **) names);
 }
 
 void api_tenant_changed(Api *api, const Tenant *tenant) {
@@ -220,12 +223,12 @@ void api_tenant_changed(Api *api, const Tenant *tenant) {
                 return;
         path = api_tenant_path(tenant->id);
         if (path)
-                (void) sd_bus_emit_properties_changed(api->bus, path, API_TENANT_INTERFACE, "ControlGroup", "Users",
-                        "Allocations", "Desired", "Problems", NULL);
+                (void) sd_bus_emit_properties_changed(api->bus, path, API_TENANT_INTERFACE, "ControlGroup",
+                                "Users", "Allocations", "Desired", "Problems", NULL);
 }
 
 void api_node_changed(Api *api, bool state_changed) {
         if (api)
                 (void) sd_bus_emit_properties_changed(api->bus, API_PATH, API_MANAGER_INTERFACE, "Reserved",
-                        state_changed ? "State" : NULL, NULL);
+                                state_changed ? "State" : NULL, NULL);
 }

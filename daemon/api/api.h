@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The node on D-Bus: org.headgate.Node1. Decodes messages into model values, asks whoever serves it to act on them,
- * and shows the node as objects. It decides nothing but who may call.
+ * The node on D-Bus: org.headgate.Node1. Decodes messages into model values, asks whoever serves it to act on
+ * them, and shows the node as objects. It decides nothing but who may call.
  */
 
 #include "model/node.h"
@@ -15,21 +15,25 @@
 #define API_PATH "/org/headgate/Node1"
 
 /*
- * What the daemon does for a caller. Each returns 0, a negative errno (answered as a failed call, with no word of
- * detail), or a positive FailureCode with its sentence in `ret_failure`.
+ * What the daemon does for a caller. Each returns 0, a negative errno (answered as a failed call, with no
+ * word of detail), or a positive FailureCode with its sentence in `ret_failure`.
  */
 typedef struct ApiOperations {
         /* Takes ownership of each of the n requests, whatever it returns; all hold in the end, or none. */
         int (*apply)(void *userdata, uid_t caller, Allocation **requests, size_t n, Failure *ret_failure);
-        /* Fills `ret_verdicts` (room for n, the caller's to deinit), also for what is no request at all: that does not
-         * fit, and the verdict's failure says why. The requests stay the caller's. */
-        int (*check)(void *userdata, uid_t caller, Allocation **requests, size_t n, Verdict *ret_verdicts, Failure *ret_failure);
+        /* Fills `ret_verdicts` (room for n, the caller's to deinit), also for what is no request at all: that
+         * does not fit, and the verdict's failure says why. The requests stay the caller's. */
+        int (*check)(void *userdata, uid_t caller, Allocation **requests, size_t n, Verdict *ret_verdicts,
+                        Failure *ret_failure);
         /* `generation` 0: whatever is held. */
-        int (*release)(void *userdata, uid_t caller, const char *id, uint64_t generation, const char *reason, Failure *ret_failure);
-        int (*attach)(void *userdata, const char *tenant_id, const int *pidfds, size_t n, Failure *ret_failure);
+        int (*release)(void *userdata, uid_t caller, const char *id, uint64_t generation, const char *reason,
+                        Failure *ret_failure);
+        int (*attach)(void *userdata, const char *tenant_id, const int *pidfds, size_t n,
+                        Failure *ret_failure);
         int (*attach_unit)(void *userdata, const char *tenant_id, const char *unit, Failure *ret_failure);
         /* A sealed memfd that the caller closes. */
-        int (*snapshot)(void *userdata, const char *format, const char *only_tenant, int *ret_fd, Failure *ret_failure);
+        int (*snapshot)(void *userdata, const char *format, const char *only_tenant, int *ret_fd,
+                        Failure *ret_failure);
 } ApiOperations;
 
 typedef struct ApiOptions {
@@ -40,8 +44,8 @@ typedef struct ApiOptions {
 typedef struct Api Api;
 
 /* Serves on `bus` until freed; `node`, `operations` and `options` must live as long. */
-int api_new(sd_bus *bus, const Node *node, const ApiOperations *operations, const ApiOptions *options, void *userdata,
-        Api **ret);
+int api_new(sd_bus *bus, const Node *node, const ApiOperations *operations, const ApiOptions *options,
+                void *userdata, Api **ret);
 Api *api_free(Api *api);
 DEFINE_CLEANUP(Api *, api_free);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The table of access, and the user database. It never looks at a process: a pid can be someone else's by now. */
+/* The table of access, and the user database. It never looks at a process: a pid can be someone else's by
+ * now. */
 
 #include "authorize.h"
 
@@ -33,7 +34,7 @@ static const struct {
 AccessLevel authorize_level(const char *interface, const char *member) {
         for (size_t i = 0; i < ELEMENTSOF(access_table); i++)
                 if (interface && strcmp(access_table[i].interface, interface) == 0 &&
-                        strcmp(access_table[i].member, member) == 0)
+                                strcmp(access_table[i].member, member) == 0)
                         return access_table[i].level;
         return ACCESS_NOBODY;
 }

@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * Who may call what: one table of every member, default deny. A caller is its bus name's, or its socket's, user id and
- * never a pid. What depends on a tenant or an allocation (its owner, its users) is checked where that is known.
+ * Who may call what: one table of every member, default deny. A caller is its bus name's, or its socket's,
+ * user id and never a pid. What depends on a tenant or an allocation (its owner, its users) is checked where
+ * that is known.
  */
 
 #include "util/cleanup.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Requests out of messages, values into messages. Each key is read by its type in the model's table; a new key is a
- * row there and nothing here. It does not judge values beyond what a type can hold.
+ * Requests out of messages, values into messages. Each key is read by its type in the model's table; a new
+ * key is a row there and nothing here. It does not judge values beyond what a type can hold.
  */
 
 #include "codec.h"
@@ -11,7 +11,8 @@
 
 #include <string.h>
 
-/* sd_bus_message_exit_container() answers success with a positive number, which here would be a failure's code. */
+/* sd_bus_message_exit_container() answers success with a positive number, which here would be a failure's
+ * code. */
 static int leave(sd_bus_message *m) {
         int r = sd_bus_message_exit_container(m);
 
@@ -35,7 +36,8 @@ static int read_string(sd_bus_message *m, char **ret) {
 }
 
 static int refuse_length(Failure *failure, const char *name) {
-        return failure_set(failure, FAILURE_INVALID_ALLOCATION, "%s has more than %d entries", name, ALLOCATION_ENTRIES_MAX);
+        return failure_set(failure, FAILURE_INVALID_ALLOCATION, "%s has more than %d entries", name,
+                        ALLOCATION_ENTRIES_MAX);
 }
 
 static int read_strings(sd_bus_message *m, const char *name, char ***ret, Failure *failure) {
@@ -93,10 +95,13 @@ static int read_resources(sd_bus_message *m, ResourceSet *set, Failure *failure)
                         return refuse_length(failure, "Resources");
                 if (resource_parse_name(name, &kind, target) < 0)
                         return failure_set(failure, FAILURE_UNKNOWN_KEY,
-                                "Resources: unknown resource '%.64s'; this version has cpu, memory, swap, tasks and "
-                                "net.egress (or net.egress@INTERFACE)", name);
+                                        "Resources: unknown resource '%.64s'; this version has cpu, memory, "
+                                        "swap, tasks and "
+                                        "net.egress (or net.egress@INTERFACE)",
+                                        name);
                 if (resource_set_get(set, kind, target))
-                        return failure_set(failure, FAILURE_INVALID_ALLOCATION, "Resources: '%s' is given twice", name);
+                        return failure_set(failure, FAILURE_INVALID_ALLOCATION,
+                                        "Resources: '%s' is given twice", name);
                 r = resource_set_put(set, kind, target, amount);
                 if (r < 0)
                         return r;
@@ -113,7 +118,8 @@ static int read_enum(sd_bus_message *m, const AllocationKey *key, int *ret, Fail
                 return r;
         r = key->from_string(s);
         if (r < 0)
-                return failure_set(failure, FAILURE_INVALID_ALLOCATION, "%s '%.64s' must be %s", key->name, s, key->choices);
+                return failure_set(failure, FAILURE_INVALID_ALLOCATION, "%s '%.64s' must be %s", key->name, s,
+                                key->choices);
         *ret = r;
         return 0;
 }
@@ -146,8 +152,8 @@ static int read_extension(sd_bus_message *m, const char *name, Allocation *alloc
         if (r < 0)
                 return r;
         if (strcmp(contents, "s") != 0)
-                return failure_set(failure, FAILURE_INVALID_ALLOCATION, "%.64s: keys that start with 'x_' hold strings, not '%s'",
-                        name, contents);
+                return failure_set(failure, FAILURE_INVALID_ALLOCATION,
+                                "%.64s: keys that start with 'x_' hold strings, not '%s'", name, contents);
         if (string_map_get(&allocation->extensions, name))
                 return failure_set(failure, FAILURE_INVALID_ALLOCATION, "%.64s is given twice", name);
         if (allocation->extensions.n == ALLOCATION_ENTRIES_MAX)
@@ -156,7 +162,8 @@ static int read_extension(sd_bus_message *m, const char *name, Allocation *alloc
         return r < 0 ? r : string_map_put(&allocation->extensions, name, value);
 }
 
-static int read_variant(sd_bus_message *m, const char *name, const AllocationKey *key, Allocation *allocation, Failure *failure) {
+static int read_variant(sd_bus_message *m, const char *name, const AllocationKey *key, Allocation *allocation,
+                Failure *failure) {
         const char *contents;
         int r;
 
@@ -164,8 +171,8 @@ static int read_variant(sd_bus_message *m, const char *name, const AllocationKey
         if (r < 0)
                 return r;
         if (strcmp(contents, key->signature) != 0)
-                return failure_set(failure, FAILURE_INVALID_ALLOCATION, "%s must be of D-Bus type '%s', not '%s'", name,
-                        key->signature, contents);
+                return failure_set(failure, FAILURE_INVALID_ALLOCATION,
+                                "%s must be of D-Bus type '%s', not '%s'", name, key->signature, contents);
         r = sd_bus_message_enter_container(m, 'v', key->signature);
         if (r < 0)
                 return r;
@@ -197,7 +204,8 @@ static int read_request(sd_bus_message *m, Allocation **ret, Failure *failure) {
                         uint64_t bit = 1ULL << (key - allocation_keys);
 
                         if (seen & bit)
-                                return failure_set(failure, FAILURE_INVALID_ALLOCATION, "%s is given twice", name);
+                                return failure_set(failure, FAILURE_INVALID_ALLOCATION, "%s is given twice",
+                                                name);
                         seen |= bit;
                         r = read_variant(m, name, key, allocation, failure);
                 } else if (strncmp(name, "x_", 2) == 0)
@@ -234,7 +242,8 @@ int codec_read_requests(sd_bus_message *m, Allocation ***ret_requests, size_t *r
                 Allocation *request = NULL;
 
                 if (n == CODEC_REQUESTS_MAX) {
-                        r = failure_set(ret_failure, FAILURE_LIMIT_EXCEEDED, "more than %u requests in one call", CODEC_REQUESTS_MAX);
+                        r = failure_set(ret_failure, FAILURE_LIMIT_EXCEEDED,
+                                        "more than %u requests in one call", CODEC_REQUESTS_MAX);
                         break;
                 }
                 r = read_request(m, &request, ret_failure);
@@ -314,9 +323,9 @@ int codec_append_key(sd_bus_message *m, const Allocation *allocation, const Allo
                 return codec_append_amounts(m, field);
         case KEY_ENUM:
                 return sd_bus_message_append_basic(m, 's',
-                        key->offset == offsetof(Allocation, qos_class) ?
-                                qos_class_to_string(allocation_qos_class(allocation)) :
-                                key->to_string(*(const int *) field));
+                                key->offset == offsetof(Allocation, qos_class)
+                                                ? qos_class_to_string(allocation_qos_class(allocation))
+                                                : key->to_string(*(const int *) field));
         }
         return -EINVAL;
 }

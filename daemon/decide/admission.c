@@ -23,7 +23,8 @@ static uint64_t total_of(const Capacity *capacity, ResourceKind kind, const char
 }
 
 /* "net.egress" and "net.egress@<the default uplink>" are one. */
-static uint64_t reserved_of(const Calendar *calendar, const Allocation *allocation, ResourceKind kind, const char *target) {
+static uint64_t reserved_of(const Calendar *calendar, const Allocation *allocation, ResourceKind kind,
+                const char *target) {
         uint64_t sum = 0;
 
         for (size_t i = 0; i < allocation->resources.n; i++) {
@@ -35,44 +36,55 @@ static uint64_t reserved_of(const Calendar *calendar, const Allocation *allocati
         return sum;
 }
 
-static uint64_t peak_of(const Calendar *calendar, const Allocation *request, ResourceKind kind, const char *target) {
+static uint64_t peak_of(
+                const Calendar *calendar, const Allocation *request, ResourceKind kind, const char *target) {
         const Timeline *timeline = calendar_reserved(calendar, kind, target);
 
         return timeline ? timeline_peak(timeline, request->start_usec, request->end_usec) : 0;
 }
 
-static int judge_resource(const Calendar *calendar, const Capacity *capacity, const Allocation *request, const Resource *entry,
-        Verdict *verdict) {
+static int judge_resource(const Calendar *calendar, const Capacity *capacity, const Allocation *request,
+                const Resource *entry, Verdict *verdict) {
         const char *target = calendar_target(calendar, entry);
-        uint64_t wanted = reserved_of(calendar, request, entry->kind, target), total = total_of(capacity, entry->kind, target);
+        uint64_t wanted = reserved_of(calendar, request, entry->kind, target),
+                 total = total_of(capacity, entry->kind, target);
         uint64_t others, available;
         char name[RESOURCE_NAME_SIZE];
         int r;
 
         resource_format_name(entry->kind, entry->target, name);
-        if (entry->kind == RESOURCE_NET_EGRESS && !resource_set_get(&capacity->total, entry->kind, target)) /* 2. */
-                return capacity->default_uplink ?
-                        failure_set(&verdict->failure, FAILURE_INVALID_ALLOCATION,
-                                "allocation %s: %s: no uplink of that name is configured", request->id, name) :
-                        failure_set(&verdict->failure, FAILURE_NOT_SUPPORTED,
-                                "allocation %s: %s: no uplink is configured on this node", request->id, name);
+        if (entry->kind == RESOURCE_NET_EGRESS &&
+                        !resource_set_get(&capacity->total, entry->kind, target)) /* 2. */
+                return capacity->default_uplink ? failure_set(&verdict->failure, FAILURE_INVALID_ALLOCATION,
+                                                                  "allocation %s: %s: no uplink of that name "
+                                                                  "is configured",
+                                                                  request->id, name)
+                                                : failure_set(&verdict->failure, FAILURE_NOT_SUPPORTED,
+                                                                  "allocation %s: %s: no uplink is "
+                                                                  "configured on this node",
+                                                                  request->id, name);
         if (wanted == 0)
                 return 0;
-        others = peak_of(calendar, request, entry->kind, target) - wanted; /* 3.: over its own window it is level */
+        others = peak_of(calendar, request, entry->kind, target) -
+                 wanted; /* 3.: over its own window it is level */
         available = total > others ? total - others : 0;
         if (wanted <= available)
                 return 0;
-        r = resource_set_put(&verdict->missing, entry->kind, entry->target, (Amount) { wanted, available });
+        r = resource_set_put(&verdict->missing, entry->kind, entry->target, (Amount){ wanted, available });
         if (r < 0)
                 return r;
         return failure_set(&verdict->failure, FAILURE_INSUFFICIENT_RESOURCES,
-                "allocation %s: %s reserved %" PRIu64 " is over what is free in its window, %" PRIu64 " of %" PRIu64 " %s",
-                request->id, name, wanted, available, total, resource_info(entry->kind)->unit);
+                        "allocation %s: %s reserved %" PRIu64 " is over what is free in its window, %" PRIu64
+                        " of %" PRIu64 " %s",
+                        request->id, name, wanted, available, total, resource_info(entry->kind)->unit);
 }
 
-/* 4. Each resource may push the start on; when none does any more, all fit. The request is not in the timelines. */
-static uint64_t earliest_start(const Calendar *calendar, const Capacity *capacity, const Allocation *request) {
-        uint64_t duration = request->end_usec == UINT64_MAX ? UINT64_MAX : request->end_usec - request->start_usec;
+/* 4. Each resource may push the start on; when none does any more, all fit. The request is not in the
+ * timelines. */
+static uint64_t earliest_start(
+                const Calendar *calendar, const Capacity *capacity, const Allocation *request) {
+        uint64_t duration = request->end_usec == UINT64_MAX ? UINT64_MAX
+                                                            : request->end_usec - request->start_usec;
         uint64_t start = request->start_usec;
 
         for (bool moved = true; moved && start != UINT64_MAX;) {
@@ -148,7 +160,8 @@ static int place(Calendar *calendar, Allocation *const *requests, size_t n, bool
         return r;
 }
 
-int admission_check(Calendar *calendar, const Capacity *capacity, Allocation *const *requests, size_t n, Verdict *ret_verdicts) {
+int admission_check(Calendar *calendar, const Capacity *capacity, Allocation *const *requests, size_t n,
+                Verdict *ret_verdicts) {
         size_t judged = 0;
         int r;
 
@@ -164,14 +177,16 @@ int admission_check(Calendar *calendar, const Capacity *capacity, Allocation *co
         return r < 0 ? r : 0;
 }
 
-int admission_reserved_at(const Calendar *calendar, const Capacity *capacity, uint64_t utc_usec, ResourceSet *ret) {
+int admission_reserved_at(
+                const Calendar *calendar, const Capacity *capacity, uint64_t utc_usec, ResourceSet *ret) {
         _cleanup_resource_set_ ResourceSet reserved = RESOURCE_SET_NULL;
 
         for (size_t i = 0; i < capacity->total.n; i++) {
                 const Resource *entry = &capacity->total.entries[i];
                 const Timeline *timeline = calendar_reserved(calendar, entry->kind, entry->target);
                 uint64_t level = timeline ? timeline_level(timeline, utc_usec) : 0;
-                int r = resource_set_put(&reserved, entry->kind, entry->target, (Amount) { level, entry->amount.limit });
+                int r = resource_set_put(&reserved, entry->kind, entry->target,
+                                (Amount){ level, entry->amount.limit });
 
                 if (r < 0)
                         return r;

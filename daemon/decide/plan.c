@@ -4,8 +4,8 @@
  * The plan, in steps:
  *   1. a tenant's share: the sum of its active allocations, or the residual share;
  *   2. the settings of its control group, from the share and from the classes of its allocations;
- *   3. the parent's settings: the sums of its children's floors, and a weight that makes them hold against the
- *      parent's siblings;
+ *   3. the parent's settings: the sums of its children's floors, and a weight that makes them hold against
+ * the parent's siblings;
  *   4. a class for the control traffic, one for all else, and one for each tenant, on every uplink.
  */
 
@@ -24,7 +24,8 @@ static uint64_t scale(uint64_t value, uint64_t multiplier, uint64_t divisor) {
         return divisor == 0 ? 0 : (uint64_t) ((unsigned __int128) value * multiplier / divisor);
 }
 
-/* All weights are in proportion to the reserved part of the node, so that their ratios are those of the floors. */
+/* All weights are in proportion to the reserved part of the node, so that their ratios are those of the
+ * floors. */
 static uint64_t cpu_weight(const PlanInput *input, uint64_t reserved_millicores) {
         return clamp(scale(reserved_millicores, CPU_WEIGHT_MAX, input->cpu_millicores), 1, CPU_WEIGHT_MAX);
 }
@@ -41,22 +42,25 @@ static int make_share(const PlanInput *input, TenantPlan *plan) {
                 return calendar_tenant_share(&input->node->calendar, tenant->id, &plan->share);
         if (memory < residual->memory_bytes)
                 memory = residual->memory_bytes;
-        r = resource_set_put(&plan->share, RESOURCE_CPU, "", (Amount) { 0, residual->cpu_millicores });
+        r = resource_set_put(&plan->share, RESOURCE_CPU, "", (Amount){ 0, residual->cpu_millicores });
         if (r >= 0)
-                r = resource_set_put(&plan->share, RESOURCE_MEMORY, "", (Amount) { 0, memory + memory / 4 + (16 << 20) });
+                r = resource_set_put(&plan->share, RESOURCE_MEMORY, "",
+                                (Amount){ 0, memory + memory / 4 + (16 << 20) });
         if (r >= 0)
-                r = resource_set_put(&plan->share, RESOURCE_SWAP, "", (Amount) { 0, 0 });
+                r = resource_set_put(&plan->share, RESOURCE_SWAP, "", (Amount){ 0, 0 });
         if (r >= 0)
-                r = resource_set_put(&plan->share, RESOURCE_TASKS, "", (Amount) { 0, residual->tasks });
+                r = resource_set_put(&plan->share, RESOURCE_TASKS, "", (Amount){ 0, residual->tasks });
         for (size_t i = 0; r >= 0 && i < input->n_uplinks; i++)
-                r = resource_set_put(&plan->share, RESOURCE_NET_EGRESS, input->uplinks[i].is_default ? "" : input->uplinks[i].name,
-                        (Amount) { 0, residual->net_egress_bps });
+                r = resource_set_put(&plan->share, RESOURCE_NET_EGRESS,
+                                input->uplinks[i].is_default ? "" : input->uplinks[i].name,
+                                (Amount){ 0, residual->net_egress_bps });
         return r;
 }
 
-/* Memory floors by class: what guaranteed allocations reserve, and what burstable ones do. Ending ones have none. */
-static void sum_memory_floors(const PlanInput *input, const char *tenant_id, uint64_t *ret_min, uint64_t *ret_low,
-        bool *ret_all_best_effort) {
+/* Memory floors by class: what guaranteed allocations reserve, and what burstable ones do. Ending ones have
+ * none. */
+static void sum_memory_floors(const PlanInput *input, const char *tenant_id, uint64_t *ret_min,
+                uint64_t *ret_low, bool *ret_all_best_effort) {
         const CalendarTenant *tenant = calendar_tenant(&input->node->calendar, tenant_id);
 
         *ret_min = *ret_low = 0;
@@ -83,14 +87,16 @@ static void sum_memory_floors(const PlanInput *input, const char *tenant_id, uin
 static Amount share_amount(const ResourceSet *share, ResourceKind kind) {
         const Amount *amount = resource_set_get(share, kind, "");
 
-        return amount ? *amount : (Amount) { 0, UNLIMITED };
+        return amount ? *amount : (Amount){ 0, UNLIMITED };
 }
 
-/* Below the limit where there is room between floor and limit: reclaim and throttling come before the kill. */
+/* Below the limit where there is room between floor and limit: reclaim and throttling come before the kill.
+ */
 static uint64_t memory_high(const TenantPlan *plan, Amount memory) {
         uint64_t present = memory.limit;
 
-        if (plan->residual) /* the headroom that make_share() added, taken off again: what it had is what it keeps */
+        if (plan->residual) /* the headroom that make_share() added, taken off again: what it had is what it
+                               keeps */
                 return scale(memory.limit - (16 << 20), 4, 5);
         if (memory.limit == UNLIMITED || memory.reserved >= memory.limit)
                 return UNLIMITED;
@@ -99,7 +105,8 @@ static uint64_t memory_high(const TenantPlan *plan, Amount memory) {
 
 /* 2. */
 static void make_settings(const PlanInput *input, TenantPlan *plan) {
-        Amount cpu = share_amount(&plan->share, RESOURCE_CPU), memory = share_amount(&plan->share, RESOURCE_MEMORY);
+        Amount cpu = share_amount(&plan->share, RESOURCE_CPU),
+               memory = share_amount(&plan->share, RESOURCE_MEMORY);
         Settings *settings = &plan->settings;
         uint64_t min, low;
         bool idle;
@@ -119,8 +126,8 @@ static void make_settings(const PlanInput *input, TenantPlan *plan) {
 }
 
 /*
- * 3. Under contention a group gets weight / (weight + siblings) of the CPU: for R of C that is S·R/(C−R) at least.
- * Admission keeps R below C, so what the system itself needs stays.
+ * 3. Under contention a group gets weight / (weight + siblings) of the CPU: for R of C that is S·R/(C−R) at
+ * least. Admission keeps R below C, so what the system itself needs stays.
  */
 static void make_parent(const PlanInput *input, Plan *plan) {
         uint64_t min = 0, low = 0, reserved = 0, weight = CPU_WEIGHT_MAX, siblings = input->sibling_weight;
@@ -141,7 +148,8 @@ static void make_parent(const PlanInput *input, Plan *plan) {
 
 static NetClass tenant_class(const UplinkCapacity *uplink, const TenantPlan *tenant) {
         const Amount *named = resource_set_get(&tenant->share, RESOURCE_NET_EGRESS, uplink->name);
-        const Amount *plain = uplink->is_default ? resource_set_get(&tenant->share, RESOURCE_NET_EGRESS, "") : NULL;
+        const Amount *plain =
+                        uplink->is_default ? resource_set_get(&tenant->share, RESOURCE_NET_EGRESS, "") : NULL;
         Amount sum = { 0, named || plain ? 0 : UNLIMITED };
 
         for (int i = 0; i < 2; i++) {
@@ -152,7 +160,7 @@ static NetClass tenant_class(const UplinkCapacity *uplink, const TenantPlan *ten
                 sum.reserved = amount_add(sum.reserved, amount->reserved);
                 sum.limit = amount_add(sum.limit, amount->limit);
         }
-        return (NetClass) {
+        return (NetClass){
                 .slot = tenant->tenant->slot,
                 .priority = tenant->settings.value[SETTING_CPU_IDLE] ? 2 : 1,
                 .floor_bps = sum.reserved,
@@ -174,9 +182,9 @@ static int make_uplink(const UplinkCapacity *uplink, const Plan *plan, NetPlan *
         if (!net.classes)
                 return -ENOMEM;
         net.classes[net.n_classes++] =
-                (NetClass) { SLOT_DEFAULT, 1, uplink->default_floor_bps, uplink->capacity_bps };
+                        (NetClass){ SLOT_DEFAULT, 1, uplink->default_floor_bps, uplink->capacity_bps };
         net.classes[net.n_classes++] =
-                (NetClass) { SLOT_CONTROL, 0, uplink->control_floor_bps, uplink->control_ceil_bps };
+                        (NetClass){ SLOT_CONTROL, 0, uplink->control_floor_bps, uplink->control_ceil_bps };
         for (size_t i = 0; i < plan->n_tenants; i++)
                 net.classes[net.n_classes++] = tenant_class(uplink, &plan->tenants[i]);
         qsort(net.classes, net.n_classes, sizeof(NetClass), net_class_order);
@@ -230,7 +238,7 @@ void settings_diff(const Settings *observed, const Settings *desired, Settings *
                 if (!settings_has(desired, setting))
                         continue;
                 if (setting == SETTING_CPU_WEIGHT && settings_has(desired, SETTING_CPU_IDLE) &&
-                        desired->value[SETTING_CPU_IDLE])
+                                desired->value[SETTING_CPU_IDLE])
                         continue;
                 if (!settings_has(observed, setting) || observed->value[setting] != desired->value[setting])
                         settings_put(&changes, setting, desired->value[setting]);
@@ -238,8 +246,9 @@ void settings_diff(const Settings *observed, const Settings *desired, Settings *
         *ret_changes = changes;
 }
 
-static int put_effective(ResourceSet *set, ResourceKind kind, const char *target, uint64_t reserved, uint64_t limit) {
-        return resource_set_put(set, kind, target, (Amount) { reserved, limit });
+static int put_effective(
+                ResourceSet *set, ResourceKind kind, const char *target, uint64_t reserved, uint64_t limit) {
+        return resource_set_put(set, kind, target, (Amount){ reserved, limit });
 }
 
 static const NetClass *find_class(const NetPlan *plan, uint32_t slot) {
@@ -249,8 +258,9 @@ static const NetClass *find_class(const NetPlan *plan, uint32_t slot) {
         return NULL;
 }
 
-int plan_effective(const PlanInput *input, const TenantPlan *plan, const Settings *observed, const NetPlan *observed_uplinks,
-        const NetPlan *planned_uplinks, size_t n_uplinks, ResourceSet *ret) {
+int plan_effective(const PlanInput *input, const TenantPlan *plan, const Settings *observed,
+                const NetPlan *observed_uplinks, const NetPlan *planned_uplinks, size_t n_uplinks,
+                ResourceSet *ret) {
         _cleanup_resource_set_ ResourceSet effective = RESOURCE_SET_NULL;
         const Settings *planned = &plan->settings;
         int r = 0;
@@ -264,19 +274,24 @@ int plan_effective(const PlanInput *input, const TenantPlan *plan, const Setting
                         if (!settings_has(observed, SETTING_CPU_MAX))
                                 continue;
                         if (observed->value[SETTING_CPU_MAX] != planned->value[SETTING_CPU_MAX])
-                                amount.limit = observed->value[SETTING_CPU_MAX] == UNLIMITED ? UNLIMITED :
-                                                                                               observed->value[SETTING_CPU_MAX] / 1000;
+                                amount.limit = observed->value[SETTING_CPU_MAX] == UNLIMITED
+                                                               ? UNLIMITED
+                                                               : observed->value[SETTING_CPU_MAX] / 1000;
                         if (!planned->value[SETTING_CPU_IDLE] && settings_has(observed, SETTING_CPU_WEIGHT) &&
-                                observed->value[SETTING_CPU_WEIGHT] != planned->value[SETTING_CPU_WEIGHT])
-                                amount.reserved = scale(observed->value[SETTING_CPU_WEIGHT], input->cpu_millicores, CPU_WEIGHT_MAX);
+                                        observed->value[SETTING_CPU_WEIGHT] !=
+                                                        planned->value[SETTING_CPU_WEIGHT])
+                                amount.reserved = scale(observed->value[SETTING_CPU_WEIGHT],
+                                                input->cpu_millicores, CPU_WEIGHT_MAX);
                         break;
                 case RESOURCE_MEMORY:
                         if (!settings_has(observed, SETTING_MEMORY_MAX))
                                 continue;
                         amount.limit = observed->value[SETTING_MEMORY_MAX];
                         if (observed->value[SETTING_MEMORY_MIN] != planned->value[SETTING_MEMORY_MIN] ||
-                                observed->value[SETTING_MEMORY_LOW] != planned->value[SETTING_MEMORY_LOW])
-                                amount.reserved = amount_add(observed->value[SETTING_MEMORY_MIN], observed->value[SETTING_MEMORY_LOW]);
+                                        observed->value[SETTING_MEMORY_LOW] !=
+                                                        planned->value[SETTING_MEMORY_LOW])
+                                amount.reserved = amount_add(observed->value[SETTING_MEMORY_MIN],
+                                                observed->value[SETTING_MEMORY_LOW]);
                         break;
                 case RESOURCE_SWAP:
                 case RESOURCE_TASKS: {
@@ -291,8 +306,8 @@ int plan_effective(const PlanInput *input, const TenantPlan *plan, const Setting
                         const NetClass *have = NULL, *want = NULL;
 
                         for (size_t k = 0; k < n_uplinks && !have; k++)
-                                if (entry->target[0] ? strcmp(entry->target, input->uplinks[k].name) == 0 :
-                                                       input->uplinks[k].is_default) {
+                                if (entry->target[0] ? strcmp(entry->target, input->uplinks[k].name) == 0
+                                                     : input->uplinks[k].is_default) {
                                         have = find_class(&observed_uplinks[k], plan->tenant->slot);
                                         want = find_class(&planned_uplinks[k], plan->tenant->slot);
                                 }

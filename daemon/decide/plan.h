@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * All that should hold on this node at one instant: a pure function of the calendar as it stands now, and of capacity.
+ * All that should hold on this node at one instant: a pure function of the calendar as it stands now, and of
+ * capacity.
  */
 
 #include "model/node.h"
@@ -48,18 +49,22 @@ typedef struct Plan {
         size_t n_uplinks;
 } Plan;
 
-#define PLAN_NULL { NULL, 0, {}, NULL, 0 }
+#define PLAN_NULL \
+        { NULL, 0, {}, NULL, 0 }
 
 int plan_make(const PlanInput *input, Plan *ret);
 void plan_deinit(Plan *plan);
 #define _cleanup_plan_ _cleanup_(plan_deinit)
 
-/* The settings of `desired` that `observed` lacks or has otherwise. A weight under an idle class does not count. */
+/* The settings of `desired` that `observed` lacks or has otherwise. A weight under an idle class does not
+ * count. */
 void settings_diff(const Settings *observed, const Settings *desired, Settings *ret_changes);
 
 /*
- * What the tenant's share is in truth, from settings and classes as read back. An amount is the share's own where the
- * kernel holds what was planned, so that only differences differ. Resources that cannot be read back are absent.
+ * What the tenant's share is in truth, from settings and classes as read back. An amount is the share's own
+ * where the kernel holds what was planned, so that only differences differ. Resources that cannot be read
+ * back are absent.
  */
-int plan_effective(const PlanInput *input, const TenantPlan *plan, const Settings *observed, const NetPlan *observed_uplinks,
-        const NetPlan *planned_uplinks, size_t n_uplinks, ResourceSet *ret);
+int plan_effective(const PlanInput *input, const TenantPlan *plan, const Settings *observed,
+                const NetPlan *observed_uplinks, const NetPlan *planned_uplinks, size_t n_uplinks,
+                ResourceSet *ret);

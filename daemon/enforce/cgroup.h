@@ -2,10 +2,11 @@
 #pragma once
 
 /*
- * Control groups, made and kept true by one of two drivers: systemd's units over sd-bus, or a subtree of our own
- * through libcgroup. It writes what it is told and reads back what holds; it does not know why.
+ * Control groups, made and kept true by one of two drivers: systemd's units over sd-bus, or a subtree of our
+ * own through libcgroup. It writes what it is told and reads back what holds; it does not know why.
  *
- * Errors are negative errnos. -ENOLINK: the group went away under us (or was made anew by another): ensure it again.
+ * Errors are negative errnos. -ENOLINK: the group went away under us (or was made anew by another): ensure it
+ * again.
  */
 
 #include "model/feature.h"
@@ -26,11 +27,12 @@ CgroupDriverKind cgroup_driver_kind_from_string(const char *s);
 const char *cgroup_driver_kind_to_string(CgroupDriverKind kind);
 
 /*
- * Finds the cgroup2 mount and our parent group there, making it if it is absent, with every controller that it can
- * have enabled for its children. Adds features ("cgroup", "cpu.limit", "cpu.weight", "cpu.idle", "memory.limit",
- * "memory.floor", "swap.limit", "tasks.limit") to `features`, each with words on why it is missing where it is.
- * `root`: for cgroupfs, the group below which ours is made, as a path below the mount ("/" or "/delegated"); NULL is "/".
- * The kernel's own root of the hierarchy is writable to CAP_DAC_OVERRIDE alone (mode 0555): without it, -EACCES there.
+ * Finds the cgroup2 mount and our parent group there, making it if it is absent, with every controller that
+ * it can have enabled for its children. Adds features ("cgroup", "cpu.limit", "cpu.weight", "cpu.idle",
+ * "memory.limit", "memory.floor", "swap.limit", "tasks.limit") to `features`, each with words on why it is
+ * missing where it is. `root`: for cgroupfs, the group below which ours is made, as a path below the mount
+ * ("/" or "/delegated"); NULL is "/". The kernel's own root of the hierarchy is writable to CAP_DAC_OVERRIDE
+ * alone (mode 0555): without it, -EACCES there.
  */
 int cgroup_driver_new(CgroupDriverKind kind, const char *root, FeatureSet *features, CgroupDriver **ret);
 CgroupDriver *cgroup_driver_free(CgroupDriver *driver);
@@ -51,45 +53,48 @@ int cgroup_parent_observe(CgroupDriver *driver, Settings *ret, uint64_t *ret_sib
 int cgroup_parent_apply(CgroupDriver *driver, const Settings *changes);
 
 /*
- * The tenant's group: made where it is absent, held (directory and value files) until freed. Freeing leaves the group.
+ * The tenant's group: made where it is absent, held (directory and value files) until freed. Freeing leaves
+ * the group.
  */
 int tenant_group_ensure(CgroupDriver *driver, const char *tenant_id, TenantGroup **ret);
 TenantGroup *tenant_group_free(TenantGroup *group);
 DEFINE_CLEANUP(TenantGroup *, tenant_group_free);
 
-const char *tenant_group_path(const TenantGroup *group); /* below the mount, "/headgate.slice/headgate-a.slice" */
-int tenant_group_fd(const TenantGroup *group);           /* the directory, O_PATH or O_DIRECTORY; owned by the group */
-uint64_t tenant_group_id(const TenantGroup *group);      /* 64-bit cgroup id, as in bpf_get_current_cgroup_id() */
+const char *tenant_group_path(
+                const TenantGroup *group);     /* below the mount, "/headgate.slice/headgate-a.slice" */
+int tenant_group_fd(const TenantGroup *group); /* the directory, O_PATH or O_DIRECTORY; owned by the group */
+uint64_t tenant_group_id(const TenantGroup *group); /* 64-bit cgroup id, as in bpf_get_current_cgroup_id() */
 /* False once the held group was removed or replaced by one of the same name. */
 bool tenant_group_alive(const TenantGroup *group);
 
 /*
- * Reads what holds from the kernel's files, never from systemd's properties. SETTING_CPU_WEIGHT is absent while
- * SETTING_CPU_IDLE is 1 (the file shows 0, whatever it was): nothing to compare. What is desired compares with what is
- * read only after setting_round(), enforce/cgroup-text.h.
+ * Reads what holds from the kernel's files, never from systemd's properties. SETTING_CPU_WEIGHT is absent
+ * while SETTING_CPU_IDLE is 1 (the file shows 0, whatever it was): nothing to compare. What is desired
+ * compares with what is read only after setting_round(), enforce/cgroup-text.h.
  */
 int tenant_group_observe(TenantGroup *group, Settings *ret);
 
 /*
- * Writes the settings that are present in `changes`, in the order that the kernel needs; with the systemd driver in
- * one SetUnitProperties(runtime). A memory.max below what is used is preceded by memory.high, and by a bounded wait
- * for reclaim (at most 200 ms). What this node has no file for is passed over, as is a weight for a group that is idle.
- * The caller reads back.
+ * Writes the settings that are present in `changes`, in the order that the kernel needs; with the systemd
+ * driver in one SetUnitProperties(runtime). A memory.max below what is used is preceded by memory.high, and
+ * by a bounded wait for reclaim (at most 200 ms). What this node has no file for is passed over, as is a
+ * weight for a group that is idle. The caller reads back.
  */
 int tenant_group_apply(TenantGroup *group, const Settings *changes);
 
 /*
- * Places the processes behind `pidfds` in the group (systemd: in a new scope headgate-<tenant>-<n>.scope below it) and
- * checks each pidfd again afterwards; on a mismatch undoes and returns -ESRCH. `ret_group`: where they are now (owned
- * by the caller), path below the mount. Needs no more than 16 fds a call.
+ * Places the processes behind `pidfds` in the group (systemd: in a new scope headgate-<tenant>-<n>.scope
+ * below it) and checks each pidfd again afterwards; on a mismatch undoes and returns -ESRCH. `ret_group`:
+ * where they are now (owned by the caller), path below the mount. Needs no more than 16 fds a call.
  */
 int tenant_group_attach(TenantGroup *group, const int *pidfds, size_t n, char **ret_group);
 
 /*
- * Writes a Slice= drop-in for the unit, which counts at its next start, and has PID 1 reload (seconds, on a large
- * system). In /etc/systemd/system, or /run/systemd/system where that is read-only; tenant_group_remove() takes it back.
- * -EOPNOTSUPP with the cgroupfs driver, -ENOENT: no such unit, -EINVAL: not a service, socket, mount or swap, -EEXIST:
- * another drop-in of the unit names another slice. `ret_group`: the unit's present group, or NULL where it is not running.
+ * Writes a Slice= drop-in for the unit, which counts at its next start, and has PID 1 reload (seconds, on a
+ * large system). In /etc/systemd/system, or /run/systemd/system where that is read-only;
+ * tenant_group_remove() takes it back. -EOPNOTSUPP with the cgroupfs driver, -ENOENT: no such unit, -EINVAL:
+ * not a service, socket, mount or swap, -EEXIST: another drop-in of the unit names another slice.
+ * `ret_group`: the unit's present group, or NULL where it is not running.
  */
 int tenant_group_attach_unit(TenantGroup *group, const char *unit, char **ret_group);
 
@@ -99,7 +104,8 @@ int tenant_group_populated(TenantGroup *group); /* 1 if any process is in it or 
 int tenant_group_signal(TenantGroup *group, int signal);
 int tenant_group_freeze(TenantGroup *group, bool frozen);
 int tenant_group_kill(TenantGroup *group);
-/* Removes an empty group (with systemd: stops the slice). -EBUSY: not empty, and left as it is. 0: there was none. */
+/* Removes an empty group (with systemd: stops the slice). -EBUSY: not empty, and left as it is. 0: there was
+ * none. */
 int tenant_group_remove(CgroupDriver *driver, const char *tenant_id);
 
 /* Ids of the tenants whose groups exist below our parent; the caller frees with strv_free(). */

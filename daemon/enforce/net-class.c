@@ -247,7 +247,8 @@ int net_classifier_new(const char *ifname, int groups_fd, const char *pin_dir, F
 bool net_classifier_alive(NetClassifier *classifier) {
         Hook hook;
 
-        return if_nametoindex(classifier->ifname) == classifier->ifindex && look_at_hook(classifier, &hook) >= 0 && hook.has_ours;
+        return if_nametoindex(classifier->ifname) == classifier->ifindex &&
+               look_at_hook(classifier, &hook) >= 0 && hook.has_ours;
 }
 
 NetClassifier *net_classifier_free(NetClassifier *classifier) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The same samples as one JSON object: {"NodeId":…, "BootId":…, "Time": µs, "Tenants": {id: {"cpu.time": n, …}}}. */
+/* The same samples as one JSON object: {"NodeId":…, "BootId":…, "Time": µs, "Tenants": {id: {"cpu.time": n,
+ * …}}}. */
 
 #include "model/node.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* OpenMetrics 1.0 text of all samples of a node, ending in "# EOF\n". Ordered: the same node gives the same bytes. */
+/* OpenMetrics 1.0 text of all samples of a node, ending in "# EOF\n". Ordered: the same node gives the same
+ * bytes. */
 
 #include "model/node.h"
 

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The kernel's own counters of one group from its files, held open: for where the iterator or the scheduler's meter
- * does not load. A file that is not there leaves its figures absent.
+ * The kernel's own counters of one group from its files, held open: for where the iterator or the scheduler's
+ * meter does not load. A file that is not there leaves its figures absent.
  */
 
 #include "model/sample.h"
@@ -12,7 +12,8 @@ typedef struct GroupFiles {
         int cpu_stat, memory_current, memory_peak, memory_events;
 } GroupFiles;
 
-#define GROUP_FILES_NULL { -EBADF, -EBADF, -EBADF, -EBADF }
+#define GROUP_FILES_NULL \
+        { -EBADF, -EBADF, -EBADF, -EBADF }
 
 void group_files_open(int group_fd, GroupFiles *ret);
 void group_files_close(GroupFiles *files);

@@ -2,11 +2,12 @@
 #pragma once
 
 /*
- * What the kernel itself counts of each tenant: memory, OOM kills, throttled time. One pass of an iterator over all
- * groups below our parent (bpf/group-iter.bpf.c) and one over each group elsewhere; from files where that can't be.
+ * What the kernel itself counts of each tenant: memory, OOM kills, throttled time. One pass of an iterator
+ * over all groups below our parent (bpf/group-iter.bpf.c) and one over each group elsewhere; from files where
+ * that can't be.
  *
- * A group that is made anew begins at 0 in the kernel. The slot's counters don't: what the group before it had last is
- * kept in a pinned table and added.
+ * A group that is made anew begins at 0 in the kernel. The slot's counters don't: what the group before it
+ * had last is kept in a pinned table and added.
  */
 
 #include "model/sample.h"
@@ -18,8 +19,8 @@ typedef struct GroupIter GroupIter;
  * `groups_fd`: the groups map; -EBADF where there is none, then files are read. `root`: see MeterOptions.
  * `cpu_time`: cpu.time too, which only the files give.
  */
-int group_iter_new(
-        const char *pin_dir, uint32_t slots, int groups_fd, const char *root, bool cpu_time, GroupIter **ret);
+int group_iter_new(const char *pin_dir, uint32_t slots, int groups_fd, const char *root, bool cpu_time,
+                GroupIter **ret);
 GroupIter *group_iter_free(GroupIter *iter);
 DEFINE_CLEANUP(GroupIter *, group_iter_free);
 

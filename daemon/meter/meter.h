@@ -2,12 +2,12 @@
 #pragma once
 
 /*
- * What every tenant uses, read from our BPF tables and from the kernel's own counters. One table of counters, mapped,
- * a row a slot and CPU: a sample is a sum with no system call; what the kernel counts itself comes from one pass of a
- * cgroup iterator (or, where that does not load, from held files).
+ * What every tenant uses, read from our BPF tables and from the kernel's own counters. One table of counters,
+ * mapped, a row a slot and CPU: a sample is a sum with no system call; what the kernel counts itself comes
+ * from one pass of a cgroup iterator (or, where that does not load, from held files).
  *
- * A slot's counters run on while its tenant lives, whatever becomes of this process: maps and links are pinned, and
- * adopted at the next start.
+ * A slot's counters run on while its tenant lives, whatever becomes of this process: maps and links are
+ * pinned, and adopted at the next start.
  */
 
 #include "model/feature.h"
@@ -16,35 +16,39 @@
 typedef struct Meter Meter;
 
 typedef struct MeterOptions {
-        const char *pin_dir;     /* a directory of ours on bpffs, made if absent (0700); NULL: nothing is pinned */
-        uint32_t slots;          /* rows in the table; fixed for as long as the pin lives */
-        const char *cgroup_root; /* absolute path of our parent group: the iterator goes through its children */
-        uint32_t classid_base;   /* skb->priority of slot 0; a slot's is this + slot. 0: packets are not classed */
+        const char *pin_dir; /* a directory of ours on bpffs, made if absent (0700); NULL: nothing is pinned
+                              */
+        uint32_t slots;      /* rows in the table; fixed for as long as the pin lives */
+        const char *cgroup_root; /* absolute path of our parent group: the iterator goes through its children
+                                  */
+        uint32_t classid_base; /* skb->priority of slot 0; a slot's is this + slot. 0: packets are not classed
+                                */
 } MeterOptions;
 
-/* Adds "meter.cpu", "meter.network", "meter.memory" … to `features`; fails only where memory or arguments do. */
+/* Adds "meter.cpu", "meter.network", "meter.memory" … to `features`; fails only where memory or arguments do.
+ */
 int meter_new(const MeterOptions *options, FeatureSet *features, Meter **ret);
 Meter *meter_free(Meter *meter); /* pinned objects go on counting */
 DEFINE_CLEANUP(Meter *, meter_free);
 
 /*
- * Counts the group and all below it in `slot`, sets the class of its packets. Idempotent: what is attached to this
- * same group is left alone; a group made anew under the same name is attached again. `group_path` is absolute.
- * -EINVAL: slot 0, which is nobody's, or none of the table's. -EBUSY: another slot's group is above or below this one;
- * of the same slot that is fine, and counted once. On another error what does work goes on, and a repeated call tries
- * the rest again.
+ * Counts the group and all below it in `slot`, sets the class of its packets. Idempotent: what is attached to
+ * this same group is left alone; a group made anew under the same name is attached again. `group_path` is
+ * absolute. -EINVAL: slot 0, which is nobody's, or none of the table's. -EBUSY: another slot's group is above
+ * or below this one; of the same slot that is fine, and counted once. On another error what does work goes
+ * on, and a repeated call tries the rest again.
  */
 int meter_add(Meter *meter, uint32_t slot, const char *group_path, int group_fd, uint64_t group_id);
 /*
- * Detaches and forgets every group of the slot, those from before a restart that were not added since among them, and
- * clears its row. Take the last sample before.
+ * Detaches and forgets every group of the slot, those from before a restart that were not added since among
+ * them, and clears its row. Take the last sample before.
  */
 int meter_remove(Meter *meter, uint32_t slot);
 
 /*
- * One pass over the kernel's own counters, and what runs at this moment is charged; meter_read() then gives all of it
- * without a system call. Call it after moving processes that run: until then, or until they next leave their CPU, what
- * they use is charged to where they were.
+ * One pass over the kernel's own counters, and what runs at this moment is charged; meter_read() then gives
+ * all of it without a system call. Call it after moving processes that run: until then, or until they next
+ * leave their CPU, what they use is charged to where they were.
  */
 int meter_refresh(Meter *meter);
 /* -ENOENT: no group was added for the slot. What could not be counted is absent. */

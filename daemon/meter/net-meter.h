@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Bytes and packets of each tenant, counted in the kernel by bpf/net-meter.bpf.c, which also gives packets their class:
- * one program a slot and direction, linked to each of the slot's groups. Links are pinned under a name that says what
- * they are, and are found, kept, given another program or made anew by it.
+ * Bytes and packets of each tenant, counted in the kernel by bpf/net-meter.bpf.c, which also gives packets
+ * their class: one program a slot and direction, linked to each of the slot's groups. Links are pinned under
+ * a name that says what they are, and are found, kept, given another program or made anew by it.
  */
 
 #include "model/sample.h"
@@ -12,7 +12,8 @@
 
 typedef struct NetMeter NetMeter;
 
-/* `classid_base`: the class of slot 0; 0 leaves packets without. Links that are pinned go on; none is made. */
+/* `classid_base`: the class of slot 0; 0 leaves packets without. Links that are pinned go on; none is made.
+ */
 int net_meter_new(const char *pin_dir, uint32_t slots, uint32_t classid_base, NetMeter **ret);
 /* What is pinned goes on counting. */
 NetMeter *net_meter_free(NetMeter *meter);

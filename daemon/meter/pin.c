@@ -14,8 +14,8 @@
 
 static __thread char words_last[256];
 
-__attribute__((__format__(printf, 2, 0)))
-static int words_print(enum libbpf_print_level level, const char *format, va_list arguments) {
+__attribute__((__format__(printf, 2, 0))) static int words_print(
+                enum libbpf_print_level level, const char *format, va_list arguments) {
         char line[sizeof(words_last)];
 
         if (level == LIBBPF_DEBUG)

@@ -2,9 +2,10 @@
 #pragma once
 
 /*
- * Our directory on bpffs, and what outlives us there: tables of counters, mapped into this process, and links. Objects
- * are found by their path alone, never by an id, which would ask for CAP_SYS_ADMIN. A table whose shape is not the
- * wanted one is made anew. Everywhere below, a directory of NULL means that nothing is pinned.
+ * Our directory on bpffs, and what outlives us there: tables of counters, mapped into this process, and
+ * links. Objects are found by their path alone, never by an id, which would ask for CAP_SYS_ADMIN. A table
+ * whose shape is not the wanted one is made anew. Everywhere below, a directory of NULL means that nothing is
+ * pinned.
  */
 
 #include "util/cleanup.h"
@@ -33,7 +34,8 @@ typedef struct Table {
         bool adopted; /* it was there, with all that it had counted */
 } Table;
 
-#define TABLE_NULL { -EBADF, NULL, 0, false }
+#define TABLE_NULL \
+        { -EBADF, NULL, 0, false }
 
 /* `path` with its parents there; makes it and "meter" below it, 0700. -EMEDIUMTYPE: not on bpffs. */
 int pin_dir_make(const char *path, char **ret);
@@ -51,10 +53,12 @@ int pin_rename(const char *dir, const char *name, const char *new_name);
 void pin_remove(const char *dir, const char *name);
 
 /* Calls back with the name of every pin that begins with `prefix`. */
-void pin_list(const char *dir, const char *prefix, void (*found)(const char *name, void *userdata), void *userdata);
+void pin_list(const char *dir, const char *prefix, void (*found)(const char *name, void *userdata),
+                void *userdata);
 
 int pin_program_tag(int program_fd, char ret[static PIN_TAG_SIZE]);
 
-/* From here on, what libbpf would print is kept; the last line of it, "" for none, is for the words of a feature. */
+/* From here on, what libbpf would print is kept; the last line of it, "" for none, is for the words of a
+ * feature. */
 void pin_words_begin(void);
 const char *pin_words_last(void);

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * CPU time, run-queue wait and switches, counted in the kernel by bpf/sched-meter.bpf.c: loads and pins it, or adopts
- * what is pinned. Which group is whose stands in the groups map, which is the caller's.
+ * CPU time, run-queue wait and switches, counted in the kernel by bpf/sched-meter.bpf.c: loads and pins it,
+ * or adopts what is pinned. Which group is whose stands in the groups map, which is the caller's.
  */
 
 #include "model/sample.h"
@@ -13,7 +13,7 @@ typedef struct SchedMeter SchedMeter;
 
 /* `groups_adopted`: the map is the one that the pinned program looks into. */
 int sched_meter_new(
-        const char *pin_dir, uint32_t slots, int groups_fd, bool groups_adopted, SchedMeter **ret);
+                const char *pin_dir, uint32_t slots, int groups_fd, bool groups_adopted, SchedMeter **ret);
 /* What is pinned goes on counting. */
 SchedMeter *sched_meter_free(SchedMeter *meter);
 DEFINE_CLEANUP(SchedMeter *, sched_meter_free);
@@ -23,11 +23,13 @@ bool sched_meter_adopted(const SchedMeter *meter);
 /* A task that moves itself is charged to its old group up to then. */
 bool sched_meter_splits_moves(const SchedMeter *meter);
 
-/* After every change of the groups map: from its return on, nothing is charged by what the map said before. */
+/* After every change of the groups map: from its return on, nothing is charged by what the map said before.
+ */
 void sched_meter_groups_changed(SchedMeter *meter);
 /*
- * Charges what runs at this moment, so that it is in the next reads: one interrupt for each CPU that is busy. A task that
- * was moved by another while it ran is its new group's from here on, if it has not left its CPU since.
+ * Charges what runs at this moment, so that it is in the next reads: one interrupt for each CPU that is busy.
+ * A task that was moved by another while it ran is its new group's from here on, if it has not left its CPU
+ * since.
  */
 void sched_meter_settle(SchedMeter *meter);
 

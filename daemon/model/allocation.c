@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Allocations as values: made, copied, compared, and judged as far as that needs neither the node nor the time.
- * Whether the node has room is decide/admission.c's question; what state it is in at an instant, calendar.c's.
+ * Allocations as values: made, copied, compared, and judged as far as that needs neither the node nor the
+ * time. Whether the node has room is decide/admission.c's question; what state it is in at an instant,
+ * calendar.c's.
  */
 
 #include "allocation.h"
@@ -20,7 +21,12 @@
 #define TIME_USEC_MAX (253402300800ULL * 1000000) /* the year 10000: past it no one can print a time */
 
 static const char *const state_names[ALLOCATION_STATE_MAX] = {
-        "pending", "active", "ending", "ended", "released", "failed",
+        "pending",
+        "active",
+        "ending",
+        "ended",
+        "released",
+        "failed",
 };
 static const char *const on_end_names[ON_END_MAX] = { "throttle", "freeze", "kill", "none" };
 static const char *const qos_class_names[QOS_CLASS_MAX] = { "", "guaranteed", "burstable", "best-effort" };
@@ -30,8 +36,13 @@ static const struct {
         const char *name;
         int number;
 } signal_names[] = {
-        { "TERM", SIGTERM }, { "INT", SIGINT },   { "HUP", SIGHUP },   { "QUIT", SIGQUIT },
-        { "USR1", SIGUSR1 }, { "USR2", SIGUSR2 }, { "KILL", SIGKILL },
+        { "TERM", SIGTERM },
+        { "INT", SIGINT },
+        { "HUP", SIGHUP },
+        { "QUIT", SIGQUIT },
+        { "USR1", SIGUSR1 },
+        { "USR2", SIGUSR2 },
+        { "KILL", SIGKILL },
 };
 
 static int name_index(const char *const *names, int n, const char *s) {
@@ -92,7 +103,8 @@ static int signal_from_string(const char *s) {
         return -EINVAL;
 }
 
-#define KEY(key, sig, key_type, field, ...) { key, sig, key_type, offsetof(Allocation, field), __VA_ARGS__ }
+#define KEY(key, sig, key_type, field, ...) \
+        { key, sig, key_type, offsetof(Allocation, field), __VA_ARGS__ }
 const AllocationKey allocation_keys[] = {
         KEY("AllocationId", "s", KEY_STRING, id),
         KEY("Generation", "t", KEY_U64, generation),
@@ -105,11 +117,12 @@ const AllocationKey allocation_keys[] = {
         KEY("EndTime", "t", KEY_U64, end_usec),
         KEY("Duration", "t", KEY_U64, duration_usec, .given_only = true),
         KEY("EndSignal", "s", KEY_ENUM, end_signal, signal_to_string, signal_from_string,
-                "TERM, INT, HUP, QUIT, USR1, USR2 or KILL"),
+                        "TERM, INT, HUP, QUIT, USR1, USR2 or KILL"),
         KEY("GraceTime", "t", KEY_U64, grace_usec),
-        KEY("OnEnd", "s", KEY_ENUM, on_end, on_end_key_to_string, on_end_from_string, "throttle, freeze, kill or none"),
+        KEY("OnEnd", "s", KEY_ENUM, on_end, on_end_key_to_string, on_end_from_string,
+                        "throttle, freeze, kill or none"),
         KEY("QosClass", "s", KEY_ENUM, qos_class, qos_class_key_to_string, qos_class_from_string,
-                "guaranteed, burstable or best-effort"),
+                        "guaranteed, burstable or best-effort"),
         KEY("Resources", "a{s(tt)}", KEY_RESOURCES, resources),
         KEY("Users", "as", KEY_STRINGS, users),
         KEY("Labels", "a{ss}", KEY_MAP, labels),
@@ -119,8 +132,17 @@ const AllocationKey allocation_keys[] = {
 
 /* Keys of the design that this version does not have: said so, instead of "unknown". */
 static const char *const keys_absent[] = {
-        "Calendar", "WarnBeforeEnd", "LeaseDuration", "OnLeaseExpiry", "Priority", "PreemptMode",
-        "CpuSet",   "CpuSetMode",    "NumaNodes",     "NumaMode",      "Devices",
+        "Calendar",
+        "WarnBeforeEnd",
+        "LeaseDuration",
+        "OnLeaseExpiry",
+        "Priority",
+        "PreemptMode",
+        "CpuSet",
+        "CpuSetMode",
+        "NumaNodes",
+        "NumaMode",
+        "Devices",
 };
 
 const AllocationKey *allocation_key_find(const char *name) {
@@ -134,9 +156,9 @@ int allocation_key_refuse(const char *name, Failure *ret_failure) {
         for (size_t i = 0; i < ELEMENTSOF(keys_absent); i++)
                 if (strcmp(keys_absent[i], name) == 0)
                         return failure_set(ret_failure, FAILURE_NOT_SUPPORTED,
-                                "key '%s' is not supported by this version of headgated", name);
+                                        "key '%s' is not supported by this version of headgated", name);
         return failure_set(ret_failure, FAILURE_UNKNOWN_KEY,
-                "unknown key '%s'; keys of your own start with 'x_'", name);
+                        "unknown key '%s'; keys of your own start with 'x_'", name);
 }
 
 const char *string_map_get(const StringMap *map, const char *name) {
@@ -196,7 +218,7 @@ void string_map_deinit(StringMap *map) {
         }
         free(map->names);
         free(map->values);
-        *map = (StringMap) {};
+        *map = (StringMap){};
 }
 
 static int string_map_copy(const StringMap *map, StringMap *ret) {
@@ -383,27 +405,34 @@ static int validate_ids(const Allocation *allocation, Failure *failure) {
         if (!allocation->id)
                 return failure_set(failure, FAILURE_INVALID_ALLOCATION, "AllocationId is missing");
         if (!identifier_valid(allocation->id))
-                return refuse_key(failure, "AllocationId", is_printable(allocation->id) ? allocation->id : "?", bound);
+                return refuse_key(failure, "AllocationId",
+                                is_printable(allocation->id) ? allocation->id : "?", bound);
         if (!allocation->tenant_id)
-                return failure_set(failure, FAILURE_INVALID_ALLOCATION, "allocation %s: TenantId is missing", allocation->id);
+                return failure_set(failure, FAILURE_INVALID_ALLOCATION, "allocation %s: TenantId is missing",
+                                allocation->id);
         if (!identifier_valid(allocation->tenant_id))
-                return refuse_key(failure, "TenantId", is_printable(allocation->tenant_id) ? allocation->tenant_id : "?", bound);
+                return refuse_key(failure, "TenantId",
+                                is_printable(allocation->tenant_id) ? allocation->tenant_id : "?", bound);
         if (allocation->generation == 0)
                 return failure_set(failure, FAILURE_INVALID_ALLOCATION,
-                        "allocation %s: Generation is missing or 0; it must be at least 1", allocation->id);
+                                "allocation %s: Generation is missing or 0; it must be at least 1",
+                                allocation->id);
         return 0;
 }
 
 static int validate_map(const StringMap *map, const char *key, const char *id, Failure *failure) {
         if (map->n > ALLOCATION_ENTRIES_MAX)
-                return failure_set(failure, FAILURE_INVALID_ALLOCATION, "allocation %s: %s has %zu entries, at most %d are allowed",
-                        id, key, map->n, ALLOCATION_ENTRIES_MAX);
+                return failure_set(failure, FAILURE_INVALID_ALLOCATION,
+                                "allocation %s: %s has %zu entries, at most %d are allowed", id, key, map->n,
+                                ALLOCATION_ENTRIES_MAX);
         for (size_t i = 0; i < map->n; i++)
                 if (!is_printable(map->names[i]) || !is_printable(map->values[i]) ||
-                    strlen(map->names[i]) > ISSUER_LENGTH_MAX || strlen(map->values[i]) > ISSUER_LENGTH_MAX)
+                                strlen(map->names[i]) > ISSUER_LENGTH_MAX ||
+                                strlen(map->values[i]) > ISSUER_LENGTH_MAX)
                         return failure_set(failure, FAILURE_INVALID_ALLOCATION,
-                                "allocation %s: entry %zu of %s must be at most %d bytes without control characters",
-                                id, i + 1, key, ISSUER_LENGTH_MAX);
+                                        "allocation %s: entry %zu of %s must be at most %d bytes without "
+                                        "control characters",
+                                        id, i + 1, key, ISSUER_LENGTH_MAX);
         return 0;
 }
 
@@ -418,18 +447,22 @@ static int validate_texts(const Allocation *allocation, Failure *failure) {
         int r;
 
         for (size_t i = 0; i < ELEMENTSOF(texts); i++)
-                if (texts[i].value && (strlen(texts[i].value) > ISSUER_LENGTH_MAX || !is_printable(texts[i].value)))
+                if (texts[i].value &&
+                                (strlen(texts[i].value) > ISSUER_LENGTH_MAX || !is_printable(texts[i].value)))
                         return failure_set(failure, FAILURE_INVALID_ALLOCATION,
-                                "allocation %s: %s must be at most %d bytes without control characters",
-                                allocation->id, texts[i].key, ISSUER_LENGTH_MAX);
+                                        "allocation %s: %s must be at most %d bytes without control "
+                                        "characters",
+                                        allocation->id, texts[i].key, ISSUER_LENGTH_MAX);
         if (strv_length(allocation->users) > ALLOCATION_ENTRIES_MAX)
                 return failure_set(failure, FAILURE_INVALID_ALLOCATION,
-                        "allocation %s: Users has %zu entries, at most %d are allowed",
-                        allocation->id, strv_length(allocation->users), ALLOCATION_ENTRIES_MAX);
+                                "allocation %s: Users has %zu entries, at most %d are allowed",
+                                allocation->id, strv_length(allocation->users), ALLOCATION_ENTRIES_MAX);
         for (char **user = allocation->users; user && *user; user++)
                 if (!**user || !is_printable(*user) || strlen(*user) > ISSUER_LENGTH_MAX)
                         return failure_set(failure, FAILURE_INVALID_ALLOCATION,
-                                "allocation %s: a name in Users is empty, too long or has control characters", allocation->id);
+                                        "allocation %s: a name in Users is empty, too long or has control "
+                                        "characters",
+                                        allocation->id);
         r = validate_map(&allocation->external_ids, "ExternalIds", allocation->id, failure);
         if (r == 0)
                 r = validate_map(&allocation->labels, "Labels", allocation->id, failure);
@@ -443,25 +476,29 @@ static int validate_window(const Allocation *allocation, Failure *failure) {
 
         if (allocation->end_usec != UINT64_MAX && allocation->duration_usec > 0)
                 return failure_set(failure, FAILURE_INVALID_ALLOCATION,
-                        "allocation %s: EndTime and Duration were both given; give one", id);
+                                "allocation %s: EndTime and Duration were both given; give one", id);
         if (allocation->start_usec > TIME_USEC_MAX)
                 return failure_set(failure, FAILURE_INVALID_ALLOCATION,
-                        "allocation %s: StartTime %" PRIu64 " is past the year 9999 (times are microseconds UTC)",
-                        id, allocation->start_usec);
+                                "allocation %s: StartTime %" PRIu64
+                                " is past the year 9999 (times are microseconds UTC)",
+                                id, allocation->start_usec);
         if (allocation->end_usec != UINT64_MAX && allocation->end_usec > TIME_USEC_MAX)
                 return failure_set(failure, FAILURE_INVALID_ALLOCATION,
-                        "allocation %s: EndTime %" PRIu64 " is past the year 9999 (times are microseconds UTC)",
-                        id, allocation->end_usec);
+                                "allocation %s: EndTime %" PRIu64
+                                " is past the year 9999 (times are microseconds UTC)",
+                                id, allocation->end_usec);
         if (allocation->duration_usec > TIME_USEC_MAX)
                 return failure_set(failure, FAILURE_INVALID_ALLOCATION,
-                        "allocation %s: Duration %" PRIu64 " is over %llu µs", id, allocation->duration_usec, TIME_USEC_MAX);
+                                "allocation %s: Duration %" PRIu64 " is over %llu µs", id,
+                                allocation->duration_usec, TIME_USEC_MAX);
         if (allocation->start_given && allocation->end_usec <= allocation->start_usec)
                 return failure_set(failure, FAILURE_INVALID_ALLOCATION,
-                        "allocation %s: EndTime %" PRIu64 " must be after StartTime %" PRIu64,
-                        id, allocation->end_usec, allocation->start_usec);
+                                "allocation %s: EndTime %" PRIu64 " must be after StartTime %" PRIu64, id,
+                                allocation->end_usec, allocation->start_usec);
         if (allocation->grace_usec > GRACE_USEC_MAX)
                 return failure_set(failure, FAILURE_INVALID_ALLOCATION,
-                        "allocation %s: GraceTime %" PRIu64 " is over a day (%llu µs)", id, allocation->grace_usec, GRACE_USEC_MAX);
+                                "allocation %s: GraceTime %" PRIu64 " is over a day (%llu µs)", id,
+                                allocation->grace_usec, GRACE_USEC_MAX);
         return 0;
 }
 
@@ -473,24 +510,26 @@ static int validate_amount(const Allocation *allocation, const Resource *entry, 
         resource_format_name(entry->kind, entry->target, name);
         if (!info->has_reserved && amount->reserved > 0)
                 return failure_set(failure, FAILURE_INVALID_ALLOCATION,
-                        "allocation %s: %s reserved %" PRIu64 " must be 0: it is a limit alone",
-                        allocation->id, name, amount->reserved);
+                                "allocation %s: %s reserved %" PRIu64 " must be 0: it is a limit alone",
+                                allocation->id, name, amount->reserved);
         if (amount->reserved == UNLIMITED)
                 return failure_set(failure, FAILURE_INVALID_ALLOCATION,
-                        "allocation %s: %s reserved must be a number of %s; only a limit can be unlimited",
-                        allocation->id, name, info->unit);
+                                "allocation %s: %s reserved must be a number of %s; only a limit can be "
+                                "unlimited",
+                                allocation->id, name, info->unit);
         if (amount->reserved > RESERVED_MAX)
                 return failure_set(failure, FAILURE_INVALID_ALLOCATION,
-                        "allocation %s: %s reserved %" PRIu64 " is over the most that can be reserved, %llu %s",
-                        allocation->id, name, amount->reserved, RESERVED_MAX, info->unit);
+                                "allocation %s: %s reserved %" PRIu64
+                                " is over the most that can be reserved, %llu %s",
+                                allocation->id, name, amount->reserved, RESERVED_MAX, info->unit);
         if (amount->reserved > amount->limit)
                 return failure_set(failure, FAILURE_INVALID_ALLOCATION,
-                        "allocation %s: %s reserved %" PRIu64 " is over its limit %" PRIu64 " (%s)",
-                        allocation->id, name, amount->reserved, amount->limit, info->unit);
+                                "allocation %s: %s reserved %" PRIu64 " is over its limit %" PRIu64 " (%s)",
+                                allocation->id, name, amount->reserved, amount->limit, info->unit);
         if (amount->limit < info->limit_min)
                 return failure_set(failure, FAILURE_INVALID_ALLOCATION,
-                        "allocation %s: %s limit %" PRIu64 " is below the least, %" PRIu64 " %s",
-                        allocation->id, name, amount->limit, info->limit_min, info->unit);
+                                "allocation %s: %s limit %" PRIu64 " is below the least, %" PRIu64 " %s",
+                                allocation->id, name, amount->limit, info->limit_min, info->unit);
         return 0;
 }
 
@@ -502,15 +541,17 @@ static int validate_qos_class(const Allocation *allocation, Failure *failure) {
                 return 0;
         derived.qos_class = QOS_CLASS_DERIVED;
         fits = allocation_qos_class(&derived);
-        /* Burstable is the weaker promise: what is guaranteed may be called so; the reverse would be a lie. */
+        /* Burstable is the weaker promise: what is guaranteed may be called so; the reverse would be a lie.
+         */
         if (given == fits || (given == QOS_CLASS_BURSTABLE && fits == QOS_CLASS_GUARANTEED))
                 return 0;
-        return failure_set(failure, FAILURE_INVALID_ALLOCATION, "allocation %s: QosClass '%s' needs %s, but Resources make it %s",
-                allocation->id, qos_class_to_string(given),
-                given == QOS_CLASS_GUARANTEED  ? "reserved = limit everywhere" :
-                given == QOS_CLASS_BEST_EFFORT ? "reserved 0 everywhere" :
-                                                 "something reserved",
-                qos_class_to_string(fits));
+        return failure_set(failure, FAILURE_INVALID_ALLOCATION,
+                        "allocation %s: QosClass '%s' needs %s, but Resources make it %s", allocation->id,
+                        qos_class_to_string(given),
+                        given == QOS_CLASS_GUARANTEED    ? "reserved = limit everywhere"
+                        : given == QOS_CLASS_BEST_EFFORT ? "reserved 0 everywhere"
+                                                         : "something reserved",
+                        qos_class_to_string(fits));
 }
 
 int allocation_validate(const Allocation *allocation, Failure *ret_failure) {
@@ -522,7 +563,8 @@ int allocation_validate(const Allocation *allocation, Failure *ret_failure) {
         if (r == 0)
                 r = validate_window(allocation, ret_failure);
         if (r == 0 && allocation->resources.n == 0)
-                r = failure_set(ret_failure, FAILURE_INVALID_ALLOCATION, "allocation %s: Resources is missing or empty", allocation->id);
+                r = failure_set(ret_failure, FAILURE_INVALID_ALLOCATION,
+                                "allocation %s: Resources is missing or empty", allocation->id);
         for (size_t i = 0; r == 0 && i < allocation->resources.n; i++)
                 r = validate_amount(allocation, &allocation->resources.entries[i], ret_failure);
         if (r == 0)
@@ -532,11 +574,13 @@ int allocation_validate(const Allocation *allocation, Failure *ret_failure) {
 
 int allocation_accept(Allocation *allocation, uint64_t now_usec, uid_t owner, Failure *ret_failure) {
         uint64_t start = allocation->start_given ? allocation->start_usec : now_usec;
-        uint64_t end = allocation->duration_usec > 0 ? amount_add(start, allocation->duration_usec) : allocation->end_usec;
+        uint64_t end = allocation->duration_usec > 0 ? amount_add(start, allocation->duration_usec)
+                                                     : allocation->end_usec;
 
         if (end <= now_usec)
                 return failure_set(ret_failure, FAILURE_INVALID_ALLOCATION,
-                        "allocation %s: EndTime %" PRIu64 " is already past (it is %" PRIu64 " now)", allocation->id, end, now_usec);
+                                "allocation %s: EndTime %" PRIu64 " is already past (it is %" PRIu64 " now)",
+                                allocation->id, end, now_usec);
         allocation->start_usec = start;
         allocation->end_usec = end;
         allocation->owner = owner;

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * An allocation: a lease of resources to a tenant for a window [start, end). What a scheduler pushes, and the state
- * that the node gave it. All that differs between its keys stands in one table, from which D-Bus, JSON and the durable
- * calendar all encode and decode.
+ * An allocation: a lease of resources to a tenant for a window [start, end). What a scheduler pushes, and the
+ * state that the node gave it. All that differs between its keys stands in one table, from which D-Bus, JSON
+ * and the durable calendar all encode and decode.
  */
 
 #include "failure.h"
@@ -86,14 +86,14 @@ typedef struct Allocation {
         /* What became of it. */
         uid_t owner; /* who created it; it and root change it */
         AllocationState state;
-        char *reason;                  /* why it is in that state, in words; or NULL */
-        uint64_t actual_start_usec;    /* 0: not yet */
-        uint64_t actual_end_usec;      /* 0: not yet */
-        uint64_t state_boottime_usec;  /* CLOCK_BOOTTIME when the state was entered; 0 after a restart */
-        size_t queue_index;            /* the calendar's: where it waits for its next change */
-        uint64_t due_usec;             /* the calendar's: when that is, on the queue's clock */
-        bool counted;                  /* the calendar's: its reserved part is in the timelines */
-        bool untold;                   /* an Apply that may yet be refused is under way: no one hears of it */
+        char *reason;                 /* why it is in that state, in words; or NULL */
+        uint64_t actual_start_usec;   /* 0: not yet */
+        uint64_t actual_end_usec;     /* 0: not yet */
+        uint64_t state_boottime_usec; /* CLOCK_BOOTTIME when the state was entered; 0 after a restart */
+        size_t queue_index;           /* the calendar's: where it waits for its next change */
+        uint64_t due_usec;            /* the calendar's: when that is, on the queue's clock */
+        bool counted;                 /* the calendar's: its reserved part is in the timelines */
+        bool untold;                  /* an Apply that may yet be refused is under way: no one hears of it */
 } Allocation;
 
 int allocation_new(Allocation **ret);
@@ -103,12 +103,14 @@ DEFINE_CLEANUP(Allocation *, allocation_free);
 int allocation_copy(const Allocation *allocation, Allocation **ret);
 
 /*
- * All that can be said of a request without knowing the node or the time: required keys, ids, reserved <= limit,
- * the window's order, lengths, the QoS class against the resources. Returns 0, or a code and one sentence.
+ * All that can be said of a request without knowing the node or the time: required keys, ids, reserved <=
+ * limit, the window's order, lengths, the QoS class against the resources. Returns 0, or a code and one
+ * sentence.
  */
 int allocation_validate(const Allocation *allocation, Failure *ret_failure);
 
-/* Gives StartTime, where absent, the instant of acceptance; Duration becomes EndTime. Refuses an end before `now`. */
+/* Gives StartTime, where absent, the instant of acceptance; Duration becomes EndTime. Refuses an end before
+ * `now`. */
 int allocation_accept(Allocation *allocation, uint64_t now_usec, uid_t owner, Failure *ret_failure);
 
 /* Whether two requests ask for the same, as a Generation promises. What became of them is not compared. */

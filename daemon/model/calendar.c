@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Allocations ordered by id, with three indexes that follow every change: by tenant, by when they are due (two heaps, one
- * a clock), and what they reserve over time. It is told the time; it never asks.
+ * Allocations ordered by id, with three indexes that follow every change: by tenant, by when they are due
+ * (two heaps, one a clock), and what they reserve over time. It is told the time; it never asks.
  */
 
 #include "calendar.h"
@@ -27,7 +27,8 @@ static void queue_sift(CalendarQueue *queue, size_t i) {
         for (;;) {
                 size_t child = 2 * i + 1;
 
-                if (child + 1 < queue->n && queue->entries[child + 1]->due_usec < queue->entries[child]->due_usec)
+                if (child + 1 < queue->n &&
+                                queue->entries[child + 1]->due_usec < queue->entries[child]->due_usec)
                         child++;
                 if (child >= queue->n || queue->entries[child]->due_usec >= moved->due_usec)
                         break;
@@ -79,9 +80,11 @@ static void enqueue(Calendar *calendar, Allocation *allocation) {
                 break;
         case ALLOCATION_ENDING:
                 if (allocation->state_boottime_usec > 0)
-                        queue_add(&calendar->by_boottime, allocation, amount_add(allocation->state_boottime_usec, allocation->grace_usec));
+                        queue_add(&calendar->by_boottime, allocation,
+                                        amount_add(allocation->state_boottime_usec, allocation->grace_usec));
                 else
-                        queue_add(&calendar->by_utc, allocation, amount_add(allocation->end_usec, allocation->grace_usec));
+                        queue_add(&calendar->by_utc, allocation,
+                                        amount_add(allocation->end_usec, allocation->grace_usec));
                 break;
         default:
                 break;
@@ -100,16 +103,19 @@ static int grow(void *array, size_t n, size_t size) {
 /* --- what is reserved --- */
 
 const char *calendar_target(const Calendar *calendar, const Resource *entry) {
-        return entry->kind == RESOURCE_NET_EGRESS && entry->target[0] == '\0' ? calendar->default_uplink : entry->target;
+        return entry->kind == RESOURCE_NET_EGRESS && entry->target[0] == '\0' ? calendar->default_uplink
+                                                                              : entry->target;
 }
 
-static size_t resource_search(const Calendar *calendar, ResourceKind kind, const char *target, bool *ret_found) {
+static size_t resource_search(
+                const Calendar *calendar, ResourceKind kind, const char *target, bool *ret_found) {
         size_t i;
 
         *ret_found = false;
         for (i = 0; i < calendar->n_resources; i++) {
                 const CalendarResource *resource = &calendar->resources[i];
-                int order = resource->kind != kind ? (int) resource->kind - (int) kind : strcmp(resource->target, target);
+                int order = resource->kind != kind ? (int) resource->kind - (int) kind
+                                                   : strcmp(resource->target, target);
 
                 if (order >= 0) {
                         *ret_found = order == 0;
@@ -135,8 +141,9 @@ static int resource_ensure(Calendar *calendar, ResourceKind kind, const char *ta
 
                 if (r < 0)
                         return r;
-                memmove(calendar->resources + i + 1, calendar->resources + i, (calendar->n_resources - i) * sizeof(CalendarResource));
-                calendar->resources[i] = (CalendarResource) { .kind = kind };
+                memmove(calendar->resources + i + 1, calendar->resources + i,
+                                (calendar->n_resources - i) * sizeof(CalendarResource));
+                calendar->resources[i] = (CalendarResource){ .kind = kind };
                 strcpy(calendar->resources[i].target, target);
                 calendar->n_resources++;
         }
@@ -144,10 +151,11 @@ static int resource_ensure(Calendar *calendar, ResourceKind kind, const char *ta
         return 0;
 }
 
-/* Whether its window is still to come, or running, as promised: what has ended early has given its floor back. */
+/* Whether its window is still to come, or running, as promised: what has ended early has given its floor
+ * back. */
 static bool holds_reserved(const Allocation *allocation) {
         return allocation->state == ALLOCATION_PENDING || allocation->state == ALLOCATION_ACTIVE ||
-                allocation->state == ALLOCATION_ENDING;
+               allocation->state == ALLOCATION_ENDING;
 }
 
 int calendar_recount(Calendar *calendar, Allocation *allocation) {
@@ -167,8 +175,10 @@ int calendar_recount(Calendar *calendar, Allocation *allocation) {
                 if (r < 0) {
                         while (i-- > 0) {
                                 entry = &allocation->resources.entries[i];
-                                if (resource_ensure(calendar, entry->kind, calendar_target(calendar, entry), &timeline) >= 0)
-                                        timeline_subtract(timeline, allocation->start_usec, allocation->end_usec, entry->amount.reserved);
+                                if (resource_ensure(calendar, entry->kind, calendar_target(calendar, entry),
+                                                    &timeline) >= 0)
+                                        timeline_subtract(timeline, allocation->start_usec,
+                                                        allocation->end_usec, entry->amount.reserved);
                         }
                         return r;
                 }
@@ -187,8 +197,8 @@ void calendar_discount(Calendar *calendar, Allocation *allocation) {
                 size_t k = resource_search(calendar, entry->kind, calendar_target(calendar, entry), &found);
 
                 if (found)
-                        timeline_subtract(&calendar->resources[k].reserved, allocation->start_usec, allocation->end_usec,
-                                entry->amount.reserved);
+                        timeline_subtract(&calendar->resources[k].reserved, allocation->start_usec,
+                                        allocation->end_usec, entry->amount.reserved);
         }
         allocation->counted = false;
 }
@@ -236,8 +246,9 @@ static int tenant_add(Calendar *calendar, Allocation *allocation) {
                         free(id);
                         return r;
                 }
-                memmove(calendar->tenants + i + 1, calendar->tenants + i, (calendar->n_tenants - i) * sizeof(CalendarTenant));
-                calendar->tenants[i] = (CalendarTenant) { .id = id };
+                memmove(calendar->tenants + i + 1, calendar->tenants + i,
+                                (calendar->n_tenants - i) * sizeof(CalendarTenant));
+                calendar->tenants[i] = (CalendarTenant){ .id = id };
                 calendar->n_tenants++;
         }
         tenant = &calendar->tenants[i];
@@ -346,7 +357,8 @@ int calendar_put(Calendar *calendar, Allocation *allocation, Allocation **ret_re
         if (replaced)
                 unlink_allocation(calendar, replaced);
         else {
-                memmove(calendar->allocations + i + 1, calendar->allocations + i, (calendar->n - i) * sizeof(Allocation *));
+                memmove(calendar->allocations + i + 1, calendar->allocations + i,
+                                (calendar->n - i) * sizeof(Allocation *));
                 calendar->n++;
         }
         calendar->allocations[i] = allocation;
@@ -365,7 +377,8 @@ Allocation *calendar_take(Calendar *calendar, const char *id) {
         allocation = calendar->allocations[i];
         unlink_allocation(calendar, allocation);
         calendar->n--;
-        memmove(calendar->allocations + i, calendar->allocations + i + 1, (calendar->n - i) * sizeof(Allocation *));
+        memmove(calendar->allocations + i, calendar->allocations + i + 1,
+                        (calendar->n - i) * sizeof(Allocation *));
         return allocation;
 }
 
@@ -376,8 +389,10 @@ static bool grace_is_over(const Allocation *allocation, const Instant *now) {
         if (allocation->grace_usec == 0)
                 return true;
         if (allocation->state == ALLOCATION_ENDING && allocation->state_boottime_usec > 0)
-                return now->boottime_usec >= amount_add(allocation->state_boottime_usec, allocation->grace_usec);
-        /* An active one enters its grace now, however late: its processes get all of the time they were promised. */
+                return now->boottime_usec >=
+                       amount_add(allocation->state_boottime_usec, allocation->grace_usec);
+        /* An active one enters its grace now, however late: its processes get all of the time they were
+         * promised. */
         if (allocation->state == ALLOCATION_ACTIVE)
                 return false;
         return now->utc_usec >= amount_add(allocation->end_usec, allocation->grace_usec);
@@ -395,7 +410,8 @@ AllocationState allocation_state_at(const Allocation *allocation, const Instant 
         return grace_is_over(allocation, now) ? ALLOCATION_ENDED : ALLOCATION_ENDING;
 }
 
-void calendar_set_state(Calendar *calendar, Allocation *allocation, AllocationState state, const Instant *now) {
+void calendar_set_state(
+                Calendar *calendar, Allocation *allocation, AllocationState state, const Instant *now) {
         dequeue(calendar, allocation);
         allocation->state = state;
         allocation->state_boottime_usec = now->boottime_usec;
@@ -420,7 +436,9 @@ uint64_t calendar_next_change(const Calendar *calendar, const Instant *now) {
 
         if (boottime->n == 0)
                 return next;
-        left = boottime->entries[0]->due_usec > now->boottime_usec ? boottime->entries[0]->due_usec - now->boottime_usec : 0;
+        left = boottime->entries[0]->due_usec > now->boottime_usec
+                               ? boottime->entries[0]->due_usec - now->boottime_usec
+                               : 0;
         left = amount_add(now->utc_usec, left);
         return left < next ? left : next;
 }

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Outcomes that a caller of ours must be able to tell apart. A function that can refuse returns 0, a negative errno
- * where something broke, or a positive FailureCode with one sentence that names key, value and bound.
+ * Outcomes that a caller of ours must be able to tell apart. A function that can refuse returns 0, a negative
+ * errno where something broke, or a positive FailureCode with one sentence that names key, value and bound.
  * api/ maps each code to one D-Bus error, headgatectl maps those to exit codes.
  */
 
@@ -33,9 +33,11 @@ typedef struct Failure {
         char *message; /* owned; one line, no newline */
 } Failure;
 
-#define FAILURE_NULL { FAILURE_NONE, NULL }
+#define FAILURE_NULL \
+        { FAILURE_NONE, NULL }
 
-/* Sets code and message (replacing what stood there) and returns the code; -ENOMEM where there is no room for it. */
+/* Sets code and message (replacing what stood there) and returns the code; -ENOMEM where there is no room for
+ * it. */
 int failure_set(Failure *failure, FailureCode code, const char *format, ...) _printf_(3, 4);
 void failure_deinit(Failure *failure);
 #define _cleanup_failure_ _cleanup_(failure_deinit)

@@ -40,7 +40,7 @@ int feature_set_put(FeatureSet *set, const char *name, bool available, const cha
         entries = reallocarray(set->entries, set->n + 1, sizeof(Feature));
         if (!entries)
                 return -ENOMEM;
-        entries[set->n++] = (Feature) { TAKE_PTR(own_name), available, TAKE_PTR(words) };
+        entries[set->n++] = (Feature){ TAKE_PTR(own_name), available, TAKE_PTR(words) };
         set->entries = entries;
         return 0;
 }

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * What this node's kernel and system can do, found by probing at start. What is missing degrades that feature alone,
- * and says so in words: D-Bus `Features`, `headgatectl doctor`.
+ * What this node's kernel and system can do, found by probing at start. What is missing degrades that feature
+ * alone, and says so in words: D-Bus `Features`, `headgatectl doctor`.
  */
 
 #include "util/cleanup.h"
@@ -22,9 +22,11 @@ typedef struct FeatureSet {
         size_t n;
 } FeatureSet;
 
-#define FEATURE_SET_NULL { NULL, 0 }
+#define FEATURE_SET_NULL \
+        { NULL, 0 }
 
 /* Adds, or replaces what had the same name. */
-int feature_set_put(FeatureSet *set, const char *name, bool available, const char *format, ...) _printf_(4, 5);
+int feature_set_put(FeatureSet *set, const char *name, bool available, const char *format, ...)
+                _printf_(4, 5);
 const Feature *feature_set_get(const FeatureSet *set, const char *name);
 void feature_set_deinit(FeatureSet *set);

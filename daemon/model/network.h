@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The classes that one uplink carries, or should carry. A tenant's class is found by its slot: the number that also
- * names its row in the meter's table. Slots 0 and 1 are not tenants.
+ * The classes that one uplink carries, or should carry. A tenant's class is found by its slot: the number
+ * that also names its row in the meter's table. Slots 0 and 1 are not tenants.
  */
 
 #include "resource.h"
@@ -14,9 +14,9 @@
 
 typedef struct NetClass {
         uint32_t slot;
-        uint8_t priority;    /* who borrows first: 0 control, 1 tenants and default, 2 best-effort tenants */
-        uint64_t floor_bps;  /* bit/s guaranteed; 0 becomes the least that HTB can hold, 8 */
-        uint64_t ceil_bps;   /* bit/s never exceeded; at most the link's capacity */
+        uint8_t priority;   /* who borrows first: 0 control, 1 tenants and default, 2 best-effort tenants */
+        uint64_t floor_bps; /* bit/s guaranteed; 0 becomes the least that HTB can hold, 8 */
+        uint64_t ceil_bps;  /* bit/s never exceeded; at most the link's capacity */
 } NetClass;
 
 typedef struct NetPlan {
@@ -28,7 +28,7 @@ typedef struct NetPlan {
 
 typedef struct NetClassStats {
         uint32_t slot;
-        uint64_t bytes, packets;      /* sent, wire bytes as the shaper charges them */
+        uint64_t bytes, packets; /* sent, wire bytes as the shaper charges them */
         uint64_t drops, overlimits;
         uint64_t backlog_bytes, backlog_packets;
 } NetClassStats;

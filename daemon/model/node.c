@@ -37,7 +37,7 @@ void node_deinit(Node *node) {
         resource_set_deinit(&node->capacity);
         feature_set_deinit(&node->features);
         calendar_deinit(&node->calendar);
-        *node = (Node) {};
+        *node = (Node){};
 }
 
 static size_t node_search(const Node *node, const char *id, bool *ret_found) {

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Everything the daemon knows of this node at one instant: what D-Bus shows and the formats print. The manager alone
- * writes it; api/ and export/ are given it const.
+ * Everything the daemon knows of this node at one instant: what D-Bus shows and the formats print. The
+ * manager alone writes it; api/ and export/ are given it const.
  */
 
 #include "calendar.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The table of resources, and sets of amounts. It knows names and arithmetic, not how any of it is enforced. */
+/* The table of resources, and sets of amounts. It knows names and arithmetic, not how any of it is enforced.
+ */
 
 #include "resource.h"
 
@@ -25,7 +26,7 @@ static bool target_valid(const char *target) {
         size_t n = strlen(target);
 
         return n > 0 && n < RESOURCE_TARGET_SIZE && strcmp(target, ".") != 0 && strcmp(target, "..") != 0 &&
-                strspn(target, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:_-") == n;
+               strspn(target, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:_-") == n;
 }
 
 int resource_parse_name(const char *name, ResourceKind *ret_kind, char *ret_target) {
@@ -34,7 +35,8 @@ int resource_parse_name(const char *name, ResourceKind *ret_kind, char *ret_targ
         for (ResourceKind kind = 0; kind < RESOURCE_KIND_MAX; kind++) {
                 const ResourceInfo *info = &resource_table[kind];
 
-                if (strlen(info->name) != (size_t) (at - name) || strncmp(info->name, name, (size_t) (at - name)) != 0)
+                if (strlen(info->name) != (size_t) (at - name) ||
+                                strncmp(info->name, name, (size_t) (at - name)) != 0)
                         continue;
                 if (*at && (!info->has_target || !target_valid(at + 1)))
                         return -EINVAL;
@@ -50,12 +52,14 @@ void resource_format_name(ResourceKind kind, const char *target, char *ret) {
 }
 
 /* The entry's index, or where it would have to be put. */
-static size_t resource_set_search(const ResourceSet *set, ResourceKind kind, const char *target, bool *ret_found) {
+static size_t resource_set_search(
+                const ResourceSet *set, ResourceKind kind, const char *target, bool *ret_found) {
         size_t i;
 
         for (i = 0; i < set->n; i++) {
                 const Resource *entry = &set->entries[i];
-                int order = entry->kind != kind ? (int) entry->kind - (int) kind : strcmp(entry->target, target);
+                int order = entry->kind != kind ? (int) entry->kind - (int) kind
+                                                : strcmp(entry->target, target);
 
                 if (order >= 0) {
                         *ret_found = order == 0;
@@ -89,7 +93,7 @@ int resource_set_put(ResourceSet *set, ResourceKind kind, const char *target, Am
         if (!entries)
                 return -ENOMEM;
         memmove(entries + i + 1, entries + i, (set->n - i) * sizeof(Resource));
-        entries[i] = (Resource) { .kind = kind, .amount = amount };
+        entries[i] = (Resource){ .kind = kind, .amount = amount };
         strcpy(entries[i].target, target);
         set->entries = entries;
         set->n++;
@@ -135,7 +139,7 @@ int resource_set_copy(const ResourceSet *set, ResourceSet *ret) {
                         return -ENOMEM;
                 memcpy(entries, set->entries, set->n * sizeof(Resource));
         }
-        *ret = (ResourceSet) { entries, set->n };
+        *ret = (ResourceSet){ entries, set->n };
         return 0;
 }
 
@@ -146,7 +150,8 @@ bool resource_set_equal(const ResourceSet *a, const ResourceSet *b) {
                 const Resource *x = &a->entries[i], *y = &b->entries[i];
 
                 if (x->kind != y->kind || strcmp(x->target, y->target) != 0 ||
-                    x->amount.reserved != y->amount.reserved || x->amount.limit != y->amount.limit)
+                                x->amount.reserved != y->amount.reserved ||
+                                x->amount.limit != y->amount.limit)
                         return false;
         }
         return true;

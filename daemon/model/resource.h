@@ -13,7 +13,8 @@
 #include <stdint.h>
 
 #define UNLIMITED UINT64_MAX
-/* The most that one allocation may reserve of anything (64 TiB, 70 Tbit/s): so that no sum over all of them overflows. */
+/* The most that one allocation may reserve of anything (64 TiB, 70 Tbit/s): so that no sum over all of them
+ * overflows. */
 #define RESERVED_MAX (1ULL << 46)
 
 typedef enum ResourceKind {
@@ -51,7 +52,8 @@ typedef struct Resource {
         Amount amount;
 } Resource;
 
-/* "net.egress@eth1" to kind and target (of RESOURCE_TARGET_SIZE). -EINVAL: no such resource, or no such form. */
+/* "net.egress@eth1" to kind and target (of RESOURCE_TARGET_SIZE). -EINVAL: no such resource, or no such form.
+ */
 int resource_parse_name(const char *name, ResourceKind *ret_kind, char *ret_target);
 /* The reverse; `ret` has RESOURCE_NAME_SIZE. */
 void resource_format_name(ResourceKind kind, const char *target, char *ret);
@@ -62,7 +64,8 @@ typedef struct ResourceSet {
         size_t n;
 } ResourceSet;
 
-#define RESOURCE_SET_NULL { NULL, 0 }
+#define RESOURCE_SET_NULL \
+        { NULL, 0 }
 
 /* NULL where the set has no such entry. The pointer is good until the set is next changed. */
 const Amount *resource_set_get(const ResourceSet *set, ResourceKind kind, const char *target);

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * What one control group carries, or should carry: a value for each setting that is present. The same type for what
- * is planned, what was observed and what differs, so that a diff is a comparison of two arrays.
+ * What one control group carries, or should carry: a value for each setting that is present. The same type
+ * for what is planned, what was observed and what differs, so that a diff is a comparison of two arrays.
  * Names, files and systemd properties of each setting stand in one table, enforce/cgroup-text.c.
  */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A sorted array of steps. Two allocations' windows share a step where they meet; a step that changes nothing goes. */
+/* A sorted array of steps. Two allocations' windows share a step where they meet; a step that changes nothing
+ * goes. */
 
 #include "timeline.h"
 
@@ -23,7 +24,8 @@ static size_t timeline_after(const Timeline *timeline, uint64_t at) {
 }
 
 int timeline_reserve(Timeline *timeline) {
-        size_t wanted = 2 * (timeline->n_windows + 1), grown = wanted > 2 * timeline->n_allocated ? wanted : 2 * timeline->n_allocated;
+        size_t wanted = 2 * (timeline->n_windows + 1),
+               grown = wanted > 2 * timeline->n_allocated ? wanted : 2 * timeline->n_allocated;
         TimelineStep *steps;
 
         if (wanted <= timeline->n_allocated)
@@ -44,7 +46,7 @@ static size_t timeline_split(Timeline *timeline, uint64_t at) {
                 return i - 1;
         assert(timeline->n < timeline->n_allocated);
         memmove(timeline->steps + i + 1, timeline->steps + i, (timeline->n - i) * sizeof(TimelineStep));
-        timeline->steps[i] = (TimelineStep) { at, i > 0 ? timeline->steps[i - 1].level : 0 };
+        timeline->steps[i] = (TimelineStep){ at, i > 0 ? timeline->steps[i - 1].level : 0 };
         timeline->n++;
         return i;
 }
@@ -108,7 +110,8 @@ uint64_t timeline_peak(const Timeline *timeline, uint64_t start_usec, uint64_t e
         return peak;
 }
 
-uint64_t timeline_earliest(const Timeline *timeline, uint64_t from_usec, uint64_t duration_usec, uint64_t room) {
+uint64_t timeline_earliest(
+                const Timeline *timeline, uint64_t from_usec, uint64_t duration_usec, uint64_t room) {
         size_t i = timeline_after(timeline, from_usec);
         uint64_t start = from_usec;
         bool free_now = (i > 0 ? timeline->steps[i - 1].level : 0) <= room;

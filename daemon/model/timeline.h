@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * How much of one resource is reserved, over time: a step function, kept as its steps. Adding or removing a window costs
- * what lies within it; the most that is reserved within a window, and the first instant from which a window would fit,
- * are read off without looking at anything outside.
+ * How much of one resource is reserved, over time: a step function, kept as its steps. Adding or removing a
+ * window costs what lies within it; the most that is reserved within a window, and the first instant from
+ * which a window would fit, are read off without looking at anything outside.
  */
 
 #include "util/cleanup.h"
@@ -24,7 +24,8 @@ typedef struct Timeline {
         size_t n_windows; /* a step stands where a window begins or ends: never more than twice as many */
 } Timeline;
 
-#define TIMELINE_NULL { NULL, 0, 0, 0 }
+#define TIMELINE_NULL \
+        { NULL, 0, 0, 0 }
 
 /* Makes room for one more window, so that the next timeline_add() cannot fail. */
 int timeline_reserve(Timeline *timeline);
@@ -37,9 +38,10 @@ uint64_t timeline_level(const Timeline *timeline, uint64_t at_usec);
 /* The highest level within [start, end). */
 uint64_t timeline_peak(const Timeline *timeline, uint64_t start_usec, uint64_t end_usec);
 /*
- * The first instant, not before `from`, from which the level stays at `room` or below for `duration` (UINT64_MAX: for
- * ever); UINT64_MAX where there is none.
+ * The first instant, not before `from`, from which the level stays at `room` or below for `duration`
+ * (UINT64_MAX: for ever); UINT64_MAX where there is none.
  */
-uint64_t timeline_earliest(const Timeline *timeline, uint64_t from_usec, uint64_t duration_usec, uint64_t room);
+uint64_t timeline_earliest(
+                const Timeline *timeline, uint64_t from_usec, uint64_t duration_usec, uint64_t room);
 
 void timeline_deinit(Timeline *timeline);

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Ownership by attribute: every owning local carries one of these and an initial value, so that a function can
- * return from anywhere. Ownership leaves a local by TAKE_PTR() or TAKE_FD() and in no other way.
+ * Ownership by attribute: every owning local carries one of these and an initial value, so that a function
+ * can return from anywhere. Ownership leaves a local by TAKE_PTR() or TAKE_FD() and in no other way.
  */
 
 #include <errno.h>
@@ -17,27 +17,28 @@
 
 #define ELEMENTSOF(x) (sizeof(x) / sizeof((x)[0]))
 
-#define TAKE_PTR(p)                                                                                          \
-        ({                                                                                                   \
-                __typeof__(p) *_take_pp = &(p);                                                              \
-                __typeof__(p) _take_p = *_take_pp;                                                           \
-                *_take_pp = NULL;                                                                            \
-                _take_p;                                                                                     \
+#define TAKE_PTR(p)                                \
+        ({                                         \
+                __typeof__(p) *_take_pp = &(p);    \
+                __typeof__(p) _take_p = *_take_pp; \
+                *_take_pp = NULL;                  \
+                _take_p;                           \
         })
 
-#define TAKE_FD(fd)                                                                                          \
-        ({                                                                                                   \
-                int *_take_fdp = &(fd);                                                                      \
-                int _take_fd = *_take_fdp;                                                                   \
-                *_take_fdp = -EBADF;                                                                         \
-                _take_fd;                                                                                    \
+#define TAKE_FD(fd)                        \
+        ({                                 \
+                int *_take_fdp = &(fd);    \
+                int _take_fd = *_take_fdp; \
+                *_take_fdp = -EBADF;       \
+                _take_fd;                  \
         })
 
-/* Defines name_p() for _cleanup_(name_p), from a destructor that takes the pointer itself and accepts NULL. */
-#define DEFINE_CLEANUP(type, name)                                                                           \
-        static inline _unused_ void name##_p(type *p) {                                                      \
-                if (*p)                                                                                      \
-                        name(*p);                                                                            \
+/* Defines name_p() for _cleanup_(name_p), from a destructor that takes the pointer itself and accepts NULL.
+ */
+#define DEFINE_CLEANUP(type, name)                      \
+        static inline _unused_ void name##_p(type *p) { \
+                if (*p)                                 \
+                        name(*p);                       \
         }
 
 static inline void cleanup_free(void *p) {

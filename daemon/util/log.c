@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* To the journal where standard error is the journal's (JOURNAL_STREAM), else to standard error as "<level>: line". */
+/* To the journal where standard error is the journal's (JOURNAL_STREAM), else to standard error as "<level>:
+ * line". */
 
 #include "log.h"
 
@@ -23,21 +24,23 @@ static bool stderr_is_journal(void) {
         unsigned long long device, inode;
         struct stat st;
 
-        return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &st) == 0 &&
-                st.st_dev == device && st.st_ino == inode;
+        return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+               fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
 }
 
-static void field_add(struct iovec *fields, size_t *n, char *buffer, size_t size, const char *name, const char *value) {
+static void field_add(struct iovec *fields, size_t *n, char *buffer, size_t size, const char *name,
+                const char *value) {
         if (!value)
                 return;
         snprintf(buffer, size, "%s=%s", name, value);
-        fields[(*n)++] = (struct iovec) { buffer, strlen(buffer) };
+        fields[(*n)++] = (struct iovec){ buffer, strlen(buffer) };
 }
 
 static void log_send(int priority, const LogFields *fields, int error, const char *line) {
-        static const char *const level_names[] = { "emergency", "alert", "critical", "error", "warning", "notice",
-                                                   "info", "debug" };
-        char priority_field[16], errno_field[24], message[2048 + 8], tenant[256], allocation[256], object[512];
+        static const char *const level_names[] = { "emergency", "alert", "critical", "error", "warning",
+                "notice", "info", "debug" };
+        char priority_field[16], errno_field[24], message[2048 + 8], tenant[256], allocation[256],
+                        object[512];
         struct iovec iov[6];
         size_t n = 0;
 
@@ -46,11 +49,11 @@ static void log_send(int priority, const LogFields *fields, int error, const cha
                 return;
         }
         snprintf(priority_field, sizeof priority_field, "PRIORITY=%d", priority);
-        iov[n++] = (struct iovec) { priority_field, strlen(priority_field) };
+        iov[n++] = (struct iovec){ priority_field, strlen(priority_field) };
         field_add(iov, &n, message, sizeof message, "MESSAGE", line);
         if (error) {
                 snprintf(errno_field, sizeof errno_field, "ERRNO=%d", -error);
-                iov[n++] = (struct iovec) { errno_field, strlen(errno_field) };
+                iov[n++] = (struct iovec){ errno_field, strlen(errno_field) };
         }
         if (fields) {
                 field_add(iov, &n, tenant, sizeof tenant, "HEADGATE_TENANT", fields->tenant);

@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * The journal, with the fields by which an operator searches: HEADGATE_TENANT, HEADGATE_ALLOCATION, HEADGATE_OBJECT.
- * Where standard error is not the journal's, a line goes there instead. Whoever handles an error logs it, once.
+ * The journal, with the fields by which an operator searches: HEADGATE_TENANT, HEADGATE_ALLOCATION,
+ * HEADGATE_OBJECT. Where standard error is not the journal's, a line goes there instead. Whoever handles an
+ * error logs it, once.
  */
 
 #include "cleanup.h"
@@ -23,7 +24,8 @@ void log_set_level(int priority);
 
 void log_write(int priority, const LogFields *fields, const char *format, ...) _printf_(3, 4);
 
-/* As log_write(), with ": <strerror(error)>" at the end, a field ERRNO=, and `error` (negative errno) returned. */
+/* As log_write(), with ": <strerror(error)>" at the end, a field ERRNO=, and `error` (negative errno)
+ * returned. */
 int log_write_errno(int priority, const LogFields *fields, int error, const char *format, ...) _printf_(4, 5);
 
 #define log_error_errno(error, ...) log_write_errno(LOG_ERR, NULL, error, __VA_ARGS__)

@@ -9,7 +9,7 @@
 
 /* A pidfd is readable once its process has exited (pidfd_open(2)). */
 bool pidfd_has_exited(int pidfd) {
-        return poll(&(struct pollfd) { .fd = pidfd, .events = POLLIN }, 1, 0) != 0;
+        return poll(&(struct pollfd){ .fd = pidfd, .events = POLLIN }, 1, 0) != 0;
 }
 
 int pidfd_get_pid(int pidfd, pid_t *ret_pid) {

@@ -12,5 +12,6 @@
 bool pidfd_has_exited(int pidfd);
 /* -ESRCH: the process is gone, or in a pid namespace that is not below ours; -EBADF: no pidfd. */
 int pidfd_get_pid(int pidfd, pid_t *ret_pid);
-/* Its effective user, as the owner of /proc/PID (proc(5)); the pidfd is asked again afterwards. Errors as above. */
+/* Its effective user, as the owner of /proc/PID (proc(5)); the pidfd is asked again afterwards. Errors as
+ * above. */
 int pidfd_get_uid(int pidfd, uid_t *ret_uid);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Arrays of strings, grown one at a time: they hold users, problems and unit names, never more than hundreds. */
+/* Arrays of strings, grown one at a time: they hold users, problems and unit names, never more than hundreds.
+ */
 
 #include "strv.h"
 

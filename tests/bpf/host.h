@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * What the BPF tests need of the host, each to itself: control groups below the cgroup2 mount, processes in them that
- * work on command, a bpffs and a network of its own. All of it goes with the test, failed or not; a test whose host
- * lacks something is skipped, with the reason. Mistakes of the host end the test.
+ * What the BPF tests need of the host, each to itself: control groups below the cgroup2 mount, processes in
+ * them that work on command, a bpffs and a network of its own. All of it goes with the test, failed or not; a
+ * test whose host lacks something is skipped, with the reason. Mistakes of the host end the test.
  */
 
 #include "meter/meter.h"
@@ -14,7 +14,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Skips the test unless it runs as root on a host with cgroup2. Call it first; host_deinit() as the test's fini. */
+/* Skips the test unless it runs as root on a host with cgroup2. Call it first; host_deinit() as the test's
+ * fini. */
 void host_init(void);
 void host_deinit(void);
 
@@ -63,10 +64,12 @@ void die_with_parent(void);
 void burn_msec(unsigned msec);
 void pin_to_cpu(unsigned cpu);
 
-/* meter_new() below the test's groups, with the words of a failure; meter_add(), read and refresh that must work. */
+/* meter_new() below the test's groups, with the words of a failure; meter_add(), read and refresh that must
+ * work. */
 Meter *meter_make(const char *pin_dir, uint32_t slots, uint32_t classid_base);
 void meter_must_add(Meter *meter, uint32_t slot, const TestGroup *group);
 Sample meter_must_read(Meter *meter, uint32_t slot);
 
-/* Fails the test where `value` is further from `expected` than `permille` of it, or than `slack`, whichever is more. */
+/* Fails the test where `value` is further from `expected` than `permille` of it, or than `slack`, whichever
+ * is more. */
 void expect_near(uint64_t value, uint64_t expected, unsigned permille, uint64_t slack, const char *what);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The D-Bus interface over a pair of sockets: no bus, no root, and operations that only write down what they were asked. */
+/* The D-Bus interface over a pair of sockets: no bus, no root, and operations that only write down what they
+ * were asked. */
 
 #include "api/api.h"
 #include "api/authorize.h"
@@ -32,7 +33,9 @@ static sd_bus *server, *client;
 static Api *api;
 
 static int refuse(Failure *failure) {
-        return asked.answer == FAILURE_NONE ? 0 : failure_set(failure, asked.answer, "words of %d", (int) asked.answer);
+        return asked.answer == FAILURE_NONE
+                               ? 0
+                               : failure_set(failure, asked.answer, "words of %d", (int) asked.answer);
 }
 
 static int fake_apply(void *userdata, uid_t caller, Allocation **requests, size_t n, Failure *ret_failure) {
@@ -48,19 +51,25 @@ static int fake_apply(void *userdata, uid_t caller, Allocation **requests, size_
         return refuse(ret_failure);
 }
 
-static int fake_check(void *userdata, uid_t caller, Allocation **requests, size_t n, Verdict *ret_verdicts, Failure *ret_failure) {
+static int fake_check(void *userdata, uid_t caller, Allocation **requests, size_t n, Verdict *ret_verdicts,
+                Failure *ret_failure) {
         asked.checked++;
         for (size_t i = 0; i < n; i++) {
-                ret_verdicts[i] = (Verdict) { .fits = i > 0, .earliest_usec = 77 };
+                ret_verdicts[i] = (Verdict){ .fits = i > 0, .earliest_usec = 77 };
                 if (i == 0) {
-                        cr_assert_gt(failure_set(&ret_verdicts[i].failure, FAILURE_INSUFFICIENT_RESOURCES, "no room"), 0);
-                        cr_assert_eq(resource_set_put(&ret_verdicts[i].missing, RESOURCE_CPU, "", (Amount) { 5, 3 }), 0);
+                        cr_assert_gt(failure_set(&ret_verdicts[i].failure, FAILURE_INSUFFICIENT_RESOURCES,
+                                                     "no room"),
+                                        0);
+                        cr_assert_eq(resource_set_put(&ret_verdicts[i].missing, RESOURCE_CPU, "",
+                                                     (Amount){ 5, 3 }),
+                                        0);
                 }
         }
         return refuse(ret_failure);
 }
 
-static int fake_release(void *userdata, uid_t caller, const char *id, uint64_t generation, const char *reason, Failure *ret_failure) {
+static int fake_release(void *userdata, uid_t caller, const char *id, uint64_t generation, const char *reason,
+                Failure *ret_failure) {
         asked.released++;
         asked.id = strdup(id);
         asked.generation = generation;
@@ -68,7 +77,8 @@ static int fake_release(void *userdata, uid_t caller, const char *id, uint64_t g
         return refuse(ret_failure);
 }
 
-static int fake_attach(void *userdata, const char *tenant_id, const int *pidfds, size_t n, Failure *ret_failure) {
+static int fake_attach(
+                void *userdata, const char *tenant_id, const int *pidfds, size_t n, Failure *ret_failure) {
         asked.attached++;
         asked.n_pidfds = n;
         return refuse(ret_failure);
@@ -78,7 +88,8 @@ static int fake_attach_unit(void *userdata, const char *tenant_id, const char *u
         return refuse(ret_failure);
 }
 
-static int fake_snapshot(void *userdata, const char *format, const char *only_tenant, int *ret_fd, Failure *ret_failure) {
+static int fake_snapshot(void *userdata, const char *format, const char *only_tenant, int *ret_fd,
+                Failure *ret_failure) {
         cr_assert_null(only_tenant, "the daemon's own user reads all");
         if (refuse(ret_failure) > 0)
                 return (int) asked.answer;
@@ -186,13 +197,16 @@ Test(api, apply_gives_every_key_to_the_model) {
         sd_bus_message *m = manager_method("Apply"), *reply;
         const char *path;
 
-        cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 17,
-                "AllocationId", "s", "a-b", "Generation", "t", (uint64_t) 7, "TenantId", "s", "acme", "Issuer", "s", "central",
-                "ExternalIds", "a{ss}", 1, "slurm", "42", "ProjectId", "s", "p", "ReservationId", "s", "r",
-                "StartTime", "t", (uint64_t) 11, "EndTime", "t", (uint64_t) 12, "EndSignal", "s", "HUP",
-                "GraceTime", "t", (uint64_t) 13, "OnEnd", "s", "kill", "QosClass", "s", "burstable",
-                "Resources", "a{s(tt)}", 2, "cpu", (uint64_t) 1, (uint64_t) 2, "net.egress@eth1", (uint64_t) 3, UINT64_MAX,
-                "Users", "as", 2, "alice", "bob", "Labels", "a{ss}", 1, "k", "v", "x_mine", "s", "kept"), 0);
+        cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 17, "AllocationId", "s", "a-b", "Generation", "t",
+                                      (uint64_t) 7, "TenantId", "s", "acme", "Issuer", "s", "central",
+                                      "ExternalIds", "a{ss}", 1, "slurm", "42", "ProjectId", "s", "p",
+                                      "ReservationId", "s", "r", "StartTime", "t", (uint64_t) 11, "EndTime",
+                                      "t", (uint64_t) 12, "EndSignal", "s", "HUP", "GraceTime", "t",
+                                      (uint64_t) 13, "OnEnd", "s", "kill", "QosClass", "s", "burstable",
+                                      "Resources", "a{s(tt)}", 2, "cpu", (uint64_t) 1, (uint64_t) 2,
+                                      "net.egress@eth1", (uint64_t) 3, UINT64_MAX, "Users", "as", 2, "alice",
+                                      "bob", "Labels", "a{ss}", 1, "k", "v", "x_mine", "s", "kept"),
+                        0);
         reply = call(m);
         expect_success(reply);
         cr_assert_geq(sd_bus_message_enter_container(reply, 'a', "o"), 0);
@@ -213,7 +227,8 @@ Test(api, apply_gives_every_key_to_the_model) {
         cr_expect_eq(asked.first->grace_usec, 13);
         cr_expect_eq(asked.first->on_end, ON_END_KILL);
         cr_expect_eq(asked.first->qos_class, QOS_CLASS_BURSTABLE);
-        cr_expect_eq(resource_set_get(&asked.first->resources, RESOURCE_NET_EGRESS, "eth1")->limit, UNLIMITED);
+        cr_expect_eq(resource_set_get(&asked.first->resources, RESOURCE_NET_EGRESS, "eth1")->limit,
+                        UNLIMITED);
         cr_expect_eq(strv_length(asked.first->users), 2);
         cr_expect_str_eq(string_map_get(&asked.first->labels, "k"), "v");
         cr_expect_str_eq(string_map_get(&asked.first->extensions, "x_mine"), "kept");
@@ -229,23 +244,29 @@ static void append_wrong_type(sd_bus_message *m) {
         cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 1, "Generation", "s", "7"), 0);
 }
 static void append_twice(sd_bus_message *m) {
-        cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 2, "TenantId", "s", "a", "TenantId", "s", "b"), 0);
+        cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 2, "TenantId", "s", "a", "TenantId", "s", "b"),
+                        0);
 }
 static void append_no_choice(sd_bus_message *m) {
         cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 1, "OnEnd", "s", "explode"), 0);
 }
 static void append_no_resource(sd_bus_message *m) {
-        cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 1, "Resources", "a{s(tt)}", 1, "gold", (uint64_t) 1, (uint64_t) 1), 0);
+        cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 1, "Resources", "a{s(tt)}", 1, "gold",
+                                      (uint64_t) 1, (uint64_t) 1),
+                        0);
 }
 static void append_resource_twice(sd_bus_message *m) {
-        cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 1, "Resources", "a{s(tt)}", 2, "cpu", (uint64_t) 1, (uint64_t) 1,
-                "cpu", (uint64_t) 1, (uint64_t) 1), 0);
+        cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 1, "Resources", "a{s(tt)}", 2, "cpu",
+                                      (uint64_t) 1, (uint64_t) 1, "cpu", (uint64_t) 1, (uint64_t) 1),
+                        0);
 }
 static void append_extension_number(sd_bus_message *m) {
         cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 1, "x_mine", "t", (uint64_t) 1), 0);
 }
 static void append_wrong_second(sd_bus_message *m) {
-        cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 2, 1, "AllocationId", "s", "a", 1, "Colour", "s", "blue"), 0);
+        cr_assert_geq(sd_bus_message_append(
+                                      m, "aa{sv}", 2, 1, "AllocationId", "s", "a", 1, "Colour", "s", "blue"),
+                        0);
 }
 
 static const struct {
@@ -254,12 +275,17 @@ static const struct {
         const char *error, *words;
 } refused[] = {
         { "unknown key", append_unknown_key, "org.headgate.Error.UnknownKey", "unknown key 'Colour'" },
-        { "a key of a later version", append_later_key, "org.headgate.Error.NotSupported", "'Priority' is not supported" },
-        { "wrong type", append_wrong_type, "org.headgate.Error.InvalidAllocation", "Generation must be of D-Bus type 't', not 's'" },
+        { "a key of a later version", append_later_key, "org.headgate.Error.NotSupported",
+                        "'Priority' is not supported" },
+        { "wrong type", append_wrong_type, "org.headgate.Error.InvalidAllocation",
+                        "Generation must be of D-Bus type 't', not 's'" },
         { "a key twice", append_twice, "org.headgate.Error.InvalidAllocation", "TenantId is given twice" },
-        { "none of the choices", append_no_choice, "org.headgate.Error.InvalidAllocation", "OnEnd 'explode' must be throttle" },
-        { "unknown resource", append_no_resource, "org.headgate.Error.UnknownKey", "unknown resource 'gold'" },
-        { "a resource twice", append_resource_twice, "org.headgate.Error.InvalidAllocation", "'cpu' is given twice" },
+        { "none of the choices", append_no_choice, "org.headgate.Error.InvalidAllocation",
+                        "OnEnd 'explode' must be throttle" },
+        { "unknown resource", append_no_resource, "org.headgate.Error.UnknownKey",
+                        "unknown resource 'gold'" },
+        { "a resource twice", append_resource_twice, "org.headgate.Error.InvalidAllocation",
+                        "'cpu' is given twice" },
         { "x_ with a number", append_extension_number, "org.headgate.Error.InvalidAllocation", "x_mine" },
         { "which request", append_wrong_second, "org.headgate.Error.UnknownKey", "request 2: " },
 };
@@ -322,19 +348,25 @@ Test(api, check_answers_request_by_request) {
         uint64_t wanted, available;
         int fits;
 
-        cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 2, 1, "AllocationId", "s", "a", 1, "AllocationId", "s", "b"), 0);
+        cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 2, 1, "AllocationId", "s", "a", 1, "AllocationId",
+                                      "s", "b"),
+                        0);
         reply = call(m);
         expect_success(reply);
         cr_assert_geq(sd_bus_message_enter_container(reply, 'a', "a{sv}"), 0);
         cr_assert_geq(sd_bus_message_enter_container(reply, 'a', "{sv}"), 0);
-        cr_assert_geq(sd_bus_message_read(reply, "{sv}{sv}{sv}", &(const char *) { NULL }, "s", &id, &(const char *) { NULL }, "b",
-                &fits, &(const char *) { NULL }, "s", &reason), 0);
+        cr_assert_geq(sd_bus_message_read(reply, "{sv}{sv}{sv}", &(const char *){ NULL }, "s", &id,
+                                      &(const char *){ NULL }, "b", &fits, &(const char *){ NULL }, "s",
+                                      &reason),
+                        0);
         cr_expect_str_eq(id, "a");
         cr_expect_not(fits);
         cr_expect_str_eq(reason, "no room");
-        cr_assert_geq(sd_bus_message_read(reply, "{sv}", &(const char *) { NULL }, "t", &available), 0);
+        cr_assert_geq(sd_bus_message_read(reply, "{sv}", &(const char *){ NULL }, "t", &available), 0);
         cr_expect_eq(available, 77, "EarliestStart");
-        cr_assert_geq(sd_bus_message_read(reply, "{sv}", &(const char *) { NULL }, "a{s(tt)}", 1, &resource, &wanted, &available), 0);
+        cr_assert_geq(sd_bus_message_read(reply, "{sv}", &(const char *){ NULL }, "a{s(tt)}", 1, &resource,
+                                      &wanted, &available),
+                        0);
         cr_expect_str_eq(resource, "cpu");
         cr_expect_eq(wanted, 5);
         cr_expect_eq(available, 3);
@@ -348,7 +380,7 @@ Test(api, attach_takes_sixteen_and_no_more) {
                 cr_assert_geq(sd_bus_message_append(m, "s", "alpha"), 0);
                 cr_assert_geq(sd_bus_message_open_container(m, 'a', "h"), 0);
                 for (unsigned i = 0; i < n; i++)
-                        cr_assert_geq(sd_bus_message_append_basic(m, 'h', &(int) { STDIN_FILENO }), 0);
+                        cr_assert_geq(sd_bus_message_append_basic(m, 'h', &(int){ STDIN_FILENO }), 0);
                 cr_assert_geq(sd_bus_message_close_container(m), 0);
                 reply = call(m);
                 if (n == 16) {
@@ -377,13 +409,19 @@ Test(api, snapshot_is_a_descriptor) {
 
 /* Each line of the design's table, as introspection tells it. */
 static const char *const manager_interface[] = {
-        "<method name=\"Apply\">\n   <arg type=\"aa{sv}\" name=\"allocations\" direction=\"in\"/>\n   <arg type=\"ao\"",
-        "<method name=\"Check\">\n   <arg type=\"aa{sv}\" name=\"allocations\" direction=\"in\"/>\n   <arg type=\"aa{sv}\"",
-        ("<method name=\"Release\">\n   <arg type=\"s\" name=\"id\" direction=\"in\"/>\n   <arg type=\"t\" name=\"generation\" "
+        "<method name=\"Apply\">\n   <arg type=\"aa{sv}\" name=\"allocations\" direction=\"in\"/>\n   <arg "
+        "type=\"ao\"",
+        "<method name=\"Check\">\n   <arg type=\"aa{sv}\" name=\"allocations\" direction=\"in\"/>\n   <arg "
+        "type=\"aa{sv}\"",
+        ("<method name=\"Release\">\n   <arg type=\"s\" name=\"id\" direction=\"in\"/>\n   <arg type=\"t\" "
+         "name=\"generation\" "
          "direction=\"in\"/>\n   <arg type=\"s\" name=\"reason\""),
-        "<method name=\"Attach\">\n   <arg type=\"s\" name=\"tenant\" direction=\"in\"/>\n   <arg type=\"ah\"",
-        "<method name=\"AttachUnit\">\n   <arg type=\"s\" name=\"tenant\" direction=\"in\"/>\n   <arg type=\"s\"",
-        "<method name=\"Snapshot\">\n   <arg type=\"s\" name=\"format\" direction=\"in\"/>\n   <arg type=\"h\"",
+        "<method name=\"Attach\">\n   <arg type=\"s\" name=\"tenant\" direction=\"in\"/>\n   <arg "
+        "type=\"ah\"",
+        "<method name=\"AttachUnit\">\n   <arg type=\"s\" name=\"tenant\" direction=\"in\"/>\n   <arg "
+        "type=\"s\"",
+        "<method name=\"Snapshot\">\n   <arg type=\"s\" name=\"format\" direction=\"in\"/>\n   <arg "
+        "type=\"h\"",
         "<property name=\"NodeId\" type=\"s\"",
         "<property name=\"BootId\" type=\"s\"",
         "<property name=\"Version\" type=\"s\"",
@@ -396,18 +434,27 @@ static const char *const manager_interface[] = {
         "<interface name=\"org.freedesktop.DBus.ObjectManager\">",
 };
 static const char *const tenant_interface[] = {
-        "<property name=\"TenantId\" type=\"s\"",         "<property name=\"ControlGroup\" type=\"s\"",
-        "<property name=\"Users\" type=\"as\"",           "<property name=\"Mode\" type=\"s\"",
-        "<property name=\"Allocations\" type=\"ao\"",     "<property name=\"Desired\" type=\"a{s(tt)}\"",
-        "<property name=\"Effective\" type=\"a{s(tt)}\"", "<property name=\"Usage\" type=\"a{st}\"",
+        "<property name=\"TenantId\" type=\"s\"",
+        "<property name=\"ControlGroup\" type=\"s\"",
+        "<property name=\"Users\" type=\"as\"",
+        "<property name=\"Mode\" type=\"s\"",
+        "<property name=\"Allocations\" type=\"ao\"",
+        "<property name=\"Desired\" type=\"a{s(tt)}\"",
+        "<property name=\"Effective\" type=\"a{s(tt)}\"",
+        "<property name=\"Usage\" type=\"a{st}\"",
         "<property name=\"Problems\" type=\"as\"",
 };
 static const char *const allocation_interface[] = {
-        "<property name=\"AllocationId\" type=\"s\"",       "<property name=\"Generation\" type=\"t\"",
-        "<property name=\"ExternalIds\" type=\"a{ss}\"",    "<property name=\"StartTime\" type=\"t\"",
-        "<property name=\"Resources\" type=\"a{s(tt)}\"",   "<property name=\"Users\" type=\"as\"",
-        "<property name=\"State\" type=\"s\"",              "<property name=\"Reason\" type=\"s\"",
-        "<property name=\"ActualStart\" type=\"t\"",        "<property name=\"ActualEnd\" type=\"t\"",
+        "<property name=\"AllocationId\" type=\"s\"",
+        "<property name=\"Generation\" type=\"t\"",
+        "<property name=\"ExternalIds\" type=\"a{ss}\"",
+        "<property name=\"StartTime\" type=\"t\"",
+        "<property name=\"Resources\" type=\"a{s(tt)}\"",
+        "<property name=\"Users\" type=\"as\"",
+        "<property name=\"State\" type=\"s\"",
+        "<property name=\"Reason\" type=\"s\"",
+        "<property name=\"ActualStart\" type=\"t\"",
+        "<property name=\"ActualEnd\" type=\"t\"",
 };
 
 static void expect_interface(const char *path, const char *const *lines, size_t n) {
@@ -434,7 +481,8 @@ Test(api, introspection_is_the_design) {
 }
 
 Test(api, all_objects_in_one_call) {
-        sd_bus_message *reply = call(method(API_PATH, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects"));
+        sd_bus_message *reply =
+                        call(method(API_PATH, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects"));
         size_t n = 0;
 
         expect_success(reply);
@@ -444,7 +492,7 @@ Test(api, all_objects_in_one_call) {
 
                 cr_assert_geq(sd_bus_message_read_basic(reply, 'o', &path), 0);
                 n += strncmp(path, API_PATH "/tenant/", strlen(API_PATH "/tenant/")) == 0 ||
-                        strncmp(path, API_PATH "/allocation/", strlen(API_PATH "/allocation/")) == 0;
+                     strncmp(path, API_PATH "/allocation/", strlen(API_PATH "/allocation/")) == 0;
                 cr_assert_geq(sd_bus_message_skip(reply, "a{sa{sv}}"), 0);
                 cr_assert_geq(sd_bus_message_exit_container(reply), 0);
         }
@@ -453,10 +501,12 @@ Test(api, all_objects_in_one_call) {
 }
 
 Test(api, what_is_not_in_the_table_is_denied_to_root_too) {
-        expect_error(call(method(API_PATH, "org.freedesktop.DBus.Properties", "Set")), "org.headgate.Error.AccessDenied", "Set",
-                "a setter");
-        expect_error(call(manager_method("Explode")), "org.headgate.Error.AccessDenied", "Explode", "no such method");
-        expect_error(call(method(API_PATH, NULL, "Apply")), "org.headgate.Error.AccessDenied", "Apply", "no interface");
+        expect_error(call(method(API_PATH, "org.freedesktop.DBus.Properties", "Set")),
+                        "org.headgate.Error.AccessDenied", "Set", "a setter");
+        expect_error(call(manager_method("Explode")), "org.headgate.Error.AccessDenied", "Explode",
+                        "no such method");
+        expect_error(call(method(API_PATH, NULL, "Apply")), "org.headgate.Error.AccessDenied", "Apply",
+                        "no interface");
 }
 
 static const struct {
@@ -481,8 +531,9 @@ Test(authorize, by_user) {
         char *schedulers[] = { (char *) "bin", NULL }; /* uid 2 on every Debian */
 
         for (size_t i = 0; i < ELEMENTSOF(access_cases); i++)
-                cr_expect_eq(authorize_user(access_cases[i].uid, access_cases[i].level, schedulers, "no-such-group"),
-                        access_cases[i].granted, "%s", access_cases[i].name);
+                cr_expect_eq(authorize_user(access_cases[i].uid, access_cases[i].level, schedulers,
+                                             "no-such-group"),
+                                access_cases[i].granted, "%s", access_cases[i].name);
 }
 
 Test(authorize, a_groups_members_read) {

@@ -30,8 +30,8 @@ static void hold(Calendar *calendar, Allocation *a) {
 static Capacity capacity_make(void) {
         Capacity capacity = { .default_uplink = "eth0" };
 
-        cr_assert_eq(resource_set_put(&capacity.total, RESOURCE_CPU, "", (Amount) { 0, 1000 }), 0);
-        cr_assert_eq(resource_set_put(&capacity.total, RESOURCE_NET_EGRESS, "eth0", (Amount) { 0, 100 }), 0);
+        cr_assert_eq(resource_set_put(&capacity.total, RESOURCE_CPU, "", (Amount){ 0, 1000 }), 0);
+        cr_assert_eq(resource_set_put(&capacity.total, RESOURCE_NET_EGRESS, "eth0", (Amount){ 0, 100 }), 0);
         return capacity;
 }
 
@@ -48,39 +48,47 @@ static const struct {
         { "fits before", 0, 100, "cpu", { 1000, 1000 }, FAILURE_NONE, 0 },
         { "windows that touch do not overlap", 300, 400, "cpu", { 1000, 1000 }, FAILURE_NONE, 0 },
         { "fits beside both", 100, 400, "cpu", { 100, 1000 }, FAILURE_NONE, 0 },
-        { "one too much where both are", 100, 400, "cpu", { 101, 1000 }, FAILURE_INSUFFICIENT_RESOURCES, 100, 200 },
-        { "the peak is inside the window", 0, 400, "cpu", { 101, 1000 }, FAILURE_INSUFFICIENT_RESOURCES, 100, 200 },
+        { "one too much where both are", 100, 400, "cpu", { 101, 1000 }, FAILURE_INSUFFICIENT_RESOURCES, 100,
+                        200 },
+        { "the peak is inside the window", 0, 400, "cpu", { 101, 1000 }, FAILURE_INSUFFICIENT_RESOURCES, 100,
+                        200 },
         { "fits beside the second alone", 200, 400, "cpu", { 700, 1000 }, FAILURE_NONE, 0 },
-        { "over the node", 500, 600, "cpu", { 1001, 2000 }, FAILURE_INSUFFICIENT_RESOURCES, 1000, UINT64_MAX },
+        { "over the node", 500, 600, "cpu", { 1001, 2000 }, FAILURE_INSUFFICIENT_RESOURCES, 1000,
+                        UINT64_MAX },
         { "limits may be overcommitted", 100, 400, "cpu", { 0, UNLIMITED }, FAILURE_NONE, 0 },
-        { "a resource the node has none of", 500, 600, "memory", { 1, 1 }, FAILURE_INSUFFICIENT_RESOURCES, 0, UINT64_MAX },
+        { "a resource the node has none of", 500, 600, "memory", { 1, 1 }, FAILURE_INSUFFICIENT_RESOURCES, 0,
+                        UINT64_MAX },
         { "the default uplink by no name", 0, 9, "net.egress", { 100, 100 }, FAILURE_NONE, 0 },
-        { "the default uplink by its name", 0, 9, "net.egress@eth0", { 101, 101 }, FAILURE_INSUFFICIENT_RESOURCES, 100, UINT64_MAX },
+        { "the default uplink by its name", 0, 9, "net.egress@eth0", { 101, 101 },
+                        FAILURE_INSUFFICIENT_RESOURCES, 100, UINT64_MAX },
         { "an uplink that is none", 0, 9, "net.egress@eth7", { 0, 5 }, FAILURE_INVALID_ALLOCATION, 0 },
 };
 
 Test(admission, sum_of_reserved_stays_within_capacity_at_every_instant) {
         Calendar calendar = { .default_uplink = "eth0" };
         Capacity capacity = capacity_make();
-        Allocation *over = make("over", 0, 1000, "cpu", (Amount) { 1000, 1000 });
+        Allocation *over = make("over", 0, 1000, "cpu", (Amount){ 1000, 1000 });
 
         over->state = ALLOCATION_ENDED;
         hold(&calendar, over);
-        hold(&calendar, make("a", 100, 200, "cpu", (Amount) { 600, 600 }));
-        hold(&calendar, make("b", 150, 300, "cpu", (Amount) { 300, 600 }));
+        hold(&calendar, make("a", 100, 200, "cpu", (Amount){ 600, 600 }));
+        hold(&calendar, make("b", 150, 300, "cpu", (Amount){ 300, 600 }));
         for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
                 _cleanup_allocation_ Allocation *request =
-                        make("new", cases[i].start, cases[i].end, cases[i].resource, cases[i].amount);
+                                make("new", cases[i].start, cases[i].end, cases[i].resource, cases[i].amount);
                 Verdict verdict;
 
                 cr_assert_eq(admission_check(&calendar, &capacity, &request, 1, &verdict), 0);
-                cr_expect_eq(verdict.failure.code, cases[i].code, "%s: %s", cases[i].name, verdict.failure.message);
+                cr_expect_eq(verdict.failure.code, cases[i].code, "%s: %s", cases[i].name,
+                                verdict.failure.message);
                 cr_expect_eq(verdict.fits, cases[i].code == FAILURE_NONE, "%s", cases[i].name);
                 if (cases[i].code == FAILURE_INSUFFICIENT_RESOURCES) {
                         cr_assert_eq(verdict.missing.n, 1, "%s", cases[i].name);
                         cr_expect_eq(verdict.missing.entries[0].amount.reserved, cases[i].amount.reserved);
-                        cr_expect_eq(verdict.missing.entries[0].amount.limit, cases[i].available, "%s", cases[i].name);
-                        cr_expect_eq(verdict.earliest_usec, cases[i].earliest, "%s: %lu", cases[i].name, verdict.earliest_usec);
+                        cr_expect_eq(verdict.missing.entries[0].amount.limit, cases[i].available, "%s",
+                                        cases[i].name);
+                        cr_expect_eq(verdict.earliest_usec, cases[i].earliest, "%s: %lu", cases[i].name,
+                                        verdict.earliest_usec);
                 }
                 verdict_deinit(&verdict);
         }
@@ -89,7 +97,8 @@ Test(admission, sum_of_reserved_stays_within_capacity_at_every_instant) {
 }
 
 Test(admission, requests_are_judged_together) {
-        Allocation *requests[2] = { make("x", 0, 10, "cpu", (Amount) { 600, 600 }), make("y", 5, 15, "cpu", (Amount) { 600, 600 }) };
+        Allocation *requests[2] = { make("x", 0, 10, "cpu", (Amount){ 600, 600 }),
+                make("y", 5, 15, "cpu", (Amount){ 600, 600 }) };
         Calendar calendar = { .default_uplink = "eth0" };
         Capacity capacity = capacity_make();
         Verdict verdicts[2];
@@ -105,12 +114,12 @@ Test(admission, requests_are_judged_together) {
 }
 
 Test(admission, an_update_takes_its_own_place) {
-        _cleanup_allocation_ Allocation *request = make("a", 100, 200, "cpu", (Amount) { 900, 900 });
+        _cleanup_allocation_ Allocation *request = make("a", 100, 200, "cpu", (Amount){ 900, 900 });
         Calendar calendar = { .default_uplink = "eth0" };
         Capacity capacity = capacity_make();
         Verdict verdict;
 
-        hold(&calendar, make("a", 100, 200, "cpu", (Amount) { 600, 600 }));
+        hold(&calendar, make("a", 100, 200, "cpu", (Amount){ 600, 600 }));
         cr_assert_eq(admission_check(&calendar, &capacity, &request, 1, &verdict), 0);
         cr_expect(verdict.fits, "%s", verdict.failure.message);
         verdict_deinit(&verdict);
@@ -125,7 +134,8 @@ static uint64_t brute_peak(const Calendar *calendar, uint64_t start, uint64_t en
                 uint64_t sum = 0;
 
                 for (size_t i = 0; i < calendar->n; i++)
-                        if (calendar->allocations[i]->start_usec <= at && at < calendar->allocations[i]->end_usec)
+                        if (calendar->allocations[i]->start_usec <= at &&
+                                        at < calendar->allocations[i]->end_usec)
                                 sum += calendar->allocations[i]->resources.entries[0].amount.reserved;
                 most = sum > most ? sum : most;
         }
@@ -149,20 +159,23 @@ Test(admission, agrees_with_brute_force) {
 
                         snprintf(id, sizeof id, "a%d", i);
                         hold(&calendar, make(id, at, at + 1 + (uint64_t) rand_r(&seed) % 20, "cpu",
-                                (Amount) { (uint64_t) rand_r(&seed) % 300, 1000 }));
+                                                        (Amount){ (uint64_t) rand_r(&seed) % 300, 1000 }));
                 }
                 start = (uint64_t) rand_r(&seed) % 40;
                 length = 1 + (uint64_t) rand_r(&seed) % 30;
-                request = make("new", start, start + length, "cpu", (Amount) { wanted, 1000 });
+                request = make("new", start, start + length, "cpu", (Amount){ wanted, 1000 });
                 cr_assert_eq(admission_check(&calendar, &capacity, &request, 1, &verdict), 0);
-                cr_expect_eq(verdict.fits, wanted == 0 || brute_peak(&calendar, start, start + length) + wanted <= 1000, "round %d", round);
+                cr_expect_eq(verdict.fits,
+                                wanted == 0 || brute_peak(&calendar, start, start + length) + wanted <= 1000,
+                                "round %d", round);
                 if (!verdict.fits) {
                         while (brute_peak(&calendar, start, start + length) + wanted > 1000)
                                 start++;
                         cr_expect_eq(verdict.earliest_usec, start, "round %d", round);
                 }
                 cr_expect_null(calendar_find(&calendar, "new"), "a question leaves nothing");
-                cr_expect_eq(timeline_peak(calendar_reserved(&calendar, RESOURCE_CPU, ""), 0, 1000), brute_peak(&calendar, 0, 1000));
+                cr_expect_eq(timeline_peak(calendar_reserved(&calendar, RESOURCE_CPU, ""), 0, 1000),
+                                brute_peak(&calendar, 0, 1000));
                 verdict_deinit(&verdict);
                 calendar_deinit(&calendar);
                 resource_set_deinit(&capacity.total);

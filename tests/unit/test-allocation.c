@@ -18,7 +18,7 @@ static Allocation *request_new(void) {
         a->start_usec = 1000;
         a->start_given = true;
         a->end_usec = 2000;
-        cr_assert_eq(resource_set_put(&a->resources, RESOURCE_CPU, "", (Amount) { 500, 1000 }), 0);
+        cr_assert_eq(resource_set_put(&a->resources, RESOURCE_CPU, "", (Amount){ 500, 1000 }), 0);
         return a;
 }
 
@@ -58,16 +58,16 @@ static void grace_is_a_week(Allocation *a) {
         a->grace_usec = 7ULL * 24 * 3600 * 1000000;
 }
 static void reserved_is_over_limit(Allocation *a) {
-        a->resources.entries[0].amount = (Amount) { 2000, 1000 };
+        a->resources.entries[0].amount = (Amount){ 2000, 1000 };
 }
 static void reserved_is_unlimited(Allocation *a) {
-        a->resources.entries[0].amount = (Amount) { UNLIMITED, UNLIMITED };
+        a->resources.entries[0].amount = (Amount){ UNLIMITED, UNLIMITED };
 }
 static void limit_is_too_small(Allocation *a) {
-        a->resources.entries[0].amount = (Amount) { 0, 9 };
+        a->resources.entries[0].amount = (Amount){ 0, 9 };
 }
 static void tasks_are_reserved(Allocation *a) {
-        cr_assert_eq(resource_set_put(&a->resources, RESOURCE_TASKS, "", (Amount) { 1, 10 }), 0);
+        cr_assert_eq(resource_set_put(&a->resources, RESOURCE_TASKS, "", (Amount){ 1, 10 }), 0);
 }
 static void resources_are_missing(Allocation *a) {
         resource_set_deinit(&a->resources);
@@ -108,7 +108,8 @@ static const struct {
         { "limit too small", limit_is_too_small, "cpu limit 9 is below the least, 10" },
         { "tasks reserved", tasks_are_reserved, "tasks reserved 1 must be 0" },
         { "no resources", resources_are_missing, "Resources is missing" },
-        { "guaranteed, limit above", guaranteed_with_room_above, "QosClass 'guaranteed' needs reserved = limit" },
+        { "guaranteed, limit above", guaranteed_with_room_above,
+                        "QosClass 'guaranteed' needs reserved = limit" },
         { "best-effort, floor", best_effort_with_a_floor, "QosClass 'best-effort' needs reserved 0" },
         { "issuer with an escape", issuer_has_an_escape, "Issuer must be" },
         { "user empty", user_is_empty, "Users" },
@@ -128,10 +129,13 @@ Test(allocation, each_wrong_request_is_refused_in_one_line) {
                 _cleanup_failure_ Failure failure = FAILURE_NULL;
 
                 refused[i].spoil(a);
-                cr_assert_eq(allocation_validate(a, &failure), FAILURE_INVALID_ALLOCATION, "%s", refused[i].name);
-                cr_expect_not_null(strstr(failure.message, refused[i].says), "%s: '%s'", refused[i].name, failure.message);
+                cr_assert_eq(allocation_validate(a, &failure), FAILURE_INVALID_ALLOCATION, "%s",
+                                refused[i].name);
+                cr_expect_not_null(strstr(failure.message, refused[i].says), "%s: '%s'", refused[i].name,
+                                failure.message);
                 for (const char *c = failure.message; *c; c++)
-                        cr_assert((unsigned char) *c >= 0x20, "%s: a control character came through", refused[i].name);
+                        cr_assert((unsigned char) *c >= 0x20, "%s: a control character came through",
+                                        refused[i].name);
         }
 }
 
@@ -186,7 +190,7 @@ Test(allocation, every_key_counts_in_the_comparison) {
                         cr_assert_eq(string_map_put(field, "other", "value"), 0);
                         break;
                 case KEY_RESOURCES:
-                        cr_assert_eq(resource_set_put(field, RESOURCE_TASKS, "", (Amount) { 0, 5 }), 0);
+                        cr_assert_eq(resource_set_put(field, RESOURCE_TASKS, "", (Amount){ 0, 5 }), 0);
                         break;
                 case KEY_ENUM:
                         *(int *) field += 1;
@@ -213,7 +217,7 @@ Test(allocation, qos_class_is_derived) {
 
                 cr_assert_eq(resource_set_put(&a->resources, RESOURCE_CPU, "", cases[i].cpu), 0);
                 cr_assert_eq(resource_set_put(&a->resources, RESOURCE_MEMORY, "", cases[i].memory), 0);
-                cr_assert_eq(resource_set_put(&a->resources, RESOURCE_TASKS, "", (Amount) { 0, 9 }), 0);
+                cr_assert_eq(resource_set_put(&a->resources, RESOURCE_TASKS, "", (Amount){ 0, 9 }), 0);
                 cr_expect_eq(allocation_qos_class(a), cases[i].qos_class, "case %zu", i);
         }
 }

@@ -5,7 +5,8 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-static Allocation *put(Calendar *calendar, const char *id, const char *tenant, uint64_t start, uint64_t end, Amount cpu) {
+static Allocation *put(Calendar *calendar, const char *id, const char *tenant, uint64_t start, uint64_t end,
+                Amount cpu) {
         Allocation *a, *replaced;
 
         cr_assert_eq(allocation_new(&a), 0);
@@ -32,11 +33,13 @@ static const struct {
         { "just before the end", ALLOCATION_ACTIVE, 0, 0, { 1999, 0 }, ALLOCATION_ACTIVE },
         { "at the end, no grace", ALLOCATION_ACTIVE, 0, 0, { 2000, 0 }, ALLOCATION_ENDED },
         { "at the end, grace", ALLOCATION_ACTIVE, 50, 0, { 2000, 0 }, ALLOCATION_ENDING },
-        { "long after, still active: its grace begins now", ALLOCATION_ACTIVE, 50, 0, { 9000, 0 }, ALLOCATION_ENDING },
+        { "long after, still active: its grace begins now", ALLOCATION_ACTIVE, 50, 0, { 9000, 0 },
+                        ALLOCATION_ENDING },
         { "in its grace, by boot time", ALLOCATION_ENDING, 50, 100, { 9000, 149 }, ALLOCATION_ENDING },
         { "its grace is over, by boot time", ALLOCATION_ENDING, 50, 100, { 1, 150 }, ALLOCATION_ENDED },
         { "in its grace after a restart, by UTC", ALLOCATION_ENDING, 50, 0, { 2049, 0 }, ALLOCATION_ENDING },
-        { "its grace is over after a restart, by UTC", ALLOCATION_ENDING, 50, 0, { 2050, 0 }, ALLOCATION_ENDED },
+        { "its grace is over after a restart, by UTC", ALLOCATION_ENDING, 50, 0, { 2050, 0 },
+                        ALLOCATION_ENDED },
         { "missed altogether", ALLOCATION_PENDING, 0, 0, { 3000, 0 }, ALLOCATION_ENDED },
         { "the clock went back over the start", ALLOCATION_ACTIVE, 0, 0, { 500, 0 }, ALLOCATION_PENDING },
         { "ended stays ended", ALLOCATION_ENDED, 0, 0, { 1500, 0 }, ALLOCATION_ENDED },
@@ -46,7 +49,7 @@ static const struct {
 Test(calendar, states_follow_the_window) {
         for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
                 Calendar calendar = CALENDAR_NULL;
-                Allocation *a = put(&calendar, "a", "t", 1000, 2000, (Amount) { 0, 100 });
+                Allocation *a = put(&calendar, "a", "t", 1000, 2000, (Amount){ 0, 100 });
 
                 a->state = cases[i].state;
                 a->grace_usec = cases[i].grace_usec;
@@ -58,23 +61,24 @@ Test(calendar, states_follow_the_window) {
 
 Test(calendar, next_change_is_the_soonest) {
         Calendar calendar = CALENDAR_NULL;
-        Allocation *a = put(&calendar, "a", "t", 1000, 2000, (Amount) { 0, 100 });
-        Allocation *b = put(&calendar, "b", "t", 500, 1500, (Amount) { 0, 100 });
+        Allocation *a = put(&calendar, "a", "t", 1000, 2000, (Amount){ 0, 100 });
+        Allocation *b = put(&calendar, "b", "t", 500, 1500, (Amount){ 0, 100 });
 
-        cr_expect_eq(calendar_next_change(&calendar, &(Instant) { 100, 0 }), 500);
-        cr_expect_null(calendar_due(&calendar, &(Instant) { 499, 0 }));
-        cr_expect_eq(calendar_due(&calendar, &(Instant) { 500, 0 }), b);
-        calendar_set_state(&calendar, b, ALLOCATION_ACTIVE, &(Instant) { 500, 0 });
-        cr_expect_eq(calendar_next_change(&calendar, &(Instant) { 600, 0 }), 1000);
-        calendar_set_state(&calendar, a, ALLOCATION_ACTIVE, &(Instant) { 1000, 0 });
-        cr_expect_eq(calendar_next_change(&calendar, &(Instant) { 1000, 0 }), 1500);
+        cr_expect_eq(calendar_next_change(&calendar, &(Instant){ 100, 0 }), 500);
+        cr_expect_null(calendar_due(&calendar, &(Instant){ 499, 0 }));
+        cr_expect_eq(calendar_due(&calendar, &(Instant){ 500, 0 }), b);
+        calendar_set_state(&calendar, b, ALLOCATION_ACTIVE, &(Instant){ 500, 0 });
+        cr_expect_eq(calendar_next_change(&calendar, &(Instant){ 600, 0 }), 1000);
+        calendar_set_state(&calendar, a, ALLOCATION_ACTIVE, &(Instant){ 1000, 0 });
+        cr_expect_eq(calendar_next_change(&calendar, &(Instant){ 1000, 0 }), 1500);
         b->grace_usec = 300;
-        calendar_set_state(&calendar, b, ALLOCATION_ENDING, &(Instant) { 1500, 10 });
-        cr_expect_eq(calendar_next_change(&calendar, &(Instant) { 1500, 60 }), 1750, "300 of grace from 10, it is 60: 250 are left");
-        cr_expect_eq(calendar_due(&calendar, &(Instant) { 0, 310 }), b, "by boot time, whatever UTC says");
-        calendar_set_state(&calendar, b, ALLOCATION_ENDED, &(Instant) { 1800, 310 });
-        calendar_set_state(&calendar, a, ALLOCATION_RELEASED, &(Instant) { 1800, 310 });
-        cr_expect_eq(calendar_next_change(&calendar, &(Instant) { 1500, 60 }), UINT64_MAX);
+        calendar_set_state(&calendar, b, ALLOCATION_ENDING, &(Instant){ 1500, 10 });
+        cr_expect_eq(calendar_next_change(&calendar, &(Instant){ 1500, 60 }), 1750,
+                        "300 of grace from 10, it is 60: 250 are left");
+        cr_expect_eq(calendar_due(&calendar, &(Instant){ 0, 310 }), b, "by boot time, whatever UTC says");
+        calendar_set_state(&calendar, b, ALLOCATION_ENDED, &(Instant){ 1800, 310 });
+        calendar_set_state(&calendar, a, ALLOCATION_RELEASED, &(Instant){ 1800, 310 });
+        cr_expect_eq(calendar_next_change(&calendar, &(Instant){ 1500, 60 }), UINT64_MAX);
         calendar_deinit(&calendar);
 }
 
@@ -89,8 +93,8 @@ Test(calendar, due_agrees_with_a_look_at_all) {
                 char id[8];
 
                 snprintf(id, sizeof id, "a%d", i);
-                put(&calendar, id, "t", start, start + 1 + (uint64_t) rand_r(&seed) % 50, (Amount) { 1, 100 })->grace_usec =
-                        (uint64_t) rand_r(&seed) % 3 * 20;
+                put(&calendar, id, "t", start, start + 1 + (uint64_t) rand_r(&seed) % 50, (Amount){ 1, 100 })
+                                ->grace_usec = (uint64_t) rand_r(&seed) % 3 * 20;
         }
         for (; now.utc_usec < 1200; now.utc_usec += 7, now.boottime_usec += 7) {
                 uint64_t next = UINT64_MAX;
@@ -106,7 +110,8 @@ Test(calendar, due_agrees_with_a_look_at_all) {
                         Allocation *a = calendar.allocations[i];
                         Instant later = now;
 
-                        cr_assert_eq(allocation_state_at(a, &now), a->state, "at %lu %s was passed over", now.utc_usec, a->id);
+                        cr_assert_eq(allocation_state_at(a, &now), a->state, "at %lu %s was passed over",
+                                        now.utc_usec, a->id);
                         while (allocation_is_live(a) && allocation_state_at(a, &later) == a->state)
                                 later.utc_usec++, later.boottime_usec++;
                         if (allocation_is_live(a) && later.utc_usec < next)
@@ -114,22 +119,23 @@ Test(calendar, due_agrees_with_a_look_at_all) {
                 }
                 cr_assert_eq(calendar_next_change(&calendar, &now), next, "at %lu", now.utc_usec);
                 if (rand_r(&seed) % 3 == 0 && calendar.n > 0)
-                        allocation_free(calendar_take(&calendar, calendar.allocations[(size_t) rand_r(&seed) % calendar.n]->id));
+                        allocation_free(calendar_take(&calendar,
+                                        calendar.allocations[(size_t) rand_r(&seed) % calendar.n]->id));
         }
         calendar_deinit(&calendar);
 }
 
 Test(calendar, what_is_released_gives_its_floor_back_and_what_is_replaced_too) {
         Calendar calendar = CALENDAR_NULL;
-        Allocation *a = put(&calendar, "a", "t", 100, 200, (Amount) { 30, 100 });
+        Allocation *a = put(&calendar, "a", "t", 100, 200, (Amount){ 30, 100 });
         const Timeline *cpu;
 
-        put(&calendar, "b", "u", 150, 250, (Amount) { 5, 100 });
+        put(&calendar, "b", "u", 150, 250, (Amount){ 5, 100 });
         cpu = calendar_reserved(&calendar, RESOURCE_CPU, "");
         cr_expect_eq(timeline_peak(cpu, 0, 1000), 35);
-        put(&calendar, "b", "u", 150, 250, (Amount) { 7, 100 });
+        put(&calendar, "b", "u", 150, 250, (Amount){ 7, 100 });
         cr_expect_eq(timeline_peak(cpu, 0, 1000), 37);
-        calendar_set_state(&calendar, a, ALLOCATION_RELEASED, &(Instant) { 120, 1 });
+        calendar_set_state(&calendar, a, ALLOCATION_RELEASED, &(Instant){ 120, 1 });
         cr_expect_eq(timeline_peak(cpu, 0, 1000), 7);
         allocation_free(calendar_take(&calendar, "b"));
         cr_expect_eq(timeline_peak(cpu, 0, 1000), 0);
@@ -140,17 +146,18 @@ Test(calendar, what_is_released_gives_its_floor_back_and_what_is_replaced_too) {
 Test(calendar, share_is_the_sum_of_what_is_active) {
         _cleanup_resource_set_ ResourceSet share = RESOURCE_SET_NULL;
         Calendar calendar = CALENDAR_NULL;
-        Allocation *a = put(&calendar, "a", "t", 0, 1, (Amount) { 100, 200 });
-        Allocation *b = put(&calendar, "b", "t", 0, 1, (Amount) { 10, 20 });
-        Allocation *c = put(&calendar, "c", "t", 0, 1, (Amount) { 1, 2 });
-        Allocation *d = put(&calendar, "d", "other", 0, 1, (Amount) { 7000, 8000 });
+        Allocation *a = put(&calendar, "a", "t", 0, 1, (Amount){ 100, 200 });
+        Allocation *b = put(&calendar, "b", "t", 0, 1, (Amount){ 10, 20 });
+        Allocation *c = put(&calendar, "c", "t", 0, 1, (Amount){ 1, 2 });
+        Allocation *d = put(&calendar, "d", "other", 0, 1, (Amount){ 7000, 8000 });
 
         a->state = ALLOCATION_ACTIVE;
         b->state = ALLOCATION_ENDING;
         c->state = ALLOCATION_PENDING;
         d->state = ALLOCATION_ACTIVE;
         cr_assert_eq(calendar_tenant_share(&calendar, "t", &share), 0);
-        cr_expect_eq(resource_set_get(&share, RESOURCE_CPU, "")->reserved, 100, "what is ending has no floor");
+        cr_expect_eq(resource_set_get(&share, RESOURCE_CPU, "")->reserved, 100,
+                        "what is ending has no floor");
         cr_expect_eq(resource_set_get(&share, RESOURCE_CPU, "")->limit, 220, "and keeps its ceiling");
         cr_expect_eq(calendar_tenant_active(&calendar, "t"), 2);
         cr_expect_not_null(calendar_tenant(&calendar, "other"));
@@ -164,7 +171,7 @@ Test(calendar, is_ordered_by_id_whatever_the_order_of_arrival) {
         Allocation *taken;
 
         for (size_t i = 0; i < 6; i++)
-                put(&calendar, ids[i], "t", 0, 1, (Amount) { 0, 100 });
+                put(&calendar, ids[i], "t", 0, 1, (Amount){ 0, 100 });
         for (size_t i = 1; i < calendar.n; i++)
                 cr_expect(strcmp(calendar.allocations[i - 1]->id, calendar.allocations[i]->id) < 0);
         for (size_t i = 0; i < 6; i++)

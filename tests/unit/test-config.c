@@ -37,12 +37,11 @@ Test(config, values_and_their_units) {
         _cleanup_(config_deinit) Config config;
         _cleanup_failure_ Failure failure = FAILURE_NULL;
 
-        write_file(path,
-                "[node]\nid = node-7\ntenants-max = 12\nsample-interval = 500ms\n"
-                "[capacity]\nmemory-reserve = 1G ; as much as that\n"
-                "[residual]\nnet-egress = 2M\n"
-                "[uplink eth0]\ncapacity = 10G\n[uplink eth1]\ncapacity = 1G\ndefault = yes\n"
-                "[control]\ngroups = /a.service /b.service\n");
+        write_file(path, "[node]\nid = node-7\ntenants-max = 12\nsample-interval = 500ms\n"
+                         "[capacity]\nmemory-reserve = 1G ; as much as that\n"
+                         "[residual]\nnet-egress = 2M\n"
+                         "[uplink eth0]\ncapacity = 10G\n[uplink eth1]\ncapacity = 1G\ndefault = yes\n"
+                         "[control]\ngroups = /a.service /b.service\n");
         config_init(&config);
         cr_assert_eq(config_read(&config, path, true, &failure), 0, "%s", failure.message);
         cr_expect_str_eq(config.node_id, "node-7");
@@ -83,15 +82,20 @@ static const struct {
 } refused[] = {
         { "unknown key", "[node]\nidd = a\n", "headgated.conf:2: [node] has no key 'idd'" },
         { "unknown section", "[nod]\nid = a\n", "[nod] has no key 'id'" },
-        { "no number", "[node]\ntenants-max = many\n", "[node] tenants-max = 'many' must be a whole number from 1 to 10000" },
+        { "no number", "[node]\ntenants-max = many\n",
+                        "[node] tenants-max = 'many' must be a whole number from 1 to 10000" },
         { "negative", "[node]\ntenants-max = -1\n", "tenants-max = '-1' must be" },
-        { "over its bound", "[node]\n\ntenants-max = 10001\n", "headgated.conf:3: [node] tenants-max = '10001' must be" },
+        { "over its bound", "[node]\n\ntenants-max = 10001\n",
+                        "headgated.conf:3: [node] tenants-max = '10001' must be" },
         { "unknown unit", "[node]\nsample-interval = 1h\n", "a time in s, ms or min" },
         { "unknown suffix", "[capacity]\nmemory-reserve = 1X\n", "must be bytes, with K, M, G or T" },
         { "too large for 64 bits", "[capacity]\nmemory-reserve = 99999999999T\n", "must be bytes" },
-        { "neither yes nor no", "[uplink eth0]\ndefault = true\n", "[uplink] default = 'true' must be yes or no" },
-        { "two defaults", "[uplink a]\ndefault = yes\n[uplink b]\ndefault = yes\n", "2 uplinks say default = yes" },
-        { "an interface that is none", "[uplink a/b]\ncapacity = 1M\n", "an interface name of 1 to 15 characters" },
+        { "neither yes nor no", "[uplink eth0]\ndefault = true\n",
+                        "[uplink] default = 'true' must be yes or no" },
+        { "two defaults", "[uplink a]\ndefault = yes\n[uplink b]\ndefault = yes\n",
+                        "2 uplinks say default = yes" },
+        { "an interface that is none", "[uplink a/b]\ncapacity = 1M\n",
+                        "an interface name of 1 to 15 characters" },
         { "no ini at all", "garbage\n", "headgated.conf:1: neither a [section] nor a 'key = value'" },
 };
 
@@ -103,7 +107,8 @@ Test(config, what_is_wrong_is_said_with_its_line) {
                 write_file(path, refused[i].text);
                 config_init(&config);
                 cr_assert_gt(config_read(&config, path, true, &failure), 0, "%s", refused[i].name);
-                cr_expect_not_null(strstr(failure.message, refused[i].says), "%s: '%s'", refused[i].name, failure.message);
+                cr_expect_not_null(strstr(failure.message, refused[i].says), "%s: '%s'", refused[i].name,
+                                failure.message);
         }
 }
 

@@ -9,22 +9,9 @@ static const struct {
         const char *id;
         bool valid;
 } cases[] = {
-        { "a", true },
-        { "tenant-1", true },
-        { "a-b-c", true },
-        { "0", true },
-        { "", false },
-        { "-a", false },
-        { "a-", false },
-        { "a--b", false },
-        { "A", false },
-        { "a_b", false },
-        { "a.b", false },
-        { "../a", false },
-        { "a/b", false },
-        { "a\nb", false },
-        { "a%2e", false },
-        { "cgroup.procs", false },
+        { "a", true }, { "tenant-1", true }, { "a-b-c", true }, { "0", true }, { "", false }, { "-a", false },
+        { "a-", false }, { "a--b", false }, { "A", false }, { "a_b", false }, { "a.b", false },
+        { "../a", false }, { "a/b", false }, { "a\nb", false }, { "a%2e", false }, { "cgroup.procs", false },
         { "a1234567890123456789012345678901234567890123456789012345678901", true },    /* 62 */
         { "a12345678901234567890123456789012345678901234567890123456789012", true },   /* 63 */
         { "a123456789012345678901234567890123456789012345678901234567890123", false }, /* 64 */
@@ -54,7 +41,10 @@ Test(identifier, escape_is_systemds_and_comes_back) {
 }
 
 Test(identifier, what_is_not_ours_is_not_unescaped) {
-        static const char *const foreign[] = { "", "a-b", "a\\x2d", "\\x2da", "a\\x2e", "A", "a\\", "system" "." "x" };
+        static const char *const foreign[] = { "", "a-b", "a\\x2d", "\\x2da", "a\\x2e", "A", "a\\",
+                "system"
+                "."
+                "x" };
         char id[IDENTIFIER_LENGTH_MAX + 1];
 
         for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)

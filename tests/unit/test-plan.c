@@ -8,22 +8,30 @@
 #define MIB (1ULL << 20)
 
 static const UplinkCapacity uplinks[] = {
-        { .name = "eth0", .is_default = true, .capacity_bps = 100000000, .control_floor_bps = 1000000,
-                .control_ceil_bps = 10000000, .default_floor_bps = 2000000 },
+        { .name = "eth0",
+                        .is_default = true,
+                        .capacity_bps = 100000000,
+                        .control_floor_bps = 1000000,
+                        .control_ceil_bps = 10000000,
+                        .default_floor_bps = 2000000 },
 };
 
 static PlanInput input_of(const Node *node) {
-        return (PlanInput) {
+        return (PlanInput){
                 .node = node,
                 .cpu_millicores = 4000,
                 .sibling_weight = 200,
-                .residual = { .cpu_millicores = 50, .memory_bytes = 64 * MIB, .tasks = 256, .net_egress_bps = 1000000 },
+                .residual = { .cpu_millicores = 50,
+                                .memory_bytes = 64 * MIB,
+                                .tasks = 256,
+                                .net_egress_bps = 1000000 },
                 .uplinks = uplinks,
                 .n_uplinks = 1,
         };
 }
 
-static Allocation *add(Node *node, const char *id, const char *tenant_id, AllocationState state, Amount cpu, Amount memory, Amount net) {
+static Allocation *add(Node *node, const char *id, const char *tenant_id, AllocationState state, Amount cpu,
+                Amount memory, Amount net) {
         Allocation *a, *replaced;
         Tenant *tenant;
 
@@ -53,11 +61,12 @@ Test(plan, an_active_share_becomes_settings) {
         const Settings *s;
         PlanInput input;
 
-        add(&node, "g", "gold", ALLOCATION_ACTIVE, (Amount) { 1000, 1000 }, (Amount) { 256 * MIB, 256 * MIB },
-                (Amount) { 30000000, 30000000 });
-        add(&node, "b", "silver", ALLOCATION_ACTIVE, (Amount) { 500, 2000 }, (Amount) { 128 * MIB, 288 * MIB },
-                (Amount) { 10000000, UNLIMITED });
-        add(&node, "e", "iron", ALLOCATION_ACTIVE, (Amount) { 0, 4000 }, (Amount) { 0, UNLIMITED }, (Amount) { 0, UNLIMITED });
+        add(&node, "g", "gold", ALLOCATION_ACTIVE, (Amount){ 1000, 1000 }, (Amount){ 256 * MIB, 256 * MIB },
+                        (Amount){ 30000000, 30000000 });
+        add(&node, "b", "silver", ALLOCATION_ACTIVE, (Amount){ 500, 2000 }, (Amount){ 128 * MIB, 288 * MIB },
+                        (Amount){ 10000000, UNLIMITED });
+        add(&node, "e", "iron", ALLOCATION_ACTIVE, (Amount){ 0, 4000 }, (Amount){ 0, UNLIMITED },
+                        (Amount){ 0, UNLIMITED });
         input = input_of(&node);
         cr_assert_eq(plan_make(&input, &plan), 0);
 
@@ -89,8 +98,10 @@ Test(plan, an_active_share_becomes_settings) {
         cr_expect_eq(class_of(&plan, SLOT_CONTROL)->ceil_bps, 10000000);
         cr_expect_eq(class_of(&plan, SLOT_DEFAULT)->floor_bps, 2000000);
         cr_expect_eq(class_of(&plan, node_find_tenant(&node, "gold")->slot)->ceil_bps, 30000000);
-        cr_expect_eq(class_of(&plan, node_find_tenant(&node, "silver")->slot)->ceil_bps, 100000000, "no more than the link");
-        cr_expect_eq(class_of(&plan, node_find_tenant(&node, "iron")->slot)->priority, 2, "best-effort borrows last");
+        cr_expect_eq(class_of(&plan, node_find_tenant(&node, "silver")->slot)->ceil_bps, 100000000,
+                        "no more than the link");
+        cr_expect_eq(class_of(&plan, node_find_tenant(&node, "iron")->slot)->priority, 2,
+                        "best-effort borrows last");
         node_deinit(&node);
 }
 
@@ -103,10 +114,12 @@ Test(plan, the_parents_weight_keeps_the_floors) {
                 PlanInput input;
                 double share;
 
-                add(&node, "g", "gold", ALLOCATION_ACTIVE, (Amount) { reserved[i], 4000 }, (Amount) { 0, UNLIMITED }, (Amount) { 0, UNLIMITED });
+                add(&node, "g", "gold", ALLOCATION_ACTIVE, (Amount){ reserved[i], 4000 },
+                                (Amount){ 0, UNLIMITED }, (Amount){ 0, UNLIMITED });
                 input = input_of(&node);
                 cr_assert_eq(plan_make(&input, &plan), 0);
-                share = (double) plan.parent.value[SETTING_CPU_WEIGHT] / (double) (plan.parent.value[SETTING_CPU_WEIGHT] + 200);
+                share = (double) plan.parent.value[SETTING_CPU_WEIGHT] /
+                        (double) (plan.parent.value[SETTING_CPU_WEIGHT] + 200);
                 cr_expect_geq(share * 4000, (double) reserved[i]);
                 node_deinit(&node);
         }
@@ -121,7 +134,8 @@ Test(plan, outside_its_windows_a_tenant_has_the_residual_share) {
                 const Settings *s;
                 PlanInput input;
 
-                add(&node, "a", "t", not_active[i], (Amount) { 1000, 4000 }, (Amount) { 512 * MIB, UNLIMITED }, (Amount) { 5, UNLIMITED });
+                add(&node, "a", "t", not_active[i], (Amount){ 1000, 4000 }, (Amount){ 512 * MIB, UNLIMITED },
+                                (Amount){ 5, UNLIMITED });
                 node_find_tenant(&node, "t")->residual_memory_bytes = 400 * MIB;
                 input = input_of(&node);
                 cr_assert_eq(plan_make(&input, &plan), 0);
@@ -143,7 +157,8 @@ Test(plan, what_is_ending_keeps_its_ceiling_and_gives_its_floor_back) {
         _cleanup_plan_ Plan plan = PLAN_NULL;
         PlanInput input;
 
-        add(&node, "a", "t", ALLOCATION_ENDING, (Amount) { 1000, 2000 }, (Amount) { 512 * MIB, 512 * MIB }, (Amount) { 5, 50000000 });
+        add(&node, "a", "t", ALLOCATION_ENDING, (Amount){ 1000, 2000 }, (Amount){ 512 * MIB, 512 * MIB },
+                        (Amount){ 5, 50000000 });
         input = input_of(&node);
         cr_assert_eq(plan_make(&input, &plan), 0);
         cr_expect_not(plan.tenants[0].residual);
@@ -181,17 +196,22 @@ Test(plan, effective_is_desired_where_the_kernel_holds_it) {
         Settings observed;
         PlanInput input;
 
-        add(&node, "a", "t", ALLOCATION_ACTIVE, (Amount) { 333, 777 }, (Amount) { 64 * MIB, 128 * MIB }, (Amount) { 5000000, 50000000 });
+        add(&node, "a", "t", ALLOCATION_ACTIVE, (Amount){ 333, 777 }, (Amount){ 64 * MIB, 128 * MIB },
+                        (Amount){ 5000000, 50000000 });
         input = input_of(&node);
         cr_assert_eq(plan_make(&input, &plan), 0);
         observed = plan.tenants[0].settings;
-        cr_assert_eq(plan_effective(&input, &plan.tenants[0], &observed, plan.uplinks, plan.uplinks, 1, &effective), 0);
+        cr_assert_eq(plan_effective(&input, &plan.tenants[0], &observed, plan.uplinks, plan.uplinks, 1,
+                                     &effective),
+                        0);
         cr_expect(resource_set_equal(&effective, &plan.tenants[0].share));
         resource_set_deinit(&effective);
 
         settings_put(&observed, SETTING_CPU_MAX, UNLIMITED);
         settings_put(&observed, SETTING_MEMORY_MAX, 1 * MIB);
-        cr_assert_eq(plan_effective(&input, &plan.tenants[0], &observed, plan.uplinks, plan.uplinks, 1, &effective), 0);
+        cr_assert_eq(plan_effective(&input, &plan.tenants[0], &observed, plan.uplinks, plan.uplinks, 1,
+                                     &effective),
+                        0);
         cr_expect_eq(resource_set_get(&effective, RESOURCE_CPU, "")->limit, UNLIMITED);
         cr_expect_eq(resource_set_get(&effective, RESOURCE_MEMORY, "")->limit, 1 * MIB);
         node_deinit(&node);

@@ -5,7 +5,8 @@
 #include <criterion/criterion.h>
 
 Test(resource, names_come_back) {
-        static const char *const names[] = { "cpu", "memory", "swap", "tasks", "net.egress", "net.egress@eth1" };
+        static const char *const names[] = { "cpu", "memory", "swap", "tasks", "net.egress",
+                "net.egress@eth1" };
 
         for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
                 char target[RESOURCE_TARGET_SIZE], name[RESOURCE_NAME_SIZE];
@@ -19,8 +20,17 @@ Test(resource, names_come_back) {
 
 Test(resource, what_is_no_name) {
         static const char *const names[] = {
-                "", "cpu@0", "CPU", "cpu ", "net", "net.egress@", "net.egress@..", "net.egress@a/b", "net.egress@a b",
-                "net.egress@a2345678901234567890123456", "io.read",
+                "",
+                "cpu@0",
+                "CPU",
+                "cpu ",
+                "net",
+                "net.egress@",
+                "net.egress@..",
+                "net.egress@a/b",
+                "net.egress@a b",
+                "net.egress@a2345678901234567890123456",
+                "io.read",
         };
 
         for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -40,10 +50,10 @@ Test(resource, sums_stop_at_unlimited) {
 Test(resource, sets_add_entry_by_entry) {
         _cleanup_resource_set_ ResourceSet a = RESOURCE_SET_NULL, b = RESOURCE_SET_NULL;
 
-        cr_assert_eq(resource_set_put(&a, RESOURCE_NET_EGRESS, "eth1", (Amount) { 1, 2 }), 0);
-        cr_assert_eq(resource_set_put(&a, RESOURCE_CPU, "", (Amount) { 100, 200 }), 0);
-        cr_assert_eq(resource_set_put(&b, RESOURCE_CPU, "", (Amount) { 10, UNLIMITED }), 0);
-        cr_assert_eq(resource_set_put(&b, RESOURCE_NET_EGRESS, "", (Amount) { 5, 6 }), 0);
+        cr_assert_eq(resource_set_put(&a, RESOURCE_NET_EGRESS, "eth1", (Amount){ 1, 2 }), 0);
+        cr_assert_eq(resource_set_put(&a, RESOURCE_CPU, "", (Amount){ 100, 200 }), 0);
+        cr_assert_eq(resource_set_put(&b, RESOURCE_CPU, "", (Amount){ 10, UNLIMITED }), 0);
+        cr_assert_eq(resource_set_put(&b, RESOURCE_NET_EGRESS, "", (Amount){ 5, 6 }), 0);
         cr_assert_eq(resource_set_add(&a, &b), 0);
         cr_expect_eq(a.n, 3);
         cr_expect_eq(a.entries[0].kind, RESOURCE_CPU);

@@ -51,7 +51,8 @@ static Allocation *full_allocation(void) {
         a->grace_usec = 8;
         a->on_end = ON_END_KILL;
         a->qos_class = QOS_CLASS_BURSTABLE;
-        cr_assert_eq(resource_set_put(&a->resources, RESOURCE_NET_EGRESS, "eth1", (Amount) { 7, UNLIMITED }), 0);
+        cr_assert_eq(resource_set_put(&a->resources, RESOURCE_NET_EGRESS, "eth1", (Amount){ 7, UNLIMITED }),
+                        0);
         cr_assert_eq(strv_push(&a->users, "alice"), 0);
         cr_assert_eq(string_map_put(&a->labels, "k", "v"), 0);
         cr_assert_eq(string_map_put(&a->extensions, "x_k", "v"), 0);
@@ -92,7 +93,8 @@ Test(state, what_was_committed_comes_back_whole) {
         cr_expect_str_eq(back->reason, "its window closed");
         cr_expect_eq(back->actual_start_usec, 6);
         cr_expect_eq(back->actual_end_usec, 7);
-        cr_expect_eq(node_find_tenant(&again, "zeta")->slot, SLOT_FIRST, "slots name rows of counters: they must not move");
+        cr_expect_eq(node_find_tenant(&again, "zeta")->slot, SLOT_FIRST,
+                        "slots name rows of counters: they must not move");
         cr_expect_eq(node_find_tenant(&again, "acme")->slot, SLOT_FIRST + 1);
         cr_expect_eq(node_find_tenant(&again, "acme")->residual_memory_bytes, 4096);
         cr_expect(node_find_tenant(&again, "acme")->throttled);

@@ -38,15 +38,17 @@ static void expect_same(const Timeline *timeline, const Window *windows, size_t 
                 uint64_t start = (uint64_t) rand_r(seed) % SPAN, duration = 1 + (uint64_t) rand_r(seed) % 15;
                 uint64_t room = (uint64_t) rand_r(seed) % 40, from = start;
 
-                cr_assert_eq(timeline_peak(timeline, start, start + duration), brute_peak(windows, n, start, start + duration));
+                cr_assert_eq(timeline_peak(timeline, start, start + duration),
+                                brute_peak(windows, n, start, start + duration));
                 while (brute_peak(windows, n, from, from + duration) > room)
                         from++;
-                cr_assert_eq(timeline_earliest(timeline, start, duration, room), from, "from %lu for %lu within %lu", start,
-                        duration, room);
+                cr_assert_eq(timeline_earliest(timeline, start, duration, room), from,
+                                "from %lu for %lu within %lu", start, duration, room);
         }
         for (size_t i = 1; i < timeline->n; i++) {
                 cr_assert_lt(timeline->steps[i - 1].at_usec, timeline->steps[i].at_usec);
-                cr_assert_neq(timeline->steps[i - 1].level, timeline->steps[i].level, "a step that changes nothing");
+                cr_assert_neq(timeline->steps[i - 1].level, timeline->steps[i].level,
+                                "a step that changes nothing");
         }
 }
 
@@ -62,7 +64,8 @@ Test(timeline, agrees_with_brute_force_as_windows_come_and_go) {
                         if (n < WINDOWS && (n == 0 || rand_r(&seed) % 3)) {
                                 Window *w = &windows[n++];
 
-                                /* Few lengths and amounts, so that many windows meet and equal levels join. */
+                                /* Few lengths and amounts, so that many windows meet and equal levels join.
+                                 */
                                 w->start = (uint64_t) rand_r(&seed) % 12 * 5;
                                 w->end = w->start + 5 * (1 + (uint64_t) rand_r(&seed) % 3);
                                 w->amount = (uint64_t) rand_r(&seed) % 3 * 5;
@@ -71,7 +74,8 @@ Test(timeline, agrees_with_brute_force_as_windows_come_and_go) {
                         } else {
                                 size_t i = (size_t) rand_r(&seed) % n;
 
-                                timeline_subtract(&timeline, windows[i].start, windows[i].end, windows[i].amount);
+                                timeline_subtract(&timeline, windows[i].start, windows[i].end,
+                                                windows[i].amount);
                                 windows[i] = windows[--n];
                         }
                         if (step % 8 == 0)
