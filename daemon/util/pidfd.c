@@ -20,10 +20,12 @@ int pidfd_get_pid(int pidfd, pid_t *ret_pid) {
 
         snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
         info = fopen(path, "re");
-        while (info && !found && fgets(line, sizeof line, info))
+        if (!info)
+                return -EBADF;
+        while (!found && fgets(line, sizeof line, info))
                 found = sscanf(line, "Pid: %d", &pid) == 1;
         if (!found)
-                return -EBADF;
+                return -EINVAL;
         if (pid <= 0 || pidfd_has_exited(pidfd))
                 return -ESRCH;
         *ret_pid = pid;

@@ -10,7 +10,8 @@
 
 /* Asking takes no privilege, as a signal would. */
 bool pidfd_has_exited(int pidfd);
-/* -ESRCH: the process is gone, or in a pid namespace that is not below ours; -EBADF: no pidfd. */
+/* -ESRCH: the process is gone, or in a pid namespace that is not below ours; -EBADF: not
+ * open; -EINVAL: no pidfd. */
 int pidfd_get_pid(int pidfd, pid_t *ret_pid);
 /* Its effective user, as the owner of /proc/PID (proc(5)); the pidfd is asked again afterwards. Errors as
  * above. */
