@@ -610,5 +610,7 @@ int manager_run(Manager *manager) {
 }
 
 int manager_release_node(Manager *manager) {
-        return reconciler_release(manager->reconciler);
+        int r = reconciler_release(manager->reconciler);
+
+        return r < 0 ? log_error_errno(r, "Not everything could be taken off this node") : 0;
 }

@@ -699,13 +699,12 @@ int reconciler_release(Reconciler *reconciler) {
         r = reconciler_list_groups(reconciler, &ids);
         for (char **id = ids; id && *id; id++)
                 release_group(reconciler, *id);
-        uplinks_release(reconciler->uplinks);
+        uplinks_release(reconciler->uplinks, reconciler->meter ? meter_groups_fd(reconciler->meter) : -EBADF);
         if (reconciler->meter && r >= 0)
                 r = meter_release(reconciler->meter);
-        /* Ours alone, but for what somebody else put there. */
-        if (r >= 0 && reconciler->options.pin_dir && rmdir(reconciler->options.pin_dir) < 0 &&
-                        errno != ENOENT && errno != ENOTEMPTY)
-                r = -errno;
+        /* It stays where somebody else put something into it, and is not there where nothing could be pinned. */
+        if (reconciler->options.pin_dir)
+                (void) rmdir(reconciler->options.pin_dir);
         if (r >= 0 && reconciler->driver) {
                 r = cgroup_driver_remove_parent(reconciler->driver);
                 if (r == -EBUSY || r == -ENOTEMPTY)

@@ -218,13 +218,18 @@ const char *uplinks_problem(const Uplinks *uplinks, size_t i, const ResourceSet 
         return named && uplinks->planned[i]->error < 0 ? uplinks->planned[i]->words : NULL;
 }
 
-void uplinks_release(Uplinks *uplinks) {
+void uplinks_release(Uplinks *uplinks, int groups_fd) {
+        FeatureSet features = FEATURE_SET_NULL; /* nobody asks any more */
+
         for (size_t i = 0; i < uplinks->n_holds; i++) {
                 UplinkHold *hold = &uplinks->holds[i];
 
+                /* One that an earlier run left is taken over first: then it is known what on the hook is ours. */
+                ensure_classifier(uplinks, hold, groups_fd, &features);
                 if (hold->classifier)
                         (void) net_classifier_release(hold->classifier);
                 if (hold->uplink)
                         (void) uplink_release(hold->uplink);
         }
+        feature_set_deinit(&features);
 }

@@ -34,4 +34,5 @@ void uplinks_observe(Uplinks *uplinks, NetPlan *ret);
  * names another. */
 const char *uplinks_problem(const Uplinks *uplinks, size_t i, const ResourceSet *share);
 
-void uplinks_release(Uplinks *uplinks);
+/* Takes all that is ours off the configured uplinks, that of an earlier run too. `groups_fd` as above. */
+void uplinks_release(Uplinks *uplinks, int groups_fd);
