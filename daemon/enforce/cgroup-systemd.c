@@ -594,6 +594,13 @@ static int systemd_remove(CgroupDriver *driver, const char *tenant_id) {
         r = dropin_remove_all(unit, &untied);
         if (r < 0)
                 return r;
+        /* Before the slice is stopped: while PID 1 takes a unit for part of it, that stops the unit, too, even where it
+         * still runs elsewhere. */
+        if (untied) {
+                r = reload(bus);
+                if (r < 0)
+                        return r;
+        }
         r = get_string(bus, unit, SERVICE ".Unit", "ActiveState", &state);
         if (r < 0)
                 return r;
@@ -602,10 +609,7 @@ static int systemd_remove(CgroupDriver *driver, const char *tenant_id) {
                 if (r < 0)
                         return r;
         }
-        r = revert_unit(bus, unit);
-        if (r < 0)
-                return r;
-        return untied ? reload(bus) : 0;
+        return revert_unit(bus, unit);
 }
 
 static bool systemd_parse_name(const char *name, char *ret_tenant_id) {
