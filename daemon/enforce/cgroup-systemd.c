@@ -594,8 +594,8 @@ static int systemd_remove(CgroupDriver *driver, const char *tenant_id) {
         r = dropin_remove_all(unit, &untied);
         if (r < 0)
                 return r;
-        /* Before the slice is stopped: while PID 1 takes a unit for part of it, that stops the unit, too, even where it
-         * still runs elsewhere. */
+        /* Before the slice is stopped: while PID 1 takes a unit for part of it, that stops the unit, too,
+         * even where it still runs elsewhere. */
         if (untied) {
                 r = reload(bus);
                 if (r < 0)
