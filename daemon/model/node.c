@@ -41,18 +41,23 @@ void node_deinit(Node *node) {
 }
 
 static size_t node_search(const Node *node, const char *id, bool *ret_found) {
-        size_t i;
+        size_t low = 0, high = node->n_tenants;
 
-        *ret_found = false;
-        for (i = 0; i < node->n_tenants; i++) {
-                int order = strcmp(node->tenants[i]->id, id);
+        while (low < high) {
+                size_t middle = low + (high - low) / 2;
+                int order = strcmp(node->tenants[middle]->id, id);
 
-                if (order >= 0) {
-                        *ret_found = order == 0;
-                        break;
+                if (order == 0) {
+                        *ret_found = true;
+                        return middle;
                 }
+                if (order < 0)
+                        low = middle + 1;
+                else
+                        high = middle;
         }
-        return i;
+        *ret_found = false;
+        return low;
 }
 
 Tenant *node_find_tenant(const Node *node, const char *id) {
@@ -62,27 +67,38 @@ Tenant *node_find_tenant(const Node *node, const char *id) {
         return found ? node->tenants[i] : NULL;
 }
 
-static bool slot_is_taken(const Node *node, uint32_t slot) {
-        for (size_t i = 0; i < node->n_tenants; i++)
-                if (node->tenants[i]->slot == slot)
-                        return true;
-        return false;
+/* The lowest that no tenant has: with n tenants, one of the first n + 1. */
+static int find_slot(const Node *node, uint32_t slot_max, uint32_t *ret) {
+        _cleanup_free_ bool *taken = calloc(node->n_tenants + 1, sizeof(bool));
+        uint32_t i = 0;
+
+        if (!taken)
+                return -ENOMEM;
+        for (size_t k = 0; k < node->n_tenants; k++)
+                if (node->tenants[k]->slot - SLOT_FIRST < node->n_tenants)
+                        taken[node->tenants[k]->slot - SLOT_FIRST] = true;
+        while (taken[i])
+                i++;
+        if (i > slot_max - SLOT_FIRST)
+                return -ENOSPC;
+        *ret = SLOT_FIRST + i;
+        return 0;
 }
 
 int node_add_tenant(Node *node, const char *id, uint32_t slot_max, Tenant **ret) {
         _cleanup_tenant_ Tenant *tenant = NULL;
         Tenant **tenants;
-        uint32_t slot = SLOT_FIRST;
+        uint32_t slot;
         bool found;
         size_t i;
+        int r;
 
         i = node_search(node, id, &found);
         if (found)
                 return -EEXIST;
-        while (slot <= slot_max && slot_is_taken(node, slot))
-                slot++;
-        if (slot > slot_max)
-                return -ENOSPC;
+        r = find_slot(node, slot_max, &slot);
+        if (r < 0)
+                return r;
         tenant = calloc(1, sizeof(Tenant));
         if (!tenant)
                 return -ENOMEM;
