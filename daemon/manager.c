@@ -587,10 +587,15 @@ int manager_run(Manager *manager) {
                 r = find_orphans(manager);
         if (r < 0)
                 return log_error_errno(r, "The daemon cannot be set up");
-        reconciler_drop_slots(manager->reconciler, &manager->node);
         manager->look_at_all = true;
         /* What is refused now is a problem of its tenant and is tried again: a node with problems beats no
          * node. */
+        (void) manager_reconcile(manager);
+        /* After the limits: an end that has passed does not wait for programs to load. */
+        r = reconciler_open_meter(manager->reconciler, &manager->node.features);
+        if (r < 0)
+                return r;
+        reconciler_drop_slots(manager->reconciler, &manager->node);
         (void) manager_reconcile(manager);
         manager_drop_tenants(manager);
         manager_take_sample(manager);
@@ -610,7 +615,9 @@ int manager_run(Manager *manager) {
 }
 
 int manager_release_node(Manager *manager) {
-        int r = reconciler_release(manager->reconciler);
+        int r = reconciler_open_meter(manager->reconciler, &manager->node.features);
 
+        if (r >= 0)
+                r = reconciler_release(manager->reconciler);
         return r < 0 ? log_error_errno(r, "Not everything could be taken off this node") : 0;
 }

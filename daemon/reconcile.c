@@ -3,7 +3,7 @@
 /*
  * In steps, each time:
  *   1. the plan, rounded as the kernel rounds;
- *   2. every tenant has a group, and the group is metered;
+ *   2. every tenant has a group, and the group is metered, once the meter is open;
  *   3. the parent is given what its children will need (give before take), the tenants what they differ in,
  * the uplinks their classes, and the parent then only what is needed;
  *   4. all of it is read back: what differs is a problem, in words.
@@ -100,15 +100,18 @@ static int lock_parent(Reconciler *reconciler) {
         return flock(reconciler->parent_fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
 }
 
-static int open_meter(Reconciler *reconciler, FeatureSet *features) {
+int reconciler_open_meter(Reconciler *reconciler, FeatureSet *features) {
         _cleanup_free_ char *parent = NULL;
+        int r;
 
+        if (!reconciler->driver)
+                return 0;
         if (asprintf(&parent, "%s%s", cgroup_driver_mount(reconciler->driver),
                             cgroup_driver_parent(reconciler->driver)) < 0) {
                 parent = NULL;
                 return -ENOMEM;
         }
-        return meter_new(
+        r = meter_new(
                         &(MeterOptions){
                                         .pin_dir = reconciler->options.pin_dir,
                                         .slots = reconciler->n_slots,
@@ -116,6 +119,10 @@ static int open_meter(Reconciler *reconciler, FeatureSet *features) {
                                         .classid_base = UPLINK_CLASSID(0),
                         },
                         features, &reconciler->meter);
+        if (r < 0)
+                return log_error_errno(r, "The meters cannot be used");
+        reconciler_look_again(reconciler);
+        return 0;
 }
 
 int reconciler_new(const ReconcilerOptions *options, FeatureSet *features, Reconciler **ret) {
@@ -146,9 +153,6 @@ int reconciler_new(const ReconcilerOptions *options, FeatureSet *features, Recon
                 if (r < 0)
                         return log_error_errno(r, "Another headgated has %s, or it cannot be locked",
                                         cgroup_driver_parent(reconciler->driver));
-                r = open_meter(reconciler, features);
-                if (r < 0)
-                        return log_error_errno(r, "The meters cannot be used");
         }
         if (r >= 0)
                 r = reconciler_refresh_capacity(reconciler, features);
@@ -181,11 +185,17 @@ const Capacity *reconciler_capacity(const Reconciler *reconciler) {
 static int meter_group(Reconciler *reconciler, uint32_t slot, const char *path, int fd, uint64_t id) {
         _cleanup_free_ char *absolute = NULL;
 
+        if (!reconciler->meter)
+                return 0;
         if (asprintf(&absolute, "%s%s", cgroup_driver_mount(reconciler->driver), path) < 0) {
                 absolute = NULL;
                 return -ENOMEM;
         }
         return meter_add(reconciler->meter, slot, absolute, fd, id);
+}
+
+static int metered_groups_fd(const Reconciler *reconciler) {
+        return reconciler->meter ? meter_groups_fd(reconciler->meter) : -EBADF;
 }
 
 int reconciler_group(Reconciler *reconciler, const Tenant *tenant, TenantGroup **ret) {
@@ -237,7 +247,8 @@ static int prepare_tenant(Reconciler *reconciler, Tenant *tenant) {
 /* Groups whose packets ride the control class come and go with their services; what is attached is left
  * alone. */
 static void meter_control_groups(Reconciler *reconciler) {
-        for (char **path = reconciler->options.config->control_groups; path && *path; path++) {
+        for (char **path = reconciler->options.config->control_groups; reconciler->meter && path && *path;
+                        path++) {
                 _cleanup_free_ char *absolute = NULL;
                 _cleanup_close_ int fd = -EBADF;
                 struct stat st;
@@ -518,7 +529,7 @@ static int apply_plan(Reconciler *reconciler, Node *node, const Plan *plan, cons
                                 return -ENOMEM;
                 }
         }
-        uplinks_apply(reconciler->uplinks, plan->uplinks, meter_groups_fd(reconciler->meter), &node->features,
+        uplinks_apply(reconciler->uplinks, plan->uplinks, metered_groups_fd(reconciler), &node->features,
                         changes);
         lowered = apply_parent(reconciler, &plan->parent, /* raise_only= */ false, changes);
         if (lowered < 0)
@@ -699,10 +710,11 @@ int reconciler_release(Reconciler *reconciler) {
         r = reconciler_list_groups(reconciler, &ids);
         for (char **id = ids; id && *id; id++)
                 release_group(reconciler, *id);
-        uplinks_release(reconciler->uplinks, reconciler->meter ? meter_groups_fd(reconciler->meter) : -EBADF);
+        uplinks_release(reconciler->uplinks, metered_groups_fd(reconciler));
         if (reconciler->meter && r >= 0)
                 r = meter_release(reconciler->meter);
-        /* It stays where somebody else put something into it, and is not there where nothing could be pinned. */
+        /* It stays where somebody else put something into it, and is not there where nothing could be pinned.
+         */
         if (reconciler->options.pin_dir)
                 (void) rmdir(reconciler->options.pin_dir);
         if (r >= 0 && reconciler->driver) {

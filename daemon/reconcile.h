@@ -21,10 +21,17 @@ typedef struct ReconcilerOptions {
         bool dry_run;            /* plans and says, changes nothing */
 } ReconcilerOptions;
 
-/* Opens what this node has, and says in `features` what it has not. */
+/* Opens what limits need, and says in `features` what this node has not. */
 int reconciler_new(const ReconcilerOptions *options, FeatureSet *features, Reconciler **ret);
 Reconciler *reconciler_free(Reconciler *reconciler); /* what is enforced stays */
 DEFINE_CLEANUP(Reconciler *, reconciler_free);
+
+/*
+ * Opens the meters, once: their programs take a while to load, seconds on a busy node, and limits come first.
+ * Until then what an earlier run pinned goes on counting, and classing packets, as it did; nothing is added
+ * to it or taken from it. The next apply looks at everything, and meters it.
+ */
+int reconciler_open_meter(Reconciler *reconciler, FeatureSet *features);
 
 /* What can be reserved, by resource; the reconciler's. Changes when CPUs or uplinks come and go. */
 const Capacity *reconciler_capacity(const Reconciler *reconciler);
@@ -48,8 +55,8 @@ int reconciler_sample(Reconciler *reconciler, Node *node);
  * the next apply. */
 int reconciler_group(Reconciler *reconciler, const Tenant *tenant, TenantGroup **ret);
 
-/* Takes the tenant's group, class and meter away: -EBUSY where processes are in it, and then nothing is
- * taken. */
+/* Takes the tenant's group, class and meter (which is open by now) away: -EBUSY where processes are in it,
+ * and then nothing is taken. */
 int reconciler_remove_tenant(Reconciler *reconciler, const Tenant *tenant);
 
 /* Forgets the counters and programs of slots that are no tenant's: pins that outlived what they counted. */
@@ -58,5 +65,6 @@ void reconciler_drop_slots(Reconciler *reconciler, const Node *node);
 /* Ids of tenants that have a group here, known to the calendar or not; the caller frees. */
 int reconciler_list_groups(Reconciler *reconciler, char ***ret_tenant_ids);
 
-/* Takes everything of ours off the node. Groups that hold processes are left to them, without limits. */
+/* Takes everything of ours off the node, pins too where the meter is open. Groups that hold processes are
+ * left to them, without limits. */
 int reconciler_release(Reconciler *reconciler);

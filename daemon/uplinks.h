@@ -24,7 +24,8 @@ const UplinkCapacity *uplinks_capacity(const Uplinks *uplinks, size_t *ret_n);
 
 /* The next apply believes nothing of what was applied before. */
 void uplinks_look_again(Uplinks *uplinks);
-/* Each that is planned otherwise than it last went through. `groups_fd` as in enforce/net-class.h. */
+/* Each that is planned otherwise than it last went through. `groups_fd` as in enforce/net-class.h; negative:
+ * classifiers are left as they are. */
 void uplinks_apply(Uplinks *uplinks, const NetPlan *plans, int groups_fd, FeatureSet *features,
                 unsigned *changes);
 /* As the kernel has them, in the plan's order; `ret` has CONFIG_UPLINKS_MAX, and the caller frees each one's
