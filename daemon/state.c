@@ -377,7 +377,7 @@ static int open_file(const char *path, bool read_only, State **ret) {
         if (!read_only) {
                 r = run_sql(state, schema);
                 snprintf(pragma, sizeof pragma, "PRAGMA user_version=%d", SCHEMA_VERSION);
-                if (r >= 0)
+                if (r >= 0 && version < SCHEMA_VERSION) /* a write, and a sync, even where nothing changes */
                         r = run_sql(state, pragma);
         }
         if (r < 0)
