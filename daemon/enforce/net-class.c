@@ -13,6 +13,8 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <dirent.h>
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
@@ -30,6 +32,9 @@
 /* "HG" and "H": ours. Early or late is no matter to the others, since every packet goes on to them. */
 #define FILTER_HANDLE UPLINK_HTB_MAJOR
 #define FILTER_PRIORITY 0x48U
+
+/* And the interface's index. */
+#define MARK_PREFIX "net-class-made-clsact-"
 
 struct NetClassifier {
         Netlink *netlink;
@@ -57,6 +62,7 @@ static void skeleton_destroy(struct net_class_bpf **skeleton) {
 
 /* What hangs on the interface's clsact. */
 typedef struct Hook {
+        int ifindex;
         bool exists;
         bool has_ours;    /* a filter at our handle and priority, of our program's name */
         bool has_foreign; /* a filter there of another name */
@@ -78,7 +84,9 @@ static int note_object(const struct nlmsghdr *header, void *userdata) {
         struct nlattr *attributes[TCA_MAX + 1];
         Hook *hook = userdata;
 
-        if (nlmsg_parse((struct nlmsghdr *) header, sizeof(*tc), attributes, TCA_MAX, NULL) < 0)
+        /* The kernel has no filter for a dump of qdiscs: it tells of every interface's. */
+        if (nlmsg_parse((struct nlmsghdr *) header, sizeof(*tc), attributes, TCA_MAX, NULL) < 0 ||
+                        tc->tcm_ifindex != hook->ifindex)
                 return 0;
 
         if (header->nlmsg_type == RTM_NEWQDISC)
@@ -118,7 +126,7 @@ static int dump(NetClassifier *classifier, int type, uint32_t parent, Hook *hook
 
 static int look_at_hook(NetClassifier *classifier, Hook *ret) {
         static const uint32_t directions[] = { TC_H_MIN_INGRESS, TC_H_MIN_EGRESS };
-        Hook hook = {};
+        Hook hook = { .ifindex = (int) classifier->ifindex };
         int r;
 
         r = dump(classifier, RTM_GETQDISC, 0, &hook);
@@ -150,6 +158,26 @@ static int load(int groups_fd, struct net_class_bpf **ret) {
         return 0;
 }
 
+static int is_mark(const struct dirent *entry) {
+        return strncmp(entry->d_name, MARK_PREFIX, strlen(MARK_PREFIX)) == 0;
+}
+
+/* A clsact goes with its interface, and what says of it that we made it goes here. */
+static void drop_stale_marks(const char *pin_dir) {
+        _cleanup_close_ int fd = open(pin_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        struct dirent **entries = NULL;
+        int n = scandir(pin_dir, &entries, is_mark, NULL);
+
+        for (int i = 0; i < n; i++) {
+                _cleanup_free_ struct dirent *entry = entries[i];
+                char name[IF_NAMESIZE];
+
+                if (!if_indextoname((unsigned) strtoul(entry->d_name + strlen(MARK_PREFIX), NULL, 10), name))
+                        (void) unlinkat(fd, entry->d_name, 0);
+        }
+        free(entries);
+}
+
 /* The mark is the program pinned once more: bpffs keeps nothing but such objects. No dots: so no interface's
  * name. */
 static int mark_path(const char *pin_dir, unsigned ifindex, char **ret) {
@@ -159,7 +187,7 @@ static int mark_path(const char *pin_dir, unsigned ifindex, char **ret) {
         if (!pin_dir || (mkdir(pin_dir, 0700) < 0 && errno != EEXIST) || statfs(pin_dir, &fs) < 0 ||
                         fs.f_type != BPF_FS_MAGIC)
                 return 0;
-        return asprintf(ret, "%s/net-class-made-clsact-%u", pin_dir, ifindex) < 0 ? -ENOMEM : 0;
+        return asprintf(ret, "%s/" MARK_PREFIX "%u", pin_dir, ifindex) < 0 ? -ENOMEM : 0;
 }
 
 /* Ours in its place, an earlier one of ours replaced in one step. */
@@ -223,6 +251,8 @@ int net_classifier_new(const char *ifname, int groups_fd, const char *pin_dir, F
                 return r;
         snprintf(classifier->ifname, sizeof(classifier->ifname), "%s", ifname);
         classifier->ifindex = if_nametoindex(ifname);
+        if (pin_dir)
+                drop_stale_marks(pin_dir);
         r = classifier->ifindex ? mark_path(pin_dir, classifier->ifindex, &classifier->mark) : -ENODEV;
         if (r >= 0)
                 r = set_up(classifier, groups_fd, &words);

@@ -204,6 +204,45 @@ Test(net_class, own_clsact_goes) {
         }
 }
 
+/* The hook of another interface is not this one's. */
+Test(net_class, a_clsact_next_door) {
+        _cleanup_free_ char *text = NULL;
+        TestGroup group = group_make("a");
+        _cleanup_close_ int map = make_map(&group);
+        NetClassifier *classifier;
+
+        make_uplink();
+        run("tc qdisc add dev hg1 clsact");
+        classifier = make_classifier(map, NULL);
+        send_in(&group, 0);
+        cr_expect(class_packets(TENANT_CLASS) == PACKETS);
+        cr_expect(net_classifier_release(classifier) == 0);
+        text = output_of("tc qdisc show dev hg0");
+        cr_expect(!strstr(text, "clsact"), "%s", text);
+        run("tc qdisc del dev hg1 clsact");
+        net_classifier_free(classifier);
+}
+
+/* What says of an interface's clsact that we made it says nothing of one that comes after it. */
+Test(net_class, marks_go_with_their_interface) {
+        _cleanup_free_ char *gone = NULL;
+        TestGroup group = group_make("a");
+        _cleanup_close_ int map = make_map(&group);
+        NetClassifier *classifier;
+
+        make_uplink();
+        cr_assert(asprintf(&gone, "%s/net-class-made-clsact-%u", host_bpffs(), if_nametoindex("hg0")) > 0);
+        classifier = make_classifier(map, host_bpffs());
+        cr_expect(access(gone, F_OK) == 0, "%s: %m", gone);
+        run("ip link del hg0 && ip link add hg0 type veth peer name hg1 && ip link set hg0 up");
+        cr_expect_not(net_classifier_alive(classifier));
+        net_classifier_free(classifier);
+        classifier = make_classifier(map, host_bpffs());
+        cr_expect(access(gone, F_OK) < 0, "%s is there", gone);
+        cr_expect(net_classifier_release(classifier) == 0);
+        net_classifier_free(classifier);
+}
+
 Test(net_class, refusals) {
         FeatureSet features = FEATURE_SET_NULL;
         NetClassifier *classifier = NULL;
