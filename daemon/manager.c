@@ -320,8 +320,9 @@ static int on_sample(sd_event_source *source, uint64_t usec, void *userdata) {
         manager_drop_tenants(manager);
         if (clock_was_set(manager))
                 manager->look_at_all = due = true;
+        if (reconciler_refresh_capacity(manager->reconciler, &manager->node.features) > 0)
+                due = true;
         if (++manager->samples % RECONCILE_EVERY_SAMPLES == 0) {
-                (void) reconciler_refresh_capacity(manager->reconciler, &manager->node.features);
                 reconciler_look_again(manager->reconciler);
                 manager->look_at_all = due = true;
         }

@@ -58,13 +58,14 @@ static uint64_t less(uint64_t total, uint64_t reserve) {
 int reconciler_refresh_capacity(Reconciler *reconciler, FeatureSet *features) {
         const Config *config = reconciler->options.config;
         _cleanup_resource_set_ ResourceSet total = RESOURCE_SET_NULL;
+        const uint64_t cpu_millicores = (uint64_t) sysconf(_SC_NPROCESSORS_ONLN) * 1000;
         const UplinkCapacity *uplinks;
         size_t n_uplinks;
+        bool changed;
         int r;
 
-        reconciler->cpu_millicores = (uint64_t) sysconf(_SC_NPROCESSORS_ONLN) * 1000;
         r = resource_set_put(&total, RESOURCE_CPU, "",
-                        (Amount){ 0, less(reconciler->cpu_millicores, config->cpu_reserve_millicores) });
+                        (Amount){ 0, less(cpu_millicores, config->cpu_reserve_millicores) });
         if (r >= 0)
                 r = resource_set_put(&total, RESOURCE_MEMORY, "",
                                 (Amount){ 0, less(total_memory(), config->memory_reserve_bytes) });
@@ -77,11 +78,15 @@ int reconciler_refresh_capacity(Reconciler *reconciler, FeatureSet *features) {
         for (size_t i = 0; i < n_uplinks; i++)
                 if (uplinks[i].is_default)
                         reconciler->capacity.default_uplink = uplinks[i].name;
-        r = !resource_set_equal(&total, &reconciler->capacity.total);
+        changed = r > 0 || cpu_millicores != reconciler->cpu_millicores ||
+                  !resource_set_equal(&total, &reconciler->capacity.total);
+        reconciler->cpu_millicores = cpu_millicores;
         resource_set_deinit(&reconciler->capacity.total);
         reconciler->capacity.total = total;
         total = (ResourceSet) RESOURCE_SET_NULL;
-        return r;
+        if (changed)
+                reconciler_look_again(reconciler);
+        return changed;
 }
 
 /* Two daemons over one group would each undo the other: the second is refused before it has touched anything.
@@ -411,6 +416,29 @@ static int note_missing(const FeatureSet *features, const TenantPlan *plan, uint
         return 0;
 }
 
+/* Uplinks that the share names and that are not there now. */
+static int note_absent(
+                const PlanInput *input, const FeatureSet *features, const TenantPlan *plan, Tenant *tenant) {
+        for (size_t i = 0; i < plan->share.n; i++) {
+                const Resource *entry = &plan->share.entries[i];
+                const char *uplink = calendar_target(&input->node->calendar, entry);
+                char name[RESOURCE_NAME_SIZE];
+                const Feature *feature;
+                bool there = entry->kind != RESOURCE_NET_EGRESS;
+
+                for (size_t k = 0; k < input->n_uplinks; k++)
+                        there = there || strcmp(input->uplinks[k].name, uplink) == 0;
+                if (there)
+                        continue;
+                resource_format_name(RESOURCE_NET_EGRESS, uplink, name);
+                feature = feature_set_get(features, name);
+                if (strv_pushf(&tenant->problems, "%s: %s", name,
+                                    feature ? feature->words : "no such uplink is configured") < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
 /* What is not as planned, in words. -ENOMEM alone is an error. */
 static int note_problems(Reconciler *reconciler, const PlanInput *input, const TenantPlan *plan,
                 const Settings *observed, Tenant *tenant) {
@@ -450,6 +478,8 @@ static int read_back(Reconciler *reconciler, const PlanInput *input, const Plan 
         int r;
 
         r = note_missing(features, tenant_plan, cgroup_driver_settings(reconciler->driver), tenant);
+        if (r >= 0)
+                r = note_absent(input, features, tenant_plan, tenant);
         if (r < 0)
                 return r;
         r = group ? tenant_group_observe(group, &observed) : -ENOLINK;

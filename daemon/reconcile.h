@@ -35,7 +35,7 @@ int reconciler_open_meter(Reconciler *reconciler, FeatureSet *features);
 
 /* What can be reserved, by resource; the reconciler's. Changes when CPUs or uplinks come and go. */
 const Capacity *reconciler_capacity(const Reconciler *reconciler);
-/* Reads it anew: 1 where it changed. */
+/* Reads it anew, in some 10 µs: 1 where it changed, and then the next apply looks at everything. */
 int reconciler_refresh_capacity(Reconciler *reconciler, FeatureSet *features);
 
 /*

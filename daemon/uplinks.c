@@ -12,11 +12,13 @@
 #include "enforce/uplink.h"
 #include "util/log.h"
 
+#include <net/if.h>
 #include <string.h>
 
 typedef struct UplinkHold {
         const ConfigUplink *config;
-        Uplink *uplink;            /* NULL while the interface is absent or has no known capacity */
+        unsigned ifindex;          /* of the interface that had the name when it was last looked for */
+        Uplink *uplink;            /* NULL while it is absent or has no known capacity */
         NetClassifier *classifier; /* NULL where there is none */
         int error;                 /* of the last apply */
         char words[256];           /* and why, in words */
@@ -63,27 +65,47 @@ static int hold_capacity(const UplinkHold *hold, uint64_t *ret_bps) {
                 *ret_bps = hold->config->capacity_bps;
                 return 0;
         }
-        return uplink_speed(hold->uplink, ret_bps);
+        return uplink_speed(hold->config->name, ret_bps);
 }
 
-static void hold_open(UplinkHold *hold, FeatureSet *features) {
+static void hold_close(UplinkHold *hold) {
+        hold->uplink = uplink_free(hold->uplink);
+        hold->error = 0;
+        hold->words[0] = '\0';
+        hold->applied.n_classes = 0;
+}
+
+/*
+ * Open as long as the interface is there and its capacity known; one that was replugged is another. Says
+ * whether it came, went, or is another.
+ */
+static bool hold_follow(UplinkHold *hold, FeatureSet *features, uint64_t *ret_capacity) {
         const char *name = hold->config->name;
+        unsigned ifindex = if_nametoindex(name);
         char feature[RESOURCE_NAME_SIZE];
-        uint64_t capacity;
-        int r;
+        bool was_open = hold->uplink;
+        int r = ifindex ? hold_capacity(hold, ret_capacity) : -ENODEV;
+
+        if (hold->uplink && (r < 0 || ifindex != hold->ifindex))
+                hold_close(hold);
+        hold->ifindex = ifindex;
+        if (hold->uplink)
+                return false;
 
         resource_format_name(RESOURCE_NET_EGRESS, name, feature);
-        r = uplink_new(name, features, &hold->uplink);
-        if (r < 0)
-                (void) feature_set_put(features, feature, false,
-                                "%s cannot be opened (%s): its traffic is not shaped", name, strerror(-r));
-        else if (hold_capacity(hold, &capacity) < 0) {
+        if (r == -EOPNOTSUPP)
                 (void) feature_set_put(features, feature, false,
                                 "%s tells no speed and no capacity is configured for it: its traffic is not "
                                 "shaped",
                                 name);
-                hold->uplink = uplink_free(hold->uplink);
+        else {
+                r = r < 0 ? r : uplink_new(name, features, &hold->uplink);
+                if (r < 0)
+                        (void) feature_set_put(features, feature, false,
+                                        "%s cannot be opened (%s): its traffic is not shaped", name,
+                                        strerror(-r));
         }
+        return was_open || hold->uplink;
 }
 
 static uint64_t or_part(uint64_t configured, uint64_t capacity, uint64_t divisor) {
@@ -102,15 +124,16 @@ static UplinkCapacity capacity_of(const ConfigUplink *config, uint64_t capacity_
 }
 
 int uplinks_refresh(Uplinks *uplinks, FeatureSet *features, ResourceSet *total) {
+        bool changed = false;
+
         uplinks->n_planned = 0;
         for (size_t i = 0; i < uplinks->n_holds; i++) {
                 UplinkHold *hold = &uplinks->holds[i];
-                uint64_t capacity, kept;
+                uint64_t capacity = 0, kept;
                 int r;
 
+                changed |= hold_follow(hold, features, &capacity);
                 if (!hold->uplink)
-                        hold_open(hold, features);
-                if (!hold->uplink || hold_capacity(hold, &capacity) < 0)
                         continue;
                 uplinks->capacity[uplinks->n_planned] = capacity_of(hold->config, capacity);
                 kept = uplinks->capacity[uplinks->n_planned].control_floor_bps +
@@ -121,7 +144,7 @@ int uplinks_refresh(Uplinks *uplinks, FeatureSet *features, ResourceSet *total) 
                 if (r < 0)
                         return r;
         }
-        return 0;
+        return changed;
 }
 
 const UplinkCapacity *uplinks_capacity(const Uplinks *uplinks, size_t *ret_n) {
@@ -224,11 +247,13 @@ void uplinks_release(Uplinks *uplinks, int groups_fd) {
         for (size_t i = 0; i < uplinks->n_holds; i++) {
                 UplinkHold *hold = &uplinks->holds[i];
 
-                /* One that an earlier run left is taken over first: then it is known what on the hook is ours. */
+                /* One that an earlier run left is taken over first: then it is known what on the hook is
+                 * ours. */
                 ensure_classifier(uplinks, hold, groups_fd, &features);
                 if (hold->classifier)
                         (void) net_classifier_release(hold->classifier);
-                if (hold->uplink)
+                /* One that tells no speed now may have told one before. */
+                if (hold->uplink || uplink_new(hold->config->name, &features, &hold->uplink) >= 0)
                         (void) uplink_release(hold->uplink);
         }
         feature_set_deinit(&features);

@@ -17,7 +17,8 @@ int uplinks_new(const Config *config, const char *pin_dir, Uplinks **ret);
 Uplinks *uplinks_free(Uplinks *uplinks); /* what is in the kernel stays */
 DEFINE_CLEANUP(Uplinks *, uplinks_free);
 
-/* Opens those that are not open, and adds what each can be reserved of to `total`. */
+/* Opens those that have come, closes those that went, and adds what can be reserved of each to `total`: 1
+ * where any came, went, or is another under its name. Cheap where none did. */
 int uplinks_refresh(Uplinks *uplinks, FeatureSet *features, ResourceSet *total);
 /* Those that are there, for the plan; the uplinks' own, good until the next refresh. */
 const UplinkCapacity *uplinks_capacity(const Uplinks *uplinks, size_t *ret_n);

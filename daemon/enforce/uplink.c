@@ -277,12 +277,14 @@ const char *uplink_words(const Uplink *uplink) {
         return uplink->words;
 }
 
-int uplink_speed(const Uplink *uplink, uint64_t *ret_bps) {
+int uplink_speed(const char *ifname, uint64_t *ret_bps) {
         char path[sizeof("/sys/class/net//speed") + IFNAMSIZ];
         _cleanup_fclose_ FILE *file = NULL;
         long long mbps;
 
-        snprintf(path, sizeof(path), "/sys/class/net/%s/speed", uplink->name);
+        if (!ifname_is_valid(ifname))
+                return -EINVAL;
+        snprintf(path, sizeof(path), "/sys/class/net/%s/speed", ifname);
         file = fopen(path, "re");
         if (!file)
                 return errno == ENOENT ? -EOPNOTSUPP : -errno;

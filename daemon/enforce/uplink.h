@@ -33,7 +33,7 @@ DEFINE_CLEANUP(Uplink *, uplink_free);
 
 const char *uplink_name(const Uplink *uplink);
 /* The link's speed in bit/s from the kernel; -EOPNOTSUPP where it has none (virtio). veth says 10 Gbit/s. */
-int uplink_speed(const Uplink *uplink, uint64_t *ret_bps);
+int uplink_speed(const char *ifname, uint64_t *ret_bps);
 
 /* Why the last call failed, in words; "" where there are none beside the error. Good until the next call. */
 const char *uplink_words(const Uplink *uplink);

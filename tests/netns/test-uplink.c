@@ -346,7 +346,7 @@ Test(uplink, refuses) {
         cr_expect_eq(uplink_apply(uplink, &no_default, NULL), -EINVAL);
 
         cr_assert_eq(uplink_new("lo", &features, &loopback), 0);
-        cr_expect_eq(uplink_speed(loopback, &speed), -EOPNOTSUPP);
+        cr_expect_eq(uplink_speed("lo", &speed), -EOPNOTSUPP);
         cr_expect_eq(speed, 5);
 }
 
