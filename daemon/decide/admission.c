@@ -2,7 +2,8 @@
 
 /*
  * Admission, in steps:
- *   1. what the requests replace is taken out of the timelines, and all of them are put in;
+ *   1. what the requests replace is taken out of the timelines, and all of them are put in, but for one
+ *      that is alone;
  *   2. each resource that a request names must exist here;
  *   3. the peak over its window, with the request in it, must not be over the total;
  *   4. where it is: what is missing at most, and the first start from which all of it would fit for as long;
@@ -65,8 +66,9 @@ static int judge_resource(const Calendar *calendar, const Capacity *capacity, co
                                                                   request->id, name);
         if (wanted == 0)
                 return 0;
-        others = peak_of(calendar, request, entry->kind, target) -
-                 wanted; /* 3.: over its own window it is level */
+        others = peak_of(calendar, request, entry->kind, target);
+        if (request->counted)
+                others -= wanted; /* 3.: over its own window it is level */
         available = total > others ? total - others : 0;
         if (wanted <= available)
                 return 0;
@@ -123,11 +125,12 @@ static int judge(Calendar *calendar, const Capacity *capacity, Allocation *reque
                         verdict.fits = false;
         }
         if (verdict.missing.n > 0) {
+                bool counted = request->counted;
                 int r;
 
                 calendar_discount(calendar, request);
                 verdict.earliest_usec = earliest_start(calendar, capacity, request);
-                r = calendar_recount(calendar, request);
+                r = counted ? calendar_recount(calendar, request) : 0;
                 assert(r >= 0); /* there was room for it a moment ago */
                 (void) r;
         } else if (!verdict.fits)
@@ -146,7 +149,7 @@ static int place(Calendar *calendar, Allocation *const *requests, size_t n, bool
                 if (held)
                         calendar_discount(calendar, held);
         }
-        for (size_t i = 0; r >= 0 && i < n; i++)
+        for (size_t i = 0; r >= 0 && n > 1 && i < n; i++)
                 if (in)
                         r = calendar_recount(calendar, requests[i]);
                 else
