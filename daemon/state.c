@@ -169,6 +169,8 @@ static json_t *key_to_json(const void *field, const AllocationKey *key) {
                 return *(char *const *) field ? json_string(*(char *const *) field) : json_null();
         case KEY_U64:
                 return number_to_json(*(const uint64_t *) field);
+        case KEY_I32:
+                return json_integer(*(const int32_t *) field);
         case KEY_STRINGS:
                 return strings_to_json(*(char **const *) field);
         case KEY_MAP:
@@ -195,6 +197,12 @@ static int key_from_json(json_t *json, void *field, const AllocationKey *key) {
                 return *(char **) field ? 0 : -EBADMSG;
         case KEY_U64:
                 return number_from_json(json, field);
+        case KEY_I32:
+                if (!json_is_integer(json) || json_integer_value(json) < INT32_MIN ||
+                                json_integer_value(json) > INT32_MAX)
+                        return -EBADMSG;
+                *(int32_t *) field = (int32_t) json_integer_value(json);
+                return 0;
         case KEY_STRINGS:
                 return strings_from_json(json, field);
         case KEY_MAP:

@@ -132,6 +132,8 @@ static int read_key(sd_bus_message *m, const AllocationKey *key, Allocation *all
                 return read_string(m, field);
         case KEY_U64:
                 return sd_bus_message_read_basic(m, 't', field) < 0 ? -EBADMSG : 0;
+        case KEY_I32:
+                return sd_bus_message_read_basic(m, 'i', field) < 0 ? -EBADMSG : 0;
         case KEY_STRINGS:
                 return read_strings(m, key->name, field, failure);
         case KEY_MAP:
@@ -315,6 +317,8 @@ int codec_append_key(sd_bus_message *m, const Allocation *allocation, const Allo
                 return sd_bus_message_append_basic(m, 's', *(char *const *) field ?: "");
         case KEY_U64:
                 return sd_bus_message_append_basic(m, 't', field);
+        case KEY_I32:
+                return sd_bus_message_append_basic(m, 'i', field);
         case KEY_STRINGS:
                 return append_strings(m, *(char **const *) field);
         case KEY_MAP:

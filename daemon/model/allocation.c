@@ -266,6 +266,7 @@ static void field_deinit(void *value, KeyType type) {
                 resource_set_deinit(value);
                 break;
         case KEY_U64:
+        case KEY_I32:
         case KEY_ENUM:
                 break;
         }
@@ -286,6 +287,9 @@ static int field_copy(const void *from, void *to, KeyType type) {
                 return resource_set_copy(from, to);
         case KEY_U64:
                 *(uint64_t *) to = *(const uint64_t *) from;
+                return 0;
+        case KEY_I32:
+                *(int32_t *) to = *(const int32_t *) from;
                 return 0;
         case KEY_ENUM:
                 *(int *) to = *(const int *) from;
@@ -310,6 +314,8 @@ static bool field_equal(const void *a, const void *b, KeyType type) {
                 return resource_set_equal(a, b);
         case KEY_U64:
                 return *(const uint64_t *) a == *(const uint64_t *) b;
+        case KEY_I32:
+                return *(const int32_t *) a == *(const int32_t *) b;
         case KEY_ENUM:
                 return *(const int *) a == *(const int *) b;
         }

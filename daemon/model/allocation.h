@@ -125,6 +125,7 @@ bool allocation_is_live(const Allocation *allocation);
 typedef enum KeyType {
         KEY_STRING,    /* s, char * */
         KEY_U64,       /* t, uint64_t */
+        KEY_I32,       /* i, int32_t */
         KEY_STRINGS,   /* as, char ** */
         KEY_MAP,       /* a{ss}, StringMap */
         KEY_RESOURCES, /* a{s(tt)}, ResourceSet */

@@ -183,6 +183,9 @@ Test(allocation, every_key_counts_in_the_comparison) {
                 case KEY_U64:
                         *(uint64_t *) field += 1;
                         break;
+                case KEY_I32:
+                        *(int32_t *) field += 1;
+                        break;
                 case KEY_STRINGS:
                         cr_assert_eq(strv_push(field, "other"), 0);
                         break;

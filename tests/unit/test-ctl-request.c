@@ -77,7 +77,7 @@ Test(ctl_request, each_key_has_the_type_of_its_table) {
                 { "{\"x_note\": \"mine\"}", "x_note", "s", "\"mine\"" },
                 { "{\"Frob\": \"s\"}", "Frob", "s", "\"s\"" },
                 { "{\"Frob\": 5}", "Frob", "t", "5" },
-                { "{\"Priority\": -5}", "Priority", "x", "-5" },
+                { "{\"Frob\": -5}", "Frob", "x", "-5" },
                 { "{\"Frob\": true}", "Frob", "b", "true" },
                 { "{\"Frob\": 0.5}", "Frob", "d", "0.5" },
                 { "{\"Devices\": [[\"/dev/null\", \"rw\"]]}", "Devices", "s",

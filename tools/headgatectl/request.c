@@ -100,6 +100,14 @@ static int append_u64(sd_bus_message *m, const Place *place, const json_t *value
         return sd_bus_message_append(m, "t", number);
 }
 
+static int append_i32(sd_bus_message *m, const Place *place, const json_t *value, Failure *ret_failure) {
+        if (!json_is_integer(value) || json_integer_value(value) < INT32_MIN ||
+                        json_integer_value(value) > INT32_MAX)
+                return refuse(place, value, "a whole number from -2147483648 to 2147483647", ret_failure);
+
+        return sd_bus_message_append(m, "i", (int32_t) json_integer_value(value));
+}
+
 static int append_string(sd_bus_message *m, const Place *place, const json_t *value, const char *choices,
                 Failure *ret_failure) {
         if (!json_is_string(value))
@@ -198,6 +206,8 @@ static int append_known(sd_bus_message *m, const Place *place, const AllocationK
                 return append_string(m, place, value, key->choices, ret_failure);
         case KEY_U64:
                 return append_u64(m, place, value, ret_failure);
+        case KEY_I32:
+                return append_i32(m, place, value, ret_failure);
         case KEY_STRINGS:
                 return append_strings(m, place, value, ret_failure);
         case KEY_MAP:
