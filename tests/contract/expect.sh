@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
+# What the tests of headgatectl as a process have in common: to be sourced. It starts nothing by itself.
+# The caller sets headgatectl, its path.
+
+failed=0
+number=0
+pids=()
+work=$(mktemp -d)
+: >"$work/out"
+: >"$work/err"
+
+finish() {
+        ((${#pids[@]})) && kill "${pids[@]}" 2>/dev/null
+        wait
+        rm -rf "$work"
+}
+trap finish EXIT
+
+fail() {
+        echo "FAILED: $*"
+        sed 's/^/  out: /' "$work/out"
+        sed 's/^/  err: /' "$work/err"
+        failed=$((failed + 1))
+}
+
+# expect NAME EXIT OUT ERR ARGUMENT...: OUT and ERR are extended regular expressions that a line must match whole, ''
+# is no output at all; an error is always one line. Standard input is passed on.
+expect() {
+        local name=$1 code=$2 out=$3 err=$4 got
+        shift 4
+
+        number=$((number + 1))
+        # shellcheck disable=SC2154
+        "$headgatectl" "$@" >"$work/out" 2>"$work/err"
+        got=$?
+        [ "$got" -eq "$code" ] || fail "$name: exit $got, not $code"
+        if [ -n "$out" ]; then
+                grep -qxE -- "$out" "$work/out" || fail "$name: no line on standard output is '$out'"
+        elif [ -s "$work/out" ]; then
+                fail "$name: something on standard output"
+        fi
+        if [ -n "$err" ]; then
+                grep -qxE -- "headgatectl: $err" "$work/err" || fail "$name: standard error is not '$err'"
+                [ "$(wc -l <"$work/err")" -eq 1 ] || fail "$name: more than one line on standard error"
+        elif [ -s "$work/err" ]; then
+                fail "$name: something on standard error"
+        fi
+}
+
+await() {
+        local i
+
+        for ((i = 0; i < 200; i++)); do
+                "$@" && return
+                sleep 0.05
+        done
+        echo "FAILED: not within 10 s: $*"
+        exit 1
+}
+
+# A bus daemon of their own, which HEADGATE_BUS names.
+start_bus() {
+        dbus-daemon --session --nofork --address="$HEADGATE_BUS" 2>"$work/dbus.log" &
+        pids+=($!)
+        await test -S "$work/bus"
+}
+
+# What is to be looked for in standard output is written in UTC and without colour.
+export HEADGATE_BUS=unix:path=$work/bus TZ=UTC0 NO_COLOR=1
