@@ -206,3 +206,6 @@ Test(ctl_output, errors) {
                 cr_expect_str_eq(sentence, cases[i].sentence, "%s", sentence);
         }
 }
+                { "org.headgate.Error.Draining", "node-7 takes no new allocations", 0, CTL_FAILED,
+                                "node-7 takes no new allocations ('headgatectl status' says why; "
+                                "'headgatectl resume' ends it)" },

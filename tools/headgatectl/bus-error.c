@@ -30,6 +30,8 @@ static const BusError bus_errors[] = {
                         "'headgatectl list' names what there is" },
         { "org.headgate.Error.InsufficientResources", KIND_REFUSED, CTL_FAILED,
                         "'headgatectl status' shows what is free" },
+        { "org.headgate.Error.Draining", KIND_REFUSED, CTL_FAILED,
+                        "'headgatectl status' says why; 'headgatectl resume' ends it" },
         { "org.headgate.Error.NotEnforced", KIND_REFUSED, CTL_FAILED,
                         "'headgatectl doctor' says what is missing" },
         { "org.headgate.Error.*", KIND_REFUSED, CTL_FAILED, NULL },

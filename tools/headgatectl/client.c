@@ -6,6 +6,7 @@
 
 #include "bus-error.h"
 
+#include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -111,6 +112,29 @@ int client_call(Client *client, sd_bus_message *call, uint64_t timeout_usec, sd_
         r = r < 0 ? say_error(client, &error, r) : 0;
         sd_bus_error_free(&error);
         return r;
+}
+
+int client_change(const Ctl *ctl, const char *member, const char *types, ...) {
+        _cleanup_bus_message_ sd_bus_message *call = NULL;
+        _cleanup_client_ Client client = CLIENT_NULL;
+        va_list ap;
+        int r;
+
+        r = client_open(ctl, &client);
+        if (r != 0)
+                return r;
+
+        r = client_new_call(&client, HEADGATE_PATH, HEADGATE_MANAGER, member, &call);
+        if (r != 0)
+                return r;
+
+        va_start(ap, types);
+        r = sd_bus_message_appendv(call, types, ap);
+        va_end(ap);
+        if (r < 0)
+                return client_fail(&client, r, "cannot send what was given");
+
+        return client_call(&client, call, CLIENT_TIMEOUT_CHANGE, /* ret_reply= */ NULL);
 }
 
 static int read_reply(Client *client, sd_bus_message *reply, json_t **ret) {

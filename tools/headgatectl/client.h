@@ -39,6 +39,11 @@ int client_new_call(Client *client, const char *path, const char *interface, con
                 sd_bus_message **ret);
 /* `ret_reply` may be NULL. */
 int client_call(Client *client, sd_bus_message *call, uint64_t timeout_usec, sd_bus_message **ret_reply);
+/*
+ * A connection for one call: the Manager's `member`, which changes something and answers nothing. `types` and
+ * what follows are as for sd_bus_message_append(3).
+ */
+int client_change(const Ctl *ctl, const char *member, const char *types, ...);
 /* For a negative errno from sd-bus while a message was made or read. */
 int client_fail(Client *client, int error, const char *what);
 
