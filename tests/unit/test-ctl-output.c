@@ -3,9 +3,12 @@
 /* What people see: units, tables, rates, and what a D-Bus error is told as. */
 
 #include "headgatectl/bus-error.h"
+#include "headgatectl/check-words.h"
 #include "headgatectl/rates.h"
 #include "headgatectl/table.h"
 #include "headgatectl/units.h"
+#include "headgatectl/variant.h"
+#include "headgatectl/view.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -71,6 +74,88 @@ Test(ctl_output, times) {
                 tzset();
                 cr_expect_str_eq(units_format_time(cases[i].usec, text), cases[i].text, "%s, expected %s",
                                 text, cases[i].text);
+        }
+}
+
+Test(ctl_output, times_near_the_present) {
+        static const uint64_t now = 1795341600000000; /* 2026-11-22T10:00:00Z */
+        static const struct {
+                const char *zone;
+                uint64_t usec;
+                const char *near, *second;
+        } cases[] = {
+                { "UTC0", now + 3600000000, "11:00", "11:00:00" },
+                { "UTC0", now + 3607000000, "11:00:07", "11:00:07" },
+                { "UTC0", now + 14 * 3600000000ULL, "2026-11-23 00:00", "2026-11-23 00:00:00" },
+                { "CST-8", now + 6 * 3600000000ULL, "2026-11-23 00:00", "2026-11-23 00:00:00" },
+                { "CST-8", now - 18 * 3600000000ULL, "00:00", "00:00:00" },
+                { "UTC0", now - 365 * 86400000000ULL, "2025-11-22 10:00", "2025-11-22 10:00:00" },
+        };
+        char text[UNITS_SIZE];
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                setenv("TZ", cases[i].zone, /* overwrite= */ 1);
+                tzset();
+                cr_expect_str_eq(units_format_near(cases[i].usec, now, text), cases[i].near,
+                                "%s, expected %s", text, cases[i].near);
+                cr_expect_str_eq(units_format_second(cases[i].usec, now, text), cases[i].second,
+                                "%s, expected %s", text, cases[i].second);
+        }
+}
+
+/* At 14:55 local time. */
+Test(ctl_output, counter_offers) {
+        static const struct {
+                const char *check, *words; /* NULL: nothing to say */
+        } cases[] = {
+                { "{'AllocationId': 'web-1', 'Fits': true, 'Reason': '', 'Missing': {}}", NULL },
+                { "{'AllocationId': 'web-1', 'Fits': true, 'Missing': {}, 'Preempts': []}", NULL },
+                { "{'AllocationId': 'web-2', 'Fits': true, 'Preempts': ['a', 'b']}",
+                                "web-2 fits, by preempting a, b." },
+                { "{'AllocationId': 'web-1', 'Fits': false, 'Reason': 'r', 'Missing': {'cpu': [4000, 2100]},"
+                  " 'MissingFrom': 1795359600000000, 'MissingUntil': 1795366800000000,"
+                  " 'EarliestStart': 1795366800000000}",
+                                "web-1 does not fit: cpu 4 wanted, 2100m free, from 15:00 to 17:00. It would "
+                                "fit "
+                                "from 17:00:00 (in 2h5m)." },
+                { "{'AllocationId': 'web-1', 'Fits': false, 'Missing': {'cpu': [4000, 0], 'memory': [2048, "
+                  "1024]},"
+                  " 'MissingFrom': 1795359300000000, 'MissingUntil': 'max'}",
+                                "web-1 does not fit: cpu 4 wanted, 0 free; memory 2KiB wanted, 1KiB free, "
+                                "from "
+                                "now on. No start was found at which it would fit." },
+                /* What is offered is never earlier than what was found. */
+                { "{'AllocationId': 'web-1', 'Fits': false, 'Missing': {'cpu': [4000, 0]},"
+                  " 'EarliestStart': 1795449600000001}",
+                                "web-1 does not fit: cpu 4 wanted, 0 free. It would fit from "
+                                "2026-11-23 16:00:01 (in 1d1h)." },
+                { "{'AllocationId': 'web-1', 'Fits': false, 'Missing': {'cpu': [4000, 0]},"
+                  " 'EarliestStart': 1795449600000000, 'Preempts': ['a']}",
+                                "web-1 does not fit: cpu 4 wanted, 0 free. It would fit from "
+                                "2026-11-23 16:00:00 (in 1d1h). That would preempt a." },
+                { "{'AllocationId': 'web-1', 'Fits': false, 'Reason': 'the node is draining', 'Missing': {}}",
+                                "web-1 does not fit: the node is draining." },
+                { "{'Fits': false, 'Reason': 'AllocationId is missing', 'Missing': {}}",
+                                "A request without an id does not fit: AllocationId is missing." },
+                { "{'AllocationId': '\\u001b[2J', 'Fits': false}",
+                                "?[2J does not fit: headgated does not say why." },
+        };
+
+        setenv("TZ", "UTC0", /* overwrite= */ 1);
+        tzset();
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *text = strdup(cases[i].check), *words = NULL;
+                _cleanup_json_ json_t *check = NULL;
+
+                for (char *p = text; (p = strchr(p, '\'')); p++)
+                        *p = '"';
+                check = json_loads(text, 0, NULL);
+                cr_assert(check, "%s", text);
+                cr_assert_eq(check_words_format(check, 1795359300000000, &words), 0);
+                if (cases[i].words)
+                        cr_expect(words && strcmp(words, cases[i].words) == 0, "%s: %s", text, words ?: "-");
+                else
+                        cr_expect_null(words, "%s: %s", text, words);
         }
 }
 
@@ -175,6 +260,9 @@ Test(ctl_output, errors) {
                 { "org.headgate.Error.NoSuchTenant", "no tenant 'x'", 0, CTL_NOT_FOUND,
                                 "no tenant 'x' ('headgatectl list' names what there is)" },
                 { "org.headgate.Error.NoSuchProcess", "m", 0, CTL_NOT_FOUND, "m" },
+                { "org.headgate.Error.Draining", "node-7 takes no new allocations", 0, CTL_FAILED,
+                                "node-7 takes no new allocations ('headgatectl status' says why; "
+                                "'headgatectl resume' ends it)" },
                 { "org.headgate.Error.AccessDenied", "m", 0, CTL_DENIED, "m" },
                 { "org.freedesktop.DBus.Error.AccessDenied", "m", 0, CTL_DENIED,
                                 "access denied on the system bus: m (try as root, or as a member of the "
@@ -206,6 +294,3 @@ Test(ctl_output, errors) {
                 cr_expect_str_eq(sentence, cases[i].sentence, "%s", sentence);
         }
 }
-                { "org.headgate.Error.Draining", "node-7 takes no new allocations", 0, CTL_FAILED,
-                                "node-7 takes no new allocations ('headgatectl status' says why; "
-                                "'headgatectl resume' ends it)" },

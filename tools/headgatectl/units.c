@@ -10,6 +10,7 @@
 #include "model/sample.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <string.h>
 #include <time.h>
 
@@ -140,6 +141,30 @@ char *units_format_time(uint64_t usec, char *ret) {
         memmove(ret + n - 1, ret + n - 2, 3);
         ret[n - 2] = ':';
         return ret;
+}
+
+static char *format_local(uint64_t usec, uint64_t now_usec, bool seconds, char *ret) {
+        time_t t = (time_t) (usec / 1000000), now = (time_t) (now_usec / 1000000);
+        struct tm tm, today;
+        size_t n = 0;
+
+        if (!localtime_r(&t, &tm) || !localtime_r(&now, &today))
+                return format_plain(usec, ret);
+
+        if (tm.tm_year != today.tm_year || tm.tm_yday != today.tm_yday)
+                n = strftime(ret, UNITS_SIZE, "%Y-%m-%d ", &tm);
+        if (strftime(ret + n, UNITS_SIZE - n, seconds ? "%H:%M:%S" : "%H:%M", &tm) == 0)
+                return format_plain(usec, ret);
+
+        return ret;
+}
+
+char *units_format_near(uint64_t usec, uint64_t now_usec, char *ret) {
+        return format_local(usec, now_usec, usec / 1000000 % 60 != 0, ret);
+}
+
+char *units_format_second(uint64_t usec, uint64_t now_usec, char *ret) {
+        return format_local(usec, now_usec, /* seconds= */ true, ret);
 }
 
 char *units_format_resource(const char *name, uint64_t value, char *ret) {

@@ -18,6 +18,12 @@ char *units_format_usec(uint64_t usec, char *ret);
 /* µs UTC in local time, "2026-11-22T10:00:00+08:00"; 0 is "-", UINT64_MAX is "never". */
 char *units_format_time(uint64_t usec, char *ret);
 
+/* Local time near `now`: "15:00", with the seconds where they are not 0; on another day "2026-11-25 15:00".
+ */
+char *units_format_near(uint64_t usec, uint64_t now_usec, char *ret);
+/* The same, with the seconds always: "15:00:00". */
+char *units_format_second(uint64_t usec, uint64_t now_usec, char *ret);
+
 /* By the unit of the resource ("cpu", "net.egress@eth1") or metric ("cpu.time") named; the plain number
  * otherwise. */
 char *units_format_resource(const char *name, uint64_t value, char *ret);

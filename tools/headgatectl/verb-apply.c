@@ -3,6 +3,7 @@
 /* apply and check: a file of allocations to headgated. It decides; nothing is sent of a file that has a
  * fault. */
 
+#include "check-words.h"
 #include "client.h"
 #include "request.h"
 #include "units.h"
@@ -10,6 +11,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <time.h>
 
 static int read_all(int fd, const char *name, char **ret, size_t *ret_size) {
         _cleanup_free_ char *text = NULL;
@@ -164,6 +166,29 @@ int verb_apply(const Ctl *ctl) {
 static int print_checks(const Ctl *ctl, const json_t *checks) {
         static const char *const titles[] = { "ALLOCATION", "FITS", "FITS FROM", "MISSING", "REASON", NULL };
         _cleanup_table_ Table *table = NULL;
+/* A line for each that does not fit, or only at somebody's cost. */
+static int print_words(const json_t *checks) {
+        uint64_t now = (uint64_t) time(NULL) * 1000000;
+        const char *separator = "\n";
+        json_t *check;
+        size_t i;
+        int r;
+
+        json_array_foreach (checks, i, check) {
+                _cleanup_free_ char *words = NULL;
+
+                r = check_words_format(check, now, &words);
+                if (r < 0)
+                        return ctl_fail_errno(r, "cannot say what is missing");
+                if (words)
+                        printf("%s%s\n", separator, words);
+                if (words)
+                        separator = "";
+        }
+
+        return CTL_OK;
+}
+
         json_t *check;
         size_t i;
         int r;
@@ -173,34 +198,20 @@ static int print_checks(const Ctl *ctl, const json_t *checks) {
                 return ctl_fail_errno(r, "cannot print a table");
 
         json_array_foreach (checks, i, check) {
-                _cleanup_json_ json_t *missing = json_array();
-                _cleanup_free_ char *joined = NULL;
-                const char *fits = json_is_true(json_object_get(check, "Fits")) ? "yes" : "no", *name;
-                char wanted[UNITS_SIZE], idle[UNITS_SIZE], from[UNITS_SIZE];
+                _cleanup_free_ char *missing = view_missing(json_object_get(check, "Missing"), "free");
+                const char *fits = json_is_true(json_object_get(check, "Fits")) ? "yes" : "no";
                 const json_t *earliest = json_object_get(check, "EarliestStart");
-                json_t *amount;
-
-                json_object_foreach (json_object_get(check, "Missing"), name, amount)
-                        json_array_append_new(missing,
-                                        json_sprintf("%s wanted %s, free %s", name,
-                                                        units_format_resource(name,
-                                                                        variant_u64_value(json_array_get(
-                                                                                        amount, 0)),
-                                                                        wanted),
-                                                        units_format_resource(name,
-                                                                        variant_u64_value(json_array_get(
-                                                                                        amount, 1)),
-                                                                        idle)));
-                joined = view_join(missing);
+                char from[UNITS_SIZE];
 
                 table_add(table, variant_get_string(check, "AllocationId"));
                 table_add_styled(table, view_state_style(fits), fits);
                 table_add(table, earliest ? units_format_time(variant_u64_value(earliest), from) : "-");
-                table_add(table, joined ?: "?");
+                table_add(table, missing ?: "?");
                 table_add(table, variant_get_string(check, "Reason"));
         }
 
-        return view_table(ctl, table, "");
+        r = view_table(ctl, table, "");
+        return r == 0 && ctl->legend ? print_words(checks) : r;
 }
 
 int verb_check(const Ctl *ctl) {

@@ -60,7 +60,9 @@ const Verb verbs[] = {
                         .name = "check",
                         .synopsis = "FILE|-",
                         .summary = "Ask whether allocations would fit, together; change nothing",
-                        .help = "Takes what 'apply' takes. Exits 1 where one of them does not fit.\n",
+                        .help = "Takes what 'apply' takes. Says what is missing and from when to when, "
+                                "when it would fit,\n"
+                                "and who would be preempted. Exits 1 where one of them does not fit.\n",
                         .options = "",
                         .args_min = 1,
                         .args_max = 1,

@@ -80,6 +80,25 @@ char *view_resources(const json_t *resources) {
         return joined;
 }
 
+char *view_missing(const json_t *missing, const char *left) {
+        _cleanup_json_ json_t *list = json_array();
+        const char *name;
+        json_t *amount;
+
+        json_object_foreach ((json_t *) missing, name, amount) {
+                uint64_t wanted = variant_u64_value(json_array_get(amount, 0));
+                uint64_t rest = variant_u64_value(json_array_get(amount, 1));
+                char wanted_text[UNITS_SIZE], rest_text[UNITS_SIZE];
+
+                json_array_append_new(
+                                list, json_sprintf("%s wanted %s, %s %s", name,
+                                                      units_format_resource(name, wanted, wanted_text), left,
+                                                      units_format_resource(name, rest, rest_text)));
+        }
+
+        return view_join(list);
+}
+
 TableStyle view_state_style(const char *state) {
         static const char *const good[] = { "ok", "active", "yes" };
         static const char *const bad[] = { "degraded", "failed", "no" };

@@ -22,6 +22,9 @@ char *view_join(const json_t *strings);
 /* "cpu 1/2, memory 512MiB/1GiB": reserved/limit of each. To be freed; NULL: no memory. */
 char *view_resources(const json_t *resources);
 
+/* "cpu wanted 4, free 2100m", `left` being "free": of each resource. To be freed; NULL: no memory. */
+char *view_missing(const json_t *missing, const char *left);
+
 TableStyle view_state_style(const char *state);
 
 /* How many of the tenant's allocations are in the state. */
