@@ -159,6 +159,51 @@ Test(ctl_output, counter_offers) {
         }
 }
 
+Test(ctl_output, states) {
+        static const struct {
+                const char *states[3], *tenant;
+        } cases[] = {
+                { { NULL }, "residual" },
+                { { "pending", "ended", "ending" }, "residual" },
+                { { "preempted" }, "residual" },
+                { { "active" }, "active" },
+                { { "held" }, "active" }, /* its lease is over, its share is not */
+                { { "suspended" }, "suspended" },
+                { { "suspended", "pending" }, "suspended" },
+                { { "suspended", "held" }, "active" },
+        };
+        static const struct {
+                const char *state;
+                TableStyle style;
+        } styles[] = {
+                { "ok", TABLE_GOOD },
+                { "active", TABLE_GOOD },
+                { "draining", TABLE_WARNING },
+                { "held", TABLE_WARNING },
+                { "suspended", TABLE_WARNING },
+                { "preempted", TABLE_BAD },
+                { "failed", TABLE_BAD },
+                { "degraded", TABLE_BAD },
+                { "pending", TABLE_PLAIN },
+                { "from a later version", TABLE_PLAIN },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_json_ json_t *list = json_pack("[{ssss}]", "TenantId", "other", "State", "active");
+
+                for (size_t j = 0; j < ELEMENTSOF(cases[i].states) && cases[i].states[j]; j++)
+                        json_array_append_new(list,
+                                        json_pack("{ssss}", "TenantId", "web", "State", cases[i].states[j]));
+                cr_expect_str_eq(view_tenant_state(list, "web"), cases[i].tenant, "case %zu", i);
+        }
+
+        for (size_t i = 0; i < ELEMENTSOF(styles); i++)
+                cr_expect_eq(view_state_style(styles[i].state), styles[i].style, "%s", styles[i].state);
+
+        cr_expect(view_node_is_sound("ok") && view_node_is_sound("draining"));
+        cr_expect_not(view_node_is_sound("degraded") || view_node_is_sound(""));
+}
+
 Test(ctl_output, by_name) {
         char text[UNITS_SIZE];
 

@@ -16,7 +16,7 @@ typedef enum CtlExit {
         CTL_OK = 0,
         CTL_FAILED = 1,
         CTL_USAGE = 2,
-        CTL_DEGRADED = 3,  /* status, doctor: the node's State is not ok */
+        CTL_DEGRADED = 3,  /* status, doctor: the node's State is degraded; draining is none of that */
         CTL_NOT_FOUND = 4, /* no such tenant, allocation, process or unit */
         CTL_DENIED = 77,
         CTL_RUN_FAILED = 125, /* run: before the command was started, as env(1) */

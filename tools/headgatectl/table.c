@@ -140,6 +140,7 @@ int table_format_row(const Table *table, size_t row, bool color, char **ret) {
         static const char *const escapes[] = {
                 [TABLE_PLAIN] = "",
                 [TABLE_GOOD] = "\033[32m",
+                [TABLE_WARNING] = "\033[33m",
                 [TABLE_BAD] = "\033[1;31m",
         };
         _cleanup_free_ char *line = NULL;

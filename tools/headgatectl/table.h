@@ -16,6 +16,7 @@ typedef struct Table Table;
 typedef enum TableStyle {
         TABLE_PLAIN,
         TABLE_GOOD,
+        TABLE_WARNING,
         TABLE_BAD,
 } TableStyle;
 

@@ -114,5 +114,5 @@ int verb_doctor(const Ctl *ctl) {
         if (r != 0)
                 return r;
 
-        return strcmp(state, "ok") == 0 ? CTL_OK : CTL_DEGRADED;
+        return view_node_is_sound(state) ? CTL_OK : CTL_DEGRADED;
 }

@@ -6,15 +6,18 @@
  */
 
 #include "attach.h"
+#include "view.h"
 
 #include <string.h>
 
 /*
- * Whether an allocation of the tenant is active. Returns 0 or an exit code, having said why, but for
- * CTL_DENIED: its users may run in a tenant that they may not read.
+ * What the tenant's allocations make of it, as view_tenant_state() has it, and of the suspended ones the
+ * last. Returns 0 or an exit code, having said why, but for CTL_DENIED: its users may run in a tenant that
+ * they may not read.
  */
-static int in_window(Client *client, const char *tenant_id, bool *ret) {
-        _cleanup_json_ json_t *tenant = NULL;
+static int get_state(Client *client, const char *tenant_id, const char **ret_state, char **ret_suspended) {
+        _cleanup_json_ json_t *tenant = NULL, *allocations = json_array();
+        _cleanup_free_ char *suspended = NULL;
         json_t *path;
         size_t i;
         int r;
@@ -28,7 +31,7 @@ static int in_window(Client *client, const char *tenant_id, bool *ret) {
 
         json_array_foreach (json_object_get(tenant, "Allocations"), i, path) {
                 _cleanup_free_ char *id = client_path_id(json_string_value(path), HEADGATE_ALLOCATION_PREFIX);
-                _cleanup_json_ json_t *allocation = NULL;
+                json_t *allocation = NULL;
 
                 if (!id)
                         continue;
@@ -37,21 +40,56 @@ static int in_window(Client *client, const char *tenant_id, bool *ret) {
                 r = client_get_allocation(client, id, &allocation);
                 if (r != 0 && r != CTL_NOT_FOUND)
                         return r;
-                if (strcmp(variant_get_string(allocation, "State"), "active") == 0) {
-                        *ret = true;
-                        return 0;
+                if (r == 0 && strcmp(variant_get_string(allocation, "State"), "suspended") == 0) {
+                        free(suspended);
+                        suspended = TAKE_PTR(id);
                 }
+                if (r == 0)
+                        json_array_append_new(allocations, allocation);
         }
 
-        *ret = false;
+        *ret_state = view_tenant_state(allocations, tenant_id);
+        *ret_suspended = TAKE_PTR(suspended);
         return 0;
+}
+
+/* Whether the command may run there now. Returns 0 or an exit code, having said why. */
+static int check_state(const Ctl *ctl, Client *client, const char *tenant_id) {
+        _cleanup_free_ char *suspended = NULL;
+        const char *state = "";
+        int r;
+
+        client->keep = true;
+        r = get_state(client, tenant_id, &state, &suspended);
+        client->keep = false;
+
+        if (r == 0 && strcmp(state, "suspended") == 0)
+                return ctl_fail(CTL_RUN_FAILED,
+                                "allocation '%s' of tenant '%s' is suspended and what runs in it is frozen "
+                                "('headgatectl show %s' says why)",
+                                suspended, tenant_id, suspended);
+        if (ctl->residual)
+                return r == CTL_NOT_FOUND ? r : 0;
+        if (r == CTL_DENIED)
+                return ctl_fail(r,
+                                "you may not see whether an allocation of tenant '%s' is active (--residual "
+                                "runs it in whatever share the tenant has)",
+                                tenant_id);
+        if (client->kept)
+                return ctl_fail(r, "%s", client->kept);
+        if (r == 0 && strcmp(state, "active") != 0)
+                return ctl_fail(CTL_RUN_FAILED,
+                                "no allocation of tenant '%s' is active ('headgatectl show %s' says when one "
+                                "is; --residual runs it in the residual share)",
+                                tenant_id, tenant_id);
+
+        return r;
 }
 
 static int join(const Ctl *ctl) {
         const char *tenant_id = ctl->args[0];
         _cleanup_client_ Client client = CLIENT_NULL;
         pid_t self = getpid();
-        bool open;
         int r;
 
         if (ctl->host)
@@ -59,30 +97,10 @@ static int join(const Ctl *ctl) {
                                 "a command runs on the node itself: ssh %s headgatectl run ...", ctl->host);
 
         r = client_open(ctl, &client);
+        if (r == 0)
+                r = check_state(ctl, &client, tenant_id);
         if (r != 0)
                 return r;
-
-        if (!ctl->residual) {
-                client.keep = true;
-                r = in_window(&client, tenant_id, &open);
-                client.keep = false;
-                if (r == CTL_DENIED)
-                        return ctl_fail(r,
-                                        "you may not see whether an allocation of tenant '%s' is active "
-                                        "(--residual "
-                                        "runs it in whatever share the tenant has)",
-                                        tenant_id);
-                if (client.kept)
-                        return ctl_fail(r, "%s", client.kept);
-                if (r != 0)
-                        return r;
-                if (!open)
-                        return ctl_fail(CTL_RUN_FAILED,
-                                        "no allocation of tenant '%s' is active ('headgatectl show %s' says "
-                                        "when one is; "
-                                        "--residual runs it in the residual share)",
-                                        tenant_id, tenant_id);
-        }
 
         return attach_pids(&client, tenant_id, &self, 1);
 }

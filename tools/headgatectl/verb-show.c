@@ -146,15 +146,77 @@ static int print_tenant(const Ctl *ctl, Client *client, const json_t *tenant) {
         return r;
 }
 
-static int print_allocation(const Ctl *ctl, const json_t *allocation) {
-        static const char *const times[] = { "StartTime", "EndTime", "ActualStart", "ActualEnd" };
+static void add_times(Table *table, const json_t *allocation) {
+        static const char *const times[] = { "StartTime", "EndTime", "WindowStart", "WindowEnd",
+                "ActualStart", "ActualEnd" };
+        static const char *const durations[] = { "WarnBeforeEnd", "LeaseDuration" };
+        uint64_t expiry = variant_get_u64(allocation, "LeaseExpiry");
+        char text[UNITS_SIZE];
+
+        if (*variant_get_string(allocation, "Calendar"))
+                add_text(table, "Calendar", variant_get_string(allocation, "Calendar"));
+        for (size_t i = 0; i < ELEMENTSOF(times); i++)
+                if (json_object_get(allocation, times[i]))
+                        add_text(table, times[i],
+                                        units_format_time(variant_get_u64(allocation, times[i]), text));
+
+        add_text(table, "GraceTime", units_format_usec(variant_get_u64(allocation, "GraceTime"), text));
+        for (size_t i = 0; i < ELEMENTSOF(durations); i++)
+                if (variant_get_u64(allocation, durations[i]) > 0)
+                        add_text(table, durations[i],
+                                        units_format_usec(variant_get_u64(allocation, durations[i]), text));
+
+        if (expiry > 0)
+                add_text(table, "LeaseExpiry", units_format_time(expiry, text));
+        if (variant_get_u64(allocation, "LeaseDuration") > 0)
+                add_text(table, "OnLeaseExpiry", variant_get_string(allocation, "OnLeaseExpiry"));
+}
+
+/* Its rank, who had to go for it, for whom it had to go, and what of it the node no longer has. */
+static void add_standing(Table *table, const json_t *allocation) {
+        static const char *const lists[] = { "Preempts", "PreemptedBy" };
+        const json_t *priority = json_object_get(allocation, "Priority"),
+                     *missing = json_object_get(allocation, "Missing");
+
+        if (priority) {
+                table_add(table, "Priority:");
+                table_addf(table, "%lld", (long long) json_integer_value(priority));
+        }
+        if (*variant_get_string(allocation, "PreemptMode"))
+                add_text(table, "PreemptMode", variant_get_string(allocation, "PreemptMode"));
+        for (size_t i = 0; i < ELEMENTSOF(lists); i++)
+                if (json_array_size(json_object_get(allocation, lists[i])) > 0)
+                        add_strings(table, lists[i], json_object_get(allocation, lists[i]));
+        if (json_object_size(missing) > 0) {
+                _cleanup_free_ char *words = view_missing(missing, "there is");
+
+                table_add(table, "Missing:");
+                table_add_styled(table, TABLE_BAD, words ?: "?");
+        }
+}
+
+static void add_names(Table *table, const json_t *allocation) {
         static const char *const texts[] = { "Issuer", "ProjectId", "ReservationId", "QosClass", "EndSignal",
                 "OnEnd" };
         static const char *const maps[] = { "ExternalIds", "Labels" };
+
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++)
+                if (*variant_get_string(allocation, texts[i]))
+                        add_text(table, texts[i], variant_get_string(allocation, texts[i]));
+        if (json_array_size(json_object_get(allocation, "Users")) > 0)
+                add_strings(table, "Users", json_object_get(allocation, "Users"));
+        for (size_t i = 0; i < ELEMENTSOF(maps); i++) {
+                _cleanup_free_ char *map = format_map(json_object_get(allocation, maps[i]));
+
+                if (json_object_size(json_object_get(allocation, maps[i])) > 0)
+                        add_text(table, maps[i], map);
+        }
+}
+
+static int print_allocation(const Ctl *ctl, const json_t *allocation) {
         const char *state = variant_get_string(allocation, "State"),
                    *reason = variant_get_string(allocation, "Reason");
         _cleanup_table_ Table *table = NULL;
-        char text[UNITS_SIZE];
         int r;
 
         r = table_new(no_titles, &table);
@@ -169,20 +231,9 @@ static int print_allocation(const Ctl *ctl, const json_t *allocation) {
                 add_text(table, "Reason", reason);
         table_add(table, "Generation:");
         table_addf(table, "%llu", (unsigned long long) variant_get_u64(allocation, "Generation"));
-        for (size_t i = 0; i < ELEMENTSOF(times); i++)
-                add_text(table, times[i], units_format_time(variant_get_u64(allocation, times[i]), text));
-        add_text(table, "GraceTime", units_format_usec(variant_get_u64(allocation, "GraceTime"), text));
-        for (size_t i = 0; i < ELEMENTSOF(texts); i++)
-                if (*variant_get_string(allocation, texts[i]))
-                        add_text(table, texts[i], variant_get_string(allocation, texts[i]));
-        if (json_array_size(json_object_get(allocation, "Users")) > 0)
-                add_strings(table, "Users", json_object_get(allocation, "Users"));
-        for (size_t i = 0; i < ELEMENTSOF(maps); i++) {
-                _cleanup_free_ char *map = format_map(json_object_get(allocation, maps[i]));
-
-                if (json_object_size(json_object_get(allocation, maps[i])) > 0)
-                        add_text(table, maps[i], map);
-        }
+        add_times(table, allocation);
+        add_standing(table, allocation);
+        add_names(table, allocation);
 
         r = view_table(ctl, table, "");
         return r != 0 ? r

@@ -9,13 +9,31 @@
 #include <inttypes.h>
 #include <string.h>
 
+#define COUNTS_SIZE 256
+
+/* "3, 2 active, 1 held": in all, and in each state that any is in. */
+static char *format_counts(const json_t *allocations, char ret[COUNTS_SIZE]) {
+        static const char *const states[] = { "active", "held", "suspended", "pending", "ending", "preempted",
+                "failed", "released", "ended" };
+
+        snprintf(ret, COUNTS_SIZE, "%zu", json_array_size(allocations));
+        for (size_t i = 0; i < ELEMENTSOF(states); i++) {
+                size_t n = view_count_allocations(allocations, NULL, states[i]), end = strlen(ret);
+
+                if (n > 0)
+                        snprintf(ret + end, COUNTS_SIZE - end, ", %zu %s", n, states[i]);
+        }
+
+        return ret;
+}
+
 static int print_node(const Ctl *ctl, const json_t *node, const json_t *tenants, const json_t *allocations) {
         static const char *const titles[] = { "", "", NULL };
-        static const char *const states[] = { "active", "pending", "ending", "failed", "released", "ended" };
-        const char *state = variant_get_string(node, "State");
+        const char *state = variant_get_string(node, "State"),
+                   *reason = variant_get_string(node, "DrainReason");
         size_t n_residual = 0, n_troubled = 0, i;
         _cleanup_table_ Table *table = NULL;
-        char counts[160];
+        char counts[COUNTS_SIZE];
         json_t *tenant;
         int r;
 
@@ -37,19 +55,20 @@ static int print_node(const Ctl *ctl, const json_t *node, const json_t *tenants,
         table_addf(table, "headgated %s", variant_get_string(node, "Version"));
         table_add(table, "State:");
         table_add_styled(table, view_state_style(state), state);
+        if (*reason) {
+                table_add(table, "Reason:");
+                table_add(table, reason);
+        }
+        if (json_is_false(json_object_get(node, "ClockTrusted"))) {
+                table_add(table, "Clock:");
+                table_add_styled(table, TABLE_BAD, "not trusted ('headgatectl clock' says why)");
+        }
         table_add(table, "Tenants:");
         table_addf(table, "%zu, %zu residual, %zu with problems", json_array_size(tenants), n_residual,
                         n_troubled);
 
-        snprintf(counts, sizeof(counts), "%zu", json_array_size(allocations));
-        for (i = 0; i < ELEMENTSOF(states); i++) {
-                size_t n = view_count_allocations(allocations, NULL, states[i]), end = strlen(counts);
-
-                if (n > 0)
-                        snprintf(counts + end, sizeof(counts) - end, ", %zu %s", n, states[i]);
-        }
         table_add(table, "Allocations:");
-        table_add(table, counts);
+        table_add(table, format_counts(allocations, counts));
 
         return view_table(ctl, table, "");
 }
@@ -109,5 +128,5 @@ int verb_status(const Ctl *ctl) {
         if (r != 0)
                 return r;
 
-        return strcmp(variant_get_string(node, "State"), "ok") == 0 ? CTL_OK : CTL_DEGRADED;
+        return view_node_is_sound(variant_get_string(node, "State")) ? CTL_OK : CTL_DEGRADED;
 }

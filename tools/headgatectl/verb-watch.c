@@ -77,7 +77,29 @@ static json_t *read_arguments(sd_bus_message *m) {
         return TAKE_PTR(arguments);
 }
 
-static char *describe_changes(const json_t *changed) {
+/* What of the node's is told in words; NULL: the property is not among it, or says nothing. */
+static const char *describe_node(const char *name, const json_t *value) {
+        if (strcmp(name, "ClockTrusted") == 0)
+                return json_is_true(value) ? "the clock is trusted"
+                                           : "the clock is not trusted: kills, releases and preemptions wait";
+        if (strcmp(name, "BootId") == 0)
+                return "booted";
+
+        return NULL;
+}
+
+static void print_change(FILE *f, bool node, const char *name, const json_t *value) {
+        const char *words = node ? describe_node(name, value) : NULL;
+
+        if (words)
+                fprintf(f, "%s (", words);
+        fprintf(f, "%s=", name);
+        json_dumpf(value, f, JSON_ENCODE_ANY | JSON_COMPACT);
+        if (words)
+                fputc(')', f);
+}
+
+static char *describe_changes(bool node, const json_t *changed) {
         char *text = NULL;
         size_t size = 0, n = 0;
         const char *name;
@@ -88,8 +110,8 @@ static char *describe_changes(const json_t *changed) {
                 return NULL;
 
         json_object_foreach ((json_t *) changed, name, value) {
-                fprintf(f, "%s%s=", n++ > 0 ? " " : "", name);
-                json_dumpf(value, f, JSON_ENCODE_ANY | JSON_COMPACT);
+                fputs(n++ > 0 ? " " : "", f);
+                print_change(f, node, name, value);
         }
 
         if (fclose(f) != 0) {
@@ -100,11 +122,32 @@ static char *describe_changes(const json_t *changed) {
         return text;
 }
 
+/* "cpu 3500m, memory 8GiB" */
+static char *describe_amounts(const json_t *amounts) {
+        _cleanup_json_ json_t *list = json_array();
+        _cleanup_free_ char *joined = NULL;
+        char *text = NULL;
+        const char *name;
+        json_t *value;
+
+        json_object_foreach ((json_t *) amounts, name, value) {
+                char amount[UNITS_SIZE];
+
+                json_array_append_new(
+                                list, json_sprintf("%s %s", name,
+                                                      units_format_resource(name, variant_u64_value(value),
+                                                                      amount)));
+        }
+
+        joined = view_join(list);
+        return asprintf(&text, "capacity is %s", joined ?: "?") < 0 ? NULL : text;
+}
+
 /* The sentence for people; what is only there for the machine (the standard's own interfaces) is left out of
  * it. */
 static char *describe(const char *member, const json_t *arguments, const char **object) {
         const char *argument[4] = {};
-        char *text = NULL;
+        char *text = NULL, left[UNITS_SIZE];
         int n;
 
         for (size_t i = 0; i < ELEMENTSOF(argument); i++)
@@ -114,8 +157,15 @@ static char *describe(const char *member, const json_t *arguments, const char **
                 n = asprintf(&text, "%s -> %s%s%s", argument[1], argument[2], *argument[3] ? ": " : "",
                                 argument[3]);
                 *object = argument[0];
-        } else if (strcmp(member, "PropertiesChanged") == 0)
-                return describe_changes(json_array_get(arguments, 1));
+        } else if (strcmp(member, "AllocationEnding") == 0) {
+                n = asprintf(&text, "ends in %s",
+                                units_format_usec(variant_u64_value(json_array_get(arguments, 1)), left));
+                *object = argument[0];
+        } else if (strcmp(member, "CapacityChanged") == 0)
+                return describe_amounts(json_array_get(arguments, 0));
+        else if (strcmp(member, "PropertiesChanged") == 0)
+                return describe_changes(
+                                strcmp(argument[0], HEADGATE_MANAGER) == 0, json_array_get(arguments, 1));
         else if (strcmp(member, "InterfacesAdded") == 0) {
                 n = asprintf(&text, "added");
                 *object = argument[0];
@@ -141,7 +191,7 @@ static int on_signal(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 return 0;
 
         text = describe(member, arguments, &object);
-        if (strcmp(member, "AllocationChanged") == 0) {
+        if (strcmp(member, "AllocationChanged") == 0 || strcmp(member, "AllocationEnding") == 0) {
                 if (asprintf(&name, "allocation %s", object) < 0)
                         name = NULL;
         } else

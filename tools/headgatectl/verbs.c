@@ -9,7 +9,7 @@ const Verb verbs[] = {
                         .name = "status",
                         .synopsis = "",
                         .summary = "The node in short: state, capacity, tenants",
-                        .help = "Exits 3 where the node's State is not ok.\n",
+                        .help = "Exits 3 where the node's State is degraded.\n",
                         .options = "",
                         .run = verb_status,
         },
@@ -18,7 +18,7 @@ const Verb verbs[] = {
                         .synopsis = "",
                         .summary = "What this node can do and cannot, and what is wrong",
                         .help = "Names every feature and every problem of a tenant. Exits 3 where the node's "
-                                "State is not ok.\n",
+                                "State is degraded.\n",
                         .options = "",
                         .run = verb_doctor,
         },
@@ -87,7 +87,7 @@ const Verb verbs[] = {
                                 "are its own. Exits 125 where it cannot be placed, 126 where it cannot be "
                                 "executed, 127 where\n"
                                 "there is no such command. Refused while no allocation of the tenant is "
-                                "active.\n",
+                                "active or held.\n",
                         .options = "R",
                         .args_min = 1,
                         .args_max = 1,

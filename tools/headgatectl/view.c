@@ -101,11 +101,16 @@ char *view_missing(const json_t *missing, const char *left) {
 
 TableStyle view_state_style(const char *state) {
         static const char *const good[] = { "ok", "active", "yes" };
-        static const char *const bad[] = { "degraded", "failed", "no" };
+        static const char *const warning[] = { "draining", "held", "suspended" };
+        static const char *const bad[] = { "degraded", "failed", "preempted", "no" };
 
         for (size_t i = 0; i < ELEMENTSOF(good); i++)
                 if (strcmp(state, good[i]) == 0)
                         return TABLE_GOOD;
+
+        for (size_t i = 0; i < ELEMENTSOF(warning); i++)
+                if (strcmp(state, warning[i]) == 0)
+                        return TABLE_WARNING;
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++)
                 if (strcmp(state, bad[i]) == 0)
@@ -126,7 +131,15 @@ size_t view_count_allocations(const json_t *allocations, const char *tenant_id, 
 }
 
 const char *view_tenant_state(const json_t *allocations, const char *tenant_id) {
-        return view_count_allocations(allocations, tenant_id, "active") > 0 ? "active" : "residual";
+        if (view_count_allocations(allocations, tenant_id, "active") > 0 ||
+                        view_count_allocations(allocations, tenant_id, "held") > 0)
+                return "active";
+
+        return view_count_allocations(allocations, tenant_id, "suspended") > 0 ? "suspended" : "residual";
+}
+
+bool view_node_is_sound(const char *state) {
+        return strcmp(state, "ok") == 0 || strcmp(state, "draining") == 0;
 }
 
 int view_allocations(const Ctl *ctl, const json_t *allocations, const char *indent) {
@@ -145,12 +158,17 @@ int view_allocations(const Ctl *ctl, const json_t *allocations, const char *inde
         json_array_foreach (allocations, i, allocation) {
                 _cleanup_free_ char *resources = view_resources(json_object_get(allocation, "Resources"));
                 const char *state = variant_get_string(allocation, "State");
+                bool recurring = *variant_get_string(allocation, "Calendar");
 
                 table_add(table, variant_get_string(allocation, "AllocationId"));
                 table_add(table, variant_get_string(allocation, "TenantId"));
                 table_add_styled(table, view_state_style(state), state);
-                table_add(table, units_format_time(variant_get_u64(allocation, "StartTime"), time));
-                table_add(table, units_format_time(variant_get_u64(allocation, "EndTime"), time));
+                table_add(table, units_format_time(variant_get_u64(allocation,
+                                                                   recurring ? "WindowStart" : "StartTime"),
+                                                 time));
+                table_add(table, units_format_time(variant_get_u64(allocation,
+                                                                   recurring ? "WindowEnd" : "EndTime"),
+                                                 time));
                 table_add(table, resources ?: "?");
         }
 

@@ -30,8 +30,13 @@ TableStyle view_state_style(const char *state);
 /* How many of the tenant's allocations are in the state. */
 size_t view_count_allocations(const json_t *allocations, const char *tenant_id, const char *state);
 
-/* "active" while an allocation is, "residual" otherwise. */
+/* "active" while an allocation is active or held; where none is but one is suspended, "suspended"; else
+ * "residual". */
 const char *view_tenant_state(const json_t *allocations, const char *tenant_id);
 
-/* A list of the allocations as a table, as 'list' and 'show' print it. */
+/* Whether `state`, the node's, is none to be alarmed at: draining is somebody's will. */
+bool view_node_is_sound(const char *state);
+
+/* A list of the allocations as a table, as 'list' and 'show' print it: of a recurring one, its present or
+ * next window. */
 int view_allocations(const Ctl *ctl, const json_t *allocations, const char *indent);
