@@ -44,6 +44,15 @@ Test(ctl_options, what_is_wrong) {
                 { "headgatectl top -d 1x", CTL_USAGE },
                 { "headgatectl -H h --bus=session list", CTL_USAGE },
                 { "headgatectl help frob", CTL_USAGE },
+                { "headgatectl renew a", CTL_USAGE },
+                { "headgatectl renew a 1h more", CTL_USAGE },
+                { "headgatectl drain now please", CTL_USAGE },
+                { "headgatectl resume now", CTL_USAGE },
+                { "headgatectl clock accept it", CTL_USAGE },
+                { "headgatectl apply --sync f.json", CTL_USAGE },
+                { "headgatectl apply --sync= f.json", CTL_USAGE },
+                { "headgatectl apply --sync s --dry-run f.json", CTL_USAGE },
+                { "headgatectl check --sync s f.json", CTL_USAGE },
                 { "headgatectl run", CTL_RUN_FAILED },
                 { "headgatectl run web", CTL_RUN_FAILED },
                 { "headgatectl run web sleep 1", CTL_RUN_FAILED },
@@ -107,6 +116,17 @@ Test(ctl_options, what_follows_the_dashes_is_the_command) {
                 cr_expect(command[i] ? ctl.command[i] && strcmp(ctl.command[i], command[i]) == 0
                                      : !ctl.command[i],
                                 "word %zu", i);
+        options_done(&ctl);
+}
+
+Test(ctl_options, an_issuer_and_a_file) {
+        const Verb *verb = NULL;
+        int code = -1;
+        Ctl ctl;
+
+        cr_assert_eq(parse("headgatectl apply --sync slurm -", &ctl, &verb, &code), 0);
+        cr_expect_str_eq(ctl.sync, "slurm");
+        cr_expect_str_eq(ctl.args[0], "-");
         options_done(&ctl);
 }
 

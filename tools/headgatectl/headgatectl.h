@@ -40,6 +40,7 @@ typedef struct Ctl {
         bool batch;
         uint64_t count; /* 0: without end */
         uint64_t delay_usec;
+        const char *sync; /* the issuer; NULL: not given */
 
         /* What follows the verb. */
         char **args;
@@ -59,8 +60,13 @@ int verb_list(const Ctl *ctl);
 int verb_show(const Ctl *ctl);
 int verb_apply(const Ctl *ctl);
 int verb_check(const Ctl *ctl);
+int verb_renew(const Ctl *ctl);
 int verb_release(const Ctl *ctl);
 int verb_run(const Ctl *ctl);
 int verb_attach(const Ctl *ctl);
+int verb_drain(const Ctl *ctl);
+int verb_resume(const Ctl *ctl);
+int verb_capacity(const Ctl *ctl);
+int verb_clock(const Ctl *ctl);
 int verb_top(const Ctl *ctl);
 int verb_watch(const Ctl *ctl);

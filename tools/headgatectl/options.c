@@ -25,6 +25,7 @@ enum {
         OPTION_REASON,
         OPTION_RESIDUAL,
         OPTION_BATCH,
+        OPTION_SYNC,
 };
 
 typedef struct Option {
@@ -43,6 +44,7 @@ static const Option options[] = {
         { "help", 'h', 0, NULL, "this text; after a verb, that verb's" },
         { "version", OPTION_VERSION, 0, NULL, "print the version" },
         { "dry-run", OPTION_DRY_RUN, 'D', NULL, "ask whether it fits, change nothing: as 'check'" },
+        { "sync", OPTION_SYNC, 'S', "ISSUER", "make these all that ISSUER has: release its others" },
         { "generation", OPTION_GENERATION, 'g', "N", "refuse where a later Generation is held" },
         { "reason", OPTION_REASON, 'r', "TEXT", "why, for the allocation's Reason" },
         { "residual", OPTION_RESIDUAL, 'R', NULL, "also outside a window, in the tenant's residual share" },
@@ -165,6 +167,9 @@ static int set_option(Ctl *ctl, int value, const char *argument) {
         case OPTION_BATCH:
                 ctl->batch = true;
                 return 0;
+        case OPTION_SYNC:
+                ctl->sync = argument;
+                return *argument ? 0 : ctl_fail(CTL_USAGE, "--sync wants ISSUER");
         case 'n':
                 if (!parse_u64(argument, &ctl->count) || ctl->count == 0)
                         return ctl_fail(CTL_USAGE, "--count wants a whole number from 1, not '%s'", argument);
@@ -249,6 +254,10 @@ static int check_usage(const Ctl *ctl, const Verb *verb, const char *given) {
         if (ctl->n_args > verb->args_max)
                 return ctl_fail(CTL_USAGE, "'%s' does not take '%s': headgatectl %s %s", verb->name,
                                 ctl->args[verb->args_max], verb->name, verb->synopsis);
+
+        /* What a sync would release first is nothing that a check could know. */
+        if (ctl->sync && ctl->dry_run)
+                return ctl_fail(CTL_USAGE, "--sync and --dry-run exclude one another");
 
         if (ctl->host && ctl->bus)
                 return ctl_fail(CTL_USAGE, "--host and --bus exclude one another");

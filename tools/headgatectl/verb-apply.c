@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* apply and check: a file of allocations to headgated. It decides; nothing is sent of a file that has a
- * fault. */
+/* apply, a sync, and check: a file of allocations to headgated. It decides; nothing is sent of a file that
+ * has a fault. */
 
 #include "check-words.h"
 #include "client.h"
@@ -78,10 +78,10 @@ static int read_requests(const char *path, json_t **ret) {
         return 0;
 }
 
-/* Calls the Manager's `method`, which takes aa{sv}, with what the file holds. Opens `client`, once the file
- * is read. */
-static int send_requests(const Ctl *ctl, const char *method, uint64_t timeout_usec, Client *client,
-                sd_bus_message **ret_reply) {
+/* Calls the Manager's `method`, which takes aa{sv}, behind the issuer where there is one, with what the file
+ * holds. Opens `client`, once the file is read. */
+static int send_requests(const Ctl *ctl, const char *method, const char *issuer, uint64_t timeout_usec,
+                Client *client, sd_bus_message **ret_reply) {
         _cleanup_failure_ Failure failure = FAILURE_NULL;
         _cleanup_bus_message_ sd_bus_message *call = NULL;
         _cleanup_json_ json_t *requests = NULL;
@@ -99,7 +99,9 @@ static int send_requests(const Ctl *ctl, const char *method, uint64_t timeout_us
         if (r != 0)
                 return r;
 
-        r = request_append(call, requests, &failure);
+        r = issuer ? sd_bus_message_append(call, "s", issuer) : 0;
+        if (r >= 0)
+                r = request_append(call, requests, &failure);
         if (r < 0)
                 return client_fail(client, r, "cannot send the allocations");
         if (r > 0)
@@ -148,7 +150,8 @@ int verb_apply(const Ctl *ctl) {
         if (ctl->dry_run)
                 return verb_check(ctl);
 
-        r = send_requests(ctl, "Apply", CLIENT_TIMEOUT_CHANGE, &client, &reply);
+        r = send_requests(
+                        ctl, ctl->sync ? "Sync" : "Apply", ctl->sync, CLIENT_TIMEOUT_CHANGE, &client, &reply);
         if (r != 0)
                 return r;
 
@@ -163,9 +166,6 @@ int verb_apply(const Ctl *ctl) {
         return ctl->json ? view_json(applied, /* one_line= */ false) : view_allocations(ctl, applied, "");
 }
 
-static int print_checks(const Ctl *ctl, const json_t *checks) {
-        static const char *const titles[] = { "ALLOCATION", "FITS", "FITS FROM", "MISSING", "REASON", NULL };
-        _cleanup_table_ Table *table = NULL;
 /* A line for each that does not fit, or only at somebody's cost. */
 static int print_words(const json_t *checks) {
         uint64_t now = (uint64_t) time(NULL) * 1000000;
@@ -189,6 +189,9 @@ static int print_words(const json_t *checks) {
         return CTL_OK;
 }
 
+static int print_checks(const Ctl *ctl, const json_t *checks) {
+        static const char *const titles[] = { "ALLOCATION", "FITS", "FITS FROM", "MISSING", "REASON", NULL };
+        _cleanup_table_ Table *table = NULL;
         json_t *check;
         size_t i;
         int r;
@@ -222,7 +225,7 @@ int verb_check(const Ctl *ctl) {
         size_t i;
         int r;
 
-        r = send_requests(ctl, "Check", CLIENT_TIMEOUT_READ, &client, &reply);
+        r = send_requests(ctl, "Check", /* issuer= */ NULL, CLIENT_TIMEOUT_READ, &client, &reply);
         if (r != 0)
                 return r;
 

@@ -44,14 +44,16 @@ const Verb verbs[] = {
         },
         {
                         .name = "apply",
-                        .synopsis = "FILE|-",
+                        .synopsis = "[--sync ISSUER] FILE|-",
                         .summary = "Create or change allocations, all or none",
                         .help = "The file holds one allocation, {\"AllocationId\": ...}, or a list of them, "
                                 "as "
                                 "JSON with the names\n"
                                 "of D-Bus: \"Resources\": {\"cpu\": [reserved, limit]}, times in µs UTC, "
-                                "\"max\" for unlimited.\n",
-                        .options = "D",
+                                "\"max\" for unlimited.\n"
+                                "With --sync they become all that the issuer has here: what it has besides "
+                                "is released.\n",
+                        .options = "DS",
                         .args_min = 1,
                         .args_max = 1,
                         .run = verb_apply,
@@ -67,6 +69,16 @@ const Verb verbs[] = {
                         .args_min = 1,
                         .args_max = 1,
                         .run = verb_check,
+        },
+        {
+                        .name = "renew",
+                        .synopsis = "ALLOCATION DURATION",
+                        .summary = "Extend an allocation's lease, from now",
+                        .help = "The duration is 90s, 30min, 2h, 1d, 1h30min; a number alone is seconds.\n",
+                        .options = "",
+                        .args_min = 2,
+                        .args_max = 2,
+                        .run = verb_renew,
         },
         {
                         .name = "release",
@@ -106,6 +118,44 @@ const Verb verbs[] = {
                         .args_min = 2,
                         .args_max = SIZE_MAX,
                         .run = verb_attach,
+        },
+        {
+                        .name = "drain",
+                        .synopsis = "[REASON]",
+                        .summary = "Take no new allocations; those that are here go on",
+                        .help = "'status' shows it, with the reason, until 'resume'.\n",
+                        .options = "",
+                        .args_max = 1,
+                        .run = verb_drain,
+        },
+        {
+                        .name = "resume",
+                        .synopsis = "",
+                        .summary = "Take new allocations again",
+                        .help = "",
+                        .options = "",
+                        .run = verb_resume,
+        },
+        {
+                        .name = "capacity",
+                        .synopsis = "[set NAME=VALUE...]",
+                        .summary = "What there is to allocate, or an operator's bound on it",
+                        .help = "Values are cpu=3500m or cpu=3.5, memory=8G (by 1024), net.egress@eth1=500M "
+                                "(bit/s, by 1000);\n"
+                                "'max' takes a bound off. All are set in one step; what is not named "
+                                "stays.\n",
+                        .options = "",
+                        .args_max = SIZE_MAX,
+                        .run = verb_capacity,
+        },
+        {
+                        .name = "clock",
+                        .synopsis = "[accept]",
+                        .summary = "Whether the clock is trusted, and why; or trust it as it is",
+                        .help = "While it is not, nothing is killed, released or preempted by it.\n",
+                        .options = "",
+                        .args_max = 1,
+                        .run = verb_clock,
         },
         {
                         .name = "top",
