@@ -49,6 +49,9 @@ Test(ctl_options, what_is_wrong) {
                 { "headgatectl drain now please", CTL_USAGE },
                 { "headgatectl resume now", CTL_USAGE },
                 { "headgatectl clock accept it", CTL_USAGE },
+                { "headgatectl calendar --from", CTL_USAGE },
+                { "headgatectl calendar tomorrow", CTL_USAGE },
+                { "headgatectl list --from now", CTL_USAGE },
                 { "headgatectl apply --sync f.json", CTL_USAGE },
                 { "headgatectl apply --sync= f.json", CTL_USAGE },
                 { "headgatectl apply --sync s --dry-run f.json", CTL_USAGE },
@@ -119,10 +122,15 @@ Test(ctl_options, what_follows_the_dashes_is_the_command) {
         options_done(&ctl);
 }
 
-Test(ctl_options, an_issuer_and_a_file) {
+Test(ctl_options, a_time_may_begin_with_a_dash) {
         const Verb *verb = NULL;
         int code = -1;
         Ctl ctl;
+
+        cr_assert_eq(parse("headgatectl calendar --from -30min --until=+2h", &ctl, &verb, &code), 0);
+        cr_expect_str_eq(ctl.from, "-30min");
+        cr_expect_str_eq(ctl.until, "+2h");
+        options_done(&ctl);
 
         cr_assert_eq(parse("headgatectl apply --sync slurm -", &ctl, &verb, &code), 0);
         cr_expect_str_eq(ctl.sync, "slurm");

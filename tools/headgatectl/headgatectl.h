@@ -40,7 +40,8 @@ typedef struct Ctl {
         bool batch;
         uint64_t count; /* 0: without end */
         uint64_t delay_usec;
-        const char *sync; /* the issuer; NULL: not given */
+        const char *sync;         /* the issuer; NULL: not given */
+        const char *from, *until; /* as they were given; NULL: not */
 
         /* What follows the verb. */
         char **args;
@@ -68,5 +69,6 @@ int verb_drain(const Ctl *ctl);
 int verb_resume(const Ctl *ctl);
 int verb_capacity(const Ctl *ctl);
 int verb_clock(const Ctl *ctl);
+int verb_calendar(const Ctl *ctl);
 int verb_top(const Ctl *ctl);
 int verb_watch(const Ctl *ctl);

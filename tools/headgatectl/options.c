@@ -26,6 +26,8 @@ enum {
         OPTION_RESIDUAL,
         OPTION_BATCH,
         OPTION_SYNC,
+        OPTION_FROM,
+        OPTION_UNTIL,
 };
 
 typedef struct Option {
@@ -48,6 +50,8 @@ static const Option options[] = {
         { "generation", OPTION_GENERATION, 'g', "N", "refuse where a later Generation is held" },
         { "reason", OPTION_REASON, 'r', "TEXT", "why, for the allocation's Reason" },
         { "residual", OPTION_RESIDUAL, 'R', NULL, "also outside a window, in the tenant's residual share" },
+        { "from", OPTION_FROM, 'f', "T", "from when on (default: now)" },
+        { "until", OPTION_UNTIL, 'u', "T", "up to when (default: a day later)" },
         { "batch", OPTION_BATCH, 'b', NULL, "plain tables one after another, also on a terminal" },
         { "count", 'n', 'n', "N", "end after so many" },
         { "delay", 'd', 'd', "SECONDS", "time between two tables (default 2)" },
@@ -170,6 +174,12 @@ static int set_option(Ctl *ctl, int value, const char *argument) {
         case OPTION_SYNC:
                 ctl->sync = argument;
                 return *argument ? 0 : ctl_fail(CTL_USAGE, "--sync wants ISSUER");
+        case OPTION_FROM:
+                ctl->from = argument;
+                return 0;
+        case OPTION_UNTIL:
+                ctl->until = argument;
+                return 0;
         case 'n':
                 if (!parse_u64(argument, &ctl->count) || ctl->count == 0)
                         return ctl_fail(CTL_USAGE, "--count wants a whole number from 1, not '%s'", argument);

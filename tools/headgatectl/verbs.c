@@ -158,6 +158,19 @@ const Verb verbs[] = {
                         .run = verb_clock,
         },
         {
+                        .name = "calendar",
+                        .synopsis = "[--from T] [--until T]",
+                        .summary = "What is reserved in the coming hours and days, drawn",
+                        .help = "A block a resource: how much of its capacity is reserved, then each "
+                                "tenant's "
+                                "part; a cell shows\n"
+                                "the peak within its time. T is RFC 3339, '2026-11-22 10:00' in local time, "
+                                "now, +2h, -30min,\n"
+                                "or µs UTC.\n",
+                        .options = "fu",
+                        .run = verb_calendar,
+        },
+        {
                         .name = "top",
                         .synopsis = "",
                         .summary = "What each tenant uses, again and again",
