@@ -1,307 +1,443 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * SQLite in WAL mode with synchronous=FULL: an append-only, checksummed log with checkpoints, kept by a
- * library. A row's body is the allocation as JSON, key by key from the model's table, numbers as decimal
- * strings (JSON's stop at 2^53, jansson's at 2^63). It knows no schedule and enforces nothing.
+ * Rows into the file and out of it, each change one transaction: the rows, the digest of all of them, one
+ * sync. SQLite in WAL mode with synchronous=FULL: an append-only, checksummed log with checkpoints, kept by a
+ * library. What a row says is state-row.c's, whether the file is whole state-file.c's. It knows no schedule
+ * and enforces nothing.
  */
 
 #include "state.h"
 
 #include "model/identifier.h"
+#include "state-file.h"
+#include "state-row.h"
+#include "state-sql.h"
 
 #include "util/strv.h"
 
-#include <inttypes.h>
-#include <jansson.h>
-#include <sqlite3.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#define SCHEMA_VERSION 1
-/* What OnEnd left, in one number. */
-#define TENANT_THROTTLED 1
-#define TENANT_FROZEN 2
-#define TENANT_DOOMED 4
 #define RELEASED_KEPT_USEC (7ULL * 24 * 3600 * 1000000)
 
-DEFINE_CLEANUP(json_t *, json_decref);
-DEFINE_CLEANUP(sqlite3_stmt *, sqlite3_finalize);
+typedef enum Statement {
+        STATEMENT_BEGIN,
+        STATEMENT_COMMIT,
+        STATEMENT_ROLLBACK,
+        STATEMENT_FIND,
+        STATEMENT_PUT,
+        STATEMENT_DELETE,
+        STATEMENT_LIST,
+        STATEMENT_NEXT,
+        STATEMENT_MAX
+} Statement;
 
-struct State {
-        sqlite3 *db;
+static const char *const statement_sql[STATEMENT_MAX] = {
+        [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
+        [STATEMENT_COMMIT] = "COMMIT",
+        [STATEMENT_ROLLBACK] = "ROLLBACK",
+        [STATEMENT_FIND] = "SELECT sum, body FROM row WHERE kind = ? AND id = ?",
+        [STATEMENT_PUT] = "INSERT OR REPLACE INTO row VALUES(?, ?, ?, ?, ?)",
+        [STATEMENT_DELETE] = "DELETE FROM row WHERE kind = ? AND id = ?",
+        [STATEMENT_LIST] = "SELECT id, body FROM row WHERE kind = ?",
+        [STATEMENT_NEXT] = "SELECT id, body FROM row WHERE kind = ? AND id > ? ORDER BY id LIMIT 1",
 };
 
-static int error_from_sqlite(int rc) {
-        switch (rc & 0xff) {
-        case SQLITE_OK:
-        case SQLITE_ROW:
-        case SQLITE_DONE:
-                return 0;
-        case SQLITE_NOMEM:
-                return -ENOMEM;
-        case SQLITE_FULL:
-                return -ENOSPC;
-        case SQLITE_CORRUPT:
-        case SQLITE_NOTADB:
-                return -EBADMSG;
-        case SQLITE_READONLY:
-        case SQLITE_PERM:
-        case SQLITE_CANTOPEN:
-                return -EACCES;
-        case SQLITE_BUSY:
-        case SQLITE_LOCKED:
-                return -EBUSY;
-        default:
-                return -EIO;
-        }
+struct State {
+        StateFile file;                          /* its digest: of what is committed */
+        sqlite3_stmt *statements[STATEMENT_MAX]; /* each prepared when it is first used */
+        Digest digest;                           /* with what the transaction has changed */
+        bool begun;
+        bool changed; /* the transaction has a row to commit */
+        int failed;   /* a change in it was refused: so is the whole of it */
+        char *swept;  /* the released id that was last looked at for its age; NULL: the first is next */
+};
+
+/* --- statements --- */
+
+/* Owned by the state. The caller binds, steps, and resets it by release_statement(). */
+static int take_statement(State *state, Statement which, sqlite3_stmt **ret) {
+        int rc = SQLITE_OK;
+
+        if (!state->statements[which])
+                rc = sqlite3_prepare_v3(state->file.db, statement_sql[which], -1, SQLITE_PREPARE_PERSISTENT,
+                                &state->statements[which], NULL);
+        *ret = state->statements[which];
+        return state_sql_errno(rc);
 }
 
-static int run_sql(State *state, const char *sql) {
-        return error_from_sqlite(sqlite3_exec(state->db, sql, NULL, NULL, NULL));
+static void release_statement(sqlite3_stmt **statement) {
+        if (!*statement)
+                return;
+        (void) sqlite3_reset(*statement);
+        (void) sqlite3_clear_bindings(*statement);
+}
+#define _cleanup_statement_ _cleanup_(release_statement)
+
+static int run(State *state, Statement which) {
+        _cleanup_statement_ sqlite3_stmt *statement = NULL;
+        int r = take_statement(state, which, &statement);
+
+        return r < 0 ? r : state_sql_errno(sqlite3_step(statement));
 }
 
-static int prepare(const State *state, const char *sql, sqlite3_stmt **ret) {
-        return error_from_sqlite(sqlite3_prepare_v2(state->db, sql, -1, ret, NULL));
+static void bind_key(sqlite3_stmt *statement, RowKind kind, const char *id) {
+        (void) sqlite3_bind_text(statement, 1, row_kind_to_string(kind), -1, SQLITE_STATIC);
+        if (id)
+                (void) sqlite3_bind_text(statement, 2, id, -1, SQLITE_STATIC);
 }
 
-static json_t *number_to_json(uint64_t number) {
-        return json_sprintf("%" PRIu64, number);
+static const char *text_at(sqlite3_stmt *row, int column) {
+        return (const char *) sqlite3_column_text(row, column) ?: "";
 }
 
-static int number_from_json(const json_t *json, uint64_t *ret) {
-        const char *text = json_string_value(json);
-        char *end;
-
-        if (!text || *text < '0' || *text > '9')
-                return -EBADMSG;
-        errno = 0;
-        *ret = strtoull(text, &end, 10);
-        return errno == 0 && *end == '\0' ? 0 : -EBADMSG;
-}
-
-static json_t *map_to_json(const StringMap *map) {
-        json_t *json = json_object();
-
-        for (size_t i = 0; i < map->n; i++)
-                (void) json_object_set_new(json, map->names[i], json_string(map->values[i]));
-        return json;
-}
-
-static int map_from_json(json_t *json, StringMap *map) {
-        const char *name;
-        json_t *value;
-
-        if (!json_is_object(json))
-                return -EBADMSG;
-        json_object_foreach (json, name, value) {
-                int r = json_is_string(value) ? string_map_put(map, name, json_string_value(value))
-                                              : -EBADMSG;
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
-static json_t *strings_to_json(char *const *list) {
-        json_t *json = json_array();
-
-        for (; list && *list; list++)
-                (void) json_array_append_new(json, json_string(*list));
-        return json;
-}
-
-static int strings_from_json(json_t *json, char ***ret) {
-        json_t *value;
-        size_t i;
-
-        if (!json_is_array(json))
-                return -EBADMSG;
-        json_array_foreach (json, i, value) {
-                int r = json_is_string(value) ? strv_push(ret, json_string_value(value)) : -EBADMSG;
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
-static json_t *resources_to_json(const ResourceSet *set) {
-        json_t *json = json_object();
-
-        for (size_t i = 0; i < set->n; i++) {
-                char name[RESOURCE_NAME_SIZE];
-
-                resource_format_name(set->entries[i].kind, set->entries[i].target, name);
-                (void) json_object_set_new(json, name,
-                                json_pack("[o,o]", number_to_json(set->entries[i].amount.reserved),
-                                                number_to_json(set->entries[i].amount.limit)));
-        }
-        return json;
-}
-
-static int resources_from_json(json_t *json, ResourceSet *set) {
-        const char *name;
-        json_t *value;
-
-        if (!json_is_object(json))
-                return -EBADMSG;
-        json_object_foreach (json, name, value) {
-                char target[RESOURCE_TARGET_SIZE];
-                ResourceKind kind;
-                Amount amount;
-                int r;
-
-                if (resource_parse_name(name, &kind, target) < 0 ||
-                                number_from_json(json_array_get(value, 0), &amount.reserved) < 0 ||
-                                number_from_json(json_array_get(value, 1), &amount.limit) < 0 ||
-                                amount.reserved > RESERVED_MAX)
-                        return -EBADMSG;
-                r = resource_set_put(set, kind, target, amount);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
-static json_t *key_to_json(const void *field, const AllocationKey *key) {
-        switch (key->type) {
-        case KEY_STRING:
-                return *(char *const *) field ? json_string(*(char *const *) field) : json_null();
-        case KEY_U64:
-                return number_to_json(*(const uint64_t *) field);
-        case KEY_I32:
-                return json_integer(*(const int32_t *) field);
-        case KEY_STRINGS:
-                return strings_to_json(*(char **const *) field);
-        case KEY_MAP:
-                return map_to_json(field);
-        case KEY_RESOURCES:
-                return resources_to_json(field);
-        case KEY_ENUM:
-                return json_string(key->to_string(*(const int *) field));
-        }
-        return NULL;
-}
-
-/* A key that the row does not have is one of a later version than the one that wrote it: as if not given. */
-static int key_from_json(json_t *json, void *field, const AllocationKey *key) {
-        int value;
-
-        if (!json)
-                return 0;
-        switch (key->type) {
-        case KEY_STRING:
-                if (json_is_null(json))
-                        return 0;
-                *(char **) field = json_is_string(json) ? strdup(json_string_value(json)) : NULL;
-                return *(char **) field ? 0 : -EBADMSG;
-        case KEY_U64:
-                return number_from_json(json, field);
-        case KEY_I32:
-                if (!json_is_integer(json) || json_integer_value(json) < INT32_MIN ||
-                                json_integer_value(json) > INT32_MAX)
-                        return -EBADMSG;
-                *(int32_t *) field = (int32_t) json_integer_value(json);
-                return 0;
-        case KEY_STRINGS:
-                return strings_from_json(json, field);
-        case KEY_MAP:
-                return map_from_json(json, field);
-        case KEY_RESOURCES:
-                return resources_from_json(json, field);
-        case KEY_ENUM:
-                value = json_is_string(json) ? key->from_string(json_string_value(json)) : -EBADMSG;
-                if (value < 0)
-                        return -EBADMSG;
-                *(int *) field = value;
-                return 0;
-        }
-        return -EBADMSG;
-}
-
-static char *allocation_to_text(const Allocation *allocation) {
-        _cleanup_(json_decref_p) json_t *json = json_object();
-
-        for (const AllocationKey *key = allocation_keys; key->name; key++)
-                if (json_object_set_new(json, key->name,
-                                    key_to_json((const char *) allocation + key->offset, key)) < 0)
-                        return NULL;
-        if (json_object_set_new(json, "x_", map_to_json(&allocation->extensions)) < 0 ||
-                        json_object_set_new(json, "StartGiven", json_boolean(allocation->start_given)) < 0 ||
-                        json_object_set_new(json, "Owner", json_integer(allocation->owner)) < 0 ||
-                        json_object_set_new(json, "State",
-                                        json_string(allocation_state_to_string(allocation->state))) < 0 ||
-                        json_object_set_new(json, "Reason", json_string(allocation->reason ?: "")) < 0 ||
-                        json_object_set_new(json, "ActualStart",
-                                        number_to_json(allocation->actual_start_usec)) < 0 ||
-                        json_object_set_new(json, "ActualEnd", number_to_json(allocation->actual_end_usec)) <
-                                        0)
-                return NULL;
-        return json_dumps(json, JSON_COMPACT);
-}
-
-static int allocation_from_text(const char *text, Allocation **ret) {
-        _cleanup_(json_decref_p) json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-        _cleanup_allocation_ Allocation *allocation = NULL;
-        const char *state;
-        int r;
-
-        if (!json)
-                return -EBADMSG;
-        r = allocation_new(&allocation);
-        for (const AllocationKey *key = allocation_keys; r >= 0 && key->name; key++)
-                r = key_from_json(json_object_get(json, key->name), (char *) allocation + key->offset, key);
-        if (r >= 0)
-                r = map_from_json(json_object_get(json, "x_"), &allocation->extensions);
-        if (r >= 0)
-                r = number_from_json(json_object_get(json, "ActualStart"), &allocation->actual_start_usec);
-        if (r >= 0)
-                r = number_from_json(json_object_get(json, "ActualEnd"), &allocation->actual_end_usec);
-        if (r < 0)
-                return r;
-        state = json_string_value(json_object_get(json, "State"));
-        allocation->state = state ? allocation_state_from_string(state) : ALLOCATION_STATE_INVALID;
-        allocation->owner = (uid_t) json_integer_value(json_object_get(json, "Owner"));
-        allocation->start_given = json_is_true(json_object_get(json, "StartGiven"));
-        allocation->reason = strdup(json_string_value(json_object_get(json, "Reason")) ?: "");
-        if (allocation->state < 0 || !allocation->id || !allocation->tenant_id)
-                return -EBADMSG;
-        *ret = TAKE_PTR(allocation);
-        return 0;
-}
-
-static int read_tenants(State *state, uint32_t slot_max, Node *node, char ***lost) {
-        _cleanup_(sqlite3_finalize_p) sqlite3_stmt *rows = NULL;
+/* A copy of the row's body; NULL where there is none. */
+static int find_body(State *state, RowKind kind, const char *id, char **ret) {
+        _cleanup_statement_ sqlite3_stmt *row = NULL;
+        char *body = NULL;
         int r, rc;
 
-        /* In the order of their slots, so that each finds its own still free. */
-        r = prepare(state, "SELECT id, slot, residual_memory, at_rest FROM tenant ORDER BY slot", &rows);
+        r = take_statement(state, STATEMENT_FIND, &row);
         if (r < 0)
                 return r;
-        while ((rc = sqlite3_step(rows)) == SQLITE_ROW) {
-                const char *id = (const char *) sqlite3_column_text(rows, 0);
-                Tenant *tenant;
-
-                sqlite3_int64 slot = sqlite3_column_int64(rows, 1);
-
-                /* The slot indexes tables whose size the configuration gives, which may be another by now. */
-                r = !id || !identifier_valid(id) || slot < SLOT_FIRST ? -EBADMSG
-                    : slot > slot_max                                 ? -ENOSPC
-                                      : node_add_tenant(node, id, slot_max, &tenant);
-                if (r < 0) {
-                        r = strv_pushf(lost, "tenant %.63s: %s", id ?: "?",
-                                        r == -ENOSPC ? "its slot is over tenants-max" : strerror(-r));
-                        if (r < 0)
-                                return r;
-                        continue;
-                }
-                tenant->slot = (uint32_t) slot;
-                tenant->residual_memory_bytes = (uint64_t) sqlite3_column_int64(rows, 2);
-                tenant->throttled = sqlite3_column_int(rows, 3) & TENANT_THROTTLED;
-                tenant->frozen = sqlite3_column_int(rows, 3) & TENANT_FROZEN;
-                tenant->doomed = sqlite3_column_int(rows, 3) & TENANT_DOOMED;
+        bind_key(row, kind, id);
+        rc = sqlite3_step(row);
+        if (rc == SQLITE_ROW) {
+                body = strdup(text_at(row, 1));
+                if (!body)
+                        return -ENOMEM;
         }
-        return error_from_sqlite(rc);
+        *ret = body;
+        return state_sql_errno(rc);
+}
+
+/* --- changes --- */
+
+static int write_row(State *state, const Row *row) {
+        _cleanup_statement_ sqlite3_stmt *put = NULL;
+        int r = take_statement(state, STATEMENT_PUT, &put);
+
+        if (r < 0)
+                return r;
+        bind_key(put, row->kind, row->id);
+        (void) sqlite3_bind_int64(put, 3, (sqlite3_int64) row->change);
+        (void) sqlite3_bind_text(put, 4, row->body, -1, SQLITE_STATIC);
+        (void) sqlite3_bind_blob(put, 5, row->sum, ROW_SUM_SIZE, SQLITE_STATIC);
+        return state_sql_errno(sqlite3_step(put));
+}
+
+static int delete_row(State *state, RowKind kind, const char *id) {
+        _cleanup_statement_ sqlite3_stmt *delete = NULL;
+        int r = take_statement(state, STATEMENT_DELETE, &delete);
+
+        if (r < 0)
+                return r;
+        bind_key(delete, kind, id);
+        return state_sql_errno(sqlite3_step(delete));
+}
+
+/* Whether there is such a row; if so it leaves the digest. */
+static int leave_digest(State *state, RowKind kind, const char *id, bool *ret_found) {
+        _cleanup_statement_ sqlite3_stmt *row = NULL;
+        int r, rc;
+
+        r = take_statement(state, STATEMENT_FIND, &row);
+        if (r < 0)
+                return r;
+        bind_key(row, kind, id);
+        rc = sqlite3_step(row);
+        *ret_found = rc == SQLITE_ROW;
+        if (rc == SQLITE_ROW) {
+                if (sqlite3_column_bytes(row, 0) != ROW_SUM_SIZE)
+                        return -EBADMSG;
+                digest_remove(&state->digest, kind, sqlite3_column_blob(row, 0));
+        }
+        return state_sql_errno(rc);
+}
+
+static int replace_row(State *state, RowKind kind, const char *id, const char *body) {
+        Row row = { .kind = kind, .id = id, .change = state->digest.change + 1, .body = body };
+        bool found;
+        int r;
+
+        r = leave_digest(state, kind, id, &found);
+        if (r < 0 || (!found && !body))
+                return r;
+        state->changed = true;
+        if (!body)
+                return delete_row(state, kind, id);
+        row_sum(&row, row.sum);
+        digest_add(&state->digest, kind, row.sum);
+        return write_row(state, &row);
+}
+
+/* A state that is not kept (a dry run) takes every change and forgets it. */
+int state_begin(State *state) {
+        int r;
+
+        if (!state)
+                return 0;
+        r = state->begun ? -EBUSY : run(state, STATEMENT_BEGIN);
+        if (r >= 0)
+                state->begun = true;
+        return r;
+}
+
+static int write_digest(State *state) {
+        char text[DIGEST_TEXT_SIZE];
+        Row row;
+
+        state->digest.change++;
+        digest_to_row(&state->digest, text, &row);
+        return write_row(state, &row);
+}
+
+int state_commit(State *state) {
+        int r;
+
+        if (!state || !state->begun)
+                return 0;
+        r = state->failed;
+        if (r >= 0 && state->changed)
+                r = write_digest(state);
+        if (r >= 0)
+                r = run(state, STATEMENT_COMMIT);
+        if (r < 0) {
+                state_rollback(state);
+                return r;
+        }
+        if (state->changed) {
+                state->file.digest = state->digest;
+                digest_write_mark(&state->digest, state->file.mark_fd);
+        }
+        state->begun = state->changed = false;
+        return 0;
+}
+
+void state_rollback(State *state) {
+        if (!state)
+                return;
+        /* Where the disk refused, SQLite has done so by itself. */
+        if (!sqlite3_get_autocommit(state->file.db))
+                (void) run(state, STATEMENT_ROLLBACK);
+        state->digest = state->file.digest;
+        state->begun = state->changed = false;
+        state->failed = 0;
+}
+
+/* A change in the caller's transaction, or in one of its own: then it is on disk when it returns. */
+static int enter(State *state, bool *ret_own) {
+        *ret_own = !state->begun;
+        return *ret_own ? state_begin(state) : state->failed;
+}
+
+/* `r`: what came of the change. One that is refused fails its transaction, so that none is half of what it
+ * says. */
+static int leave(State *state, bool own, int r) {
+        if (!state->begun)
+                return r;
+        if (r < 0)
+                state->failed = r;
+        return own ? state_commit(state) : r;
+}
+
+/* Puts the row, or takes it away where there is no body. */
+static int change_row(State *state, RowKind kind, const char *id, const char *body) {
+        bool own;
+        int r = enter(state, &own);
+
+        if (r >= 0)
+                r = replace_row(state, kind, id, body);
+        return leave(state, own, r);
+}
+
+/* Takes the body; NULL: there was no memory for it. */
+static int put_row(State *state, RowKind kind, const char *id, char *text) {
+        _cleanup_free_ char *body = text;
+
+        return body ? change_row(state, kind, id, body) : -ENOMEM;
+}
+
+int state_put_allocation(State *state, const Allocation *allocation) {
+        return state ? put_row(state, ROW_ALLOCATION, allocation->id, state_row_print_allocation(allocation))
+                     : 0;
+}
+
+int state_delete_allocation(State *state, const char *id) {
+        return state ? change_row(state, ROW_ALLOCATION, id, NULL) : 0;
+}
+
+int state_put_tenant(State *state, const Tenant *tenant) {
+        return state ? put_row(state, ROW_TENANT, tenant->id, state_row_print_tenant(tenant)) : 0;
+}
+
+int state_delete_tenant(State *state, const char *id) {
+        return state ? change_row(state, ROW_TENANT, id, NULL) : 0;
+}
+
+int state_put_text(State *state, const char *name, const char *value) {
+        if (strlen(name) >= ROW_ID_SIZE)
+                return -EINVAL;
+        return state ? change_row(state, ROW_TEXT, name, value) : 0;
+}
+
+int state_get_text(const State *state, const char *name, char **ret) {
+        *ret = NULL;
+        return state ? find_body((State *) state, ROW_TEXT, name, ret) : 0;
+}
+
+/* --- released generations --- */
+
+static int find_released(State *state, const char *id, Released *ret) {
+        _cleanup_free_ char *body = NULL;
+        int r = find_body(state, ROW_RELEASED, id, &body);
+
+        *ret = (Released){};
+        return r < 0 || !body ? r : state_row_parse_released(body, ret);
+}
+
+int state_released_generation(const State *state, const char *id, uint64_t *ret_generation) {
+        Released released = {};
+        int r = state ? find_released((State *) state, id, &released) : 0;
+
+        *ret_generation = released.generation;
+        return r;
+}
+
+/* The one after `after` by id, or the first; *ret_id is NULL where there is none. */
+static int next_released(State *state, const char *after, char **ret_id, Released *ret) {
+        _cleanup_statement_ sqlite3_stmt *next = NULL;
+        _cleanup_free_ char *id = NULL;
+        int r, rc;
+
+        r = take_statement(state, STATEMENT_NEXT, &next);
+        if (r < 0)
+                return r;
+        bind_key(next, ROW_RELEASED, after ?: "");
+        rc = sqlite3_step(next);
+        if (rc == SQLITE_ROW) {
+                id = strdup(text_at(next, 0));
+                r = id ? state_row_parse_released(text_at(next, 1), ret) : -ENOMEM;
+        } else
+                r = state_sql_errno(rc);
+        if (r >= 0)
+                *ret_id = TAKE_PTR(id);
+        return r;
+}
+
+/* One more is looked at, round and round; it goes where it is from before `since`. */
+static int sweep_released(State *state, uint64_t since_usec) {
+        Released released = {};
+        char *id = NULL;
+        int r;
+
+        r = next_released(state, state->swept, &id, &released);
+        if (r < 0)
+                return r;
+        free(state->swept);
+        state->swept = id;
+        return id && released.at_usec < since_usec ? change_row(state, ROW_RELEASED, id, NULL) : 0;
+}
+
+int state_put_released(State *state, const char *id, uint64_t generation, uint64_t now_usec) {
+        Released released = {};
+        bool own;
+        int r;
+
+        if (!state)
+                return 0;
+        r = enter(state, &own);
+        if (r >= 0)
+                r = find_released(state, id, &released);
+        if (r >= 0) {
+                if (generation > released.generation)
+                        released.generation = generation;
+                released.at_usec = now_usec;
+                r = put_row(state, ROW_RELEASED, id, state_row_print_released(&released));
+        }
+        /* Two are looked at for each that comes: so the old ones go, and none costs more than another. */
+        for (int i = 0; r >= 0 && i < 2 && now_usec > RELEASED_KEPT_USEC; i++)
+                r = sweep_released(state, now_usec - RELEASED_KEPT_USEC);
+        return leave(state, own, r);
+}
+
+/* --- reading it all --- */
+
+typedef struct Load {
+        State *state;
+        Node *node;
+        uint32_t slot_max;
+        char **lost;
+        char **moved; /* tenants that could not have the slot that they had */
+} Load;
+
+static void load_deinit(Load *load) {
+        strv_free(load->lost);
+        strv_free(load->moved);
+}
+
+static int read_rows(Load *load, RowKind kind, int (*read)(Load *load, const char *id, const char *body)) {
+        _cleanup_statement_ sqlite3_stmt *rows = NULL;
+        int r, rc;
+
+        r = take_statement(load->state, STATEMENT_LIST, &rows);
+        if (r < 0)
+                return r;
+        bind_key(rows, kind, NULL);
+        while ((rc = sqlite3_step(rows)) == SQLITE_ROW) {
+                r = read(load, text_at(rows, 0), text_at(rows, 1));
+                if (r == -EBADMSG) /* whole, but not as this version has it */
+                        r = strv_pushf(&load->lost, "%s %s: its row cannot be read", row_kind_to_string(kind),
+                                        text_at(rows, 0));
+                if (r < 0)
+                        return r;
+        }
+        return state_sql_errno(rc);
+}
+
+/* The slot indexes tables whose size the configuration gives, which may be another by now. */
+static bool slot_is_free(const Node *node, uint32_t slot, uint32_t slot_max) {
+        if (slot < SLOT_FIRST || slot > slot_max)
+                return false;
+        for (size_t i = 0; i < node->n_tenants; i++)
+                if (node->tenants[i]->slot == slot)
+                        return false;
+        return true;
+}
+
+/* Those that can have the slot that they had. */
+static int read_tenant(Load *load, const char *id, const char *body) {
+        Tenant kept = {}, *tenant;
+        int r = identifier_valid(id) ? state_row_parse_tenant(body, &kept) : -EBADMSG;
+
+        if (r < 0 || !slot_is_free(load->node, kept.slot, load->slot_max))
+                return r;
+        r = node_add_tenant(load->node, id, load->slot_max, &tenant);
+        return r < 0 ? r : state_row_parse_tenant(body, tenant);
+}
+
+/* Then the others: into any slot, for what a slot counted cannot be two tenants'. */
+static int read_other_tenant(Load *load, const char *id, const char *body) {
+        Tenant kept = {}, *tenant;
+        uint32_t slot;
+        int r;
+
+        if (!identifier_valid(id) || state_row_parse_tenant(body, &kept) < 0 ||
+                        node_find_tenant(load->node, id))
+                return 0;
+        r = node_add_tenant(load->node, id, load->slot_max, &tenant);
+        if (r == -ENOSPC)
+                return strv_pushf(&load->lost, "tenant %s: its slot is over tenants-max", id);
+        if (r < 0)
+                return r;
+        slot = tenant->slot;
+        r = state_row_parse_tenant(body, tenant);
+        tenant->slot = slot;
+        if (r >= 0)
+                r = strv_pushf(&load->lost,
+                                "tenant %s: its counts, for its slot, %u, is not free and it has %u", id,
+                                kept.slot, slot);
+        return r < 0 ? r : strv_push(&load->moved, id);
 }
 
 /* A release is noted before the row says so: whichever was the last to reach the disk, it is released. */
@@ -314,251 +450,69 @@ static int settle_release(State *state, Allocation *allocation) {
         return r;
 }
 
-static int read_allocations(State *state, Node *node, char ***lost) {
-        _cleanup_(sqlite3_finalize_p) sqlite3_stmt *rows = NULL;
-        int r, rc;
+static int read_allocation(Load *load, const char *id, const char *body) {
+        _cleanup_allocation_ Allocation *allocation = NULL, *replaced = NULL;
+        int r = state_row_parse_allocation(body, &allocation);
 
-        r = prepare(state, "SELECT id, body FROM allocation", &rows);
-        if (r < 0)
-                return r;
-        while ((rc = sqlite3_step(rows)) == SQLITE_ROW) {
-                const char *body = (const char *) sqlite3_column_text(rows, 1);
-                _cleanup_allocation_ Allocation *allocation = NULL, *replaced = NULL;
-
-                r = body ? allocation_from_text(body, &allocation) : -EBADMSG;
-                if (r == -EBADMSG) {
-                        r = strv_pushf(lost, "allocation %s: its row cannot be read",
-                                        sqlite3_column_text(rows, 0) ?: (const unsigned char *) "?");
-                        if (r < 0)
-                                return r;
-                        continue;
-                }
-                if (r >= 0)
-                        r = settle_release(state, allocation);
-                if (r >= 0)
-                        r = calendar_put(&node->calendar, allocation, &replaced);
-                if (r < 0)
-                        return r;
-                TAKE_PTR(allocation);
-        }
-        return error_from_sqlite(rc);
-}
-
-static int read_version(const State *state, int *ret) {
-        _cleanup_(sqlite3_finalize_p) sqlite3_stmt *row = NULL;
-        int r = prepare(state, "PRAGMA user_version", &row), rc;
-
-        if (r < 0)
-                return r;
-        rc = sqlite3_step(row);
-        if (rc != SQLITE_ROW)
-                return error_from_sqlite(rc);
-        *ret = sqlite3_column_int(row, 0);
-        return 0;
-}
-
-/* -EPROTONOSUPPORT: a later version wrote it, in a form that is not known here. */
-static int open_file(const char *path, bool read_only, State **ret) {
-        static const char schema[] =
-                        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-                        "CREATE TABLE IF NOT EXISTS allocation(id TEXT PRIMARY KEY, body TEXT NOT NULL) "
-                        "WITHOUT ROWID;"
-                        "CREATE TABLE IF NOT EXISTS tenant(id TEXT PRIMARY KEY, slot INTEGER NOT NULL UNIQUE,"
-                        " residual_memory INTEGER NOT NULL, at_rest INTEGER NOT NULL) WITHOUT ROWID;"
-                        "CREATE TABLE IF NOT EXISTS released(id TEXT PRIMARY KEY, generation TEXT NOT NULL, "
-                        "at INTEGER NOT NULL)"
-                        " WITHOUT ROWID;";
-        _cleanup_(state_free_p) State *state = calloc(1, sizeof(State));
-        char pragma[64];
-        int r, version = 0;
-
-        if (!state)
-                return -ENOMEM;
-        r = error_from_sqlite(sqlite3_open_v2(path, &state->db,
-                        read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL));
         if (r >= 0)
-                r = read_version(state, &version);
-        if (r < 0)
+                r = strcmp(allocation->id, id) == 0 ? settle_release(load->state, allocation) : -EBADMSG;
+        if (r >= 0)
+                r = calendar_put(&load->node->calendar, allocation, &replaced);
+        if (r >= 0)
+                TAKE_PTR(allocation);
+        return r;
+}
+
+static int read_all(Load *load, bool read_only) {
+        sqlite3 *db = load->state->file.db;
+        int r;
+
+        /* One transaction, or each question locks the file anew; to be read only, it has one already. */
+        r = read_only ? 0 : state_sql_run(db, "BEGIN");
+        if (r >= 0)
+                r = read_rows(load, ROW_TENANT, read_tenant);
+        if (r >= 0)
+                r = read_rows(load, ROW_TENANT, read_other_tenant);
+        if (r >= 0)
+                r = read_rows(load, ROW_ALLOCATION, read_allocation);
+        if (r < 0 || read_only)
                 return r;
-        if (version > SCHEMA_VERSION)
-                return -EPROTONOSUPPORT;
-        if (!read_only) {
-                r = run_sql(state, schema);
-                snprintf(pragma, sizeof pragma, "PRAGMA user_version=%d", SCHEMA_VERSION);
-                if (r >= 0 && version < SCHEMA_VERSION) /* a write, and a sync, even where nothing changes */
-                        r = run_sql(state, pragma);
-        }
-        if (r < 0)
-                return r;
-        *ret = TAKE_PTR(state);
-        return 0;
-}
-
-static int load(State *state, uint32_t slot_max, Node *node, char ***lost) {
-        int r = read_tenants(state, slot_max, node, lost);
-
-        return r < 0 ? r : read_allocations(state, node, lost);
-}
-
-/* What could be read of a damaged file goes into the new one. */
-static int put_all(State *state, const Node *node) {
-        int r = state_begin(state);
-
-        for (size_t i = 0; r >= 0 && i < node->n_tenants; i++)
-                r = state_put_tenant(state, node->tenants[i]);
-        for (size_t i = 0; r >= 0 && i < node->calendar.n; i++)
-                r = state_put_allocation(state, node->calendar.allocations[i]);
-        return r < 0 ? r : state_commit(state);
-}
-
-/* Beside it, by the first number that is free; its log goes with it. */
-static int set_aside(const char *path, char ***lost) {
-        for (int i = 1; i < 1000; i++) {
-                _cleanup_free_ char *aside = NULL, *log = NULL, *log_aside = NULL, *index = NULL;
-
-                if (asprintf(&aside, "%s.bad-%d", path, i) < 0 || asprintf(&log, "%s-wal", path) < 0 ||
-                                asprintf(&log_aside, "%s.bad-%d-wal", path, i) < 0 ||
-                                asprintf(&index, "%s-shm", path) < 0)
-                        return -ENOMEM;
-                if (access(aside, F_OK) == 0)
-                        continue;
-                if (rename(path, aside) < 0)
-                        return -errno;
-                (void) rename(log, log_aside);
-                (void) unlink(index);
-                return strv_pushf(lost, "the state file was damaged: set aside as %s", aside);
-        }
-        return -EEXIST;
+        r = state_sql_run(db, "COMMIT");
+        for (char **id = load->moved; r >= 0 && id && *id; id++)
+                r = state_put_tenant(load->state, node_find_tenant(load->node, *id));
+        return r;
 }
 
 int state_open(const char *directory, bool read_only, uint32_t slot_max, Node *node, State **ret,
                 char ***ret_lost) {
-        _cleanup_(state_free_p) State *state = NULL;
-        _cleanup_strv_ char **lost = NULL;
-        _cleanup_free_ char *path = NULL;
+        _cleanup_(state_free_p) State *state = calloc(1, sizeof(State));
+        _cleanup_(load_deinit) Load load = { .state = state, .node = node, .slot_max = slot_max };
         int r;
 
-        if (!read_only && mkdir(directory, 0700) < 0 && errno != EEXIST)
-                return -errno;
-        if (asprintf(&path, "%s/state.sqlite", directory) < 0) {
-                path = NULL;
+        if (!state)
                 return -ENOMEM;
-        }
-        if (read_only && access(path, F_OK) < 0)
+        state->file = (StateFile) STATE_FILE_NULL;
+        r = state_file_open(directory, read_only, &state->file, &load.lost);
+        if (r == -ENOENT && read_only)
                 return 0;
-        r = open_file(path, read_only, &state);
-        if (r >= 0)
-                r = load(state, slot_max, node, &lost);
-        if (r == -EBADMSG && !read_only) {
-                state = state_free(state);
-                r = set_aside(path, &lost);
-                if (r >= 0)
-                        r = open_file(path, read_only, &state);
-                if (r >= 0)
-                        r = put_all(state, node);
-        }
+        if (r < 0)
+                return r;
+        state->digest = state->file.digest;
+        r = read_all(&load, read_only);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(state);
-        *ret_lost = TAKE_PTR(lost);
+        *ret_lost = TAKE_PTR(load.lost);
         return 0;
 }
 
 State *state_free(State *state) {
-        if (state)
-                sqlite3_close(state->db);
+        if (!state)
+                return NULL;
+        for (int i = 0; i < STATEMENT_MAX; i++)
+                sqlite3_finalize(state->statements[i]);
+        state_file_close(&state->file);
+        free(state->swept);
         free(state);
         return NULL;
-}
-
-/* A state that is not kept (a dry run) takes every change and forgets it. */
-int state_begin(State *state) {
-        return state ? run_sql(state, "BEGIN IMMEDIATE") : 0;
-}
-
-int state_commit(State *state) {
-        return state ? run_sql(state, "COMMIT") : 0;
-}
-
-void state_rollback(State *state) {
-        if (state)
-                (void) run_sql(state, "ROLLBACK");
-}
-
-/* Runs a statement with an id, up to two texts and two numbers: the form of every change here. */
-static int change(State *state, const char *sql, const char *id, const char *text, const uint64_t *numbers,
-                int n_numbers) {
-        _cleanup_(sqlite3_finalize_p) sqlite3_stmt *statement = NULL;
-        int r, at = 1;
-
-        if (!state)
-                return 0;
-        r = prepare(state, sql, &statement);
-        if (r < 0)
-                return r;
-        sqlite3_bind_text(statement, at++, id, -1, SQLITE_STATIC);
-        if (text)
-                sqlite3_bind_text(statement, at++, text, -1, SQLITE_STATIC);
-        for (int i = 0; i < n_numbers; i++)
-                sqlite3_bind_int64(statement, at++, (sqlite3_int64) numbers[i]);
-        return error_from_sqlite(sqlite3_step(statement));
-}
-
-int state_put_allocation(State *state, const Allocation *allocation) {
-        _cleanup_free_ char *body = state ? allocation_to_text(allocation) : NULL;
-
-        if (state && !body)
-                return -ENOMEM;
-        return change(state, "INSERT OR REPLACE INTO allocation VALUES(?, ?)", allocation->id, body, NULL, 0);
-}
-
-int state_delete_allocation(State *state, const char *id) {
-        return change(state, "DELETE FROM allocation WHERE id = ?", id, NULL, NULL, 0);
-}
-
-int state_put_tenant(State *state, const Tenant *tenant) {
-        const uint64_t numbers[] = { tenant->slot, tenant->residual_memory_bytes,
-                (tenant->throttled ? TENANT_THROTTLED : 0) | (tenant->frozen ? TENANT_FROZEN : 0) |
-                                (tenant->doomed ? TENANT_DOOMED : 0) };
-
-        return change(state, "INSERT OR REPLACE INTO tenant VALUES(?, ?, ?, ?)", tenant->id, NULL, numbers,
-                        3);
-}
-
-int state_delete_tenant(State *state, const char *id) {
-        return change(state, "DELETE FROM tenant WHERE id = ?", id, NULL, NULL, 0);
-}
-
-int state_released_generation(const State *state, const char *id, uint64_t *ret_generation) {
-        _cleanup_(sqlite3_finalize_p) sqlite3_stmt *statement = NULL;
-        int r, rc;
-
-        *ret_generation = 0;
-        if (!state)
-                return 0;
-        r = prepare(state, "SELECT generation FROM released WHERE id = ?", &statement);
-        if (r < 0)
-                return r;
-        sqlite3_bind_text(statement, 1, id, -1, SQLITE_STATIC);
-        rc = sqlite3_step(statement);
-        if (rc == SQLITE_ROW)
-                *ret_generation = strtoull((const char *) sqlite3_column_text(statement, 0) ?: "0", NULL, 10);
-        return error_from_sqlite(rc);
-}
-
-int state_put_released(State *state, const char *id, uint64_t generation, uint64_t now_usec) {
-        const uint64_t forget = now_usec - RELEASED_KEPT_USEC;
-        uint64_t known;
-        char text[24];
-        int r;
-
-        r = state_released_generation(state, id, &known);
-        if (r < 0)
-                return r;
-        if (generation < known)
-                generation = known;
-        snprintf(text, sizeof text, "%" PRIu64, generation);
-        r = change(state, "INSERT OR REPLACE INTO released VALUES(?, ?, ?)", id, text, &now_usec, 1);
-        return r < 0 ? r
-                     : change(state, "DELETE FROM released WHERE id <> ? AND at < ?", id, NULL, &forget, 1);
 }
