@@ -17,7 +17,7 @@ typedef enum ValueType {
         VALUE_COUNT,
         VALUE_BYTES, /* suffixes K, M, G, T of 1024 */
         VALUE_BPS,   /* suffixes K, M, G, T of 1000 */
-        VALUE_USEC,  /* ms, s, min; a bare number is seconds */
+        VALUE_USEC,  /* ms, s, min, h, d; a bare number is seconds */
         VALUE_BOOL,
         VALUE_WORDS, /* separated by spaces */
 } ValueType;
@@ -36,6 +36,8 @@ static const ConfigKey global_keys[] = {
         GLOBAL("node", "tenants-max", VALUE_COUNT, tenants_max, 1, 10000),
         GLOBAL("node", "allocations-max", VALUE_COUNT, allocations_max, 1, 100000),
         GLOBAL("node", "sample-interval", VALUE_USEC, sample_interval_usec, 100000, 3600000000),
+        GLOBAL("calendar", "horizon", VALUE_USEC, horizon_usec, 3600000000, 31622400000000),
+        GLOBAL("clock", "require-sync", VALUE_BOOL, sync_required, 0, 1),
         GLOBAL("capacity", "cpu-reserve", VALUE_COUNT, cpu_reserve_millicores, 1, 1000000),
         GLOBAL("capacity", "memory-reserve", VALUE_BYTES, memory_reserve_bytes, 0, UINT64_MAX),
         GLOBAL("residual", "cpu", VALUE_COUNT, residual.cpu_millicores, 10, 1000000),
@@ -60,6 +62,8 @@ void config_init(Config *config) {
                 .tenants_max = 256,
                 .allocations_max = 10000,
                 .sample_interval_usec = 1000000,
+                .horizon_usec = 14ULL * 24 * 3600 * 1000000,
+                .sync_required = true,
                 .cpu_reserve_millicores = 100,
                 .memory_reserve_bytes = 256 << 20,
                 .residual = { .cpu_millicores = 50,
@@ -106,7 +110,8 @@ static int parse_usec(const char *text, uint64_t *ret) {
         static const struct {
                 const char *unit;
                 uint64_t usec;
-        } units[] = { { "", 1000000 }, { "s", 1000000 }, { "ms", 1000 }, { "min", 60000000 } };
+        } units[] = { { "", 1000000 }, { "s", 1000000 }, { "ms", 1000 }, { "min", 60000000 },
+                { "h", 3600000000 }, { "d", 86400000000 } };
         char *end;
 
         if (*text < '0' || *text > '9')
@@ -202,7 +207,7 @@ static int refuse(Reader *reader, const ConfigKey *key, const char *value, int e
                 [VALUE_COUNT] = "a whole number from %" PRIu64 " to %" PRIu64,
                 [VALUE_BYTES] = "bytes, with K, M, G or T (of 1024), from %" PRIu64 " to %" PRIu64,
                 [VALUE_BPS] = "bit/s, with K, M, G or T (of 1000), from %" PRIu64 " to %" PRIu64,
-                [VALUE_USEC] = "a time in s, ms or min, from %" PRIu64 " to %" PRIu64 " microseconds",
+                [VALUE_USEC] = "a time in ms, s, min, h or d, from %" PRIu64 " to %" PRIu64 " microseconds",
                 [VALUE_BOOL] = "yes or no",
                 [VALUE_WORDS] = "words with spaces between, %" PRIu64 " to %" PRIu64 " of them",
         };

@@ -24,6 +24,8 @@ typedef struct Config {
         uint64_t tenants_max;
         uint64_t allocations_max;
         uint64_t sample_interval_usec;
+        uint64_t horizon_usec; /* how far ahead windows that recur are admitted */
+        bool sync_required; /* a clock that is not synchronised is not trusted with what cannot be undone */
         uint64_t cpu_reserve_millicores;
         uint64_t memory_reserve_bytes;
         ResidualShare residual;

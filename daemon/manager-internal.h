@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Shared by the manager's two files: the loop (manager.c) and what callers ask for (manager-operations.c). */
+/* Shared by the manager's files alone. */
 
 #include "manager.h"
 
 #include "api/api.h"
+#include "decide/clock.h"
+#include "model/segment.h"
 #include "reconcile.h"
 #include "state.h"
 
@@ -21,8 +23,14 @@ struct Manager {
         sd_event_source *sample_timer; /* CLOCK_MONOTONIC */
         unsigned samples;
         int64_t clock_offset_usec; /* UTC less boot time, when it was last looked at */
-        int clock_fd;              /* readable when somebody sets the clock */
+        int64_t clock_kept_usec;   /* the same, as last put on disk */
+        ClockTrust clock;
+        int clock_fd; /* readable when somebody sets the clock */
         sd_event_source *clock_watch;
+        bool boot_is_new;            /* as far as is known: boot times on disk are another boot's */
+        bool rebooted;               /* since the state was left */
+        uint64_t trusted_since_usec; /* boot time since when the clock is trusted */
+        bool capacity_untold;        /* it changed, and nobody was told */
         bool in_transaction;
         bool bus_lost; /* and said so */
         sd_bus *bus;   /* NULL while there is none: enforcement goes on */
@@ -34,11 +42,19 @@ struct Manager {
 
 /* UTC and boot time: the one place that reads a clock. */
 Instant manager_now(void);
+bool manager_clock_is_synchronised(void);
 /* The one path: states as of now, the kernel as planned, the timer to what comes next. */
 int manager_reconcile(Manager *manager);
+void manager_log_lost(int r, const char *what);
+/* Those that are due, in order; with `all` those too whose time a clock that went back has undone. */
+void manager_advance(Manager *manager, const Instant *now, bool all);
+/* Allocations that ended an hour ago. */
+void manager_forget_ended(Manager *manager, const Instant *now);
 /* One allocation's step to its next state: what is told, kept, and done to its processes. */
 void manager_enter_state(Manager *manager, Allocation *allocation, AllocationState state, const char *reason,
                 const Instant *now);
+/* Whether OnEnd has a kill to be done. */
+bool manager_any_doomed(const Node *node);
 /* Tenants that no allocation names any more go, once they are empty. */
 void manager_drop_tenants(Manager *manager);
 /* All counters, into the node: 1 where a tenant's group is gone. */
@@ -47,5 +63,48 @@ int manager_take_sample(Manager *manager);
 void manager_tell_tenants(Manager *manager);
 /* The highest slot that a tenant may have. */
 uint32_t manager_slot_max(const Manager *manager);
+
+/* manager-start.c: what an earlier run left on disk and in the kernel, before anything is enforced. */
+int manager_read_identity(Manager *manager);
+int manager_read_state(Manager *manager);
+int manager_find_tenants(Manager *manager);
+
+/* Names of what state.h keeps as texts. */
+#define STATE_TEXT_CLOCK "clock"       /* boot id, UTC less boot time, accepted */
+#define STATE_TEXT_DRAIN "drain"       /* why; absent: it does not */
+#define STATE_TEXT_CAPACITY "capacity" /* "cpu=3500 memory=1024" */
+
+/* manager-node.c: the node as a whole. */
+/* Its clock: looked at with each sample and whenever it is set. True where it was set by more than slewing.
+ */
+bool manager_look_at_clock(Manager *manager, const Instant *now);
+int manager_watch_clock(Manager *manager);
+int manager_keep_clock(Manager *manager);
+int manager_parse_capacity(const char *text, ResourceSet *ret);
+/* What it has: marks what no longer fits, and tells. */
+void manager_capacity_changed(Manager *manager);
+void manager_mark_shortage(Manager *manager, const Instant *now);
+int manager_segments(void *userdata, uint64_t from_usec, uint64_t until_usec, Segment **ret, size_t *ret_n,
+                Failure *ret_failure);
+int manager_drain(void *userdata, const char *reason, Failure *ret_failure);
+int manager_resume(void *userdata, Failure *ret_failure);
+int manager_set_capacity(void *userdata, const ResourceSet *capacity, Failure *ret_failure);
+int manager_accept_clock(void *userdata, Failure *ret_failure);
+
+/* manager-judge.c: each 0, negative, or a FailureCode. -EALREADY: it is what is held. */
+int manager_judge_owner(const Allocation *held, uid_t caller, Failure *failure);
+int manager_judge_request(
+                Manager *manager, Allocation *request, uid_t caller, const Instant *now, Failure *failure);
+int manager_judge_draining(const Manager *manager, const Allocation *request, Failure *failure);
+int manager_judge_duplicates(Allocation *const *requests, size_t n, Failure *failure);
+/* Each on its own, then all against the limits of the node. Those that are held as they are leave the list,
+ * which stays as it was where any is refused. */
+int manager_judge_requests(Manager *manager, Allocation **requests, size_t *n, uid_t caller,
+                const Instant *now, Failure *failure);
+
+/* manager-apply.c: both take ownership of the requests. */
+int manager_apply(void *userdata, uid_t caller, Allocation **requests, size_t n, Failure *ret_failure);
+int manager_sync(void *userdata, uid_t caller, const char *issuer, Allocation **requests, size_t n,
+                Failure *ret_failure);
 
 extern const ApiOperations manager_operations;

@@ -55,13 +55,32 @@ static uint64_t less(uint64_t total, uint64_t reserve) {
         return total > reserve ? total - reserve : 0;
 }
 
-int reconciler_refresh_capacity(Reconciler *reconciler, FeatureSet *features) {
+/* No more than an operator lets be promised, nor than there is. */
+static int bound_capacity(
+                const ResourceSet *hardware, const ResourceSet *operator_capacity, ResourceSet *ret) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < hardware->n; i++) {
+                const Resource *entry = &hardware->entries[i];
+                const Amount *bound = resource_set_get(operator_capacity, entry->kind, entry->target);
+                Amount amount = entry->amount;
+
+                if (bound && bound->limit < amount.limit)
+                        amount.limit = bound->limit;
+                r = resource_set_put(ret, entry->kind, entry->target, amount);
+        }
+        return r;
+}
+
+int reconciler_refresh_capacity(
+                Reconciler *reconciler, FeatureSet *features, const ResourceSet *operator_capacity) {
+        _cleanup_resource_set_ ResourceSet bounded = RESOURCE_SET_NULL;
         const Config *config = reconciler->options.config;
         _cleanup_resource_set_ ResourceSet total = RESOURCE_SET_NULL;
         const uint64_t cpu_millicores = (uint64_t) sysconf(_SC_NPROCESSORS_ONLN) * 1000;
         const UplinkCapacity *uplinks;
         size_t n_uplinks;
-        bool changed;
+        bool hardware_changed, changed;
         int r;
 
         r = resource_set_put(&total, RESOURCE_CPU, "",
@@ -78,12 +97,17 @@ int reconciler_refresh_capacity(Reconciler *reconciler, FeatureSet *features) {
         for (size_t i = 0; i < n_uplinks; i++)
                 if (uplinks[i].is_default)
                         reconciler->capacity.default_uplink = uplinks[i].name;
-        changed = r > 0 || cpu_millicores != reconciler->cpu_millicores ||
-                  !resource_set_equal(&total, &reconciler->capacity.total);
+        hardware_changed = r > 0 || cpu_millicores != reconciler->cpu_millicores;
+        r = bound_capacity(&total, operator_capacity, &bounded);
+        if (r < 0)
+                return r;
+        changed = hardware_changed || !resource_set_equal(&bounded, &reconciler->capacity.total);
         reconciler->cpu_millicores = cpu_millicores;
+        resource_set_deinit(&reconciler->capacity.hardware);
         resource_set_deinit(&reconciler->capacity.total);
-        reconciler->capacity.total = total;
-        total = (ResourceSet) RESOURCE_SET_NULL;
+        reconciler->capacity.hardware = total;
+        reconciler->capacity.total = bounded;
+        total = bounded = (ResourceSet) RESOURCE_SET_NULL;
         if (changed)
                 reconciler_look_again(reconciler);
         return changed;
@@ -130,7 +154,8 @@ int reconciler_open_meter(Reconciler *reconciler, FeatureSet *features) {
         return 0;
 }
 
-int reconciler_new(const ReconcilerOptions *options, FeatureSet *features, Reconciler **ret) {
+int reconciler_new(const ReconcilerOptions *options, FeatureSet *features,
+                const ResourceSet *operator_capacity, Reconciler **ret) {
         _cleanup_(reconciler_free_p) Reconciler *reconciler = calloc(1, sizeof(Reconciler));
         int r;
 
@@ -160,7 +185,7 @@ int reconciler_new(const ReconcilerOptions *options, FeatureSet *features, Recon
                                         cgroup_driver_parent(reconciler->driver));
         }
         if (r >= 0)
-                r = reconciler_refresh_capacity(reconciler, features);
+                r = reconciler_refresh_capacity(reconciler, features, operator_capacity);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(reconciler);
@@ -178,6 +203,7 @@ Reconciler *reconciler_free(Reconciler *reconciler) {
         uplinks_free(reconciler->uplinks);
         meter_free(reconciler->meter);
         cgroup_driver_free(reconciler->driver);
+        resource_set_deinit(&reconciler->capacity.hardware);
         resource_set_deinit(&reconciler->capacity.total);
         free(reconciler);
         return NULL;
@@ -328,24 +354,24 @@ static bool is_settled(const Reconciler *reconciler, const TenantPlan *plan) {
         const Verified *verified = &reconciler->verified[plan->tenant->slot];
 
         return reconciler->groups[plan->tenant->slot] &&
-               settings_equal(&verified->settings, &plan->settings) &&
-               verified->frozen == plan->tenant->frozen && !plan->tenant->doomed &&
-               resource_set_equal(&plan->tenant->desired, &plan->share);
+               settings_equal(&verified->settings, &plan->settings) && verified->frozen == plan->frozen &&
+               !plan->killed && resource_set_equal(&plan->tenant->desired, &plan->share);
 }
 
-/* What OnEnd asked for, tried until it is done. Frozen processes die of cgroup.kill too. */
-static int apply_on_end(TenantGroup *group, Tenant *tenant, const Verified *verified) {
+/* What OnEnd or a preemption asks for, tried until it is done. Frozen processes die of cgroup.kill too. */
+static int apply_processes(
+                TenantGroup *group, const TenantPlan *plan, Tenant *tenant, const Verified *verified) {
         int r;
 
-        if (tenant->doomed) {
+        if (plan->killed) {
                 r = tenant_group_kill(group);
                 if (r < 0)
                         return r;
                 tenant->doomed = false;
         }
-        return verified->settings.present && verified->frozen == tenant->frozen
+        return verified->settings.present && verified->frozen == plan->frozen
                                ? 0
-                               : tenant_group_freeze(group, tenant->frozen);
+                               : tenant_group_freeze(group, plan->frozen);
 }
 
 static int apply_tenant(Reconciler *reconciler, const TenantPlan *plan, Tenant *tenant, unsigned *changes) {
@@ -356,7 +382,7 @@ static int apply_tenant(Reconciler *reconciler, const TenantPlan *plan, Tenant *
 
         if (!group)
                 return 0; /* said so by prepare_tenant() */
-        r = apply_on_end(group, tenant, &reconciler->verified[tenant->slot]);
+        r = apply_processes(group, plan, tenant, &reconciler->verified[tenant->slot]);
         if (r < 0)
                 return r;
         r = tenant_group_observe(group, &observed);
@@ -493,7 +519,7 @@ static int read_back(Reconciler *reconciler, const PlanInput *input, const Plan 
         if (r >= 0)
                 r = note_problems(reconciler, input, tenant_plan, &observed, tenant);
         if (r >= 0 && !tenant->failed)
-                reconciler->verified[tenant->slot] = (Verified){ tenant_plan->settings, tenant->frozen };
+                reconciler->verified[tenant->slot] = (Verified){ tenant_plan->settings, tenant_plan->frozen };
         return r;
 }
 
@@ -534,31 +560,42 @@ static int plan_only(Reconciler *reconciler, Node *node) {
         return r;
 }
 
-/* 3. `settled` tells by plan index who is passed over. What fails for one does not keep another from its
- * share. */
-static int apply_plan(Reconciler *reconciler, Node *node, const Plan *plan, const bool *settled,
+/* 2. and 3. of one tenant, which loses what was said of it; `ret_problems` keeps that for a comparison. What
+ * fails for one does not keep another from its share: negative only where there is no memory. */
+static int bring_tenant(Reconciler *reconciler, const TenantPlan *plan, Tenant *tenant, char ***ret_problems,
                 unsigned *changes) {
-        int raised, lowered;
+        const LogFields fields = { .tenant = tenant->id, .object = tenant->control_group };
+        int r;
+
+        *ret_problems = TAKE_PTR(tenant->problems);
+        r = prepare_tenant(reconciler, tenant);
+        if (r == -ENOMEM)
+                return r;
+        tenant->failed = r < 0;
+        r = apply_tenant(reconciler, plan, tenant, changes);
+        if (r >= 0)
+                return 0;
+        (void) log_write_errno(LOG_ERR, &fields, r, "Tenant %s cannot be given its share", tenant->id);
+        tenant->failed = true;
+        return strv_pushf(&tenant->problems, "its share was refused: %s", strerror(-r)) < 0 ? -ENOMEM : 0;
+}
+
+/* 3. `settled` tells by plan index who is passed over. Who changed just now comes first: an end must not wait
+ * until all the others, after a start, have been found again. */
+static int apply_plan(Reconciler *reconciler, Node *node, const Plan *plan, const bool *settled,
+                char ***problems, unsigned *changes) {
+        int raised, lowered, r = 0;
 
         raised = apply_parent(reconciler, &plan->parent, /* raise_only= */ true, changes);
         if (raised < 0)
                 (void) log_error_errno(raised, "The parent control group cannot be raised");
-        for (size_t i = 0; i < plan->n_tenants; i++) {
-                Tenant *tenant = node->tenants[i];
-                const LogFields fields = { .tenant = tenant->id, .object = tenant->control_group };
-                int r;
-
-                if (settled[i])
-                        continue;
-                r = apply_tenant(reconciler, &plan->tenants[i], tenant, changes);
-                if (r < 0) {
-                        (void) log_write_errno(LOG_ERR, &fields, r, "Tenant %s cannot be given its share",
-                                        tenant->id);
-                        tenant->failed = true;
-                        if (strv_pushf(&tenant->problems, "its share was refused: %s", strerror(-r)) < 0)
-                                return -ENOMEM;
-                }
-        }
+        for (int turn = 0; turn < 2; turn++)
+                for (size_t i = 0; r >= 0 && i < plan->n_tenants; i++)
+                        if (!settled[i] && node->tenants[i]->changed == (turn == 0))
+                                r = bring_tenant(reconciler, &plan->tenants[i], node->tenants[i],
+                                                &problems[i], changes);
+        if (r < 0)
+                return r;
         uplinks_apply(reconciler->uplinks, plan->uplinks, metered_groups_fd(reconciler), &node->features,
                         changes);
         lowered = apply_parent(reconciler, &plan->parent, /* raise_only= */ false, changes);
@@ -592,33 +629,12 @@ void reconciler_look_again(Reconciler *reconciler) {
         uplinks_look_again(reconciler->uplinks);
 }
 
-/* The tenants to be looked at lose what was said of them; `problems` keeps it for a comparison. */
-static int begin_tenants(
-                Reconciler *reconciler, Node *node, const Plan *plan, bool *settled, char ***problems) {
-        int unsettled = 0;
-
-        for (size_t i = 0; i < node->n_tenants; i++) {
-                Tenant *tenant = node->tenants[i];
-                int r;
-
-                settled[i] = is_settled(reconciler, &plan->tenants[i]);
-                if (settled[i])
-                        continue;
-                unsettled++;
-                problems[i] = TAKE_PTR(tenant->problems);
-                r = prepare_tenant(reconciler, tenant);
-                if (r == -ENOMEM)
-                        return r;
-                tenant->failed = r < 0;
-        }
-        return unsettled;
-}
-
 int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_changes) {
         _cleanup_free_ bool *settled = calloc(node->n_tenants + 1, sizeof(bool));
         _cleanup_free_ char ***problems = calloc(node->n_tenants + 1, sizeof(char **));
         _cleanup_plan_ Plan plan = PLAN_NULL;
         PlanInput input;
+        bool any = false;
         Settings parent;
         int r = 0, read = 0;
 
@@ -634,14 +650,13 @@ int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_changes) 
                 r = make_plan(reconciler, node, reconciler->sibling_weight, &input, &plan);
         if (r < 0)
                 return r;
-        r = begin_tenants(reconciler, node, &plan, settled, problems);
-        if (r >= 0) {
-                bool any = r > 0;
-
-                r = apply_plan(reconciler, node, &plan, settled, ret_changes);
-                if (any)
-                        read = read_all_back(reconciler, node, &input, &plan, settled);
+        for (size_t i = 0; i < node->n_tenants; i++) {
+                settled[i] = is_settled(reconciler, &plan.tenants[i]);
+                any = any || !settled[i];
         }
+        r = apply_plan(reconciler, node, &plan, settled, problems, ret_changes);
+        if (r != -ENOMEM && any)
+                read = read_all_back(reconciler, node, &input, &plan, settled);
         for (size_t i = 0; i < node->n_tenants; i++)
                 if (!settled[i]) {
                         Tenant *tenant = node->tenants[i];

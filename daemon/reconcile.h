@@ -22,7 +22,8 @@ typedef struct ReconcilerOptions {
 } ReconcilerOptions;
 
 /* Opens what limits need, and says in `features` what this node has not. */
-int reconciler_new(const ReconcilerOptions *options, FeatureSet *features, Reconciler **ret);
+int reconciler_new(const ReconcilerOptions *options, FeatureSet *features,
+                const ResourceSet *operator_capacity, Reconciler **ret);
 Reconciler *reconciler_free(Reconciler *reconciler); /* what is enforced stays */
 DEFINE_CLEANUP(Reconciler *, reconciler_free);
 
@@ -35,8 +36,12 @@ int reconciler_open_meter(Reconciler *reconciler, FeatureSet *features);
 
 /* What can be reserved, by resource; the reconciler's. Changes when CPUs or uplinks come and go. */
 const Capacity *reconciler_capacity(const Reconciler *reconciler);
-/* Reads it anew, in some 10 µs: 1 where it changed, and then the next apply looks at everything. */
-int reconciler_refresh_capacity(Reconciler *reconciler, FeatureSet *features);
+/*
+ * Reads it anew, within what an operator lets be promised (its limits), in some 10 µs: 1 where it changed,
+ * and then the next apply looks at everything.
+ */
+int reconciler_refresh_capacity(
+                Reconciler *reconciler, FeatureSet *features, const ResourceSet *operator_capacity);
 
 /*
  * Makes all that is planned for the node's tenants hold, and writes Desired, Effective, Problems,

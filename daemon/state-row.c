@@ -23,6 +23,7 @@ typedef enum FieldType {
         FIELD_STRING,
         FIELD_MAP,
         FIELD_STATE, /* AllocationState, by its name */
+        FIELD_LOANS, /* texts: who lends what to it; read, they wait for calendar_link_loans() */
 } FieldType;
 
 /* What a row keeps besides a request's keys. Its absence reads as zero, false, NULL or empty. */
@@ -40,6 +41,14 @@ static const Field allocation_fields[] = {
         { "Reason", FIELD_STRING, offsetof(Allocation, reason) },
         { "ActualStart", FIELD_U64, offsetof(Allocation, actual_start_usec) },
         { "ActualEnd", FIELD_U64, offsetof(Allocation, actual_end_usec) },
+        { "StateBoottime", FIELD_U64, offsetof(Allocation, state_boottime_usec) },
+        { "WindowStart", FIELD_U64, offsetof(Allocation, window.start_usec) },
+        { "WindowEnd", FIELD_U64, offsetof(Allocation, window.end_usec) },
+        { "LeaseExpiry", FIELD_U64, offsetof(Allocation, lease_expiry_usec) },
+        { "LeaseExpiryBoottime", FIELD_U64, offsetof(Allocation, lease_expiry_boottime_usec) },
+        { "Cut", FIELD_BOOL, offsetof(Allocation, cut) },
+        { "Warned", FIELD_BOOL, offsetof(Allocation, warned) },
+        { "Loans", FIELD_LOANS, offsetof(Allocation, loan_texts) },
         {},
 };
 
@@ -227,6 +236,12 @@ static int key_from_json(json_t *json, void *field, const AllocationKey *key) {
 
 /* --- what else is kept --- */
 
+static json_t *loans_to_json(const Allocation *allocation) {
+        _cleanup_strv_ char **texts = NULL;
+
+        return allocation_format_loans(allocation, &texts) < 0 ? NULL : strings_to_json(texts);
+}
+
 static json_t *field_to_json(const void *value, FieldType type) {
         switch (type) {
         case FIELD_BOOL:
@@ -241,6 +256,9 @@ static json_t *field_to_json(const void *value, FieldType type) {
                 return map_to_json(value);
         case FIELD_STATE:
                 return json_string(allocation_state_to_string(*(const AllocationState *) value));
+        case FIELD_LOANS:
+                return loans_to_json((const Allocation *) ((const char *) value -
+                                                           offsetof(Allocation, loan_texts)));
         }
         return NULL;
 }
@@ -265,6 +283,8 @@ static int field_from_json(json_t *json, void *value, FieldType type) {
                 return string_from_json(json, value);
         case FIELD_MAP:
                 return map_from_json(json, value);
+        case FIELD_LOANS:
+                return strings_from_json(json, value);
         case FIELD_STATE:
                 r = json_is_string(json) ? allocation_state_from_string(json_string_value(json)) : -EBADMSG;
                 if (r < 0)

@@ -55,3 +55,31 @@ bool api_is_tenant_user(const Node *node, const char *tenant_id, uid_t uid);
 /* The users of the tenant's live allocations; borrowed strings in an array that the caller frees with free().
  */
 int api_tenant_users(const Node *node, const char *tenant_id, const char ***ret_users);
+
+/* as: who lends, each once. */
+int api_append_lenders(sd_bus_message *message, const Loan *loans, size_t n);
+
+/* The Manager's handlers: api-requests.c, api-processes.c, api-node.c. */
+#define API_METHOD(name) int name(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+API_METHOD(api_method_apply);
+API_METHOD(api_method_sync);
+API_METHOD(api_method_check);
+API_METHOD(api_method_renew);
+API_METHOD(api_method_release);
+API_METHOD(api_method_attach);
+API_METHOD(api_method_attach_unit);
+API_METHOD(api_method_snapshot);
+API_METHOD(api_method_get_calendar);
+API_METHOD(api_method_drain);
+API_METHOD(api_method_resume);
+API_METHOD(api_method_set_capacity);
+API_METHOD(api_method_accept_clock);
+
+#define API_GETTER(name)                                                                     \
+        int name(sd_bus *bus, const char *path, const char *interface, const char *property, \
+                        sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+API_GETTER(api_get_string);
+API_GETTER(api_get_amounts);
+API_GETTER(api_get_features);
+API_GETTER(api_get_clock_trusted);
+API_GETTER(api_get_horizon);

@@ -10,8 +10,8 @@
 
 #include <string.h>
 
-/* An allocation's properties beside its keys: State, Reason, ActualStart, ActualEnd, Extensions. */
-#define ALLOCATION_OWN_PROPERTIES 5
+/* An allocation's properties beside its keys. */
+#define ALLOCATION_OWN_PROPERTIES 11
 
 static int find_tenant(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret_found,
                 sd_bus_error *ret_error) {
@@ -203,6 +203,42 @@ static int get_allocation_extensions(sd_bus *bus, const char *path, const char *
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
+int api_append_lenders(sd_bus_message *message, const Loan *loans, size_t n) {
+        int r = sd_bus_message_open_container(message, 'a', "s");
+
+        for (size_t i = 0; r >= 0 && i < n; i++) {
+                bool first = true;
+
+                for (size_t k = 0; first && k < i; k++)
+                        first = loans[k].from != loans[i].from;
+                if (first)
+                        r = sd_bus_message_append_basic(message, 's', loans[i].from->id);
+        }
+        return r < 0 ? r : sd_bus_message_close_container(message);
+}
+
+static int get_preempts(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        const Allocation *allocation = userdata;
+
+        return api_append_lenders(reply, allocation->loans, allocation->n_loans);
+}
+
+static int get_preempted_by(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        const Allocation *allocation = userdata;
+        int r = sd_bus_message_open_container(reply, 'a', "s");
+
+        for (size_t i = 0; r >= 0 && i < allocation->n_borrowers; i++)
+                r = sd_bus_message_append_basic(reply, 's', allocation->borrowers[i]->id);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int get_missing(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        return codec_append_amounts(reply, &((const Allocation *) userdata)->missing);
+}
+
 /* The keys' rows come from the model's table, so that D-Bus and JSON can never name them differently. */
 static int make_allocation_vtable(sd_bus_vtable **ret) {
         size_t n = 0, i = 0;
@@ -225,6 +261,18 @@ static int make_allocation_vtable(sd_bus_vtable **ret) {
                         offsetof(Allocation, actual_start_usec), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
         vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY("ActualEnd", "t", NULL,
                         offsetof(Allocation, actual_end_usec), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
+        vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY("WindowStart", "t", NULL,
+                        offsetof(Allocation, window.start_usec), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
+        vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY("WindowEnd", "t", NULL,
+                        offsetof(Allocation, window.end_usec), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
+        vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY("LeaseExpiry", "t", NULL,
+                        offsetof(Allocation, lease_expiry_usec), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
+        vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY(
+                        "Missing", "a{s(tt)}", get_missing, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
+        vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY(
+                        "Preempts", "as", get_preempts, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
+        vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY(
+                        "PreemptedBy", "as", get_preempted_by, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
         vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY("Extensions", "a{ss}", get_allocation_extensions, 0, 0);
         vtable[i++] = (sd_bus_vtable) SD_BUS_VTABLE_END;
         *ret = vtable;

@@ -26,6 +26,7 @@ static const struct {
         { FAILURE_LIMIT_EXCEEDED, "org.headgate.Error.LimitExceeded" },
         { FAILURE_NOT_SUPPORTED, "org.headgate.Error.NotSupported" },
         { FAILURE_ACCESS_DENIED, "org.headgate.Error.AccessDenied" },
+        { FAILURE_DRAINING, "org.headgate.Error.Draining" },
         { FAILURE_NOT_ENFORCED, "org.headgate.Error.NotEnforced" },
 };
 
@@ -197,7 +198,45 @@ void api_allocation_changed(Api *api, const Allocation *allocation, AllocationSt
         path = api_allocation_path(allocation->id);
         if (path)
                 (void) sd_bus_emit_properties_changed(api->bus, path, API_ALLOCATION_INTERFACE, "State",
-                                "Reason", "ActualStart", "ActualEnd", NULL);
+                                "Reason", "ActualStart", "ActualEnd", "WindowStart", "WindowEnd",
+                                "PreemptedBy", NULL);
+}
+
+/* Some properties of the Manager, or of an allocation; the names end with NULL. */
+static void emit_manager(Api *api, const char *const *names) {
+        if (api)
+                (void) sd_bus_emit_properties_changed_strv(
+                                api->bus, API_PATH, API_MANAGER_INTERFACE, (char **) names);
+}
+
+static void emit_allocation(Api *api, const Allocation *allocation, const char *const *names) {
+        _cleanup_free_ char *path = api ? api_allocation_path(allocation->id) : NULL;
+
+        if (path)
+                (void) sd_bus_emit_properties_changed_strv(
+                                api->bus, path, API_ALLOCATION_INTERFACE, (char **) names);
+}
+
+void api_allocation_ending(Api *api, const Allocation *allocation, uint64_t left_usec) {
+        if (api)
+                (void) sd_bus_emit_signal(api->bus, API_PATH, API_MANAGER_INTERFACE, "AllocationEnding", "st",
+                                allocation->id, left_usec);
+}
+
+void api_allocation_renewed(Api *api, const Allocation *allocation) {
+        emit_allocation(api, allocation, (const char *[]){ "LeaseExpiry", NULL });
+}
+
+void api_allocation_missing(Api *api, const Allocation *allocation) {
+        emit_allocation(api, allocation, (const char *[]){ "Missing", NULL });
+}
+
+void api_clock_changed(Api *api) {
+        emit_manager(api, (const char *[]){ "ClockTrusted", "Features", NULL });
+}
+
+void api_rebooted(Api *api) {
+        emit_manager(api, (const char *[]){ "BootId", NULL });
 }
 
 void api_allocation_updated(Api *api, const Allocation *allocation) {
@@ -228,7 +267,9 @@ void api_tenant_changed(Api *api, const Tenant *tenant) {
 }
 
 void api_node_changed(Api *api, bool state_changed) {
-        if (api)
-                (void) sd_bus_emit_properties_changed(api->bus, API_PATH, API_MANAGER_INTERFACE, "Reserved",
-                                state_changed ? "State" : NULL, NULL);
+        emit_manager(api, (const char *[]){ "Reserved", state_changed ? "State" : NULL, NULL });
+}
+
+void api_drain_changed(Api *api) {
+        emit_manager(api, (const char *[]){ "DrainReason", NULL });
 }

@@ -7,6 +7,7 @@
  */
 
 #include "model/node.h"
+#include "model/segment.h"
 #include "model/verdict.h"
 
 #include <systemd/sd-bus.h>
@@ -21,6 +22,9 @@
 typedef struct ApiOperations {
         /* Takes ownership of each of the n requests, whatever it returns; all hold in the end, or none. */
         int (*apply)(void *userdata, uid_t caller, Allocation **requests, size_t n, Failure *ret_failure);
+        /* The same, and ends what else the issuer has. */
+        int (*sync)(void *userdata, uid_t caller, const char *issuer, Allocation **requests, size_t n,
+                        Failure *ret_failure);
         /* Fills `ret_verdicts` (room for n, the caller's to deinit), also for what is no request at all: that
          * does not fit, and the verdict's failure says why. The requests stay the caller's. */
         int (*check)(void *userdata, uid_t caller, Allocation **requests, size_t n, Verdict *ret_verdicts,
@@ -28,12 +32,21 @@ typedef struct ApiOperations {
         /* `generation` 0: whatever is held. */
         int (*release)(void *userdata, uid_t caller, const char *id, uint64_t generation, const char *reason,
                         Failure *ret_failure);
+        int (*renew)(void *userdata, uid_t caller, const char *id, uint64_t lease_usec, Failure *ret_failure);
         int (*attach)(void *userdata, const char *tenant_id, const int *pidfds, size_t n,
                         Failure *ret_failure);
         int (*attach_unit)(void *userdata, const char *tenant_id, const char *unit, Failure *ret_failure);
         /* A sealed memfd that the caller closes. */
         int (*snapshot)(void *userdata, const char *format, const char *only_tenant, int *ret_fd,
                         Failure *ret_failure);
+        /* An array that the caller frees; what it points to is the node's. */
+        int (*calendar)(void *userdata, uint64_t from_usec, uint64_t until_usec, Segment **ret, size_t *ret_n,
+                        Failure *ret_failure);
+        int (*drain)(void *userdata, const char *reason, Failure *ret_failure);
+        int (*resume)(void *userdata, Failure *ret_failure);
+        /* .limit of each entry: the most to be promised from now on; UNLIMITED: as much as there is. */
+        int (*set_capacity)(void *userdata, const ResourceSet *capacity, Failure *ret_failure);
+        int (*accept_clock)(void *userdata, Failure *ret_failure);
 } ApiOperations;
 
 typedef struct ApiOptions {
@@ -62,5 +75,14 @@ void api_tenant_added(Api *api, const Tenant *tenant);
 void api_tenant_removed(Api *api, const char *id);
 /* Desired, Problems and Allocations may have changed; what changes all the time is not signalled. */
 void api_tenant_changed(Api *api, const Tenant *tenant);
+/* Its end is near. */
+void api_allocation_ending(Api *api, const Allocation *allocation, uint64_t left_usec);
+void api_allocation_renewed(Api *api, const Allocation *allocation);
+void api_allocation_missing(Api *api, const Allocation *allocation);
+void api_capacity_changed(Api *api);
+void api_clock_changed(Api *api);
+void api_drain_changed(Api *api);
+/* This is another boot than the one before. */
+void api_rebooted(Api *api);
 /* Reserved, and State where it did. */
 void api_node_changed(Api *api, bool state_changed);

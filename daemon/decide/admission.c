@@ -2,22 +2,25 @@
 
 /*
  * Admission, in steps:
- *   1. what the requests replace is taken out of the timelines, and all of them are put in, but for one
- *      that is alone;
+ *   1. what the requests replace is taken out of the timelines, and all of them are put in;
  *   2. each resource that a request names must exist here;
- *   3. the peak over its window, with the request in it, must not be over the total;
- *   4. where it is: what is missing at most, and the first start from which all of it would fit for as long;
- *   5. the timelines are put back.
- * Only what lies within the requests' windows is looked at, and for 4 what comes after. It asks no clock.
+ *   3. in its windows, from now on, the level with the request in it must not be over the total;
+ *   4. where it is, those of lower priority that give way may lend what is short (preemption.c);
+ *   5. where that is not enough: what is missing at most, when first, and the first start from which all of
+ * it would fit for as long;
+ *   6. the timelines are put back.
+ * Only what lies within the requests' windows is looked at, and for 5 what comes after. It asks no clock.
  */
 
-#include "admission.h"
+#include "admission-internal.h"
+
+#include "util/civil.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
-static uint64_t total_of(const Capacity *capacity, ResourceKind kind, const char *target) {
+uint64_t admission_total(const Capacity *capacity, ResourceKind kind, const char *target) {
         const Amount *total = resource_set_get(&capacity->total, kind, target);
 
         return total ? total->limit : 0;
@@ -37,66 +40,102 @@ static uint64_t reserved_of(const Calendar *calendar, const Allocation *allocati
         return sum;
 }
 
-static uint64_t peak_of(
-                const Calendar *calendar, const Allocation *request, ResourceKind kind, const char *target) {
-        const Timeline *timeline = calendar_reserved(calendar, kind, target);
+/* Its i-th window, as far as it is still to come. */
+static Window window_ahead(const AdmissionInput *input, const Allocation *request, size_t i) {
+        Window window = *allocation_window(request, i);
 
-        return timeline ? timeline_peak(timeline, request->start_usec, request->end_usec) : 0;
+        if (window.start_usec < input->now_usec)
+                window.start_usec = input->now_usec;
+        return window;
 }
 
-static int judge_resource(const Calendar *calendar, const Capacity *capacity, const Allocation *request,
-                const Resource *entry, Verdict *verdict) {
-        const char *target = calendar_target(calendar, entry);
-        uint64_t wanted = reserved_of(calendar, request, entry->kind, target),
-                 total = total_of(capacity, entry->kind, target);
-        uint64_t others, available;
+/* Over all of its windows: the highest level, and the first stretch that is over the total; false where there
+ * is none. */
+static bool find_shortage(const AdmissionInput *input, const Allocation *request, const Resource *entry,
+                uint64_t *ret_peak, Window *ret_first) {
+        const char *target = calendar_target(input->calendar, entry);
+        const Timeline *timeline = calendar_reserved(input->calendar, entry->kind, target);
+        uint64_t total = admission_total(input->capacity, entry->kind, target);
+        bool found = false;
+
+        *ret_peak = 0;
+        for (size_t i = 0; timeline && i <= request->n_later; i++) {
+                Window window = window_ahead(input, request, i);
+                uint64_t peak;
+
+                if (window.start_usec >= window.end_usec)
+                        continue;
+                peak = timeline_peak(timeline, window.start_usec, window.end_usec);
+                if (peak > *ret_peak)
+                        *ret_peak = peak;
+                if (peak > total && !found)
+                        found = timeline_find_over(timeline, window.start_usec, window.end_usec, total,
+                                        &ret_first->start_usec, &ret_first->end_usec);
+        }
+        return found;
+}
+
+bool admission_fits(const AdmissionInput *input, const Allocation *request) {
+        for (size_t i = 0; i < request->resources.n; i++) {
+                uint64_t peak;
+                Window first;
+
+                if (request->resources.entries[i].amount.reserved > 0 &&
+                                find_shortage(input, request, &request->resources.entries[i], &peak, &first))
+                        return false;
+        }
+        return true;
+}
+
+/* 2. */
+static int judge_existence(const AdmissionInput *input, const Allocation *request, const Resource *entry,
+                Failure *failure) {
+        const char *target = calendar_target(input->calendar, entry);
         char name[RESOURCE_NAME_SIZE];
-        int r;
 
+        if (!resource_info(entry->kind)->has_target ||
+                        resource_set_get(&input->capacity->total, entry->kind, target))
+                return 0;
         resource_format_name(entry->kind, entry->target, name);
-        if (entry->kind == RESOURCE_NET_EGRESS &&
-                        !resource_set_get(&capacity->total, entry->kind, target)) /* 2. */
-                return capacity->default_uplink ? failure_set(&verdict->failure, FAILURE_INVALID_ALLOCATION,
-                                                                  "allocation %s: %s: no uplink of that name "
-                                                                  "is configured",
-                                                                  request->id, name)
-                                                : failure_set(&verdict->failure, FAILURE_NOT_SUPPORTED,
-                                                                  "allocation %s: %s: no uplink is "
-                                                                  "configured on this node",
-                                                                  request->id, name);
-        if (wanted == 0)
-                return 0;
-        others = peak_of(calendar, request, entry->kind, target);
-        if (request->counted)
-                others -= wanted; /* 3.: over its own window it is level */
-        available = total > others ? total - others : 0;
-        if (wanted <= available)
-                return 0;
-        r = resource_set_put(&verdict->missing, entry->kind, entry->target, (Amount){ wanted, available });
-        if (r < 0)
-                return r;
-        return failure_set(&verdict->failure, FAILURE_INSUFFICIENT_RESOURCES,
-                        "allocation %s: %s reserved %" PRIu64 " is over what is free in its window, %" PRIu64
-                        " of %" PRIu64 " %s",
-                        request->id, name, wanted, available, total, resource_info(entry->kind)->unit);
+        if (input->capacity->default_uplink)
+                return failure_set(failure, FAILURE_INVALID_ALLOCATION,
+                                "allocation %s: %s: no uplink of that name is configured", request->id, name);
+        return failure_set(failure, FAILURE_NOT_SUPPORTED,
+                        "allocation %s: %s: no uplink is configured on this node", request->id, name);
 }
 
-/* 4. Each resource may push the start on; when none does any more, all fit. The request is not in the
- * timelines. */
-static uint64_t earliest_start(
-                const Calendar *calendar, const Capacity *capacity, const Allocation *request) {
-        uint64_t duration = request->end_usec == UINT64_MAX ? UINT64_MAX
-                                                            : request->end_usec - request->start_usec;
-        uint64_t start = request->start_usec;
+/* 5. Of one resource. */
+static int note_shortage(const AdmissionInput *input, const Allocation *request, const Resource *entry,
+                Verdict *verdict) {
+        const char *target = calendar_target(input->calendar, entry);
+        uint64_t wanted = reserved_of(input->calendar, request, entry->kind, target),
+                 total = admission_total(input->capacity, entry->kind, target), peak, others;
+        Window first;
 
+        if (entry->amount.reserved == 0 || !find_shortage(input, request, entry, &peak, &first))
+                return 0;
+        if (verdict->missing.n == 0 || first.start_usec < verdict->shortage.start_usec)
+                verdict->shortage = first;
+        others = peak - wanted; /* over its own window it is level */
+        return resource_set_put(&verdict->missing, entry->kind, entry->target,
+                        (Amount){ wanted, total > others ? total - others : 0 });
+}
+
+/* 5. Each resource may push the start on; when none does any more, all fit. The request itself is not in the
+ * timelines. */
+static uint64_t earliest_start(const AdmissionInput *input, const Allocation *request) {
+        uint64_t start = window_ahead(input, request, 0).start_usec, duration = UINT64_MAX;
+
+        if (request->window.end_usec != UINT64_MAX)
+                duration = request->window.end_usec - request->window.start_usec;
         for (bool moved = true; moved && start != UINT64_MAX;) {
                 moved = false;
                 for (size_t i = 0; i < request->resources.n && start != UINT64_MAX; i++) {
                         const Resource *entry = &request->resources.entries[i];
-                        const char *target = calendar_target(calendar, entry);
-                        uint64_t wanted = reserved_of(calendar, request, entry->kind, target);
-                        uint64_t total = total_of(capacity, entry->kind, target), next = start;
-                        const Timeline *timeline = calendar_reserved(calendar, entry->kind, target);
+                        const char *target = calendar_target(input->calendar, entry);
+                        uint64_t wanted = reserved_of(input->calendar, request, entry->kind, target);
+                        uint64_t total = admission_total(input->capacity, entry->kind, target), next = start;
+                        const Timeline *timeline = calendar_reserved(input->calendar, entry->kind, target);
 
                         if (wanted == 0)
                                 continue;
@@ -111,73 +150,203 @@ static uint64_t earliest_start(
         return start;
 }
 
-static int judge(Calendar *calendar, const Capacity *capacity, Allocation *request, Verdict *ret_verdict) {
-        Verdict verdict = { .fits = true, .earliest_usec = request->start_usec };
+/* 5. A window that recurs has no one start to move. */
+static int find_earliest(const AdmissionInput *input, Allocation *request, uint64_t *ret_usec) {
+        Allocation probe = { .counted = true };
+        int r, recounted;
 
-        for (size_t i = 0; i < request->resources.n; i++) {
-                int r = judge_resource(calendar, capacity, request, &request->resources.entries[i], &verdict);
-
-                if (r < 0) {
-                        verdict_deinit(&verdict);
-                        return r;
-                }
-                if (r > 0)
-                        verdict.fits = false;
-        }
-        if (verdict.missing.n > 0) {
-                bool counted = request->counted;
-                int r;
-
-                calendar_discount(calendar, request);
-                verdict.earliest_usec = earliest_start(calendar, capacity, request);
-                r = counted ? calendar_recount(calendar, request) : 0;
-                assert(r >= 0); /* there was room for it a moment ago */
-                (void) r;
-        } else if (!verdict.fits)
-                verdict.earliest_usec = UINT64_MAX;
-        *ret_verdict = verdict;
-        return 0;
+        *ret_usec = UINT64_MAX;
+        if (request->recurrence)
+                return 0;
+        r = preemption_lend_all(input, request, &probe);
+        calendar_discount(input->calendar, request);
+        if (r >= 0)
+                *ret_usec = earliest_start(input, request);
+        recounted = calendar_recount(input->calendar, request);
+        calendar_take_back(input->calendar, &probe, /* from= */ NULL);
+        free(probe.loans);
+        return r < 0 ? r : recounted;
 }
 
-/* 1., and 5. with `in` false. What was discounted finds its room again. */
-static int place(Calendar *calendar, Allocation *const *requests, size_t n, bool in) {
+static const char *format_time(uint64_t usec, char *ret) {
+        return usec == UINT64_MAX ? "its end" : civil_format_utc(usec, ret);
+}
+
+/* Key, value and bound, when, and the counter-offer. */
+static int say_shortage(const AdmissionInput *input, const Allocation *request, Verdict *verdict) {
+        const Resource *first = &verdict->missing.entries[0];
+        const char *target = calendar_target(input->calendar, first);
+        char name[RESOURCE_NAME_SIZE], from[CIVIL_TEXT_SIZE], until[CIVIL_TEXT_SIZE], offer[CIVIL_TEXT_SIZE];
+        bool offered = verdict->earliest_usec != UINT64_MAX;
+
+        resource_format_name(first->kind, first->target, name);
+        return failure_set(&verdict->failure, FAILURE_INSUFFICIENT_RESOURCES,
+                        "allocation %s: %s reserved %" PRIu64 " is over what is free in its window, %" PRIu64
+                        " of %" PRIu64 " %s, from %s until %s; %s%s",
+                        request->id, name, first->amount.reserved, first->amount.limit,
+                        admission_total(input->capacity, first->kind, target),
+                        resource_info(first->kind)->unit, format_time(verdict->shortage.start_usec, from),
+                        format_time(verdict->shortage.end_usec, until),
+                        offered               ? "all of it would fit from "
+                        : request->recurrence ? "another Calendar may fit"
+                                              : "there is no later start at which it would fit",
+                        offered ? format_time(verdict->earliest_usec, offer) : "");
+}
+
+static int refuse(const AdmissionInput *input, Allocation *request, Verdict *verdict) {
         int r = 0;
 
-        for (size_t i = 0; in && i < n; i++) {
-                Allocation *held = calendar_find(calendar, requests[i]->id);
+        verdict->fits = false;
+        for (size_t i = 0; r >= 0 && i < request->resources.n; i++)
+                r = note_shortage(input, request, &request->resources.entries[i], verdict);
+        if (r >= 0)
+                r = find_earliest(input, request, &verdict->earliest_usec);
+        return r < 0 ? r : say_shortage(input, request, verdict);
+}
 
-                if (held)
-                        calendar_discount(calendar, held);
+static int judge(const AdmissionInput *input, Allocation *request, Verdict *verdict) {
+        int r;
+
+        *verdict = (Verdict){ .earliest_usec = request->window.start_usec };
+        for (size_t i = 0; i < request->resources.n; i++) {
+                r = judge_existence(input, request, &request->resources.entries[i], &verdict->failure);
+                if (r == 0)
+                        continue;
+                verdict->earliest_usec = UINT64_MAX;
+                return r;
         }
-        for (size_t i = 0; r >= 0 && n > 1 && i < n; i++)
-                if (in)
-                        r = calendar_recount(calendar, requests[i]);
-                else
-                        calendar_discount(calendar, requests[i]);
-        for (size_t i = 0; !in && i < n; i++) {
-                Allocation *held = calendar_find(calendar, requests[i]->id);
+        verdict->fits = admission_fits(input, request);
+        r = verdict->fits ? 0 : preemption_try(input, request, &verdict->fits);
+        return r < 0 || verdict->fits ? r : refuse(input, request, verdict);
+}
+
+/* 1. */
+static int place(const AdmissionInput *input, Allocation *const *leaving) {
+        int r = 0;
+
+        for (; leaving && *leaving; leaving++)
+                calendar_discount(input->calendar, *leaving);
+        for (size_t i = 0; i < input->n_requests; i++) {
+                Allocation *held = calendar_find(input->calendar, input->requests[i]->id);
 
                 if (held)
-                        (void) calendar_recount(calendar, held);
+                        calendar_discount(input->calendar, held);
+        }
+        for (size_t i = 0; r >= 0 && i < input->n_requests; i++) {
+                Allocation *held = calendar_find(input->calendar, input->requests[i]->id);
+
+                r = calendar_recount(input->calendar, input->requests[i]);
+                if (r >= 0 && held)
+                        r = calendar_inherit_loans(input->calendar, held, input->requests[i]);
         }
         return r;
 }
 
-int admission_check(Calendar *calendar, const Capacity *capacity, Allocation *const *requests, size_t n,
-                Verdict *ret_verdicts) {
-        size_t judged = 0;
+/* 6. What was discounted finds its room again, and what was lent is lent as it was. */
+static int displace(const AdmissionInput *input, Allocation *const *leaving, const SavedLoan *loans,
+                size_t n_loans) {
         int r;
 
-        r = place(calendar, requests, n, /* in= */ true);
-        while (r >= 0 && judged < n) {
-                r = judge(calendar, capacity, requests[judged], &ret_verdicts[judged]);
-                if (r >= 0)
-                        judged++;
+        for (size_t i = 0; i < input->n_requests; i++)
+                calendar_discount(input->calendar, input->requests[i]);
+        for (size_t i = 0; i < input->n_requests; i++) {
+                Allocation *held = calendar_find(input->calendar, input->requests[i]->id);
+
+                if (held)
+                        (void) calendar_recount(input->calendar, held);
         }
-        (void) place(calendar, requests, n, /* in= */ false);
+        for (; leaving && *leaving; leaving++)
+                (void) calendar_recount(input->calendar, *leaving);
+        r = n_loans > 0 ? calendar_restore_loans(input->calendar, loans, n_loans) : 0;
+        return r;
+}
+
+/* The request's loans become the verdict's: whoever accepts it lends them again. */
+static int take_loans(const AdmissionInput *input, Allocation *request, Verdict *verdict) {
+        if (request->n_loans == 0)
+                return 0;
+        verdict->loans = reallocarray(NULL, request->n_loans, sizeof(Loan));
+        if (!verdict->loans)
+                return -ENOMEM;
+        verdict->n_loans = request->n_loans;
+        memcpy(verdict->loans, request->loans, request->n_loans * sizeof(Loan));
+        calendar_take_back(input->calendar, request, /* from= */ NULL);
+        return 0;
+}
+
+int admission_check(Calendar *calendar, const Capacity *capacity, uint64_t now_usec,
+                Allocation *const *requests, size_t n, Allocation *const *leaving, Verdict *ret_verdicts) {
+        const AdmissionInput input = { calendar, capacity, now_usec, requests, n };
+        _cleanup_free_ SavedLoan *loans = NULL;
+        size_t judged = 0, n_loans = 0;
+        bool lends = false;
+        int r, displaced;
+
+        for (size_t i = 0; i < n; i++) {
+                const Allocation *held = calendar_find(calendar, requests[i]->id);
+
+                lends = lends || (held && held->n_borrowers > 0);
+        }
+        r = lends ? calendar_save_loans(calendar, &loans, &n_loans) : 0;
+        if (r < 0)
+                return r;
+        r = place(&input, leaving);
+        for (; r >= 0 && judged < n; judged++)
+                r = judge(&input, requests[judged], &ret_verdicts[judged]);
+        for (size_t i = 0; i < n; i++)
+                if (r >= 0)
+                        r = take_loans(&input, requests[i], &ret_verdicts[i]);
+                else
+                        calendar_take_back(calendar, requests[i], /* from= */ NULL);
+        displaced = displace(&input, leaving, loans, n_loans);
+        if (r >= 0)
+                r = displaced;
         while (r < 0 && judged-- > 0)
                 verdict_deinit(&ret_verdicts[judged]);
         return r < 0 ? r : 0;
+}
+
+static int by_priority(const void *a, const void *b) {
+        const Allocation *x = *(Allocation *const *) a, *y = *(Allocation *const *) b;
+
+        return x->priority != y->priority ? (x->priority > y->priority ? -1 : 1) : strcmp(x->id, y->id);
+}
+
+/* What it borrowed before it keeps where more does not help. */
+static int rearrange_one(const AdmissionInput *input, Allocation *allocation) {
+        size_t n = allocation->n_loans;
+        _cleanup_free_ Loan *had = calloc(n + 1, sizeof(Loan));
+        bool fits;
+        int r;
+
+        if (!had)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++)
+                had[i] = allocation->loans[i];
+        r = preemption_try(input, allocation, &fits);
+        for (size_t i = 0; r >= 0 && !fits && i < n; i++)
+                r = calendar_lend(input->calendar, allocation, &had[i]);
+        for (size_t i = 0; i < allocation->n_loans; i++)
+                calendar_look_again(input->calendar, allocation->loans[i].from);
+        return r;
+}
+
+int admission_rearrange(Calendar *calendar, const Capacity *capacity, uint64_t now_usec) {
+        const AdmissionInput input = { calendar, capacity, now_usec, NULL, 0 };
+        _cleanup_free_ Allocation **sorted = NULL;
+        int r = 0;
+
+        if (calendar->n == 0)
+                return 0;
+        sorted = reallocarray(NULL, calendar->n, sizeof(Allocation *));
+        if (!sorted)
+                return -ENOMEM;
+        memcpy(sorted, calendar->allocations, calendar->n * sizeof(Allocation *));
+        qsort(sorted, calendar->n, sizeof(Allocation *), by_priority);
+        for (size_t i = 0; r >= 0 && i < calendar->n; i++)
+                if (sorted[i]->counted && !admission_fits(&input, sorted[i]))
+                        r = rearrange_one(&input, sorted[i]);
+        return r;
 }
 
 int admission_reserved_at(

@@ -30,6 +30,19 @@ static uint64_t cpu_weight(const PlanInput *input, uint64_t reserved_millicores)
         return clamp(scale(reserved_millicores, CPU_WEIGHT_MAX, input->cpu_millicores), 1, CPU_WEIGHT_MAX);
 }
 
+/* Never nothing: what a suspended allocation lends leaves the residual share. */
+static void keep_residual(const ResidualShare *residual, ResourceSet *share) {
+        for (size_t i = 0; i < share->n; i++) {
+                Resource *entry = &share->entries[i];
+                uint64_t least = entry->kind == RESOURCE_CPU          ? residual->cpu_millicores
+                                 : entry->kind == RESOURCE_NET_EGRESS ? residual->net_egress_bps
+                                                                      : 0;
+
+                if (entry->amount.limit == 0)
+                        entry->amount.limit = least;
+        }
+}
+
 /* 1. */
 static int make_share(const PlanInput *input, TenantPlan *plan) {
         const Tenant *tenant = plan->tenant;
@@ -38,8 +51,12 @@ static int make_share(const PlanInput *input, TenantPlan *plan) {
         int r;
 
         plan->residual = calendar_tenant_active(&input->node->calendar, tenant->id) == 0;
-        if (!plan->residual)
-                return calendar_tenant_share(&input->node->calendar, tenant->id, &plan->share);
+        if (!plan->residual) {
+                r = calendar_tenant_share(&input->node->calendar, tenant->id, &plan->share);
+                if (r >= 0)
+                        keep_residual(residual, &plan->share);
+                return r;
+        }
         if (memory < residual->memory_bytes)
                 memory = residual->memory_bytes;
         r = resource_set_put(&plan->share, RESOURCE_CPU, "", (Amount){ 0, residual->cpu_millicores });
@@ -68,19 +85,17 @@ static void sum_memory_floors(const PlanInput *input, const char *tenant_id, uin
         for (size_t i = 0; tenant && i < tenant->n; i++) {
                 const Allocation *allocation = tenant->allocations[i];
                 QosClass qos_class = allocation_qos_class(allocation);
-                const Amount *memory;
+                uint64_t reserved;
 
-                if (allocation->state != ALLOCATION_ACTIVE && allocation->state != ALLOCATION_ENDING)
+                if (!allocation_is_current(allocation))
                         continue;
                 if (qos_class != QOS_CLASS_BEST_EFFORT)
                         *ret_all_best_effort = false;
-                memory = resource_set_get(&allocation->resources, RESOURCE_MEMORY, "");
-                if (!memory || allocation->state == ALLOCATION_ENDING)
-                        continue;
+                reserved = calendar_reserved_now(allocation, RESOURCE_MEMORY, "");
                 if (qos_class == QOS_CLASS_GUARANTEED)
-                        *ret_min = amount_add(*ret_min, memory->reserved);
+                        *ret_min = amount_add(*ret_min, reserved);
                 else
-                        *ret_low = amount_add(*ret_low, memory->reserved);
+                        *ret_low = amount_add(*ret_low, reserved);
         }
 }
 
@@ -123,6 +138,15 @@ static void make_settings(const PlanInput *input, TenantPlan *plan) {
         settings_put(settings, SETTING_MEMORY_MAX, memory.limit);
         settings_put(settings, SETTING_SWAP_MAX, share_amount(&plan->share, RESOURCE_SWAP).limit);
         settings_put(settings, SETTING_TASKS_MAX, share_amount(&plan->share, RESOURCE_TASKS).limit);
+}
+
+/* 2. What becomes of its processes. A kill cannot be undone. */
+static void make_processes(const PlanInput *input, TenantPlan *plan) {
+        const Calendar *calendar = &input->node->calendar;
+
+        plan->frozen = plan->residual ? plan->tenant->frozen
+                                      : calendar_tenant_is_suspended(calendar, plan->tenant->id);
+        plan->killed = plan->tenant->doomed && !calendar->irrevocable_waits && !calendar->uncommitted;
 }
 
 /*
@@ -208,6 +232,7 @@ int plan_make(const PlanInput *input, Plan *ret) {
                 if (r < 0)
                         return r;
                 make_settings(input, tenant);
+                make_processes(input, tenant);
         }
         make_parent(input, &plan);
         for (size_t i = 0; i < input->n_uplinks; i++) {

@@ -37,6 +37,8 @@ typedef struct PlanInput {
 typedef struct TenantPlan {
         const Tenant *tenant; /* the node's */
         bool residual;
+        bool frozen; /* after its end, or while all that it has is suspended */
+        bool killed; /* its processes, now */
         ResourceSet share;
         Settings settings;
 } TenantPlan;

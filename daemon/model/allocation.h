@@ -8,6 +8,7 @@
  */
 
 #include "failure.h"
+#include "recurrence.h"
 #include "resource.h"
 
 /* Entries of each map, list and resource set that a request may carry. */
@@ -18,10 +19,13 @@
 typedef enum AllocationState {
         ALLOCATION_PENDING, /* its window has not begun */
         ALLOCATION_ACTIVE,
-        ALLOCATION_ENDING, /* its window is over, its grace is not: ceilings hold, floors are gone */
+        ALLOCATION_HELD,      /* active, but its lease is over: kept as it is */
+        ALLOCATION_SUSPENDED, /* its window is open, but others use its cpu, io and network: it is frozen */
+        ALLOCATION_ENDING,    /* its window is over, its grace is not: ceilings hold, floors are gone */
         ALLOCATION_ENDED,
-        ALLOCATION_RELEASED, /* ended before its end, by its owner */
-        ALLOCATION_FAILED,   /* could not be enforced */
+        ALLOCATION_PREEMPTED, /* ended before its end, for another of higher priority */
+        ALLOCATION_RELEASED,  /* ended before its end, by its owner, or with its lease */
+        ALLOCATION_FAILED,    /* could not be enforced */
         ALLOCATION_STATE_MAX,
         ALLOCATION_STATE_INVALID = -EINVAL,
 } AllocationState;
@@ -34,6 +38,19 @@ typedef enum OnEnd {
         ON_END_MAX,
         ON_END_INVALID = -EINVAL,
 } OnEnd;
+
+typedef enum OnLeaseExpiry {
+        ON_LEASE_EXPIRY_HOLD, /* limits stay, the state says so; the default */
+        ON_LEASE_EXPIRY_RELEASE,
+        ON_LEASE_EXPIRY_MAX,
+} OnLeaseExpiry;
+
+typedef enum PreemptMode {
+        PREEMPT_MODE_OFF,     /* never gives way; the default */
+        PREEMPT_MODE_SUSPEND, /* frozen while another needs it: lends cpu, io and network */
+        PREEMPT_MODE_CANCEL,  /* ends, with its grace, when another needs it: lends all */
+        PREEMPT_MODE_MAX,
+} PreemptMode;
 
 typedef enum QosClass {
         QOS_CLASS_DERIVED, /* not given: see allocation_qos_class() */
@@ -61,7 +78,23 @@ int string_map_put(StringMap *map, const char *name, const char *value);
 bool string_map_equal(const StringMap *a, const StringMap *b);
 void string_map_deinit(StringMap *map);
 
-typedef struct Allocation {
+typedef struct Window {
+        uint64_t start_usec, end_usec; /* [start, end), µs UTC; an end of UINT64_MAX is never reached */
+} Window;
+
+typedef struct Allocation Allocation;
+
+/* A part of what one allocation reserves, lent to another of higher priority for a stretch of time. */
+typedef struct Loan {
+        Allocation *from;
+        ResourceKind kind;
+        char target[RESOURCE_TARGET_SIZE]; /* as the lender names it */
+        Window window;
+        uint64_t amount;
+        bool applied; /* the calendar's: it is off the timelines */
+} Loan;
+
+struct Allocation {
         /* What was asked for. Times are µs UTC; end_usec is start + Duration where that was given. */
         char *id;
         uint64_t generation;
@@ -73,9 +106,16 @@ typedef struct Allocation {
         uint64_t start_usec;    /* 0 until accepted, where the request left it out */
         uint64_t end_usec;      /* UINT64_MAX: none */
         uint64_t duration_usec; /* 0: not given */
+        char *recurrence_text;  /* "Calendar": windows of `duration_usec` again and again within [start, end)
+                                 */
+        uint64_t warn_usec;     /* before each window's end; 0: no warning */
         int end_signal;
         uint64_t grace_usec;
         OnEnd on_end;
+        uint64_t lease_usec; /* 0: no lease, it needs no renewal */
+        OnLeaseExpiry on_lease_expiry;
+        int32_t priority;
+        PreemptMode preempt_mode;
         QosClass qos_class;
         ResourceSet resources;
         char **users; /* names of users who may run in the tenant and read its usage */
@@ -89,12 +129,37 @@ typedef struct Allocation {
         char *reason;                 /* why it is in that state, in words; or NULL */
         uint64_t actual_start_usec;   /* 0: not yet */
         uint64_t actual_end_usec;     /* 0: not yet */
-        uint64_t state_boottime_usec; /* CLOCK_BOOTTIME when the state was entered; 0 after a restart */
-        size_t queue_index;           /* the calendar's: where it waits for its next change */
-        uint64_t due_usec;            /* the calendar's: when that is, on the queue's clock */
-        bool counted;                 /* the calendar's: its reserved part is in the timelines */
-        bool untold;                  /* an Apply that may yet be refused is under way: no one hears of it */
-} Allocation;
+        uint64_t state_boottime_usec; /* CLOCK_BOOTTIME when the state was entered; 0 after a reboot */
+        uint64_t lease_expiry_usec;   /* µs UTC: for people, and for what is left of it after a reboot */
+        uint64_t lease_expiry_boottime_usec; /* what counts */
+        bool cut;                            /* preemption ended its window early */
+        bool warned;                         /* of its present window's end */
+        bool lease_by_utc; /* reckoned in UTC, after a reboot: to be reckoned again once the clock is trusted
+                            */
+        ResourceSet left_now; /* of what is missing: .limit is what there is of it at this instant */
+        ResourceSet missing;  /* what the node has no room for any more: .reserved what was promised, .limit
+                                 what there is of it */
+
+        /* The present window, or the next; `later` are those after it, as far as the calendar's horizon and
+         * ascending: only where it recurs. */
+        Window window;
+        Window *later; /* owned */
+        size_t n_later;
+        uint64_t expanded_usec; /* from when these were reckoned */
+        Recurrence *recurrence; /* owned; recurrence_text, understood; NULL: one window */
+
+        /* The calendar's. */
+        char **loan_texts; /* owned; its loans as they are kept on disk, until calendar_link_loans() */
+        Loan *loans;       /* owned; what others lend it */
+        size_t n_loans;
+        bool loans_changed;     /* since they were last kept on disk */
+        Allocation **borrowers; /* owned array; to whom it lends */
+        size_t n_borrowers;
+        size_t queue_index[2]; /* where it waits for its next change, by clock */
+        uint64_t due_usec[2];  /* when that is, on the queue's clock */
+        bool counted;          /* its reserved part is in the timelines */
+        bool untold;           /* an Apply that may yet be refused is under way: no one hears of it */
+};
 
 int allocation_new(Allocation **ret);
 Allocation *allocation_free(Allocation *allocation);
@@ -109,9 +174,40 @@ int allocation_copy(const Allocation *allocation, Allocation **ret);
  */
 int allocation_validate(const Allocation *allocation, Failure *ret_failure);
 
-/* Gives StartTime, where absent, the instant of acceptance; Duration becomes EndTime. Refuses an end before
- * `now`. */
-int allocation_accept(Allocation *allocation, uint64_t now_usec, uid_t owner, Failure *ret_failure);
+/* What an allocation is accepted with, beside what it asks for. */
+typedef struct Acceptance {
+        uint64_t now_usec;      /* UTC */
+        uint64_t boottime_usec; /* its lease runs from here */
+        uint64_t horizon_usec;  /* how far ahead windows that recur are reckoned */
+        uid_t owner;
+} Acceptance;
+
+/* Gives StartTime, where absent, the instant of acceptance, and the allocation its windows and its lease.
+ * Refuses one whose last window is past. */
+int allocation_accept(Allocation *allocation, const Acceptance *acceptance, Failure *ret_failure);
+
+/* Most elapses of one Calendar within the horizon and a Duration before it. */
+#define ALLOCATION_ELAPSES_MAX 10000
+/*
+ * Reckons the windows that are not over at `from`, as far as the horizon, and two at least where there are so
+ * many; windows that meet or overlap become one. 1 where there are any; 0 where there is none, and then
+ * `window` stays; -E2BIG where there are more than ALLOCATION_ELAPSES_MAX elapses: those that come first are
+ * taken.
+ */
+int allocation_reckon_windows(Allocation *allocation, uint64_t from_usec, uint64_t horizon_usec);
+/* recurrence_text into `recurrence`. */
+int allocation_parse_recurrence(Allocation *allocation, Failure *ret_failure);
+/* The i-th of its windows; there are 1 + n_later. */
+const Window *allocation_window(const Allocation *allocation, size_t i);
+
+/* What is left of it in UTC is left in boot time too: after a reboot, and once more when the clock is known
+ * to be right. */
+void allocation_reckon_lease(Allocation *allocation, uint64_t now_usec, uint64_t boottime_usec);
+
+/* A longer lease would be none. */
+#define ALLOCATION_LEASE_USEC_MAX (366ULL * 24 * 3600 * 1000000)
+/* Extends the lease to `lease_usec` from now; never shortens it. */
+void allocation_renew(Allocation *allocation, uint64_t now_usec, uint64_t boottime_usec, uint64_t lease_usec);
 
 /* Whether two requests ask for the same, as a Generation promises. What became of them is not compared. */
 bool allocation_same_request(const Allocation *a, const Allocation *b);
@@ -119,8 +215,10 @@ bool allocation_same_request(const Allocation *a, const Allocation *b);
 /* Given, or derived: every reserved = limit: guaranteed; every reserved 0: best-effort; else burstable. */
 QosClass allocation_qos_class(const Allocation *allocation);
 
-/* pending, active, ending: it has a future. */
+/* pending, active, held, suspended, ending: it has a future. */
 bool allocation_is_live(const Allocation *allocation);
+/* active, held, suspended, ending: it is part of its tenant's share. */
+bool allocation_is_current(const Allocation *allocation);
 
 typedef enum KeyType {
         KEY_STRING,    /* s, char * */

@@ -23,6 +23,7 @@ typedef enum FailureCode {
         FAILURE_LIMIT_EXCEEDED, /* more tenants, allocations or processes than configured */
         FAILURE_NOT_SUPPORTED,  /* the kernel or this version cannot do it */
         FAILURE_ACCESS_DENIED,
+        FAILURE_DRAINING,     /* the node takes no new work */
         FAILURE_NOT_ENFORCED, /* the kernel or systemd refused; nothing was kept */
         FAILURE_CODE_MAX,
         FAILURE_CODE_INVALID = -EINVAL,

@@ -9,7 +9,7 @@
 #include <assert.h>
 #include <string.h>
 
-static const char *const state_names[NODE_STATE_MAX] = { "ok", "degraded" };
+static const char *const state_names[NODE_STATE_MAX] = { "ok", "degraded", "draining" };
 
 const char *node_state_to_string(NodeState state) {
         assert(state < NODE_STATE_MAX);
@@ -34,7 +34,9 @@ void node_deinit(Node *node) {
         free(node->tenants);
         free(node->node_id);
         free(node->boot_id);
+        free(node->drain_reason);
         resource_set_deinit(&node->capacity);
+        resource_set_deinit(&node->operator_capacity);
         feature_set_deinit(&node->features);
         calendar_deinit(&node->calendar);
         *node = (Node){};

@@ -34,7 +34,7 @@ Tenant *tenant_free(Tenant *tenant);
 DEFINE_CLEANUP(Tenant *, tenant_free);
 #define _cleanup_tenant_ _cleanup_(tenant_free_p)
 
-typedef enum NodeState { NODE_OK, NODE_DEGRADED, NODE_STATE_MAX } NodeState;
+typedef enum NodeState { NODE_OK, NODE_DEGRADED, NODE_DRAINING, NODE_STATE_MAX } NodeState;
 const char *node_state_to_string(NodeState state);
 
 typedef struct Node {
@@ -43,9 +43,12 @@ typedef struct Node {
         const char *version;
         NodeState state;
         ResourceSet capacity; /* .limit: what can be reserved in all; .reserved: what is reserved now */
+        ResourceSet operator_capacity; /* .limit: the most that an operator lets be promised */
         FeatureSet features;
         Calendar calendar;
-        Tenant **tenants; /* owned, ordered by id */
+        char *drain_reason; /* NULL: it does not drain */
+        bool clock_trusted; /* with what cannot be undone */
+        Tenant **tenants;   /* owned, ordered by id */
         size_t n_tenants;
         uint64_t sampled_usec; /* UTC of the samples; 0 before the first */
 } Node;

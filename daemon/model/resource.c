@@ -10,11 +10,11 @@
 
 /* limit_min: cpu: the kernel's least quota, 1 ms (kernel/sched/core.c), of our period of 100 ms. */
 static const ResourceInfo resource_table[RESOURCE_KIND_MAX] = {
-        [RESOURCE_CPU] = { "cpu", "millicores", true, false, 10 },
-        [RESOURCE_MEMORY] = { "memory", "bytes", true, false, 1 << 20 },
-        [RESOURCE_SWAP] = { "swap", "bytes", false, false, 0 },
-        [RESOURCE_TASKS] = { "tasks", "count", false, false, 1 },
-        [RESOURCE_NET_EGRESS] = { "net.egress", "bit/s", true, true, 8000 },
+        [RESOURCE_CPU] = { "cpu", "millicores", true, true, false, 10 },
+        [RESOURCE_MEMORY] = { "memory", "bytes", true, false, false, 1 << 20 },
+        [RESOURCE_SWAP] = { "swap", "bytes", false, false, false, 0 },
+        [RESOURCE_TASKS] = { "tasks", "count", false, false, false, 1 },
+        [RESOURCE_NET_EGRESS] = { "net.egress", "bit/s", true, true, true, 8000 },
 };
 
 const ResourceInfo *resource_info(ResourceKind kind) {

@@ -28,11 +28,12 @@ typedef enum ResourceKind {
 } ResourceKind;
 
 typedef struct ResourceInfo {
-        const char *name;   /* "net.egress": the same in D-Bus, JSON, headgatectl and the ledger */
-        const char *unit;   /* "bit/s": for people */
-        bool has_reserved;  /* false: a limit alone, reserved must be 0 */
-        bool has_target;    /* may be followed by '@' and a device's name */
-        uint64_t limit_min; /* the smallest limit that the kernel can hold */
+        const char *name;         /* "net.egress": the same in D-Bus, JSON, headgatectl and the ledger */
+        const char *unit;         /* "bit/s": for people */
+        bool has_reserved;        /* false: a limit alone, reserved must be 0 */
+        bool lent_when_suspended; /* a frozen tenant does not hold it: cpu, io, network */
+        bool has_target;          /* may be followed by '@' and a device's name */
+        uint64_t limit_min;       /* the smallest limit that the kernel can hold */
 } ResourceInfo;
 
 const ResourceInfo *resource_info(ResourceKind kind);

@@ -23,8 +23,8 @@ static size_t timeline_after(const Timeline *timeline, uint64_t at) {
         return low;
 }
 
-int timeline_reserve(Timeline *timeline) {
-        size_t wanted = 2 * (timeline->n_windows + 1),
+int timeline_reserve(Timeline *timeline, size_t n_more) {
+        size_t wanted = 2 * (timeline->n_windows + n_more),
                grown = wanted > 2 * timeline->n_allocated ? wanted : 2 * timeline->n_allocated;
         TimelineStep *steps;
 
@@ -64,33 +64,43 @@ static void timeline_join(Timeline *timeline, uint64_t at) {
         memmove(timeline->steps + i, timeline->steps + i + 1, (timeline->n - i) * sizeof(TimelineStep));
 }
 
-void timeline_add(Timeline *timeline, uint64_t start_usec, uint64_t end_usec, uint64_t amount) {
-        size_t first, end;
+/* By `delta`, in two's complement: a level never falls below 0. */
+static void timeline_shift(Timeline *timeline, uint64_t start_usec, uint64_t end_usec, uint64_t delta) {
+        size_t first = timeline_split(timeline, start_usec), end = timeline_split(timeline, end_usec);
 
-        if (amount == 0 || start_usec >= end_usec)
-                return;
-        timeline->n_windows++;
-        first = timeline_split(timeline, start_usec);
-        end = timeline_split(timeline, end_usec);
-        for (size_t i = first; i < end; i++)
-                timeline->steps[i].level += amount;
+        for (size_t i = first; i < end; i++) {
+                timeline->steps[i].level += delta;
+                assert((int64_t) timeline->steps[i].level >= 0);
+        }
         timeline_join(timeline, start_usec);
         timeline_join(timeline, end_usec);
 }
 
-void timeline_subtract(Timeline *timeline, uint64_t start_usec, uint64_t end_usec, uint64_t amount) {
-        size_t first, end;
-
+void timeline_add(Timeline *timeline, uint64_t start_usec, uint64_t end_usec, uint64_t amount) {
         if (amount == 0 || start_usec >= end_usec)
                 return;
-        first = timeline_split(timeline, start_usec);
-        end = timeline_split(timeline, end_usec);
-        for (size_t i = first; i < end; i++) {
-                assert(timeline->steps[i].level >= amount);
-                timeline->steps[i].level -= amount;
-        }
-        timeline_join(timeline, start_usec);
-        timeline_join(timeline, end_usec);
+        timeline->n_windows++;
+        timeline_shift(timeline, start_usec, end_usec, amount);
+}
+
+void timeline_subtract(Timeline *timeline, uint64_t start_usec, uint64_t end_usec, uint64_t amount) {
+        if (amount == 0 || start_usec >= end_usec)
+                return;
+        timeline_shift(timeline, start_usec, end_usec, -amount);
+        timeline->n_windows--;
+}
+
+void timeline_lend(Timeline *timeline, uint64_t start_usec, uint64_t end_usec, uint64_t amount) {
+        if (amount == 0 || start_usec >= end_usec)
+                return;
+        timeline->n_windows++;
+        timeline_shift(timeline, start_usec, end_usec, -amount);
+}
+
+void timeline_give_back(Timeline *timeline, uint64_t start_usec, uint64_t end_usec, uint64_t amount) {
+        if (amount == 0 || start_usec >= end_usec)
+                return;
+        timeline_shift(timeline, start_usec, end_usec, amount);
         timeline->n_windows--;
 }
 
@@ -98,6 +108,12 @@ uint64_t timeline_level(const Timeline *timeline, uint64_t at_usec) {
         size_t i = timeline_after(timeline, at_usec);
 
         return i > 0 ? timeline->steps[i - 1].level : 0;
+}
+
+uint64_t timeline_next_step(const Timeline *timeline, uint64_t at_usec) {
+        size_t i = timeline_after(timeline, at_usec);
+
+        return i < timeline->n ? timeline->steps[i].at_usec : UINT64_MAX;
 }
 
 uint64_t timeline_peak(const Timeline *timeline, uint64_t start_usec, uint64_t end_usec) {
@@ -108,6 +124,28 @@ uint64_t timeline_peak(const Timeline *timeline, uint64_t start_usec, uint64_t e
                 if (timeline->steps[i].level > peak)
                         peak = timeline->steps[i].level;
         return peak;
+}
+
+bool timeline_find_over(const Timeline *timeline, uint64_t start_usec, uint64_t end_usec, uint64_t room,
+                uint64_t *ret_start_usec, uint64_t *ret_end_usec) {
+        size_t i = timeline_after(timeline, start_usec);
+        uint64_t from = start_usec;
+
+        if (start_usec >= end_usec)
+                return false;
+        if ((i > 0 ? timeline->steps[i - 1].level : 0) <= room) {
+                while (i < timeline->n && timeline->steps[i].level <= room)
+                        i++;
+                if (i == timeline->n || timeline->steps[i].at_usec >= end_usec)
+                        return false;
+                from = timeline->steps[i++].at_usec;
+        }
+        while (i < timeline->n && timeline->steps[i].level > room)
+                i++;
+        *ret_start_usec = from;
+        *ret_end_usec = i < timeline->n && timeline->steps[i].at_usec < end_usec ? timeline->steps[i].at_usec
+                                                                                 : end_usec;
+        return true;
 }
 
 uint64_t timeline_earliest(

@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 #define MINUTE_USEC (60LL * 1000000)
 
@@ -72,4 +73,12 @@ CivilTime civil_from_usec(int64_t usec) {
                 days -= civil_month_length(civil.year, civil.month++);
         civil.day = (int) days + 1;
         return civil;
+}
+
+char *civil_format_utc(uint64_t utc_usec, char *ret) {
+        CivilTime civil = civil_from_usec((int64_t) utc_usec);
+
+        snprintf(ret, CIVIL_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02dZ", civil.year, civil.month, civil.day,
+                        civil.hour, civil.minute, civil.usec / 1000000);
+        return ret;
 }

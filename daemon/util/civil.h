@@ -27,3 +27,8 @@ CivilTime civil_from_usec(int64_t usec);
 int civil_month_length(int year, int month);
 /* 0 is Monday. */
 int civil_weekday(int year, int month, int day);
+
+#define CIVIL_TEXT_SIZE 32
+/* "2026-11-24T15:00:00Z" of µs UTC before the year 10000; fractions are dropped. Returns `ret`, of
+ * CIVIL_TEXT_SIZE. */
+char *civil_format_utc(uint64_t utc_usec, char *ret);

@@ -191,7 +191,7 @@ static void measure_apply(Held *held, size_t rounds, Times *times) {
                 int r;
 
                 begin = bench_now_nsec();
-                r = admission_check(&held->calendar, &held->capacity, &request, 1, &verdict);
+                r = admission_check(&held->calendar, &held->capacity, EPOCH_USEC, &request, 1, NULL, &verdict);
                 if (r >= 0 && verdict.fits)
                         put(held, request);
                 between = bench_now_nsec();
@@ -222,7 +222,7 @@ static void measure_search(Held *held, size_t rounds, Times *times) {
                 memcpy(lease.reserved, held->total, sizeof(lease.reserved));
                 request = allocation_of(&lease, held->n + round);
                 begin = bench_now_nsec();
-                r = admission_check(&held->calendar, &held->capacity, &request, 1, &verdict);
+                r = admission_check(&held->calendar, &held->capacity, EPOCH_USEC, &request, 1, NULL, &verdict);
                 taken = bench_now_nsec() - begin;
                 bench_check(r, NULL, "admission_check");
                 if (round >= WARM_UP)

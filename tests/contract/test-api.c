@@ -55,7 +55,7 @@ static int fake_check(void *userdata, uid_t caller, Allocation **requests, size_
                 Failure *ret_failure) {
         asked.checked++;
         for (size_t i = 0; i < n; i++) {
-                ret_verdicts[i] = (Verdict){ .fits = i > 0, .earliest_usec = 77 };
+                ret_verdicts[i] = (Verdict){ .fits = i > 0, .earliest_usec = 77, .shortage = { 70, 75 } };
                 if (i == 0) {
                         cr_assert_gt(failure_set(&ret_verdicts[i].failure, FAILURE_INSUFFICIENT_RESOURCES,
                                                      "no room"),
@@ -97,8 +97,63 @@ static int fake_snapshot(void *userdata, const char *format, const char *only_te
         return write(*ret_fd, "# EOF\n", 6) == 6 ? 0 : -errno;
 }
 
+static void take_words(const char *id, const char *reason, uint64_t number) {
+        free(asked.id);
+        free(asked.reason);
+        asked.id = id ? strdup(id) : NULL;
+        asked.reason = reason ? strdup(reason) : NULL;
+        asked.generation = number;
+}
+
+static int fake_sync(void *userdata, uid_t caller, const char *issuer, Allocation **requests, size_t n,
+                Failure *ret_failure) {
+        take_words(issuer, NULL, 0);
+        return fake_apply(userdata, caller, requests, n, ret_failure);
+}
+
+static int fake_renew(
+                void *userdata, uid_t caller, const char *id, uint64_t lease_usec, Failure *ret_failure) {
+        take_words(id, NULL, lease_usec);
+        return refuse(ret_failure);
+}
+
+static int fake_drain(void *userdata, const char *reason, Failure *ret_failure) {
+        take_words(NULL, reason, 0);
+        return refuse(ret_failure);
+}
+
+static int fake_nothing(void *userdata, Failure *ret_failure) {
+        take_words("asked", NULL, 0);
+        return refuse(ret_failure);
+}
+
+static int fake_set_capacity(void *userdata, const ResourceSet *capacity, Failure *ret_failure) {
+        cr_assert_eq(capacity->n, 2);
+        take_words(resource_info(capacity->entries[1].kind)->name, capacity->entries[1].target,
+                        capacity->entries[1].amount.limit);
+        return refuse(ret_failure);
+}
+
+static int fake_calendar(void *userdata, uint64_t from_usec, uint64_t until_usec, Segment **ret,
+                size_t *ret_n, Failure *ret_failure) {
+        *ret = calloc(2, sizeof(Segment));
+        (*ret)[0] = (Segment){
+                .tenant_id = "alpha", .window = { from_usec, until_usec }, .amount = { 5, UNLIMITED }
+        };
+        (*ret)[1] = (Segment){ .tenant_id = "beta", .kind = RESOURCE_NET_EGRESS, .target = "eth1" };
+        *ret_n = 2;
+        return refuse(ret_failure);
+}
+
 static const ApiOperations operations = {
         .apply = fake_apply,
+        .sync = fake_sync,
+        .renew = fake_renew,
+        .drain = fake_drain,
+        .resume = fake_nothing,
+        .accept_clock = fake_nothing,
+        .set_capacity = fake_set_capacity,
+        .calendar = fake_calendar,
         .check = fake_check,
         .release = fake_release,
         .attach = fake_attach,
@@ -238,7 +293,7 @@ static void append_unknown_key(sd_bus_message *m) {
         cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 1, "Colour", "s", "blue"), 0);
 }
 static void append_later_key(sd_bus_message *m) {
-        cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 1, "Priority", "i", 5), 0);
+        cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 1, "CpuSet", "s", "0-3"), 0);
 }
 static void append_wrong_type(sd_bus_message *m) {
         cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 1, "Generation", "s", "7"), 0);
@@ -276,7 +331,7 @@ static const struct {
 } refused[] = {
         { "unknown key", append_unknown_key, "org.headgate.Error.UnknownKey", "unknown key 'Colour'" },
         { "a key of a later version", append_later_key, "org.headgate.Error.NotSupported",
-                        "'Priority' is not supported" },
+                        "'CpuSet' is not supported" },
         { "wrong type", append_wrong_type, "org.headgate.Error.InvalidAllocation",
                         "Generation must be of D-Bus type 't', not 's'" },
         { "a key twice", append_twice, "org.headgate.Error.InvalidAllocation", "TenantId is given twice" },
@@ -316,6 +371,7 @@ static const struct {
         { FAILURE_LIMIT_EXCEEDED, "org.headgate.Error.LimitExceeded" },
         { FAILURE_NOT_SUPPORTED, "org.headgate.Error.NotSupported" },
         { FAILURE_ACCESS_DENIED, "org.headgate.Error.AccessDenied" },
+        { FAILURE_DRAINING, "org.headgate.Error.Draining" },
         { FAILURE_NOT_ENFORCED, "org.headgate.Error.NotEnforced" },
 };
 
@@ -342,9 +398,72 @@ Test(api, release_passes_its_words_on) {
         cr_expect_str_eq(asked.reason, "moved away");
 }
 
+static void call_and_expect(sd_bus_message *m, const char *id, const char *reason, uint64_t number) {
+        sd_bus_message *reply = call(m);
+
+        expect_success(reply);
+        sd_bus_message_unref(reply);
+        cr_expect_str_eq(asked.id ?: "", id);
+        cr_expect_str_eq(asked.reason ?: "", reason);
+        cr_expect_eq(asked.generation, number);
+}
+
+Test(api, what_is_said_of_leases_and_of_the_node_is_passed_on) {
+        sd_bus_message *m = manager_method("Renew");
+
+        cr_assert_geq(sd_bus_message_append(m, "st", "a-b", (uint64_t) 60), 0);
+        call_and_expect(m, "a-b", "", 60);
+        m = manager_method("Drain");
+        cr_assert_geq(sd_bus_message_append(m, "s", "new disks"), 0);
+        call_and_expect(m, "", "new disks", 0);
+        call_and_expect(manager_method("Resume"), "asked", "", 0);
+        call_and_expect(manager_method("AcceptClock"), "asked", "", 0);
+        m = manager_method("SetCapacity");
+        cr_assert_geq(sd_bus_message_append(m, "a{st}", 2, "cpu", (uint64_t) 1, "net.egress@eth1", UNLIMITED),
+                        0);
+        call_and_expect(m, "net.egress", "eth1", UNLIMITED);
+        m = manager_method("SetCapacity");
+        cr_assert_geq(sd_bus_message_append(m, "a{st}", 1, "gold", (uint64_t) 1), 0);
+        expect_error(call(m), "org.headgate.Error.UnknownKey", "unknown resource 'gold'", "SetCapacity");
+}
+
+Test(api, sync_names_the_issuer_and_answers_with_paths) {
+        sd_bus_message *m = manager_method("Sync"), *reply;
+        const char *path;
+
+        cr_assert_geq(sd_bus_message_append(m, "saa{sv}", "slurm", 1, 1, "AllocationId", "s", "a-b"), 0);
+        reply = call(m);
+        expect_success(reply);
+        cr_expect_str_eq(asked.id, "slurm");
+        cr_assert_geq(sd_bus_message_read(reply, "ao", 1, &path), 0);
+        cr_expect_str_eq(path, API_PATH "/allocation/a_2db");
+        sd_bus_message_unref(reply);
+}
+
+Test(api, the_calendar_is_told_segment_by_segment) {
+        sd_bus_message *m = manager_method("GetCalendar"), *reply;
+        const char *key, *tenant, *resource;
+        uint64_t start, end, reserved, limit;
+
+        cr_assert_geq(sd_bus_message_append(m, "tt", (uint64_t) 10, (uint64_t) 20), 0);
+        reply = call(m);
+        expect_success(reply);
+        cr_assert_gt(sd_bus_message_enter_container(reply, 'a', "a{sv}"), 0);
+        cr_assert_gt(sd_bus_message_read(reply, "a{sv}", 6, &key, "s", &tenant, &key, "s", &resource, &key,
+                                     "t", &start, &key, "t", &end, &key, "t", &reserved, &key, "t", &limit),
+                        0);
+        cr_expect_str_eq(key, "Limit");
+        cr_expect_str_eq(tenant, "alpha");
+        cr_expect_str_eq(resource, "cpu");
+        cr_expect(start == 10 && end == 20 && reserved == 5 && limit == UNLIMITED);
+        cr_assert_gt(sd_bus_message_skip(reply, "a{sv}"), 0);
+        cr_expect(sd_bus_message_at_end(reply, false) > 0);
+        sd_bus_message_unref(reply);
+}
+
 Test(api, check_answers_request_by_request) {
         sd_bus_message *m = manager_method("Check"), *reply;
-        const char *id, *reason, *resource;
+        const char *id, *reason, *resource, *key;
         uint64_t wanted, available;
         int fits;
 
@@ -362,8 +481,16 @@ Test(api, check_answers_request_by_request) {
         cr_expect_str_eq(id, "a");
         cr_expect_not(fits);
         cr_expect_str_eq(reason, "no room");
+        cr_assert_geq(sd_bus_message_read(reply, "{sv}{sv}", &key, "t", &available, &(const char *){ NULL },
+                                      "t", &wanted),
+                        0);
+        cr_expect_str_eq(key, "MissingFrom");
+        cr_expect_eq(available, 70);
+        cr_expect_eq(wanted, 75, "MissingUntil");
         cr_assert_geq(sd_bus_message_read(reply, "{sv}", &(const char *){ NULL }, "t", &available), 0);
         cr_expect_eq(available, 77, "EarliestStart");
+        cr_assert_geq(sd_bus_message_read(reply, "{sv}", &key, "as", 0), 0);
+        cr_expect_str_eq(key, "Preempts");
         cr_assert_geq(sd_bus_message_read(reply, "{sv}", &(const char *){ NULL }, "a{s(tt)}", 1, &resource,
                                       &wanted, &available),
                         0);
@@ -422,6 +549,16 @@ static const char *const manager_interface[] = {
         "type=\"s\"",
         "<method name=\"Snapshot\">\n   <arg type=\"s\" name=\"format\" direction=\"in\"/>\n   <arg "
         "type=\"h\"",
+        "<method name=\"Sync\">\n   <arg type=\"s\" name=\"issuer\" direction=\"in\"/>\n   <arg "
+        "type=\"aa{sv}\"",
+        "<method name=\"Renew\">\n   <arg type=\"s\" name=\"id\" direction=\"in\"/>\n   <arg type=\"t\"",
+        "<method name=\"GetCalendar\">\n   <arg type=\"t\"",
+        "<method name=\"Drain\">\n   <arg type=\"s\"",
+        "<method name=\"Resume\">",
+        "<method name=\"SetCapacity\">\n   <arg type=\"a{st}\"",
+        "<method name=\"AcceptClock\">",
+        "<signal name=\"AllocationEnding\">\n   <arg type=\"s\" name=\"id\"/>\n   <arg type=\"t\"",
+        "<signal name=\"CapacityChanged\">\n   <arg type=\"a{st}\"",
         "<property name=\"NodeId\" type=\"s\"",
         "<property name=\"BootId\" type=\"s\"",
         "<property name=\"Version\" type=\"s\"",
@@ -449,6 +586,12 @@ static const char *const allocation_interface[] = {
         "<property name=\"Generation\" type=\"t\"",
         "<property name=\"ExternalIds\" type=\"a{ss}\"",
         "<property name=\"StartTime\" type=\"t\"",
+        "<property name=\"Calendar\" type=\"s\"",
+        "<property name=\"WarnBeforeEnd\" type=\"t\"",
+        "<property name=\"LeaseDuration\" type=\"t\"",
+        "<property name=\"OnLeaseExpiry\" type=\"s\"",
+        "<property name=\"Priority\" type=\"i\"",
+        "<property name=\"PreemptMode\" type=\"s\"",
         "<property name=\"Resources\" type=\"a{s(tt)}\"",
         "<property name=\"Users\" type=\"as\"",
         "<property name=\"State\" type=\"s\"",

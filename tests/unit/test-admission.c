@@ -15,6 +15,7 @@ static Allocation *make(const char *id, uint64_t start, uint64_t end, const char
         a->tenant_id = strdup("t");
         a->start_usec = start;
         a->end_usec = end;
+        (void) allocation_reckon_windows(a, 0, 0);
         cr_assert_eq(resource_parse_name(resource, &kind, target), 0);
         cr_assert_eq(resource_set_put(&a->resources, kind, target, amount), 0);
         return a;
@@ -78,7 +79,7 @@ Test(admission, sum_of_reserved_stays_within_capacity_at_every_instant) {
                                 make("new", cases[i].start, cases[i].end, cases[i].resource, cases[i].amount);
                 Verdict verdict;
 
-                cr_assert_eq(admission_check(&calendar, &capacity, &request, 1, &verdict), 0);
+                cr_assert_eq(admission_check(&calendar, &capacity, 0, &request, 1, NULL, &verdict), 0);
                 cr_expect_eq(verdict.failure.code, cases[i].code, "%s: %s", cases[i].name,
                                 verdict.failure.message);
                 cr_expect_eq(verdict.fits, cases[i].code == FAILURE_NONE, "%s", cases[i].name);
@@ -103,7 +104,7 @@ Test(admission, requests_are_judged_together) {
         Capacity capacity = capacity_make();
         Verdict verdicts[2];
 
-        cr_assert_eq(admission_check(&calendar, &capacity, requests, 2, verdicts), 0);
+        cr_assert_eq(admission_check(&calendar, &capacity, 0, requests, 2, NULL, verdicts), 0);
         cr_expect_not(verdicts[0].fits);
         cr_expect_not(verdicts[1].fits);
         for (int i = 0; i < 2; i++) {
@@ -120,7 +121,7 @@ Test(admission, an_update_takes_its_own_place) {
         Verdict verdict;
 
         hold(&calendar, make("a", 100, 200, "cpu", (Amount){ 600, 600 }));
-        cr_assert_eq(admission_check(&calendar, &capacity, &request, 1, &verdict), 0);
+        cr_assert_eq(admission_check(&calendar, &capacity, 0, &request, 1, NULL, &verdict), 0);
         cr_expect(verdict.fits, "%s", verdict.failure.message);
         verdict_deinit(&verdict);
         calendar_deinit(&calendar);
@@ -164,7 +165,7 @@ Test(admission, agrees_with_brute_force) {
                 start = (uint64_t) rand_r(&seed) % 40;
                 length = 1 + (uint64_t) rand_r(&seed) % 30;
                 request = make("new", start, start + length, "cpu", (Amount){ wanted, 1000 });
-                cr_assert_eq(admission_check(&calendar, &capacity, &request, 1, &verdict), 0);
+                cr_assert_eq(admission_check(&calendar, &capacity, 0, &request, 1, NULL, &verdict), 0);
                 cr_expect_eq(verdict.fits,
                                 wanted == 0 || brute_peak(&calendar, start, start + length) + wanted <= 1000,
                                 "round %d", round);

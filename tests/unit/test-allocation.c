@@ -102,7 +102,7 @@ static const struct {
         { "end at start", end_is_start, "EndTime 1000 must be after StartTime 1000" },
         { "end and duration", end_and_duration, "EndTime and Duration were both given" },
         { "start past all calendars", start_is_past_all_calendars, "past the year 9999" },
-        { "grace of a week", grace_is_a_week, "GraceTime 604800000000 is over a day" },
+        { "grace of a week", grace_is_a_week, "GraceTime 604800000000 is over 86400000000" },
         { "reserved over limit", reserved_is_over_limit, "cpu reserved 2000 is over its limit 1000" },
         { "reserved unlimited", reserved_is_unlimited, "cpu reserved must be a number" },
         { "limit too small", limit_is_too_small, "cpu limit 9 is below the least, 10" },
@@ -147,13 +147,14 @@ Test(allocation, acceptance_gives_times) {
         a->start_usec = 0;
         a->end_usec = UINT64_MAX;
         a->duration_usec = 70;
-        cr_expect_eq(allocation_accept(a, 500, 7, &failure), 0);
+        cr_expect_eq(allocation_accept(a, &(Acceptance){ .now_usec = 500, .owner = 7 }, &failure), 0);
         cr_expect_eq(a->start_usec, 500);
         cr_expect_eq(a->end_usec, 570);
         cr_expect_eq(a->owner, 7);
-        cr_expect_eq(allocation_accept(b, 1500, 7, &failure), 0);
+        cr_expect_eq(allocation_accept(b, &(Acceptance){ .now_usec = 1500, .owner = 7 }, &failure), 0);
         cr_expect_eq(b->start_usec, 1000, "a start in the past stays as it was given");
-        cr_expect_eq(allocation_accept(c, 2000, 7, &failure), FAILURE_INVALID_ALLOCATION);
+        cr_expect_eq(allocation_accept(c, &(Acceptance){ .now_usec = 2000, .owner = 7 }, &failure),
+                        FAILURE_INVALID_ALLOCATION);
         cr_expect_not_null(strstr(failure.message, "EndTime 2000 is already past"));
 }
 
@@ -165,7 +166,7 @@ Test(allocation, the_same_request_later_is_the_same) {
         a->end_usec = UINT64_MAX;
         a->duration_usec = 70;
         cr_assert_eq(allocation_copy(a, &b), 0);
-        cr_assert_eq(allocation_accept(a, 500, 7, &failure), 0);
+        cr_assert_eq(allocation_accept(a, &(Acceptance){ .now_usec = 500, .owner = 7 }, &failure), 0);
         cr_expect(allocation_same_request(a, b));
         b->resources.entries[0].amount.limit++;
         cr_expect_not(allocation_same_request(a, b));
@@ -229,5 +230,5 @@ Test(allocation, unknown_and_later_keys_are_told_apart) {
         _cleanup_failure_ Failure failure = FAILURE_NULL;
 
         cr_expect_eq(allocation_key_refuse("Prioritty", &failure), FAILURE_UNKNOWN_KEY);
-        cr_expect_eq(allocation_key_refuse("Priority", &failure), FAILURE_NOT_SUPPORTED);
+        cr_expect_eq(allocation_key_refuse("CpuSet", &failure), FAILURE_NOT_SUPPORTED);
 }

@@ -35,14 +35,23 @@ static const struct {
         { "at the end, grace", ALLOCATION_ACTIVE, 50, 0, { 2000, 0 }, ALLOCATION_ENDING },
         { "long after, still active: its grace begins now", ALLOCATION_ACTIVE, 50, 0, { 9000, 0 },
                         ALLOCATION_ENDING },
+        { "in its grace, the clock went back", ALLOCATION_ENDING, 50, 100, { 1999, 149 }, ALLOCATION_ACTIVE },
         { "in its grace, by boot time", ALLOCATION_ENDING, 50, 100, { 9000, 149 }, ALLOCATION_ENDING },
-        { "its grace is over, by boot time", ALLOCATION_ENDING, 50, 100, { 1, 150 }, ALLOCATION_ENDED },
+        { "its grace is over, by boot time", ALLOCATION_ENDING, 50, 100, { 2001, 150 }, ALLOCATION_ENDED },
         { "in its grace after a restart, by UTC", ALLOCATION_ENDING, 50, 0, { 2049, 0 }, ALLOCATION_ENDING },
         { "its grace is over after a restart, by UTC", ALLOCATION_ENDING, 50, 0, { 2050, 0 },
                         ALLOCATION_ENDED },
+        { "missed altogether, with grace: nothing ran", ALLOCATION_PENDING, 5000, 0, { 3000, 0 },
+                        ALLOCATION_ENDED },
+        { "ended, its grace by UTC not quite over", ALLOCATION_ENDED, 50, 100, { 2049, 150 },
+                        ALLOCATION_ENDED },
         { "missed altogether", ALLOCATION_PENDING, 0, 0, { 3000, 0 }, ALLOCATION_ENDED },
         { "the clock went back over the start", ALLOCATION_ACTIVE, 0, 0, { 500, 0 }, ALLOCATION_PENDING },
-        { "ended stays ended", ALLOCATION_ENDED, 0, 0, { 1500, 0 }, ALLOCATION_ENDED },
+        { "ended stays ended", ALLOCATION_ENDED, 0, 0, { 2500, 0 }, ALLOCATION_ENDED },
+        { "the clock went back over the end", ALLOCATION_ENDED, 0, 0, { 1500, 0 }, ALLOCATION_ACTIVE },
+        { "and over the start", ALLOCATION_ENDED, 0, 0, { 500, 0 }, ALLOCATION_PENDING },
+        { "preempted stays preempted", ALLOCATION_PREEMPTED, 0, 0, { 1500, 0 }, ALLOCATION_PREEMPTED },
+        { "failed stays failed", ALLOCATION_FAILED, 0, 0, { 1500, 0 }, ALLOCATION_FAILED },
         { "released stays released", ALLOCATION_RELEASED, 0, 0, { 1500, 0 }, ALLOCATION_RELEASED },
 };
 
@@ -54,7 +63,8 @@ Test(calendar, states_follow_the_window) {
                 a->state = cases[i].state;
                 a->grace_usec = cases[i].grace_usec;
                 a->state_boottime_usec = cases[i].entered_boottime_usec;
-                cr_expect_eq(allocation_state_at(a, &cases[i].now), cases[i].next, "%s", cases[i].name);
+                cr_expect_eq(calendar_state_at(&calendar, a, &cases[i].now), cases[i].next, "%s",
+                                cases[i].name);
                 calendar_deinit(&calendar);
         }
 }
@@ -101,7 +111,7 @@ Test(calendar, due_agrees_with_a_look_at_all) {
                 Allocation *due;
 
                 while ((due = calendar_due(&calendar, &now))) {
-                        AllocationState state = allocation_state_at(due, &now);
+                        AllocationState state = calendar_state_at(&calendar, due, &now);
 
                         cr_assert_neq(state, due->state, "due for nothing");
                         calendar_set_state(&calendar, due, state, &now);
@@ -110,9 +120,9 @@ Test(calendar, due_agrees_with_a_look_at_all) {
                         Allocation *a = calendar.allocations[i];
                         Instant later = now;
 
-                        cr_assert_eq(allocation_state_at(a, &now), a->state, "at %lu %s was passed over",
-                                        now.utc_usec, a->id);
-                        while (allocation_is_live(a) && allocation_state_at(a, &later) == a->state)
+                        cr_assert_eq(calendar_state_at(&calendar, a, &now), a->state,
+                                        "at %lu %s was passed over", now.utc_usec, a->id);
+                        while (allocation_is_live(a) && calendar_state_at(&calendar, a, &later) == a->state)
                                 later.utc_usec++, later.boottime_usec++;
                         if (allocation_is_live(a) && later.utc_usec < next)
                                 next = later.utc_usec;

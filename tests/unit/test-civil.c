@@ -54,3 +54,10 @@ Test(civil, lengths_of_february) {
         for (size_t i = 0; i < ELEMENTSOF(cases); i++)
                 cr_expect_eq(civil_month_length(cases[i].year, 2), cases[i].length, "%d", cases[i].year);
 }
+
+Test(civil, is_printed_as_people_in_utc_read_it) {
+        char text[CIVIL_TEXT_SIZE];
+
+        cr_expect_str_eq(civil_format_utc(0, text), "1970-01-01T00:00:00Z");
+        cr_expect_str_eq(civil_format_utc(1795532399999999, text), "2026-11-24T14:59:59Z");
+}

@@ -87,7 +87,7 @@ static const struct {
         { "negative", "[node]\ntenants-max = -1\n", "tenants-max = '-1' must be" },
         { "over its bound", "[node]\n\ntenants-max = 10001\n",
                         "headgated.conf:3: [node] tenants-max = '10001' must be" },
-        { "unknown unit", "[node]\nsample-interval = 1h\n", "a time in s, ms or min" },
+        { "unknown unit", "[node]\nsample-interval = 1w\n", "a time in ms, s, min, h or d" },
         { "unknown suffix", "[capacity]\nmemory-reserve = 1X\n", "must be bytes, with K, M, G or T" },
         { "too large for 64 bits", "[capacity]\nmemory-reserve = 99999999999T\n", "must be bytes" },
         { "neither yes nor no", "[uplink eth0]\ndefault = true\n",

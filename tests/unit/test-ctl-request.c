@@ -75,6 +75,7 @@ Test(ctl_request, each_key_has_the_type_of_its_table) {
                                 "{\"cpu\":[1000,\"max\"],\"memory\":[0,5]}" },
                 { "{\"Resources\": {\"frob\": [2, 1]}}", "Resources", "a{s(tt)}", "{\"frob\":[2,1]}" },
                 { "{\"x_note\": \"mine\"}", "x_note", "s", "\"mine\"" },
+                { "{\"Priority\": -5}", "Priority", "i", "-5" },
                 { "{\"Frob\": \"s\"}", "Frob", "s", "\"s\"" },
                 { "{\"Frob\": 5}", "Frob", "t", "5" },
                 { "{\"Frob\": -5}", "Frob", "x", "-5" },

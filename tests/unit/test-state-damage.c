@@ -119,6 +119,7 @@ static void put_allocation(State *state, int i, uint64_t generation) {
         a->tenant_id = strdup(tenant);
         a->generation = generation;
         a->start_usec = NOW_USEC + (uint64_t) i;
+        a->window = (Window){ a->start_usec, a->end_usec }; /* as the calendar gives it */
         cr_assert_eq(resource_set_put(&a->resources, RESOURCE_CPU, "", (Amount){ 100, 200 + generation }), 0);
         a->reason = strdup("for the test");
         text = state_row_print_allocation(a);

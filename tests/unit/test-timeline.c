@@ -7,11 +7,11 @@
 #define SPAN 60
 #define WINDOWS 24
 
-typedef struct Window {
+typedef struct Held {
         uint64_t start, end, amount;
-} Window;
+} Held;
 
-static uint64_t brute_level(const Window *windows, size_t n, uint64_t at) {
+static uint64_t brute_level(const Held *windows, size_t n, uint64_t at) {
         uint64_t level = 0;
 
         for (size_t i = 0; i < n; i++)
@@ -20,7 +20,7 @@ static uint64_t brute_level(const Window *windows, size_t n, uint64_t at) {
         return level;
 }
 
-static uint64_t brute_peak(const Window *windows, size_t n, uint64_t start, uint64_t end) {
+static uint64_t brute_peak(const Held *windows, size_t n, uint64_t start, uint64_t end) {
         uint64_t peak = 0;
 
         for (uint64_t at = start; at < end; at++) {
@@ -31,7 +31,7 @@ static uint64_t brute_peak(const Window *windows, size_t n, uint64_t start, uint
         return peak;
 }
 
-static void expect_same(const Timeline *timeline, const Window *windows, size_t n, unsigned *seed) {
+static void expect_same(const Timeline *timeline, const Held *windows, size_t n, unsigned *seed) {
         for (uint64_t at = 0; at < SPAN + 20; at++)
                 cr_assert_eq(timeline_level(timeline, at), brute_level(windows, n, at), "at %lu", at);
         for (int i = 0; i < 20; i++) {
@@ -57,19 +57,19 @@ Test(timeline, agrees_with_brute_force_as_windows_come_and_go) {
 
         for (int round = 0; round < 100; round++) {
                 Timeline timeline = TIMELINE_NULL;
-                Window windows[WINDOWS];
+                Held windows[WINDOWS];
                 size_t n = 0;
 
                 for (int step = 0; step < 3 * WINDOWS; step++) {
                         if (n < WINDOWS && (n == 0 || rand_r(&seed) % 3)) {
-                                Window *w = &windows[n++];
+                                Held *w = &windows[n++];
 
                                 /* Few lengths and amounts, so that many windows meet and equal levels join.
                                  */
                                 w->start = (uint64_t) rand_r(&seed) % 12 * 5;
                                 w->end = w->start + 5 * (1 + (uint64_t) rand_r(&seed) % 3);
                                 w->amount = (uint64_t) rand_r(&seed) % 3 * 5;
-                                cr_assert_eq(timeline_reserve(&timeline), 0);
+                                cr_assert_eq(timeline_reserve(&timeline, 1), 0);
                                 timeline_add(&timeline, w->start, w->end, w->amount);
                         } else {
                                 size_t i = (size_t) rand_r(&seed) % n;
@@ -91,7 +91,7 @@ Test(timeline, agrees_with_brute_force_as_windows_come_and_go) {
 Test(timeline, what_has_no_end) {
         Timeline timeline = TIMELINE_NULL;
 
-        cr_assert_eq(timeline_reserve(&timeline), 0);
+        cr_assert_eq(timeline_reserve(&timeline, 1), 0);
         timeline_add(&timeline, 10, UINT64_MAX, 5);
         cr_expect_eq(timeline_peak(&timeline, 0, 10), 0);
         cr_expect_eq(timeline_peak(&timeline, 0, UINT64_MAX), 5);

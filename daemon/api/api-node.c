@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The node as a whole: its properties, its counters, its calendar read ahead, and what an operator says of
+ * it. */
+
+#include "api-internal.h"
+#include "authorize.h"
+
+#include <string.h>
+
+/* What the caller may see: all (NULL in *ret), or the tenant that it is a user of. */
+static int snapshot_scope(const Api *api, uid_t caller, const char **ret, Failure *failure) {
+        if (authorize_user(caller, ACCESS_READER, api->options->schedulers, api->options->readers_group)) {
+                *ret = NULL;
+                return 0;
+        }
+        /* One user, one tenant: the first that names it. */
+        for (size_t i = 0; i < api->node->n_tenants; i++)
+                if (api_is_tenant_user(api->node, api->node->tenants[i]->id, caller)) {
+                        *ret = api->node->tenants[i]->id;
+                        return 0;
+                }
+        return failure_set(failure, FAILURE_ACCESS_DENIED,
+                        "Snapshot is for readers and for users of a tenant; user %d is neither",
+                        (int) caller);
+}
+
+int api_method_snapshot(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
+        _cleanup_failure_ Failure failure = FAILURE_NULL;
+        const char *format, *only_tenant = NULL;
+        _cleanup_close_ int fd = -EBADF;
+        Api *api = userdata;
+        uid_t caller = (uid_t) -1;
+        int r;
+
+        r = sd_bus_message_read_basic(message, 's', &format);
+        if (r >= 0)
+                r = api_caller(api, message, &caller);
+        if (r >= 0)
+                r = snapshot_scope(api, caller, &only_tenant, &failure);
+        if (r == 0)
+                r = api->operations->snapshot(api->userdata, format, only_tenant, &fd, &failure);
+        return r != 0 ? api_fail(r, &failure, ret_error) : sd_bus_reply_method_return(message, "h", fd);
+}
+
+static int append_segment(sd_bus_message *reply, const Segment *segment) {
+        char name[RESOURCE_NAME_SIZE];
+
+        resource_format_name(segment->kind, segment->target, name);
+        return sd_bus_message_append(reply, "a{sv}", 6, "TenantId", "s", segment->tenant_id, "Resource", "s",
+                        name, "Start", "t", segment->window.start_usec, "End", "t", segment->window.end_usec,
+                        "Reserved", "t", segment->amount.reserved, "Limit", "t", segment->amount.limit);
+}
+
+int api_method_get_calendar(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_failure_ Failure failure = FAILURE_NULL;
+        _cleanup_free_ Segment *segments = NULL;
+        uint64_t from_usec, until_usec;
+        Api *api = userdata;
+        size_t n = 0;
+        int r;
+
+        r = sd_bus_message_read(message, "tt", &from_usec, &until_usec);
+        if (r >= 0)
+                r = api->operations->calendar(api->userdata, from_usec, until_usec, &segments, &n, &failure);
+        if (r != 0)
+                return api_fail(r, &failure, ret_error);
+        r = sd_bus_message_new_method_return(message, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = append_segment(reply, &segments[i]);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+}
+
+int api_method_drain(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
+        _cleanup_failure_ Failure failure = FAILURE_NULL;
+        Api *api = userdata;
+        const char *reason;
+        int r;
+
+        r = sd_bus_message_read_basic(message, 's', &reason);
+        if (r >= 0)
+                r = api->operations->drain(api->userdata, reason, &failure);
+        return r != 0 ? api_fail(r, &failure, ret_error) : sd_bus_reply_method_return(message, "");
+}
+
+int api_method_resume(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
+        _cleanup_failure_ Failure failure = FAILURE_NULL;
+        Api *api = userdata;
+        int r = api->operations->resume(api->userdata, &failure);
+
+        return r != 0 ? api_fail(r, &failure, ret_error) : sd_bus_reply_method_return(message, "");
+}
+
+int api_method_accept_clock(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
+        _cleanup_failure_ Failure failure = FAILURE_NULL;
+        Api *api = userdata;
+        int r = api->operations->accept_clock(api->userdata, &failure);
+
+        return r != 0 ? api_fail(r, &failure, ret_error) : sd_bus_reply_method_return(message, "");
+}
+
+static int read_capacity(sd_bus_message *message, ResourceSet *set, Failure *failure) {
+        char target[RESOURCE_TARGET_SIZE];
+        ResourceKind kind;
+        const char *name;
+        uint64_t value;
+        int r;
+
+        r = sd_bus_message_enter_container(message, 'a', "{st}");
+        while (r >= 0 && (r = sd_bus_message_read(message, "{st}", &name, &value)) > 0) {
+                if (resource_parse_name(name, &kind, target) < 0)
+                        return failure_set(failure, FAILURE_UNKNOWN_KEY, "capacity: unknown resource '%.64s'",
+                                        name);
+                r = resource_set_put(set, kind, target, (Amount){ 0, value });
+        }
+        return r;
+}
+
+int api_method_set_capacity(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
+        _cleanup_resource_set_ ResourceSet capacity = RESOURCE_SET_NULL;
+        _cleanup_failure_ Failure failure = FAILURE_NULL;
+        Api *api = userdata;
+        int r;
+
+        r = read_capacity(message, &capacity, &failure);
+        if (r == 0)
+                r = api->operations->set_capacity(api->userdata, &capacity, &failure);
+        return r != 0 ? api_fail(r, &failure, ret_error) : sd_bus_reply_method_return(message, "");
+}
+
+int api_get_string(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        const Node *node = ((const Api *) userdata)->node;
+        const char *value = strcmp(property, "NodeId") == 0        ? node->node_id
+                            : strcmp(property, "BootId") == 0      ? node->boot_id
+                            : strcmp(property, "Version") == 0     ? node->version
+                            : strcmp(property, "DrainReason") == 0 ? node->drain_reason ?: ""
+                                                                   : node_state_to_string(node->state);
+
+        return sd_bus_message_append_basic(reply, 's', value);
+}
+
+/* Capacity, Reserved and Idle: three views of one set; OperatorCapacity is another. */
+int api_get_amounts(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        const Node *node = ((const Api *) userdata)->node;
+        const ResourceSet *capacity = strcmp(property, "OperatorCapacity") == 0 ? &node->operator_capacity
+                                                                                : &node->capacity;
+        int r = sd_bus_message_open_container(reply, 'a', "{st}");
+
+        for (size_t i = 0; r >= 0 && i < capacity->n; i++) {
+                const Resource *entry = &capacity->entries[i];
+                char name[RESOURCE_NAME_SIZE];
+                uint64_t value = entry->amount.limit;
+
+                if (strcmp(property, "Reserved") == 0)
+                        value = entry->amount.reserved;
+                else if (strcmp(property, "Idle") == 0)
+                        value = value > entry->amount.reserved ? value - entry->amount.reserved : 0;
+                resource_format_name(entry->kind, entry->target, name);
+                r = sd_bus_message_append(reply, "{st}", name, value);
+        }
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+int api_get_features(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        const FeatureSet *features = &((const Api *) userdata)->node->features;
+        int r = sd_bus_message_open_container(reply, 'a', "{s(bs)}");
+
+        for (size_t i = 0; r >= 0 && i < features->n; i++)
+                r = sd_bus_message_append(reply, "{s(bs)}", features->entries[i].name,
+                                (int) features->entries[i].available, features->entries[i].words);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+int api_get_clock_trusted(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        int trusted = ((const Api *) userdata)->node->clock_trusted;
+
+        return sd_bus_message_append_basic(reply, 'b', &trusted);
+}
+
+int api_get_horizon(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        return sd_bus_message_append_basic(
+                        reply, 't', &((const Api *) userdata)->node->calendar.horizon_usec);
+}
+
+void api_capacity_changed(Api *api) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *signal = NULL;
+        int r;
+
+        if (!api)
+                return;
+        r = sd_bus_message_new_signal(api->bus, &signal, API_PATH, API_MANAGER_INTERFACE, "CapacityChanged");
+        if (r >= 0)
+                r = api_get_amounts(api->bus, API_PATH, API_MANAGER_INTERFACE, "Capacity", signal, api, NULL);
+        if (r >= 0)
+                (void) sd_bus_send(api->bus, signal, NULL);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Whether the clock may be trusted with what cannot be undone: kills, releases, preemptions. Shares follow it
+ * all the same.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CLOCK_STEP_MAX_USEC (60LL * 1000000) /* a longer step is doubted */
+
+typedef struct ClockTrust {
+        bool sync_required; /* an unsynchronised clock is not believed: configuration */
+        bool synchronised;  /* as the kernel says */
+        bool stepped;       /* by more than a minute, and neither synchronised nor accepted since */
+        bool accepted;      /* by an operator; until the next such step */
+} ClockTrust;
+
+/* UTC moved by so much against boot time. True where it is a step that is doubted. */
+bool clock_trust_step(ClockTrust *trust, int64_t moved_usec);
+void clock_trust_observe(ClockTrust *trust, bool synchronised);
+void clock_trust_accept(ClockTrust *trust);
+bool clock_is_trusted(const ClockTrust *trust);
+/* In words, for `Features` and doctor. */
+const char *clock_trust_words(const ClockTrust *trust);

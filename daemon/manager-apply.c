@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Apply and Sync, one transaction: judge all, note the intent, apply, read back, commit. Where any step fails
+ * the calendar is put back, and the same path that applied it takes away what it did. What cannot be undone
+ * (kills, cancellations) begins after the commit.
+ */
+
+#include "manager-internal.h"
+
+#include "decide/admission.h"
+#include "util/log.h"
+#include "util/strv.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* What OnEnd left of a tenant: an Apply wakes it, and one that is refused did not. */
+typedef struct AtRest {
+        char *tenant_id;
+        bool throttled, frozen, doomed;
+        uint64_t residual_memory_bytes;
+} AtRest;
+
+/* Whom it preempts: nobody hears of it before the commit. */
+typedef struct Victim {
+        Allocation *allocation;
+        AllocationState state; /* before */
+} Victim;
+
+typedef struct Transaction {
+        Manager *manager;
+        Instant begun;
+        Allocation **requests; /* taken from the caller; the calendar's once they are put */
+        size_t n;
+        Verdict *verdicts;    /* of the requests */
+        Allocation **leaving; /* those that a Sync leaves out, NULL-terminated; in the calendar until they are
+                                 put aside for their released copies */
+        size_t n_leaving;
+        Allocation **put;  /* what was put: released copies, then requests */
+        Allocation **held; /* what each of them replaced, or NULL */
+        size_t n_put;
+        AtRest *rest;
+        size_t n_rest;
+        Victim *victims;
+        size_t n_victims;
+        SavedLoan *loans; /* as they were */
+        size_t n_loans;
+        char **new_tenants;
+} Transaction;
+
+static int admit(Transaction *transaction, Failure *failure) {
+        Manager *manager = transaction->manager;
+        int r;
+
+        transaction->verdicts = calloc(transaction->n + 1, sizeof(Verdict));
+        if (!transaction->verdicts)
+                return -ENOMEM;
+        r = admission_check(&manager->node.calendar, reconciler_capacity(manager->reconciler),
+                        transaction->begun.utc_usec, transaction->requests, transaction->n,
+                        transaction->leaving, transaction->verdicts);
+        for (size_t i = 0; r == 0 && i < transaction->n; i++)
+                if (!transaction->verdicts[i].fits)
+                        r = failure_set(failure, transaction->verdicts[i].failure.code, "%s",
+                                        transaction->verdicts[i].failure.message);
+        return r;
+}
+
+static int keep_rest_of(Transaction *transaction, const char *tenant_id) {
+        const Tenant *tenant = node_find_tenant(&transaction->manager->node, tenant_id);
+        AtRest *rest = &transaction->rest[transaction->n_rest];
+
+        if (!tenant)
+                return 0;
+        *rest = (AtRest){ strdup(tenant_id), tenant->throttled, tenant->frozen, tenant->doomed,
+                tenant->residual_memory_bytes };
+        transaction->n_rest += rest->tenant_id != NULL;
+        return rest->tenant_id ? 0 : -ENOMEM;
+}
+
+/* All that putting back will need. */
+static int prepare(Transaction *transaction) {
+        size_t n = transaction->n + transaction->n_leaving, n_loans = 0;
+        int r;
+
+        for (size_t i = 0; i < transaction->n; i++)
+                n_loans += transaction->verdicts[i].n_loans;
+        transaction->put = calloc(n + 1, sizeof(Allocation *));
+        transaction->held = calloc(n + 1, sizeof(Allocation *));
+        transaction->rest = calloc(n + n_loans + 1, sizeof(AtRest));
+        transaction->victims = calloc(n_loans + 1, sizeof(Victim));
+        if (!transaction->put || !transaction->held || !transaction->rest || !transaction->victims)
+                return -ENOMEM;
+        r = calendar_save_loans(
+                        &transaction->manager->node.calendar, &transaction->loans, &transaction->n_loans);
+        for (size_t i = 0; r >= 0 && i < transaction->n; i++) {
+                r = keep_rest_of(transaction, transaction->requests[i]->tenant_id);
+                for (size_t k = 0; r >= 0 && k < transaction->verdicts[i].n_loans; k++)
+                        r = keep_rest_of(transaction, transaction->verdicts[i].loans[k].from->tenant_id);
+        }
+        for (size_t i = 0; r >= 0 && i < transaction->n_leaving; i++)
+                r = keep_rest_of(transaction, transaction->leaving[i]->tenant_id);
+        return r;
+}
+
+static int put(Transaction *transaction, Allocation *allocation) {
+        size_t i = transaction->n_put;
+        int r;
+
+        allocation->untold = true;
+        r = calendar_put(&transaction->manager->node.calendar, allocation, &transaction->held[i]);
+        if (r < 0)
+                return r;
+        transaction->put[i] = allocation;
+        transaction->n_put++;
+        return 0;
+}
+
+/* A released copy takes its place, so that it can come back as it was. */
+static int release_leaving(Transaction *transaction, Allocation *leaving) {
+        _cleanup_allocation_ Allocation *copy = NULL;
+        Manager *manager = transaction->manager;
+        Allocation *released;
+        int r;
+
+        r = allocation_copy(leaving, &copy);
+        if (r >= 0)
+                r = put(transaction, copy);
+        if (r < 0)
+                return r;
+        released = TAKE_PTR(copy);
+        r = state_put_released(
+                        manager->state, released->id, released->generation, transaction->begun.utc_usec);
+        if (r < 0)
+                return r;
+        manager_enter_state(manager, released, ALLOCATION_RELEASED,
+                        "released: not in its issuer's list any more", &transaction->begun);
+        return 0;
+}
+
+static int ensure_tenant(Transaction *transaction, const Allocation *request, Failure *failure) {
+        Manager *manager = transaction->manager;
+        Tenant *tenant;
+        int r;
+
+        r = node_add_tenant(&manager->node, request->tenant_id, manager_slot_max(manager), &tenant);
+        if (r == -EEXIST)
+                return 0;
+        if (r == -ENOSPC)
+                return failure_set(failure, FAILURE_LIMIT_EXCEEDED,
+                                "allocation %s: tenant '%s' would be one over tenants-max, %" PRIu64,
+                                request->id, request->tenant_id, manager->options.config->tenants_max);
+        if (r < 0)
+                return r;
+        tenant->untold = true;
+        r = strv_push(&transaction->new_tenants, tenant->id);
+        return r < 0 ? r : state_put_tenant(manager->state, tenant);
+}
+
+/* Those who make room for it; their states follow with the next reconcile. */
+static int take_loans(Transaction *transaction, Allocation *request, const Verdict *verdict) {
+        Calendar *calendar = &transaction->manager->node.calendar;
+
+        for (size_t i = 0; i < verdict->n_loans; i++) {
+                Allocation *from = verdict->loans[i].from;
+                int r = calendar_lend(calendar, request, &verdict->loans[i]);
+
+                if (r < 0)
+                        return r;
+                if (!from->untold)
+                        transaction->victims[transaction->n_victims++] = (Victim){ from, from->state };
+                from->untold = true;
+                calendar_look_again(calendar, from);
+        }
+        return 0;
+}
+
+static int take_request(Transaction *transaction, size_t i, Failure *failure) {
+        Manager *manager = transaction->manager;
+        Allocation *request = transaction->requests[i];
+        const Allocation *held = calendar_find(&manager->node.calendar, request->id);
+        int r;
+
+        r = ensure_tenant(transaction, request, failure);
+        if (r != 0)
+                return r;
+        /* An update of what runs goes on from there: its start was told already. */
+        if (held && allocation_is_current(held)) {
+                request->state = held->state == ALLOCATION_ENDING ? ALLOCATION_ACTIVE : held->state;
+                request->actual_start_usec = held->actual_start_usec;
+                request->state_boottime_usec = held->state_boottime_usec;
+                request->warned = held->warned && held->window.end_usec == request->window.end_usec;
+        }
+        /* An update renews a lease as Renew does: it never shortens it. */
+        if (held && request->lease_usec > 0 && held->lease_usec > 0 &&
+                        held->lease_expiry_boottime_usec > request->lease_expiry_boottime_usec) {
+                request->lease_expiry_usec = held->lease_expiry_usec;
+                request->lease_expiry_boottime_usec = held->lease_expiry_boottime_usec;
+        }
+        r = put(transaction, request);
+        if (r < 0)
+                return r;
+        transaction->requests[i] = NULL;
+        r = take_loans(transaction, request, &transaction->verdicts[i]);
+        return r < 0 ? r : state_put_allocation(manager->state, request);
+}
+
+/* Into the calendar, and onto the disk, where it is not yet committed. */
+static int take_all(Transaction *transaction, Failure *failure) {
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < transaction->n_leaving; i++)
+                r = release_leaving(transaction, transaction->leaving[i]);
+        for (size_t i = 0; r == 0 && i < transaction->n; i++)
+                r = take_request(transaction, i, failure);
+        return r;
+}
+
+/* A tenant of the request that was refused its share by the kernel: the whole request was. */
+static int find_unenforced(const Transaction *transaction, Failure *failure) {
+        for (size_t i = transaction->n_leaving; i < transaction->n_put; i++) {
+                const Allocation *request = transaction->put[i];
+                const Tenant *tenant = node_find_tenant(&transaction->manager->node, request->tenant_id);
+
+                if (tenant && tenant->failed)
+                        return failure_set(failure, FAILURE_NOT_ENFORCED, "allocation %s: tenant %s: %s",
+                                        request->id, tenant->id,
+                                        strv_length(tenant->problems) > 0 ? tenant->problems[0]
+                                                                          : "could not be enforced");
+        }
+        for (size_t i = 0; i < transaction->n_victims; i++) {
+                const Allocation *victim = transaction->victims[i].allocation;
+                const Tenant *tenant = node_find_tenant(&transaction->manager->node, victim->tenant_id);
+
+                if (tenant && tenant->failed)
+                        return failure_set(failure, FAILURE_NOT_ENFORCED,
+                                        "allocation %s, which gives way: tenant %s: %s", victim->id,
+                                        tenant->id,
+                                        strv_length(tenant->problems) > 0 ? tenant->problems[0]
+                                                                          : "could not be enforced");
+        }
+        return 0;
+}
+
+/* New objects first, then the states that they are in. */
+static void tell_accepted(Transaction *transaction) {
+        Manager *manager = transaction->manager;
+
+        for (char **id = transaction->new_tenants; id && *id; id++) {
+                Tenant *tenant = node_find_tenant(&manager->node, *id);
+
+                tenant->untold = tenant->changed = false;
+                api_tenant_added(manager->api, tenant);
+        }
+        for (size_t i = 0; i < transaction->n_put; i++) {
+                Allocation *allocation = transaction->put[i];
+                const Allocation *held = transaction->held[i];
+
+                allocation->untold = false;
+                if (allocation->warn_usec > 0) /* it may be due already */
+                        calendar_look_again(&manager->node.calendar, allocation);
+                if (!held)
+                        api_allocation_added(manager->api, allocation);
+                else if (i >= transaction->n_leaving)
+                        api_allocation_updated(manager->api, allocation);
+                api_allocation_changed(
+                                manager->api, allocation, held ? held->state : ALLOCATION_STATE_INVALID);
+        }
+        for (size_t i = 0; i < transaction->n_victims; i++) {
+                const Victim *victim = &transaction->victims[i];
+
+                victim->allocation->untold = false;
+                if (victim->allocation->state != victim->state)
+                        api_allocation_changed(manager->api, victim->allocation, victim->state);
+                calendar_look_again(&manager->node.calendar, victim->allocation);
+        }
+}
+
+/* As it was before take_all(), as far as that came. */
+static void untake(Transaction *transaction) {
+        Calendar *calendar = &transaction->manager->node.calendar;
+
+        for (size_t i = transaction->n_put; i-- > 0;) {
+                Allocation *taken = transaction->put[i], *replaced;
+
+                if (transaction->held[i] && calendar_put(calendar, transaction->held[i], &replaced) >= 0)
+                        transaction->held[i] = NULL;
+                else /* new; or there is no memory to put the old one back, and the new one must not stay
+                        either */
+                        (void) calendar_take(calendar, taken->id);
+                allocation_free(taken);
+        }
+        transaction->n_put = 0;
+        if (calendar_restore_loans(calendar, transaction->loans, transaction->n_loans) < 0)
+                log_warning("What allocations lend to others is lost: there is no memory");
+        for (size_t i = 0; i < transaction->n_rest; i++) {
+                const AtRest *rest = &transaction->rest[i];
+                Tenant *tenant = node_find_tenant(&transaction->manager->node, rest->tenant_id);
+
+                if (!tenant)
+                        continue;
+                tenant->throttled = rest->throttled;
+                tenant->frozen = rest->frozen;
+                tenant->doomed = rest->doomed;
+                tenant->residual_memory_bytes = rest->residual_memory_bytes;
+        }
+}
+
+/* What else changed its state while the transaction ran went with it from the disk, and from there alone. */
+static void put_back_states(Manager *manager, uint64_t since_boottime_usec) {
+        for (size_t i = 0; i < manager->node.calendar.n; i++) {
+                const Allocation *allocation = manager->node.calendar.allocations[i];
+                const Tenant *tenant = node_find_tenant(&manager->node, allocation->tenant_id);
+
+                if (allocation->state_boottime_usec < since_boottime_usec)
+                        continue;
+                if (state_put_allocation(manager->state, allocation) < 0 ||
+                                (tenant && state_put_tenant(manager->state, tenant) < 0))
+                        log_warning("The state of allocation %s is not on disk", allocation->id);
+        }
+}
+
+static void roll_back(Transaction *transaction) {
+        Manager *manager = transaction->manager;
+
+        state_rollback(manager->state);
+        untake(transaction);
+        put_back_states(manager, transaction->begun.boottime_usec);
+        manager->tenants_may_go = manager->look_at_all = true;
+        manager_drop_tenants(manager);
+        (void) manager_reconcile(manager);
+        for (size_t i = 0; i < transaction->n_victims; i++)
+                transaction->victims[i].allocation->untold = false;
+}
+
+static int commit(Transaction *transaction, Failure *failure) {
+        Manager *manager = transaction->manager;
+        int r;
+
+        manager->in_transaction = true;
+        r = state_begin(manager->state);
+        if (r >= 0)
+                r = take_all(transaction, failure);
+        if (r == 0)
+                r = manager_reconcile(manager);
+        if (r == 0)
+                r = find_unenforced(transaction, failure);
+        if (r == 0)
+                r = state_commit(manager->state);
+        manager->in_transaction = false;
+        if (r != 0) {
+                roll_back(transaction);
+                return r;
+        }
+        tell_accepted(transaction);
+        /* What could not be undone, and what could not be told, waited for this. */
+        if (calendar_due(&manager->node.calendar, &transaction->begun) || manager_any_doomed(&manager->node))
+                (void) manager_reconcile(manager);
+        return 0;
+}
+
+static void transaction_done(Transaction *transaction) {
+        for (size_t i = 0; i < transaction->n; i++) {
+                allocation_free(transaction->requests[i]);
+                if (transaction->verdicts)
+                        verdict_deinit(&transaction->verdicts[i]);
+        }
+        for (size_t i = 0; i < transaction->n_put; i++)
+                allocation_free(transaction->held[i]);
+        for (size_t i = 0; i < transaction->n_rest; i++)
+                free(transaction->rest[i].tenant_id);
+        free(transaction->verdicts);
+        free(transaction->put);
+        free(transaction->held);
+        free(transaction->rest);
+        free(transaction->victims);
+        free(transaction->loans);
+        strv_free(transaction->new_tenants);
+}
+
+/* `leaving` ends with NULL, or is NULL; the requests become the transaction's. */
+static int transact(Manager *manager, uid_t caller, Allocation **requests, size_t n, Allocation **leaving,
+                Failure *failure) {
+        Transaction transaction = {
+                .manager = manager,
+                .begun = manager_now(),
+                .requests = requests,
+                .n = n,
+                .leaving = leaving,
+        };
+        int r;
+
+        while (leaving && leaving[transaction.n_leaving])
+                transaction.n_leaving++;
+        r = manager_judge_requests(manager, requests, &transaction.n, caller, &transaction.begun, failure);
+        if (r != 0)
+                transaction.n = n; /* the list is as it was given */
+        if (r == 0)
+                r = admit(&transaction, failure);
+        if (r == 0 && transaction.n + transaction.n_leaving > 0) {
+                r = prepare(&transaction);
+                if (r == 0)
+                        r = commit(&transaction, failure);
+        }
+        transaction_done(&transaction);
+        return r;
+}
+
+int manager_apply(void *userdata, uid_t caller, Allocation **requests, size_t n, Failure *ret_failure) {
+        return transact(userdata, caller, requests, n, /* leaving= */ NULL, ret_failure);
+}
+
+static bool is_named(Allocation *const *requests, size_t n, const char *id) {
+        for (size_t i = 0; i < n; i++)
+                if (requests[i]->id && strcmp(requests[i]->id, id) == 0)
+                        return true;
+        return false;
+}
+
+/* Each is the issuer's: it may leave that out, but not name another. */
+static int give_issuer(const char *issuer, Allocation *const *requests, size_t n, Failure *failure) {
+        for (size_t i = 0; i < n; i++) {
+                if (!requests[i]->issuer)
+                        requests[i]->issuer = strdup(issuer);
+                if (!requests[i]->issuer)
+                        return -ENOMEM;
+                if (strcmp(requests[i]->issuer, issuer) != 0)
+                        return failure_set(failure, FAILURE_INVALID_ALLOCATION,
+                                        "allocation %.64s: Issuer '%.64s' must be '%.64s', whose list this "
+                                        "is",
+                                        requests[i]->id ?: "''", requests[i]->issuer, issuer);
+        }
+        return 0;
+}
+
+static int list_leaving(const Manager *manager, uid_t caller, const char *issuer, Allocation *const *requests,
+                size_t n, Allocation **leaving, Failure *failure) {
+        const Calendar *calendar = &manager->node.calendar;
+        size_t found = 0;
+
+        for (size_t i = 0; i < calendar->n; i++) {
+                Allocation *allocation = calendar->allocations[i];
+                int r;
+
+                if (!allocation_is_live(allocation) || !allocation->issuer ||
+                                strcmp(allocation->issuer, issuer) != 0 ||
+                                is_named(requests, n, allocation->id))
+                        continue;
+                r = manager_judge_owner(allocation, caller, failure);
+                if (r != 0)
+                        return r;
+                leaving[found++] = allocation;
+        }
+        leaving[found] = NULL;
+        return 0;
+}
+
+int manager_sync(void *userdata, uid_t caller, const char *issuer, Allocation **requests, size_t n,
+                Failure *ret_failure) {
+        Manager *manager = userdata;
+        _cleanup_free_ Allocation **leaving = calloc(manager->node.calendar.n + 1, sizeof(Allocation *));
+        int r;
+
+        r = !leaving   ? -ENOMEM
+            : !*issuer ? failure_set(ret_failure, FAILURE_INVALID_ALLOCATION,
+                                         "Issuer '' must be the name of whose list this is")
+                       : give_issuer(issuer, requests, n, ret_failure);
+        if (r == 0)
+                r = list_leaving(manager, caller, issuer, requests, n, leaving, ret_failure);
+        if (r != 0) {
+                for (size_t i = 0; i < n; i++)
+                        allocation_free(requests[i]);
+                return r;
+        }
+        return transact(manager, caller, requests, n, leaving, ret_failure);
+}

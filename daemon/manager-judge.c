@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Requests judged one by one, before admission judges them together: whether each is a request at all, whose
+ * it is, and whether its Generation may take the place of what is held. Changes nothing.
+ */
+
+#include "manager-internal.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* Whether a request may take the place of what is held. 0: yes; 1 (FAILURE_*): no; -EALREADY: it is what is
+ * held. */
+static int judge_generation(
+                Manager *manager, const Allocation *request, const Allocation *held, Failure *failure) {
+        uint64_t released;
+        int r;
+
+        r = state_released_generation(manager->state, request->id, &released);
+        if (r < 0)
+                return r;
+        if (request->generation <= released)
+                return failure_set(failure, FAILURE_STALE_GENERATION,
+                                "allocation %s: Generation %" PRIu64 " must be over %" PRIu64
+                                ", at which it was released",
+                                request->id, request->generation, released);
+        if (!held)
+                return 0;
+        if (request->generation < held->generation)
+                return failure_set(failure, FAILURE_STALE_GENERATION,
+                                "allocation %s: Generation %" PRIu64 " is older than %" PRIu64
+                                ", which is held",
+                                request->id, request->generation, held->generation);
+        if (request->generation > held->generation)
+                return 0;
+        if (held->state == ALLOCATION_RELEASED)
+                return failure_set(failure, FAILURE_STALE_GENERATION,
+                                "allocation %s: Generation %" PRIu64 " was released; give a higher one",
+                                request->id, request->generation);
+        if (allocation_same_request(request, held))
+                return -EALREADY;
+        return failure_set(failure, FAILURE_GENERATION_CONFLICT,
+                        "allocation %s: Generation %" PRIu64 " is held with other content; give a higher one",
+                        request->id, request->generation);
+}
+
+int manager_judge_owner(const Allocation *held, uid_t caller, Failure *failure) {
+        if (caller == 0 || caller == geteuid() || held->owner == caller)
+                return 0;
+        return failure_set(failure, FAILURE_ACCESS_DENIED, "allocation %s belongs to user %d, not to user %d",
+                        held->id, (int) held->owner, (int) caller);
+}
+
+int manager_judge_request(
+                Manager *manager, Allocation *request, uid_t caller, const Instant *now, Failure *failure) {
+        Allocation *held;
+        int r;
+
+        r = allocation_validate(request, failure);
+        if (r != 0)
+                return r;
+        held = calendar_find(&manager->node.calendar, request->id);
+        if (held) {
+                r = manager_judge_owner(held, caller, failure);
+                if (r == 0 && strcmp(held->tenant_id, request->tenant_id) != 0)
+                        r = failure_set(failure, FAILURE_INVALID_ALLOCATION,
+                                        "allocation %s: TenantId '%s' cannot become '%s'", request->id,
+                                        held->tenant_id, request->tenant_id);
+                if (r != 0)
+                        return r;
+        }
+        r = judge_generation(manager, request, held, failure);
+        if (r != 0)
+                return r;
+        return allocation_accept(request,
+                        &(Acceptance){ now->utc_usec, now->boottime_usec, manager->node.calendar.horizon_usec,
+                                        held ? held->owner : caller },
+                        failure);
+}
+
+static int by_id(const void *a, const void *b) {
+        return strcmp((*(Allocation *const *) a)->id ?: "", (*(Allocation *const *) b)->id ?: "");
+}
+
+/* One call names an allocation once. */
+int manager_judge_duplicates(Allocation *const *requests, size_t n, Failure *failure) {
+        _cleanup_free_ Allocation **sorted = calloc(n + 1, sizeof(Allocation *));
+
+        if (!sorted)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++)
+                sorted[i] = requests[i];
+        qsort(sorted, n, sizeof(Allocation *), by_id);
+        for (size_t i = 1; i < n; i++)
+                if (by_id(&sorted[i - 1], &sorted[i]) == 0)
+                        return failure_set(failure, FAILURE_INVALID_ALLOCATION,
+                                        "allocation %.64s is given twice", sorted[i]->id ?: "''");
+        return 0;
+}
+
+/* A node that drains changes nothing but by releases. */
+int manager_judge_draining(const Manager *manager, const Allocation *request, Failure *failure) {
+        if (!manager->node.calendar.draining)
+                return 0;
+        return failure_set(failure, FAILURE_DRAINING,
+                        "allocation %s: the node is draining (%s) and takes no new work", request->id,
+                        manager->node.drain_reason);
+}
+
+int manager_judge_requests(Manager *manager, Allocation **requests, size_t *n, uid_t caller,
+                const Instant *now, Failure *failure) {
+        size_t kept = 0, added = 0;
+        int r;
+
+        for (size_t i = 0; i < *n; i++) {
+                r = manager_judge_request(manager, requests[i], caller, now, failure);
+                if (r == 0)
+                        r = manager_judge_draining(manager, requests[i], failure);
+                if (r != 0 && r != -EALREADY)
+                        return r;
+                added += !calendar_find(&manager->node.calendar, requests[i]->id);
+        }
+        r = manager_judge_duplicates(requests, *n, failure);
+        if (r != 0)
+                return r;
+        if (manager->node.calendar.n + added > manager->options.config->allocations_max)
+                return failure_set(failure, FAILURE_LIMIT_EXCEEDED,
+                                "%zu allocations would be over allocations-max, %" PRIu64,
+                                manager->node.calendar.n + added, manager->options.config->allocations_max);
+        for (size_t i = 0; i < *n; i++) {
+                const Allocation *held = calendar_find(&manager->node.calendar, requests[i]->id);
+
+                if (held && held->generation == requests[i]->generation)
+                        allocation_free(requests[i]);
+                else
+                        requests[kept++] = requests[i];
+        }
+        *n = kept;
+        return 0;
+}

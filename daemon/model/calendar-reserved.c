@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * What allocations reserve, summed per resource over time; and loans between them: while a loan is applied,
+ * the timelines hold so much less of the lender. A loan is never more than what the borrower was short of at
+ * that instant, so that giving it back always fits, whatever was admitted in between.
+ */
+
+#include "calendar-internal.h"
+
+#include <assert.h>
+#include <string.h>
+
+const char *calendar_target(const Calendar *calendar, const Resource *entry) {
+        return entry->kind == RESOURCE_NET_EGRESS && entry->target[0] == '\0' ? calendar->default_uplink
+                                                                              : entry->target;
+}
+
+static size_t resource_search(
+                const Calendar *calendar, ResourceKind kind, const char *target, bool *ret_found) {
+        size_t i;
+
+        *ret_found = false;
+        for (i = 0; i < calendar->n_resources; i++) {
+                const CalendarResource *resource = &calendar->resources[i];
+                int order = resource->kind != kind ? (int) resource->kind - (int) kind
+                                                   : strcmp(resource->target, target);
+
+                if (order >= 0) {
+                        *ret_found = order == 0;
+                        break;
+                }
+        }
+        return i;
+}
+
+const Timeline *calendar_reserved(const Calendar *calendar, ResourceKind kind, const char *target) {
+        bool found;
+        size_t i = resource_search(calendar, kind, target, &found);
+
+        return found ? &calendar->resources[i].reserved : NULL;
+}
+
+Timeline *calendar_find_timeline(const Calendar *calendar, const Resource *entry) {
+        bool found;
+        size_t i = resource_search(calendar, entry->kind, calendar_target(calendar, entry), &found);
+
+        return found ? &calendar->resources[i].reserved : NULL;
+}
+
+int calendar_ensure_timeline(Calendar *calendar, ResourceKind kind, const char *target, Timeline **ret) {
+        bool found;
+        size_t i = resource_search(calendar, kind, target, &found);
+
+        if (!found) {
+                int r = calendar_grow(
+                                &calendar->resources, calendar->n_resources + 1, sizeof(CalendarResource));
+
+                if (r < 0)
+                        return r;
+                memmove(calendar->resources + i + 1, calendar->resources + i,
+                                (calendar->n_resources - i) * sizeof(CalendarResource));
+                calendar->resources[i] = (CalendarResource){ .kind = kind };
+                strcpy(calendar->resources[i].target, target);
+                calendar->n_resources++;
+        }
+        *ret = &calendar->resources[i].reserved;
+        return 0;
+}
+
+bool allocation_holds_reserved(const Allocation *allocation) {
+        return allocation_is_live(allocation);
+}
+
+static size_t count_windows(const Allocation *allocation) {
+        return 1 + allocation->n_later;
+}
+
+static void count(Calendar *calendar, const Allocation *allocation, size_t n_entries, bool in) {
+        for (size_t i = 0; i < n_entries; i++) {
+                const Resource *entry = &allocation->resources.entries[i];
+                Timeline *timeline = calendar_find_timeline(calendar, entry);
+
+                if (entry->amount.reserved == 0)
+                        continue;
+                for (size_t k = 0; timeline && k < count_windows(allocation); k++) {
+                        const Window *window = allocation_window(allocation, k);
+
+                        (in ? timeline_add : timeline_subtract)(timeline, window->start_usec,
+                                        window->end_usec, entry->amount.reserved);
+                }
+        }
+}
+
+int calendar_recount(Calendar *calendar, Allocation *allocation) {
+        Timeline *timeline;
+        int r = 0;
+
+        if (allocation->counted || !allocation_holds_reserved(allocation))
+                return 0;
+        /* All that can fail first. */
+        for (size_t i = 0; r >= 0 && i < allocation->resources.n; i++) {
+                const Resource *entry = &allocation->resources.entries[i];
+
+                if (entry->amount.reserved == 0)
+                        continue;
+                r = calendar_ensure_timeline(
+                                calendar, entry->kind, calendar_target(calendar, entry), &timeline);
+                /* Two entries may be of one target: room for both. */
+                if (r >= 0)
+                        r = timeline_reserve(timeline, 2 * count_windows(allocation));
+        }
+        if (r < 0)
+                return r;
+        count(calendar, allocation, allocation->resources.n, /* in= */ true);
+        allocation->counted = true;
+        r = calendar_apply_loans(calendar, allocation);
+        if (r < 0)
+                calendar_discount(calendar, allocation);
+        return r;
+}
+
+void calendar_discount(Calendar *calendar, Allocation *allocation) {
+        if (!allocation->counted)
+                return;
+        calendar_undo_loans(calendar, allocation);
+        count(calendar, allocation, allocation->resources.n, /* in= */ false);
+        allocation->counted = false;
+}

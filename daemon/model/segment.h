@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The calendar read ahead: when each tenant has how much of what, as promised now. */
+
+#include "calendar.h"
+
+typedef struct Segment {
+        const char *tenant_id; /* the calendar's: good until it is next changed */
+        ResourceKind kind;
+        char target[RESOURCE_TARGET_SIZE];
+        Window window;
+        Amount amount; /* the sum over the tenant's allocations, less what they lend */
+} Segment;
+
+/* Stretches of [from, until) in which a tenant's amount of one resource does not change, ordered by tenant,
+ * resource and start; none where it has none. The caller frees the array. */
+int calendar_segments(const Calendar *calendar, uint64_t from_usec, uint64_t until_usec, Segment **ret,
+                size_t *ret_n);
