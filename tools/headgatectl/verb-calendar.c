@@ -81,7 +81,7 @@ static int get_calendar(Client *client, uint64_t from, uint64_t until, json_t **
 int verb_calendar(const Ctl *ctl) {
         _cleanup_json_ json_t *node = NULL, *segments = NULL;
         _cleanup_client_ Client client = CLIENT_NULL;
-        uint64_t now = now_usec(), from, until;
+        uint64_t now = now_usec(), from = now, until = now;
         int r;
 
         r = read_range(ctl, now, &from, &until);

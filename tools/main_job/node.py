@@ -23,6 +23,8 @@ CONFIGURATION = f'''# Written by tools/main-job, which removes it.
 [uplink {UPLINK}]
 default=yes
 capacity=%d
+[clock]
+require-sync=no
 '''
 BUS_CONFIGURATION = '''<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
