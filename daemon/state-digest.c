@@ -157,10 +157,9 @@ void digest_write_mark(const Digest *digest, int fd) {
         digest_to_row(digest, text, &row);
         sodium_bin2hex(sum, sizeof sum, row.sum, ROW_SUM_SIZE);
         n = snprintf(line, sizeof line, "%s %s\n", sum, text);
-        /* Where it cannot be written there is none, or an older one: then less is noticed, and nothing lost.
+        /* Where it cannot be written there is an older one, or none: less is noticed then, and nothing lost.
          */
-        if (pwrite(fd, line, (size_t) n, 0) < 0 && ftruncate(fd, 0) < 0)
-                return;
+        (void) !pwrite(fd, line, (size_t) n, 0);
 }
 
 int digest_read_mark(int fd, Digest *ret) {
