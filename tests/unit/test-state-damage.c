@@ -236,14 +236,15 @@ static void put_first(State *state, int n) {
 
 static void put_later(State *state, int n, int i) {
         cr_assert_eq(state_begin(state), 0);
-        put_allocation(state, i * 7 % n, (uint64_t) i + 2);
-        put_allocation(state, n + i, 1);
-        if (i == 0) {
+        if (i == 1) {
+                cr_assert_eq(state_delete_allocation(state, "a-1"), 0);
                 put_tenant(state, 1, 8192);
                 put_text(state, "drain-reason", "because");
                 put_released(state, "b-2", 3);
-        } else if (i == 1)
-                cr_assert_eq(state_delete_allocation(state, "a-1"), 0);
+        } else {
+                put_allocation(state, i * 7 % n, (uint64_t) i + 2);
+                put_allocation(state, n + i, 1);
+        }
         cr_assert_eq(state_commit(state), 0);
 }
 
