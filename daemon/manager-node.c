@@ -345,9 +345,9 @@ int manager_segments(void *userdata, uint64_t from_usec, uint64_t until_usec, Se
         size_t n;
         int r;
 
-        if (until_usec <= from_usec)
+        if (until_usec < from_usec)
                 return failure_set(ret_failure, FAILURE_INVALID_ALLOCATION,
-                                "calendar: until %" PRIu64 " must be after from %" PRIu64, until_usec,
+                                "calendar: until %" PRIu64 " must not be before from %" PRIu64, until_usec,
                                 from_usec);
         r = calendar_segments(&manager->node.calendar, from_usec, until_usec, &segments, &n);
         if (r < 0)
