@@ -56,6 +56,18 @@ class Group:
             time.sleep(0.05)
 
 
+def pages_moved():
+    """How many pages the kernel has moved since its boot, most of them to have larger pieces of free memory."""
+    with open('/proc/vmstat') as file:
+        return int(dict(line.split() for line in file).get('pgmigrate_success', 0))
+
+
+def counts_moving_pages_twice():
+    """Before 6.7 a page that moves is charged to its group at both places for a moment, past memory.max where need be
+    (mem_cgroup_migrate())."""
+    return tuple(map(int, re.match(r'(\d+)\.(\d+)', os.uname().release).groups())) < (6, 7)
+
+
 def parse_rate(text):
     units = {'bit': 1, 'Kbit': 10**3, 'Mbit': 10**6, 'Gbit': 10**9}
     number, unit = re.fullmatch(r'([0-9.]+)([A-Za-z]*)', text).groups()

@@ -21,6 +21,7 @@ WINDOW_OPENS, WINDOW_CLOSES, CPU_ENDS, SECOND_WINDOW_OPENS = 26, 40, 55, 70
 CPU_WORKERS = {'gold': 2, 'silver': 2, 'iron': 2}
 CPU_SECONDS_MIN = 20
 WORKING_SETS = {'gold': 64 * MIB, 'silver': 48 * MIB}
+HOG_WORKERS = 8
 HOG_BYTES = 2 * TENANTS['iron']['memory'][1]
 PORTS = {'gold': 5201, 'silver': 5202, 'iron': 5203}
 FLOOD_BPS = 2 * CAPACITY
