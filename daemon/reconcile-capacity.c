@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What this node has to promise: its CPUs, memory and uplinks, less the system's reserve, within an
+ * operator's bounds. */
+
+#include "reconcile-internal.h"
+
+#include <unistd.h>
+
+static uint64_t total_memory(void) {
+        return (uint64_t) sysconf(_SC_PHYS_PAGES) * (uint64_t) sysconf(_SC_PAGESIZE);
+}
+
+static uint64_t less(uint64_t total, uint64_t reserve) {
+        return total > reserve ? total - reserve : 0;
+}
+
+/* No more than an operator lets be promised, nor than there is. */
+static int bound_capacity(
+                const ResourceSet *hardware, const ResourceSet *operator_capacity, ResourceSet *ret) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < hardware->n; i++) {
+                const Resource *entry = &hardware->entries[i];
+                const Amount *bound = resource_set_get(operator_capacity, entry->kind, entry->target);
+                Amount amount = entry->amount;
+
+                if (bound && bound->limit < amount.limit)
+                        amount.limit = bound->limit;
+                r = resource_set_put(ret, entry->kind, entry->target, amount);
+        }
+        return r;
+}
+
+int reconciler_refresh_capacity(
+                Reconciler *reconciler, FeatureSet *features, const ResourceSet *operator_capacity) {
+        _cleanup_resource_set_ ResourceSet bounded = RESOURCE_SET_NULL;
+        const Config *config = reconciler->options.config;
+        _cleanup_resource_set_ ResourceSet total = RESOURCE_SET_NULL;
+        const uint64_t cpu_millicores = (uint64_t) sysconf(_SC_NPROCESSORS_ONLN) * 1000;
+        const UplinkCapacity *uplinks;
+        size_t n_uplinks;
+        bool hardware_changed, changed;
+        int r;
+
+        r = resource_set_put(&total, RESOURCE_CPU, "",
+                        (Amount){ 0, less(cpu_millicores, config->cpu_reserve_millicores) });
+        if (r >= 0)
+                r = resource_set_put(&total, RESOURCE_MEMORY, "",
+                                (Amount){ 0, less(total_memory(), config->memory_reserve_bytes) });
+        if (r >= 0 && !reconciler->options.dry_run)
+                r = uplinks_refresh(reconciler->uplinks, features, &total);
+        if (r < 0)
+                return r;
+        uplinks = uplinks_capacity(reconciler->uplinks, &n_uplinks);
+        reconciler->capacity.default_uplink = NULL;
+        for (size_t i = 0; i < n_uplinks; i++)
+                if (uplinks[i].is_default)
+                        reconciler->capacity.default_uplink = uplinks[i].name;
+        hardware_changed = r > 0 || cpu_millicores != reconciler->cpu_millicores;
+        r = bound_capacity(&total, operator_capacity, &bounded);
+        if (r < 0)
+                return r;
+        changed = hardware_changed || !resource_set_equal(&bounded, &reconciler->capacity.total);
+        reconciler->cpu_millicores = cpu_millicores;
+        resource_set_deinit(&reconciler->capacity.hardware);
+        resource_set_deinit(&reconciler->capacity.total);
+        reconciler->capacity.hardware = total;
+        reconciler->capacity.total = bounded;
+        total = bounded = (ResourceSet) RESOURCE_SET_NULL;
+        if (changed)
+                reconciler_look_again(reconciler);
+        return changed;
+}
+
+const Capacity *reconciler_capacity(const Reconciler *reconciler) {
+        return &reconciler->capacity;
+}

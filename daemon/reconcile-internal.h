@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Shared by the reconciler's files alone: what it holds, and the steps that stand in files of their own. */
+
+#include "reconcile.h"
+
+#include "enforce/cgroup-text.h"
+#include "enforce/uplink.h"
+#include "meter/meter.h"
+#include "uplinks.h"
+
+#include <string.h>
+
+/* What was last read back as planned; no setting present: look again. */
+typedef struct Verified {
+        Settings settings;
+        bool frozen;
+} Verified;
+
+struct Reconciler {
+        ReconcilerOptions options;
+        CgroupDriver *driver;
+        Meter *meter;
+        TenantGroup **groups;    /* by slot */
+        Verified *verified;      /* by slot */
+        Settings parent;         /* the same of our parent group */
+        uint64_t sibling_weight; /* beside it, as of then */
+        int parent_fd;           /* held locked: one headgated a parent group */
+        uint32_t n_slots;
+        Uplinks *uplinks;
+        Capacity capacity;
+        uint64_t cpu_millicores;
+};
+
+static inline bool settings_equal(const Settings *a, const Settings *b) {
+        return a->present == b->present && memcmp(a->value, b->value, sizeof a->value) == 0;
+}
+
+/* As in enforce/net-class.h; negative before the meter is open. */
+int reconciler_metered_groups_fd(const Reconciler *reconciler);
+
+/* reconcile-tenant.c: one tenant's group. */
+/* It has one, which is metered once the meter is open. Problems say why it could not be. */
+int reconciler_prepare_tenant(Reconciler *reconciler, Tenant *tenant);
+/* Observe, compare, write. `changes` counts up what was written. */
+int reconciler_apply_tenant(
+                Reconciler *reconciler, const TenantPlan *plan, Tenant *tenant, unsigned *changes);
+/* Whether nothing needs to be looked at: planned as it was when it was last read back. */
+bool reconciler_is_settled(const Reconciler *reconciler, const TenantPlan *plan);
+
+/* reconcile-problems.c: what is not as planned, in words, into the tenant's Problems. -ENOMEM alone is an
+ * error. */
+/* What this node cannot do at all, and what the share names that is not there now. */
+int reconciler_note_missing(const Reconciler *reconciler, const PlanInput *input, const FeatureSet *features,
+                const TenantPlan *plan, Tenant *tenant);
+/* What was observed otherwise than planned: the tenant is failed. */
+int reconciler_note_problems(Reconciler *reconciler, const PlanInput *input, const TenantPlan *plan,
+                const Settings *observed, Tenant *tenant);

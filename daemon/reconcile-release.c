@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Everything of ours off the node. What processes still sit in is left to them, without limits. */
+
+#include "reconcile-internal.h"
+
+#include "util/log.h"
+#include "util/strv.h"
+
+#include <unistd.h>
+
+/* A tenant's group that cannot go yet is at least left without our limits. */
+static void release_group(Reconciler *reconciler, const char *tenant_id) {
+        _cleanup_(tenant_group_free_p) TenantGroup *group = NULL;
+        Settings open = {};
+
+        if (tenant_group_remove(reconciler->driver, tenant_id) >= 0 ||
+                        tenant_group_ensure(reconciler->driver, tenant_id, &group) < 0)
+                return;
+        settings_put(&open, SETTING_CPU_IDLE, 0);
+        settings_put(&open, SETTING_CPU_WEIGHT, 100);
+        settings_put(&open, SETTING_CPU_MAX, UNLIMITED);
+        settings_put(&open, SETTING_MEMORY_MIN, 0);
+        settings_put(&open, SETTING_MEMORY_LOW, 0);
+        settings_put(&open, SETTING_MEMORY_HIGH, UNLIMITED);
+        settings_put(&open, SETTING_MEMORY_MAX, UNLIMITED);
+        settings_put(&open, SETTING_SWAP_MAX, UNLIMITED);
+        settings_put(&open, SETTING_TASKS_MAX, UNLIMITED);
+        open.present &= cgroup_driver_settings(reconciler->driver);
+        (void) tenant_group_freeze(group, false);
+        (void) tenant_group_apply(group, &open);
+        log_warning("Tenant %s still has processes: its group is left to them, without limits", tenant_id);
+}
+
+int reconciler_release(Reconciler *reconciler) {
+        _cleanup_strv_ char **ids = NULL;
+        int r;
+
+        r = reconciler_list_groups(reconciler, &ids);
+        for (char **id = ids; id && *id; id++)
+                release_group(reconciler, *id);
+        uplinks_release(reconciler->uplinks, reconciler_metered_groups_fd(reconciler));
+        if (reconciler->meter && r >= 0)
+                r = meter_release(reconciler->meter);
+        /* It stays where somebody else put something into it, and is not there where nothing could be pinned.
+         */
+        if (reconciler->options.pin_dir)
+                (void) rmdir(reconciler->options.pin_dir);
+        if (r >= 0 && reconciler->driver) {
+                r = cgroup_driver_remove_parent(reconciler->driver);
+                if (r == -EBUSY || r == -ENOTEMPTY)
+                        r = 0; /* said above */
+        }
+        return r;
+}

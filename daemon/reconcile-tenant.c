@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* One tenant's control group: made, metered, compared with the plan, written. It reads nothing back. */
+
+#include "reconcile-internal.h"
+
+#include "util/strv.h"
+
+static int meter_group(Reconciler *reconciler, uint32_t slot, const char *path, int fd, uint64_t id) {
+        _cleanup_free_ char *absolute = NULL;
+
+        if (!reconciler->meter)
+                return 0;
+        if (asprintf(&absolute, "%s%s", cgroup_driver_mount(reconciler->driver), path) < 0) {
+                absolute = NULL;
+                return -ENOMEM;
+        }
+        return meter_add(reconciler->meter, slot, absolute, fd, id);
+}
+
+int reconciler_group(Reconciler *reconciler, const Tenant *tenant, TenantGroup **ret) {
+        TenantGroup **held = &reconciler->groups[tenant->slot];
+        bool made = false;
+        int r;
+
+        if (!reconciler->driver)
+                return -EOPNOTSUPP;
+        if (*held && !tenant_group_alive(*held))
+                *held = tenant_group_free(*held);
+        if (!*held) {
+                reconciler->verified[tenant->slot] = (Verified){};
+                r = tenant_group_ensure(reconciler->driver, tenant->id, held);
+                if (r < 0)
+                        return r;
+                made = true;
+        }
+        *ret = *held;
+        return made;
+}
+
+int reconciler_prepare_tenant(Reconciler *reconciler, Tenant *tenant) {
+        TenantGroup *group;
+        int r;
+
+        r = reconciler_group(reconciler, tenant, &group);
+        if (r < 0)
+                return strv_pushf(&tenant->problems, "its control group cannot be made: %s", strerror(-r)) < 0
+                                       ? -ENOMEM
+                                       : r;
+        if (!tenant->control_group || strcmp(tenant->control_group, tenant_group_path(group)) != 0) {
+                char *path = strdup(tenant_group_path(group));
+
+                if (!path)
+                        return -ENOMEM;
+                free(tenant->control_group);
+                tenant->control_group = path;
+        }
+        r = meter_group(reconciler, tenant->slot, tenant_group_path(group), tenant_group_fd(group),
+                        tenant_group_id(group));
+        if (r < 0)
+                return strv_pushf(&tenant->problems, "it cannot be metered: %s", strerror(-r)) < 0 ? -ENOMEM
+                                                                                                   : r;
+        return 0;
+}
+
+bool reconciler_is_settled(const Reconciler *reconciler, const TenantPlan *plan) {
+        const Verified *verified = &reconciler->verified[plan->tenant->slot];
+
+        return reconciler->groups[plan->tenant->slot] &&
+               settings_equal(&verified->settings, &plan->settings) && verified->frozen == plan->frozen &&
+               !plan->killed && resource_set_equal(&plan->tenant->desired, &plan->share);
+}
+
+/* What OnEnd or a preemption asks for, tried until it is done. Frozen processes die of cgroup.kill too. */
+static int apply_processes(
+                TenantGroup *group, const TenantPlan *plan, Tenant *tenant, const Verified *verified) {
+        int r;
+
+        if (plan->killed) {
+                r = tenant_group_kill(group);
+                if (r < 0)
+                        return r;
+                tenant->doomed = false;
+        }
+        return verified->settings.present && verified->frozen == plan->frozen
+                               ? 0
+                               : tenant_group_freeze(group, plan->frozen);
+}
+
+int reconciler_apply_tenant(
+                Reconciler *reconciler, const TenantPlan *plan, Tenant *tenant, unsigned *changes) {
+        const uint32_t can = cgroup_driver_settings(reconciler->driver);
+        TenantGroup *group = reconciler->groups[plan->tenant->slot];
+        Settings observed, diff;
+        int r;
+
+        if (!group)
+                return 0; /* said so by prepare_tenant() */
+        r = apply_processes(group, plan, tenant, &reconciler->verified[tenant->slot]);
+        if (r < 0)
+                return r;
+        r = tenant_group_observe(group, &observed);
+        if (r < 0)
+                return r;
+        settings_diff(&observed, &plan->settings, &diff);
+        diff.present &= can;
+        if (!diff.present)
+                return 0;
+        *changes += (unsigned) __builtin_popcount(diff.present);
+        return tenant_group_apply(group, &diff);
+}
+
+int reconciler_remove_tenant(Reconciler *reconciler, const Tenant *tenant) {
+        TenantGroup **held = &reconciler->groups[tenant->slot];
+        int r;
+
+        if (!reconciler->driver)
+                return 0;
+        if (*held && tenant_group_alive(*held) && tenant_group_populated(*held) > 0)
+                return -EBUSY;
+        *held = tenant_group_free(*held);
+        reconciler->verified[tenant->slot] = (Verified){};
+        r = tenant_group_remove(reconciler->driver, tenant->id);
+        if (r < 0 && r != -ENOENT)
+                return r;
+        return meter_remove(reconciler->meter, tenant->slot);
+}
+
+int reconciler_list_groups(Reconciler *reconciler, char ***ret_tenant_ids) {
+        return reconciler->driver ? cgroup_driver_list(reconciler->driver, ret_tenant_ids) : 0;
+}
