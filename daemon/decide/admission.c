@@ -14,6 +14,7 @@
 
 #include "admission-internal.h"
 
+#include "model/allocation-claim.h"
 #include "util/civil.h"
 
 #include <assert.h>
@@ -24,20 +25,6 @@ uint64_t admission_total(const Capacity *capacity, ResourceKind kind, const char
         const Amount *total = resource_set_get(&capacity->total, kind, target);
 
         return total ? total->limit : 0;
-}
-
-/* "net.egress" and "net.egress@<the default uplink>" are one. */
-static uint64_t reserved_of(const Calendar *calendar, const Allocation *allocation, ResourceKind kind,
-                const char *target) {
-        uint64_t sum = 0;
-
-        for (size_t i = 0; i < allocation->resources.n; i++) {
-                const Resource *entry = &allocation->resources.entries[i];
-
-                if (entry->kind == kind && strcmp(calendar_target(calendar, entry), target) == 0)
-                        sum = amount_add(sum, entry->amount.reserved);
-        }
-        return sum;
 }
 
 /* Its i-th window, as far as it is still to come. */
@@ -51,11 +38,10 @@ static Window window_ahead(const AdmissionInput *input, const Allocation *reques
 
 /* Over all of its windows: the highest level, and the first stretch that is over the total; false where there
  * is none. */
-static bool find_shortage(const AdmissionInput *input, const Allocation *request, const Resource *entry,
+static bool find_shortage(const AdmissionInput *input, const Allocation *request, const Resource *claim,
                 uint64_t *ret_peak, Window *ret_first) {
-        const char *target = calendar_target(input->calendar, entry);
-        const Timeline *timeline = calendar_reserved(input->calendar, entry->kind, target);
-        uint64_t total = admission_total(input->capacity, entry->kind, target);
+        const Timeline *timeline = calendar_reserved(input->calendar, claim->kind, claim->target);
+        uint64_t total = admission_total(input->capacity, claim->kind, claim->target);
         bool found = false;
 
         *ret_peak = 0;
@@ -76,12 +62,11 @@ static bool find_shortage(const AdmissionInput *input, const Allocation *request
 }
 
 bool admission_fits(const AdmissionInput *input, const Allocation *request) {
-        for (size_t i = 0; i < request->resources.n; i++) {
+        for (size_t i = 0; i < request->claims.n; i++) {
                 uint64_t peak;
                 Window first;
 
-                if (request->resources.entries[i].amount.reserved > 0 &&
-                                find_shortage(input, request, &request->resources.entries[i], &peak, &first))
+                if (find_shortage(input, request, &request->claims.entries[i], &peak, &first))
                         return false;
         }
         return true;
@@ -104,20 +89,20 @@ static int judge_existence(const AdmissionInput *input, const Allocation *reques
                         "allocation %s: %s: no uplink is configured on this node", request->id, name);
 }
 
-/* 5. Of one resource. */
-static int note_shortage(const AdmissionInput *input, const Allocation *request, const Resource *entry,
+/* 5. Of one claim, by the name that the request gave it. */
+static int note_shortage(const AdmissionInput *input, const Allocation *request, const Resource *claim,
                 Verdict *verdict) {
-        const char *target = calendar_target(input->calendar, entry);
-        uint64_t wanted = reserved_of(input->calendar, request, entry->kind, target),
-                 total = admission_total(input->capacity, entry->kind, target), peak, others;
+        const Resource name = allocation_claim_name(input->calendar, request, claim);
+        uint64_t wanted = claim->amount.reserved,
+                 total = admission_total(input->capacity, claim->kind, claim->target), peak, others;
         Window first;
 
-        if (entry->amount.reserved == 0 || !find_shortage(input, request, entry, &peak, &first))
+        if (!find_shortage(input, request, claim, &peak, &first))
                 return 0;
         if (verdict->missing.n == 0 || first.start_usec < verdict->shortage.start_usec)
                 verdict->shortage = first;
         others = peak - wanted; /* over its own window it is level */
-        return resource_set_put(&verdict->missing, entry->kind, entry->target,
+        return resource_set_put(&verdict->missing, name.kind, name.target,
                         (Amount){ wanted, total > others ? total - others : 0 });
 }
 
@@ -130,15 +115,13 @@ static uint64_t earliest_start(const AdmissionInput *input, const Allocation *re
                 duration = request->window.end_usec - request->window.start_usec;
         for (bool moved = true; moved && start != UINT64_MAX;) {
                 moved = false;
-                for (size_t i = 0; i < request->resources.n && start != UINT64_MAX; i++) {
-                        const Resource *entry = &request->resources.entries[i];
-                        const char *target = calendar_target(input->calendar, entry);
-                        uint64_t wanted = reserved_of(input->calendar, request, entry->kind, target);
-                        uint64_t total = admission_total(input->capacity, entry->kind, target), next = start;
-                        const Timeline *timeline = calendar_reserved(input->calendar, entry->kind, target);
+                for (size_t i = 0; i < request->claims.n && start != UINT64_MAX; i++) {
+                        const Resource *claim = &request->claims.entries[i];
+                        uint64_t wanted = claim->amount.reserved, next = start,
+                                 total = admission_total(input->capacity, claim->kind, claim->target);
+                        const Timeline *timeline =
+                                        calendar_reserved(input->calendar, claim->kind, claim->target);
 
-                        if (wanted == 0)
-                                continue;
                         if (wanted > total)
                                 return UINT64_MAX;
                         if (timeline)
@@ -197,8 +180,8 @@ static int refuse(const AdmissionInput *input, Allocation *request, Verdict *ver
         int r = 0;
 
         verdict->fits = false;
-        for (size_t i = 0; r >= 0 && i < request->resources.n; i++)
-                r = note_shortage(input, request, &request->resources.entries[i], verdict);
+        for (size_t i = 0; r >= 0 && i < request->claims.n; i++)
+                r = note_shortage(input, request, &request->claims.entries[i], verdict);
         if (r >= 0)
                 r = find_earliest(input, request, &verdict->earliest_usec);
         return r < 0 ? r : say_shortage(input, request, verdict);

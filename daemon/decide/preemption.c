@@ -12,6 +12,8 @@
 
 #include "admission-internal.h"
 
+#include "model/allocation-claim.h"
+
 #include <string.h>
 
 static bool gives_way(const AdmissionInput *input, const Allocation *lender, const Allocation *request) {
@@ -65,24 +67,23 @@ static uint64_t later(uint64_t a, uint64_t b) {
         return a > b ? a : b;
 }
 
-static int lend(const AdmissionInput *input, Allocation *to, Allocation *lender, const Resource *entry,
+static int lend(const AdmissionInput *input, Allocation *to, Allocation *lender, const Resource *claim,
                 Window stretch, uint64_t amount) {
-        Loan loan = { .from = lender, .kind = entry->kind, .window = stretch, .amount = amount };
+        Loan loan = { .from = lender, .kind = claim->kind, .window = stretch, .amount = amount };
 
         if (amount == 0)
                 return 0;
-        strcpy(loan.target, entry->target);
+        strcpy(loan.target, claim->target);
         return calendar_lend(input->calendar, to, &loan);
 }
 
 /* 3. Step by step of the timeline, within a stretch that is both's. */
 static int lend_within(const AdmissionInput *input, Allocation *request, Allocation *lender,
-                const Resource *entry, Window stretch) {
-        const char *target = calendar_target(input->calendar, entry);
-        uint64_t total = admission_total(input->capacity, entry->kind, target), next;
+                const Resource *claim, Window stretch) {
+        uint64_t total = admission_total(input->capacity, claim->kind, claim->target), next;
 
         for (uint64_t at = stretch.start_usec; at < stretch.end_usec; at = next) {
-                const Timeline *timeline = calendar_reserved(input->calendar, entry->kind, target);
+                const Timeline *timeline = calendar_reserved(input->calendar, claim->kind, claim->target);
                 uint64_t level = timeline ? timeline_level(timeline, at) : 0;
                 Window step = { at, 0 };
                 int r;
@@ -93,9 +94,9 @@ static int lend_within(const AdmissionInput *input, Allocation *request, Allocat
                 if (level <= total)
                         continue;
                 step.end_usec = next;
-                r = lend(input, request, lender, entry, step,
-                                earlier(level - total, allocation_left_to_lend(lender, entry->kind,
-                                                                       entry->target, &step)));
+                r = lend(input, request, lender, claim, step,
+                                earlier(level - total, allocation_left_to_lend(lender, claim->kind,
+                                                                       claim->target, &step)));
                 if (r < 0)
                         return r;
         }
@@ -103,15 +104,15 @@ static int lend_within(const AdmissionInput *input, Allocation *request, Allocat
 }
 
 /* 3. In each stretch in which both hold. Both lists of windows ascend. */
-static int lend_entry(
-                const AdmissionInput *input, Allocation *request, Allocation *lender, const Resource *entry) {
+static int lend_claim(
+                const AdmissionInput *input, Allocation *request, Allocation *lender, const Resource *claim) {
         size_t i = 0, k = 0;
 
         while (i <= request->n_later && k <= lender->n_later) {
                 const Window *ours = allocation_window(request, i), *theirs = allocation_window(lender, k);
                 Window both = { later(later(ours->start_usec, theirs->start_usec), input->now_usec),
                         earlier(ours->end_usec, theirs->end_usec) };
-                int r = lend_within(input, request, lender, entry, both);
+                int r = lend_within(input, request, lender, claim, both);
 
                 if (r < 0)
                         return r;
@@ -123,32 +124,17 @@ static int lend_entry(
         return 0;
 }
 
-/* Whether the request asks for some of what the entry is of. */
-static bool wants(const Calendar *calendar, const Allocation *request, const Resource *entry) {
-        const char *target = calendar_target(calendar, entry);
-
-        for (size_t i = 0; i < request->resources.n; i++) {
-                const Resource *wanted = &request->resources.entries[i];
-
-                if (wanted->kind == entry->kind && wanted->amount.reserved > 0 &&
-                                strcmp(calendar_target(calendar, wanted), target) == 0)
-                        return true;
-        }
-        return false;
-}
-
-static bool can_lend(const AdmissionInput *input, const Allocation *request, const Allocation *lender,
-                const Resource *entry) {
-        return entry->amount.reserved > 0 && allocation_can_lend(lender, entry->kind) &&
-               wants(input->calendar, request, entry);
+static bool can_lend(const Allocation *request, const Allocation *lender, const Resource *claim) {
+        return allocation_can_lend(lender, claim->kind) &&
+               allocation_claim(request, claim->kind, claim->target) > 0;
 }
 
 static int lend_from(const AdmissionInput *input, Allocation *request, Allocation *lender) {
         int r = 0;
 
-        for (size_t i = 0; r >= 0 && i < lender->resources.n; i++)
-                if (can_lend(input, request, lender, &lender->resources.entries[i]))
-                        r = lend_entry(input, request, lender, &lender->resources.entries[i]);
+        for (size_t i = 0; r >= 0 && i < lender->claims.n; i++)
+                if (can_lend(request, lender, &lender->claims.entries[i]))
+                        r = lend_claim(input, request, lender, &lender->claims.entries[i]);
         return r;
 }
 
@@ -192,13 +178,13 @@ int preemption_try(const AdmissionInput *input, Allocation *request, bool *ret_f
 }
 
 static int lend_whole_window(const AdmissionInput *input, Allocation *probe, Allocation *lender,
-                const Resource *entry, Window window) {
+                const Resource *claim, Window window) {
         uint64_t next;
         int r = 0;
 
         for (uint64_t at = window.start_usec; r >= 0 && at < window.end_usec; at = next) {
                 next = allocation_next_loan_edge(lender, at, window.end_usec);
-                r = lend(input, probe, lender, entry, (Window){ at, next }, entry->amount.reserved);
+                r = lend(input, probe, lender, claim, (Window){ at, next }, claim->amount.reserved);
         }
         return r;
 }
@@ -210,13 +196,13 @@ int preemption_lend_all(const AdmissionInput *input, const Allocation *request, 
 
         r = list_candidates(input, request, &lenders, &n);
         for (size_t i = 0; r >= 0 && i < n; i++)
-                for (size_t k = 0; r >= 0 && k < lenders[i]->resources.n; k++) {
-                        const Resource *entry = &lenders[i]->resources.entries[k];
+                for (size_t k = 0; r >= 0 && k < lenders[i]->claims.n; k++) {
+                        const Resource *claim = &lenders[i]->claims.entries[k];
 
-                        for (size_t w = 0; r >= 0 && can_lend(input, request, lenders[i], entry) &&
+                        for (size_t w = 0; r >= 0 && can_lend(request, lenders[i], claim) &&
                                            w <= lenders[i]->n_later;
                                         w++)
-                                r = lend_whole_window(input, probe, lenders[i], entry,
+                                r = lend_whole_window(input, probe, lenders[i], claim,
                                                 *allocation_window(lenders[i], w));
                 }
         return r;

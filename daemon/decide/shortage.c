@@ -13,6 +13,8 @@
 
 #include "admission-internal.h"
 
+#include "model/allocation-claim.h"
+
 #include <string.h>
 
 /* 2. */
@@ -37,14 +39,12 @@ static bool is_over(const Capacity *capacity, const CalendarResource *resource, 
                         &first.end_usec);
 }
 
-static const Resource *find_entry(
-                const Calendar *calendar, const Allocation *allocation, const CalendarResource *resource) {
-        for (size_t i = 0; i < allocation->resources.n; i++) {
-                const Resource *entry = &allocation->resources.entries[i];
+static const Resource *find_claim(const Allocation *allocation, const CalendarResource *resource) {
+        for (size_t i = 0; i < allocation->claims.n; i++) {
+                const Resource *claim = &allocation->claims.entries[i];
 
-                if (entry->kind == resource->kind && entry->amount.reserved > 0 &&
-                                strcmp(calendar_target(calendar, entry), resource->target) == 0)
-                        return entry;
+                if (claim->kind == resource->kind && strcmp(claim->target, resource->target) == 0)
+                        return claim;
         }
         return NULL;
 }
@@ -57,7 +57,7 @@ typedef struct Stretch {
 } Stretch;
 
 /* The next after `stretch`; the first where that is all zero. False: there is none. */
-static bool next_stretch(const Allocation *allocation, const Resource *entry, Stretch *stretch) {
+static bool next_stretch(const Allocation *allocation, const Resource *claim, Stretch *stretch) {
         const Window *window = allocation_window(allocation, stretch->window);
         uint64_t start = stretch->at.end_usec;
 
@@ -70,7 +70,7 @@ static bool next_stretch(const Allocation *allocation, const Resource *entry, St
                 start = window->start_usec;
         }
         stretch->at = (Window){ start, allocation_next_loan_edge(allocation, start, window->end_usec) };
-        stretch->amount = allocation_left_to_lend(allocation, entry->kind, entry->target, &stretch->at);
+        stretch->amount = allocation_left_to_lend(allocation, claim->kind, claim->target, &stretch->at);
         return true;
 }
 
@@ -91,11 +91,11 @@ static uint64_t least(uint64_t a, uint64_t b) {
 }
 
 /* 3. Of one allocation, beside those that were placed before. */
-static int place_anew(Filling *filling, const Allocation *allocation, const Resource *entry, Left *ret) {
-        Left left = { entry->amount.reserved, entry->amount.reserved };
+static int place_anew(Filling *filling, const Allocation *allocation, const Resource *claim, Left *ret) {
+        Left left = { claim->amount.reserved, claim->amount.reserved };
         uint64_t now = filling->now_usec;
 
-        for (Stretch stretch = {}; next_stretch(allocation, entry, &stretch);) {
+        for (Stretch stretch = {}; next_stretch(allocation, claim, &stretch);) {
                 uint64_t start = stretch.at.start_usec > now ? stretch.at.start_usec : now, others, room;
 
                 if (start >= stretch.at.end_usec)
@@ -111,7 +111,7 @@ static int place_anew(Filling *filling, const Allocation *allocation, const Reso
                         left.now = room;
                 filling->level_now += least(stretch.amount, room);
         }
-        for (Stretch stretch = {}; next_stretch(allocation, entry, &stretch);) {
+        for (Stretch stretch = {}; next_stretch(allocation, claim, &stretch);) {
                 int r = timeline_reserve(&filling->scratch, 1);
 
                 if (r < 0)
@@ -127,6 +127,15 @@ typedef struct Marks {
         ResourceSet missing, left_now;
 } Marks;
 
+/* The least there is of it, where several claims have one name. */
+static int mark_less(ResourceSet *marks, const Resource *name, Amount amount) {
+        const Amount *marked = resource_set_get(marks, name->kind, name->target);
+
+        if (amount.limit >= amount.reserved || (marked && marked->limit <= amount.limit))
+                return 0;
+        return resource_set_put(marks, name->kind, name->target, amount);
+}
+
 static int mark_resource(const Calendar *calendar, const Capacity *capacity, const CalendarResource *resource,
                 Allocation *const *sorted, Marks *marks, uint64_t now_usec) {
         Filling filling = { .total = admission_total(capacity, resource->kind, resource->target),
@@ -134,18 +143,20 @@ static int mark_resource(const Calendar *calendar, const Capacity *capacity, con
         int r = 0;
 
         for (size_t i = 0; r >= 0 && i < calendar->n; i++) {
-                const Resource *entry = sorted[i]->counted ? find_entry(calendar, sorted[i], resource) : NULL;
+                const Resource *claim = sorted[i]->counted ? find_claim(sorted[i], resource) : NULL;
+                Resource name;
                 Left left;
 
-                if (!entry)
+                if (!claim)
                         continue;
-                r = place_anew(&filling, sorted[i], entry, &left);
-                if (r >= 0 && left.least < entry->amount.reserved)
-                        r = resource_set_put(&marks[i].missing, entry->kind, entry->target,
-                                        (Amount){ entry->amount.reserved, left.least });
-                if (r >= 0 && left.now < entry->amount.reserved)
-                        r = resource_set_put(&marks[i].left_now, entry->kind, entry->target,
-                                        (Amount){ 0, left.now });
+                name = allocation_claim_name(calendar, sorted[i], claim);
+                r = place_anew(&filling, sorted[i], claim, &left);
+                if (r >= 0)
+                        r = mark_less(&marks[i].missing, &name,
+                                        (Amount){ claim->amount.reserved, left.least });
+                if (r >= 0)
+                        r = mark_less(&marks[i].left_now, &name,
+                                        (Amount){ claim->amount.reserved, left.now });
         }
         timeline_deinit(&filling.scratch);
         return r;

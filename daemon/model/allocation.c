@@ -182,6 +182,7 @@ Allocation *allocation_free(Allocation *allocation) {
         string_map_deinit(&allocation->extensions);
         resource_set_deinit(&allocation->missing);
         resource_set_deinit(&allocation->left_now);
+        resource_set_deinit(&allocation->claims);
         recurrence_free(allocation->recurrence);
         free(allocation->reason);
         free(allocation->later);

@@ -88,7 +88,7 @@ typedef struct Allocation Allocation;
 typedef struct Loan {
         Allocation *from;
         ResourceKind kind;
-        char target[RESOURCE_TARGET_SIZE]; /* as the lender names it */
+        char target[RESOURCE_TARGET_SIZE]; /* as the calendar sums */
         Window window;
         uint64_t amount;
         bool applied; /* the calendar's: it is off the timelines */
@@ -157,7 +157,9 @@ struct Allocation {
         size_t n_borrowers;
         size_t queue_index[2]; /* where it waits for its next change, by clock */
         uint64_t due_usec[2];  /* when that is, on the queue's clock */
-        bool counted;          /* its reserved part is in the timelines */
+        ResourceSet claims;    /* what it holds of the timelines while it is counted: allocation-claim.h */
+        bool claimed;          /* these were made out */
+        bool counted;          /* its claims are in the timelines */
         bool untold;           /* an Apply that may yet be refused is under way: no one hears of it */
 };
 

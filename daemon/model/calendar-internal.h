@@ -22,8 +22,8 @@ int calendar_drop_loans(Calendar *calendar, Allocation *allocation);
 /* All that it borrows, and all that it lends, on the timelines; and off them. */
 int calendar_apply_loans(Calendar *calendar, Allocation *allocation);
 void calendar_undo_loans(Calendar *calendar, Allocation *allocation);
-/* The entry's timeline; NULL where nothing was ever reserved. */
-Timeline *calendar_find_timeline(const Calendar *calendar, const Resource *entry);
+/* The claim's timeline; NULL where nothing was ever reserved. */
+Timeline *calendar_find_timeline(const Calendar *calendar, ResourceKind kind, const char *target);
 int calendar_ensure_timeline(Calendar *calendar, ResourceKind kind, const char *target, Timeline **ret);
 
 /* reallocarray() of *array, which stays as it was on -ENOMEM. */

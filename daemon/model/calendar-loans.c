@@ -6,6 +6,7 @@
  * whatever was admitted in between. Who is to lend what is decide/preemption.c's.
  */
 
+#include "allocation-claim.h"
 #include "calendar-internal.h"
 
 #include "util/strv.h"
@@ -22,9 +23,8 @@ bool allocation_can_lend(const Allocation *allocation, ResourceKind kind) {
 
 /* Whether the lender still has, in that stretch, what it lent. */
 static bool loan_stands(const Loan *loan) {
-        const Amount *amount = resource_set_get(&loan->from->resources, loan->kind, loan->target);
-
-        if (!amount || amount->reserved < loan->amount || !allocation_can_lend(loan->from, loan->kind))
+        if (allocation_claim(loan->from, loan->kind, loan->target) < loan->amount ||
+                        !allocation_can_lend(loan->from, loan->kind))
                 return false;
         for (size_t k = 0; k < 1 + loan->from->n_later; k++) {
                 const Window *window = allocation_window(loan->from, k);
@@ -37,14 +37,12 @@ static bool loan_stands(const Loan *loan) {
 }
 
 static int loan_apply(Calendar *calendar, const Allocation *to, Loan *loan) {
-        Resource entry = { .kind = loan->kind };
         Timeline *timeline;
         int r;
 
         if (loan->applied || !to->counted || !loan->from->counted || !loan_stands(loan))
                 return 0;
-        strcpy(entry.target, loan->target);
-        r = calendar_ensure_timeline(calendar, loan->kind, calendar_target(calendar, &entry), &timeline);
+        r = calendar_ensure_timeline(calendar, loan->kind, loan->target, &timeline);
         if (r >= 0)
                 r = timeline_reserve(timeline, 1);
         if (r < 0)
@@ -55,13 +53,11 @@ static int loan_apply(Calendar *calendar, const Allocation *to, Loan *loan) {
 }
 
 static void loan_undo(Calendar *calendar, Loan *loan) {
-        Resource entry = { .kind = loan->kind };
         Timeline *timeline;
 
         if (!loan->applied)
                 return;
-        strcpy(entry.target, loan->target);
-        timeline = calendar_find_timeline(calendar, &entry);
+        timeline = calendar_find_timeline(calendar, loan->kind, loan->target);
         assert(timeline);
         timeline_give_back(timeline, loan->window.start_usec, loan->window.end_usec, loan->amount);
         loan->applied = false;
@@ -138,8 +134,7 @@ static uint64_t lent_at(const Allocation *lender, ResourceKind kind, const char 
 /* The least within the stretch: between two edges of loans nothing changes. */
 uint64_t allocation_left_to_lend(
                 const Allocation *lender, ResourceKind kind, const char *target, const Window *stretch) {
-        const Amount *amount = resource_set_get(&lender->resources, kind, target);
-        uint64_t most = 0;
+        uint64_t claimed = allocation_claim(lender, kind, target), most = 0;
 
         for (uint64_t at = stretch->start_usec; at < stretch->end_usec;
                         at = allocation_next_loan_edge(lender, at, stretch->end_usec)) {
@@ -147,7 +142,7 @@ uint64_t allocation_left_to_lend(
 
                 most = lent > most ? lent : most;
         }
-        return amount && amount->reserved > most ? amount->reserved - most : 0;
+        return claimed > most ? claimed - most : 0;
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b) {
@@ -230,29 +225,24 @@ void calendar_take_back(Calendar *calendar, Allocation *to, Allocation *from) {
 typedef struct Debt {
         Allocation *other; /* who lends to it, or borrows from it */
         ResourceKind kind;
-        char target[RESOURCE_TARGET_SIZE]; /* as the lender of the two names it */
+        char target[RESOURCE_TARGET_SIZE];
         Window window;
         uint64_t amount;
 } Debt;
 
-static bool is_of(const Calendar *calendar, const Debt *debt, const Resource *entry) {
-        Resource lent = { .kind = debt->kind };
-
-        strcpy(lent.target, debt->target);
-        return debt->kind == entry->kind &&
-               strcmp(calendar_target(calendar, &lent), calendar_target(calendar, entry)) == 0;
+static bool is_of(const Debt *debt, const Resource *claim) {
+        return debt->kind == claim->kind && strcmp(debt->target, claim->target) == 0;
 }
 
 static bool holds_at(const Debt *debt, uint64_t at_usec) {
         return debt->window.start_usec <= at_usec && at_usec < debt->window.end_usec;
 }
 
-static uint64_t sum_at(
-                const Calendar *calendar, const Debt *debts, size_t n, const Resource *entry, uint64_t at) {
+static uint64_t sum_at(const Debt *debts, size_t n, const Resource *claim, uint64_t at) {
         uint64_t sum = 0;
 
         for (size_t i = 0; i < n; i++)
-                if (is_of(calendar, &debts[i], entry) && holds_at(&debts[i], at))
+                if (is_of(&debts[i], claim) && holds_at(&debts[i], at))
                         sum += debts[i].amount;
         return sum;
 }
@@ -271,18 +261,18 @@ static uint64_t next_edge(const Debt *debts, size_t n, uint64_t after) {
 
 /* Within a stretch in which nothing changes: `excess` of what was lent to it is lent on, each as far as it
  * goes. */
-static int pass_on_within(Calendar *calendar, const Resource *entry, Window stretch, uint64_t excess,
+static int pass_on_within(Calendar *calendar, const Resource *claim, Window stretch, uint64_t excess,
                 const Debt *lent, size_t n_lent, const Debt *owed, size_t n_owed) {
         for (size_t i = 0; i < n_lent; i++) {
                 uint64_t left = lent[i].amount;
 
-                if (!is_of(calendar, &lent[i], entry) || !holds_at(&lent[i], stretch.start_usec))
+                if (!is_of(&lent[i], claim) || !holds_at(&lent[i], stretch.start_usec))
                         continue;
                 for (size_t k = 0; k < n_owed && left > 0 && excess > 0; k++) {
                         Loan loan = { .from = lent[i].other, .kind = lent[i].kind, .window = stretch };
                         int r;
 
-                        if (!is_of(calendar, &owed[k], entry) || !holds_at(&owed[k], stretch.start_usec) ||
+                        if (!is_of(&owed[k], claim) || !holds_at(&owed[k], stretch.start_usec) ||
                                         owed[k].other == lent[i].other)
                                 continue;
                         strcpy(loan.target, lent[i].target);
@@ -306,18 +296,17 @@ static int pass_on(Calendar *calendar, const Allocation *leaving, const Debt *le
                 const Debt *owed, size_t n_owed) {
         int r = 0;
 
-        for (size_t i = 0; i < leaving->resources.n; i++) {
-                const Resource *entry = &leaving->resources.entries[i];
-                uint64_t own = entry->amount.reserved, next;
+        for (size_t i = 0; i < leaving->claims.n; i++) {
+                const Resource *claim = &leaving->claims.entries[i];
+                uint64_t own = claim->amount.reserved, next;
 
                 for (uint64_t at = next_edge(lent, n_lent, 0); r >= 0 && at != UINT64_MAX; at = next) {
-                        uint64_t sum = sum_at(calendar, lent, n_lent, entry, at) +
-                                       sum_at(calendar, owed, n_owed, entry, at);
+                        uint64_t sum = sum_at(lent, n_lent, claim, at) + sum_at(owed, n_owed, claim, at);
                         uint64_t a = next_edge(lent, n_lent, at), b = next_edge(owed, n_owed, at);
 
                         next = a < b ? a : b;
                         if (next != UINT64_MAX && sum > own)
-                                r = pass_on_within(calendar, entry, (Window){ at, next }, sum - own, lent,
+                                r = pass_on_within(calendar, claim, (Window){ at, next }, sum - own, lent,
                                                 n_lent, owed, n_owed);
                 }
         }
@@ -456,6 +445,7 @@ int allocation_format_loans(const Allocation *allocation, char ***ret) {
 /* -ENOENT where it is none any more. */
 static int parse_loan(const Calendar *calendar, const char *text, Loan *ret) {
         char id[64], name[RESOURCE_NAME_SIZE];
+        Resource named = {};
         Loan loan = {};
 
         /* The widths are those of the two arrays. */
@@ -463,8 +453,11 @@ static int parse_loan(const Calendar *calendar, const char *text, Loan *ret) {
         if (sscanf(text, "%63s %47s %" SCNu64 " %" SCNu64 " %" SCNu64, id, name, &loan.window.start_usec,
                             &loan.window.end_usec, &loan.amount) != 5 ||
                         loan.window.start_usec >= loan.window.end_usec ||
-                        resource_parse_name(name, &loan.kind, loan.target) < 0)
+                        resource_parse_name(name, &named.kind, named.target) < 0)
                 return -ENOENT;
+        /* Earlier versions wrote it as the lender names it. */
+        loan.kind = named.kind;
+        strcpy(loan.target, calendar_target(calendar, &named));
         loan.from = calendar_find(calendar, id);
         if (!loan.from || !allocation_holds_reserved(loan.from))
                 return -ENOENT;

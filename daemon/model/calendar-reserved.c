@@ -6,6 +6,7 @@
  * that instant, so that giving it back always fits, whatever was admitted in between.
  */
 
+#include "allocation-claim.h"
 #include "calendar-internal.h"
 
 #include <assert.h>
@@ -41,9 +42,9 @@ const Timeline *calendar_reserved(const Calendar *calendar, ResourceKind kind, c
         return found ? &calendar->resources[i].reserved : NULL;
 }
 
-Timeline *calendar_find_timeline(const Calendar *calendar, const Resource *entry) {
+Timeline *calendar_find_timeline(const Calendar *calendar, ResourceKind kind, const char *target) {
         bool found;
-        size_t i = resource_search(calendar, entry->kind, calendar_target(calendar, entry), &found);
+        size_t i = resource_search(calendar, kind, target, &found);
 
         return found ? &calendar->resources[i].reserved : NULL;
 }
@@ -76,20 +77,27 @@ static size_t count_windows(const Allocation *allocation) {
         return 1 + allocation->n_later;
 }
 
-static void count(Calendar *calendar, const Allocation *allocation, size_t n_entries, bool in) {
-        for (size_t i = 0; i < n_entries; i++) {
-                const Resource *entry = &allocation->resources.entries[i];
-                Timeline *timeline = calendar_find_timeline(calendar, entry);
+static void count(Calendar *calendar, const Allocation *allocation, bool in) {
+        for (size_t i = 0; i < allocation->claims.n; i++) {
+                const Resource *claim = &allocation->claims.entries[i];
+                Timeline *timeline = calendar_find_timeline(calendar, claim->kind, claim->target);
 
-                if (entry->amount.reserved == 0)
-                        continue;
                 for (size_t k = 0; timeline && k < count_windows(allocation); k++) {
                         const Window *window = allocation_window(allocation, k);
 
                         (in ? timeline_add : timeline_subtract)(timeline, window->start_usec,
-                                        window->end_usec, entry->amount.reserved);
+                                        window->end_usec, claim->amount.reserved);
                 }
         }
+}
+
+/* Once: what it asks for does not change any more. */
+static int make_claims(const Calendar *calendar, Allocation *allocation) {
+        int r = allocation->claimed ? 0 : allocation_claims(calendar, allocation, &allocation->claims);
+
+        if (r >= 0)
+                allocation->claimed = true;
+        return r;
 }
 
 int calendar_recount(Calendar *calendar, Allocation *allocation) {
@@ -99,20 +107,17 @@ int calendar_recount(Calendar *calendar, Allocation *allocation) {
         if (allocation->counted || !allocation_holds_reserved(allocation))
                 return 0;
         /* All that can fail first. */
-        for (size_t i = 0; r >= 0 && i < allocation->resources.n; i++) {
-                const Resource *entry = &allocation->resources.entries[i];
+        r = make_claims(calendar, allocation);
+        for (size_t i = 0; r >= 0 && i < allocation->claims.n; i++) {
+                const Resource *claim = &allocation->claims.entries[i];
 
-                if (entry->amount.reserved == 0)
-                        continue;
-                r = calendar_ensure_timeline(
-                                calendar, entry->kind, calendar_target(calendar, entry), &timeline);
-                /* Two entries may be of one target: room for both. */
+                r = calendar_ensure_timeline(calendar, claim->kind, claim->target, &timeline);
                 if (r >= 0)
-                        r = timeline_reserve(timeline, 2 * count_windows(allocation));
+                        r = timeline_reserve(timeline, count_windows(allocation));
         }
         if (r < 0)
                 return r;
-        count(calendar, allocation, allocation->resources.n, /* in= */ true);
+        count(calendar, allocation, /* in= */ true);
         allocation->counted = true;
         r = calendar_apply_loans(calendar, allocation);
         if (r < 0)
@@ -124,6 +129,6 @@ void calendar_discount(Calendar *calendar, Allocation *allocation) {
         if (!allocation->counted)
                 return;
         calendar_undo_loans(calendar, allocation);
-        count(calendar, allocation, allocation->resources.n, /* in= */ false);
+        count(calendar, allocation, /* in= */ false);
         allocation->counted = false;
 }

@@ -6,6 +6,7 @@
  * used.
  */
 
+#include "allocation-claim.h"
 #include "calendar-internal.h"
 #include "segment.h"
 
@@ -68,7 +69,15 @@ static int add_stretch(Edges *edges, Window range, Window stretch, Edge change) 
                                                -change.unlimited });
 }
 
-static int add_allocation(Edges *edges, Window range, const Allocation *allocation, const Resource *entry) {
+static bool lends(const Calendar *calendar, const Resource *entry, const Loan *loan) {
+        Resource claim = { .kind = loan->kind };
+
+        strcpy(claim.target, loan->target);
+        return resource_claims(calendar, entry, &claim);
+}
+
+static int add_allocation(const Calendar *calendar, Edges *edges, Window range, const Allocation *allocation,
+                const Resource *entry) {
         bool unlimited = entry->amount.limit > LIMIT_SUM_MAX;
         const Edge held = { .reserved = (int64_t) entry->amount.reserved,
                 .limit = unlimited ? 0 : (int64_t) entry->amount.limit,
@@ -84,8 +93,7 @@ static int add_allocation(Edges *edges, Window range, const Allocation *allocati
                 for (size_t k = 0; r >= 0 && k < to->n_loans; k++) {
                         const Loan *loan = &to->loans[k];
 
-                        if (loan->from == allocation && loan->applied && loan->kind == entry->kind &&
-                                        strcmp(loan->target, entry->target) == 0)
+                        if (loan->from == allocation && loan->applied && lends(calendar, entry, loan))
                                 r = add_stretch(edges, range, loan->window,
                                                 (Edge){ .reserved = -(int64_t) loan->amount });
                 }
@@ -142,8 +150,8 @@ static int sum_edges(Edges *edges, Segment segment, Segments *segments) {
         return r;
 }
 
-static int add_resource(const CalendarTenant *tenant, ResourceKind kind, const char *target, Window range,
-                Segments *segments) {
+static int add_resource(const Calendar *calendar, const CalendarTenant *tenant, ResourceKind kind,
+                const char *target, Window range, Segments *segments) {
         Segment segment = { .tenant_id = tenant->id, .kind = kind };
         Edges edges = {};
         int r = 0;
@@ -158,7 +166,7 @@ static int add_resource(const CalendarTenant *tenant, ResourceKind kind, const c
                         continue;
                 strcpy(entry.target, target);
                 entry.amount = *amount;
-                r = add_allocation(&edges, range, allocation, &entry);
+                r = add_allocation(calendar, &edges, range, allocation, &entry);
         }
         if (r >= 0)
                 r = sum_edges(&edges, segment, segments);
@@ -179,8 +187,8 @@ int calendar_segments(const Calendar *calendar, uint64_t from_usec, uint64_t unt
                 for (size_t k = 0; r >= 0 && k < tenant->n; k++)
                         r = resource_set_add(&named, &tenant->allocations[k]->resources);
                 for (size_t k = 0; r >= 0 && k < named.n; k++)
-                        r = add_resource(tenant, named.entries[k].kind, named.entries[k].target, range,
-                                        &segments);
+                        r = add_resource(calendar, tenant, named.entries[k].kind, named.entries[k].target,
+                                        range, &segments);
         }
         if (r < 0) {
                 free(segments.entries);
