@@ -5,6 +5,7 @@
 #include "host.h"
 
 #include <criterion/criterion.h>
+#include <inttypes.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -13,8 +14,10 @@ TestSuite(sched_meter, .init = host_init, .fini = host_deinit, .timeout = 120);
 #define SLOT 2U
 #define OTHER_SLOT 3U
 #define SLOTS 16U
-#define MOVE_SLACK_NSEC 250000U /* a move of fifty on average: ticks are 1 to 4 ms, and errors go both ways \
-                                 */
+#define TICK_NSEC 10500000U
+#define MOVE_SLACK_NSEC                                                                     \
+        250000U /* a move of fifty on average: ticks are 1 to 4 ms, and errors go both ways \
+                 */
 
 static void burn(void *userdata) {
         burn_msec(*(unsigned *) userdata);
@@ -73,28 +76,52 @@ static Worker start_alone(const TestGroup *group) {
         return worker_start(group, burn_alone, NULL);
 }
 
+/*
+ * The meter read between two reads of the kernel's counter: what it says lies between these, however long
+ * this process was off its CPU from one to the next.
+ */
+typedef struct Reading {
+        uint64_t kernel_before, meter, kernel_after;
+} Reading;
+
+static Reading reading_take(Meter *meter, uint32_t slot, const TestGroup *group) {
+        Reading reading = { .kernel_before = group_cpu_nsec(group) };
+
+        reading.meter = meter_must_read(meter, slot).value[METRIC_CPU_TIME];
+        reading.kernel_after = group_cpu_nsec(group);
+        return reading;
+}
+
+/* What was added from one reading to another. The kernel brings both counters forward with the tick: at most
+ * one, of 10 ms, is between the two. */
+static void expect_same_growth(const Reading *first, const Reading *last, const char *what) {
+        uint64_t grown = last->meter - first->meter;
+        uint64_t least = last->kernel_before - first->kernel_after;
+        uint64_t most = last->kernel_after - first->kernel_before;
+
+        cr_expect(grown + TICK_NSEC >= least && grown <= most + TICK_NSEC,
+                        "%s: %" PRIu64 " is not within a tick of %" PRIu64 " to %" PRIu64, what, grown, least,
+                        most);
+}
+
 /* A task that is on its CPU all the while, and was before the group was added. */
 Test(sched_meter, running_stretch) {
         TestGroup group = group_make("a");
         Meter *meter = meter_make(NULL, SLOTS, 0);
         Worker hog = start_alone(&group);
-        uint64_t cpu_before, cpu_after;
-        Sample before, after;
+        Reading first, last;
 
         worker_begin(&hog);
         burn_msec(100);
         meter_must_add(meter, SLOT, &group);
 
-        before = meter_must_read(meter, SLOT);
-        cpu_before = group_cpu_nsec(&group);
+        first = reading_take(meter, SLOT, &group);
         for (unsigned i = 0; i < 10; i++) {
                 burn_msec(50);
-                after = meter_must_read(meter, SLOT);
-                cpu_after = group_cpu_nsec(&group);
-                /* The kernel brings both forward with the tick: at most one, of 10 ms, is between the two. */
-                expect_near(after.value[METRIC_CPU_TIME] - before.value[METRIC_CPU_TIME],
-                                cpu_after - cpu_before, 1, 10500000, "cpu.time while it runs");
+                last = reading_take(meter, SLOT, &group);
+                expect_same_growth(&first, &last, "cpu.time while it runs");
         }
+        cr_expect(last.meter > first.meter, "it did not run");
         worker_stop(&hog);
         meter_free(meter);
 }
@@ -230,8 +257,7 @@ Test(sched_meter, moved_while_running) {
         TestGroup from = group_make("a"), to = group_make("b");
         Meter *meter = meter_make(NULL, SLOTS, 0);
         Worker hog = start_alone(NULL);
-        uint64_t cpu_before, cpu_after;
-        Sample before, after;
+        Reading first, last;
 
         meter_must_add(meter, SLOT, &from);
         meter_must_add(meter, OTHER_SLOT, &to);
@@ -242,13 +268,11 @@ Test(sched_meter, moved_while_running) {
                 uint32_t slot = i % 2 ? SLOT : OTHER_SLOT;
 
                 group_move(group, hog.pid);
-                before = meter_must_read(meter, slot);
-                cpu_before = group_cpu_nsec(group);
+                first = reading_take(meter, slot, group);
                 burn_msec(60);
-                after = meter_must_read(meter, slot);
-                cpu_after = group_cpu_nsec(group);
-                expect_near(after.value[METRIC_CPU_TIME] - before.value[METRIC_CPU_TIME],
-                                cpu_after - cpu_before, 1, 10500000, "cpu.time after the move");
+                last = reading_take(meter, slot, group);
+                expect_same_growth(&first, &last, "cpu.time after the move");
+                cr_expect(last.meter > first.meter, "move %u: it is not counted", i);
         }
         worker_stop(&hog);
         meter_free(meter);

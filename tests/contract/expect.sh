@@ -48,22 +48,31 @@ expect() {
         fi
 }
 
-await() {
-        local i
-
-        for ((i = 0; i < 200; i++)); do
-                "$@" && return
-                sleep 0.05
-        done
-        echo "FAILED: not within 10 s: $*"
-        exit 1
+# A bus daemon of their own, which HEADGATE_BUS names: it is there once it has said where.
+start_bus() {
+        exec {bus}< <(exec dbus-daemon --session --nofork --address="$HEADGATE_BUS" --print-address 2>"$work/dbus.log")
+        pids+=($!)
+        read -r -t 10 -u "$bus" || { cat "$work/dbus.log"; exit 1; }
 }
 
-# A bus daemon of their own, which HEADGATE_BUS names.
-start_bus() {
-        dbus-daemon --session --nofork --address="$HEADGATE_BUS" 2>"$work/dbus.log" &
+# What headgated tells, from now on.
+start_watch() {
+        : >"$work/watch"
+        exec {watch}< <(exec "$headgatectl" watch 2>&1)
         pids+=($!)
-        await test -S "$work/bus"
+}
+
+# await LINE: an extended regular expression that a line to come must match whole; all that came goes to $work/watch.
+await() {
+        local line
+
+        while read -r -t 10 -u "$watch" line; do
+                printf '%s\n' "$line" >>"$work/watch"
+                [[ $line =~ ^${1}$ ]] && return
+        done
+        echo "FAILED: not within 10 s: $1"
+        cat "$work/watch"
+        exit 1
 }
 
 # What is to be looked for in standard output is written in UTC and without colour.
