@@ -19,6 +19,7 @@ typedef enum ValueType {
         VALUE_BPS,   /* suffixes K, M, G, T of 1000 */
         VALUE_USEC,  /* ms, s, min, h, d; a bare number is seconds */
         VALUE_BOOL,
+        VALUE_MODE,  /* of a tenant: true is observe */
         VALUE_WORDS, /* separated by spaces */
 } ValueType;
 
@@ -33,6 +34,7 @@ typedef struct ConfigKey {
         { section, key, type, offsetof(Config, field), min, max }
 static const ConfigKey global_keys[] = {
         GLOBAL("node", "id", VALUE_TEXT, node_id, 1, 255),
+        GLOBAL("node", "mode", VALUE_MODE, observe, 0, 1),
         GLOBAL("node", "tenants-max", VALUE_COUNT, tenants_max, 1, 10000),
         GLOBAL("node", "allocations-max", VALUE_COUNT, allocations_max, 1, 100000),
         GLOBAL("node", "sample-interval", VALUE_USEC, sample_interval_usec, 100000, 3600000000),
@@ -171,6 +173,8 @@ static int store(const ConfigKey *key, void *base, const char *text) {
                 return 0;
         case VALUE_BOOL:
                 return parse_bool(text, field);
+        case VALUE_MODE:
+                return tenant_mode_from_string(text, field);
         case VALUE_WORDS:
                 return parse_words(text, key->max, field);
         case VALUE_USEC:
@@ -209,6 +213,7 @@ static int refuse(Reader *reader, const ConfigKey *key, const char *value, int e
                 [VALUE_BPS] = "bit/s, with K, M, G or T (of 1000), from %" PRIu64 " to %" PRIu64,
                 [VALUE_USEC] = "a time in ms, s, min, h or d, from %" PRIu64 " to %" PRIu64 " microseconds",
                 [VALUE_BOOL] = "yes or no",
+                [VALUE_MODE] = "enforce or observe",
                 [VALUE_WORDS] = "words with spaces between, %" PRIu64 " to %" PRIu64 " of them",
         };
         char bound[160];

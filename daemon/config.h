@@ -21,6 +21,7 @@ typedef struct ConfigUplink {
 
 typedef struct Config {
         char *node_id; /* owned; NULL: the host's name */
+        bool observe;  /* the Mode of tenants that are new */
         uint64_t tenants_max;
         uint64_t allocations_max;
         uint64_t sample_interval_usec;

@@ -143,7 +143,7 @@ static int ensure_tenant(Transaction *transaction, const Allocation *request, Fa
         Tenant *tenant;
         int r;
 
-        r = node_add_tenant(&manager->node, request->tenant_id, manager_slot_max(manager), &tenant);
+        r = manager_add_tenant(manager, request->tenant_id, &tenant);
         if (r == -EEXIST)
                 return 0;
         if (r == -ENOSPC)

@@ -74,6 +74,14 @@ int manager_find_tenants(Manager *manager);
 #define STATE_TEXT_DRAIN "drain"       /* why; absent: it does not */
 #define STATE_TEXT_CAPACITY "capacity" /* "cpu=3500 memory=1024" */
 
+/* manager-mode.c: */
+/* As node_add_tenant(), in the Mode that is configured for those that are new. */
+int manager_add_tenant(Manager *manager, const char *id, Tenant **ret);
+int manager_set_mode(void *userdata, const char *tenant_id, const char *mode, Failure *ret_failure);
+
+/* manager-explain.c */
+int manager_diff(void *userdata, const char *tenant_id, DifferenceList *ret, Failure *ret_failure);
+
 /* manager-node.c: the node as a whole. */
 /* Its clock: looked at with each sample and whenever it is set. True where it was set by more than slewing.
  */

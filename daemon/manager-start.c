@@ -159,7 +159,7 @@ static int find_orphans(Manager *manager) {
         for (char **id = ids; r >= 0 && id && *id; id++) {
                 if (node_find_tenant(&manager->node, *id))
                         continue;
-                r = node_add_tenant(&manager->node, *id, manager_slot_max(manager), &tenant);
+                r = manager_add_tenant(manager, *id, &tenant);
                 if (r == -ENOSPC) {
                         log_warning("Group of tenant %s is over tenants-max and left as it is", *id);
                         r = 0;
@@ -178,8 +178,7 @@ static int find_missing_tenants(Manager *manager) {
 
         for (size_t i = 0; i < calendar->n; i++) {
                 Allocation *allocation = calendar->allocations[i];
-                int r = node_add_tenant(
-                                &manager->node, allocation->tenant_id, manager_slot_max(manager), &tenant);
+                int r = manager_add_tenant(manager, allocation->tenant_id, &tenant);
 
                 if (r == -ENOSPC && allocation_is_live(allocation))
                         manager_enter_state(manager, allocation, ALLOCATION_FAILED,

@@ -33,7 +33,7 @@ static void tenant_rests(Manager *manager, Tenant *tenant) {
 static void tenant_on_end(Tenant *tenant, OnEnd on_end) {
         tenant->throttled = on_end == ON_END_THROTTLE;
         tenant->frozen = on_end == ON_END_FREEZE;
-        tenant->doomed = on_end == ON_END_KILL;
+        tenant->doomed = on_end == ON_END_KILL && !tenant->observed;
 }
 
 static void tenant_wakes(Manager *manager, Tenant *tenant) {
@@ -84,7 +84,8 @@ void manager_enter_state(Manager *manager, Allocation *allocation, AllocationSta
                 break;
         case ALLOCATION_ENDING:
                 /* While another runs, its processes have a share, and are not told. */
-                if (tenant && calendar_tenant_running(&manager->node.calendar, tenant->id) == 0)
+                if (tenant && !tenant->observed &&
+                                calendar_tenant_running(&manager->node.calendar, tenant->id) == 0)
                         allocation_signal_end(manager, allocation, tenant);
                 break;
         default: /* pending again, for its next window; or over */

@@ -108,29 +108,29 @@ bool manager_any_doomed(const Node *node) {
         return false;
 }
 
-/* Who was killed is not to be killed again after a restart: it would be those who came after. */
-static void keep_killed(Manager *manager, const bool *was_doomed) {
+static bool has_errand(const Tenant *tenant) {
+        return tenant->doomed || tenant->to_be_opened;
+}
+
+/* What was done once is not to be done again after a restart: it would meet those who came after. */
+static void keep_errands(Manager *manager, const bool *had_errand) {
         for (size_t i = 0; i < manager->node.n_tenants; i++)
-                if (was_doomed[i] && !manager->node.tenants[i]->doomed)
-                        manager_log_lost(
-                                        state_put_tenant(manager->state, manager->node.tenants[i]), "A kill");
+                if (had_errand[i] && !has_errand(manager->node.tenants[i]))
+                        manager_log_lost(state_put_tenant(manager->state, manager->node.tenants[i]),
+                                        "A kill, or an opening");
 }
 
 static int reconcile_kernel(Manager *manager) {
-        _cleanup_free_ bool *doomed = NULL;
+        _cleanup_free_ bool *had_errand = calloc(manager->node.n_tenants + 1, sizeof(bool));
         unsigned changes = 0;
         int r;
 
-        if (manager_any_doomed(&manager->node)) {
-                doomed = calloc(manager->node.n_tenants, sizeof(bool));
-                if (!doomed)
-                        return -ENOMEM;
-                for (size_t i = 0; i < manager->node.n_tenants; i++)
-                        doomed[i] = manager->node.tenants[i]->doomed;
-        }
+        if (!had_errand)
+                return -ENOMEM;
+        for (size_t i = 0; i < manager->node.n_tenants; i++)
+                had_errand[i] = has_errand(manager->node.tenants[i]);
         r = reconciler_apply(manager->reconciler, &manager->node, &changes);
-        if (doomed)
-                keep_killed(manager, doomed);
+        keep_errands(manager, had_errand);
         if (changes > 0)
                 log_debug("%u settings written", changes);
         return r;

@@ -15,7 +15,7 @@
 /* What was last read back as planned; no setting present: look again. */
 typedef struct Verified {
         Settings settings;
-        bool frozen;
+        bool frozen, observed;
 } Verified;
 
 struct Reconciler {
@@ -48,6 +48,21 @@ int reconciler_apply_tenant(
                 Reconciler *reconciler, const TenantPlan *plan, Tenant *tenant, unsigned *changes);
 /* Whether nothing needs to be looked at: planned as it was when it was last read back. */
 bool reconciler_is_settled(const Reconciler *reconciler, const TenantPlan *plan);
+
+/* reconcile-diff.c: what each part that it asks is given. */
+typedef struct ReconcilerDiff {
+        const Plan *plan;
+        const PlanInput *input;
+        const char *only_tenant; /* NULL: all, and the node itself */
+        DifferenceList *list;
+} ReconcilerDiff;
+
+/* reconcile-release.c: what a group carries that nobody limits. */
+Settings reconciler_open_settings(const Reconciler *reconciler);
+
+/* reconcile.c: the plan as of now, rounded as the kernel rounds. The input holds what the plan points to. */
+int reconciler_make_plan(Reconciler *reconciler, const Node *node, uint64_t sibling_weight, PlanInput *input,
+                Plan *ret);
 
 /* reconcile-problems.c: what is not as planned, in words, into the tenant's Problems. -ENOMEM alone is an
  * error. */

@@ -9,14 +9,9 @@
 
 #include <unistd.h>
 
-/* A tenant's group that cannot go yet is at least left without our limits. */
-static void release_group(Reconciler *reconciler, const char *tenant_id) {
-        _cleanup_(tenant_group_free_p) TenantGroup *group = NULL;
+Settings reconciler_open_settings(const Reconciler *reconciler) {
         Settings open = {};
 
-        if (tenant_group_remove(reconciler->driver, tenant_id) >= 0 ||
-                        tenant_group_ensure(reconciler->driver, tenant_id, &group) < 0)
-                return;
         settings_put(&open, SETTING_CPU_IDLE, 0);
         settings_put(&open, SETTING_CPU_WEIGHT, 100);
         settings_put(&open, SETTING_CPU_MAX, UNLIMITED);
@@ -27,6 +22,17 @@ static void release_group(Reconciler *reconciler, const char *tenant_id) {
         settings_put(&open, SETTING_SWAP_MAX, UNLIMITED);
         settings_put(&open, SETTING_TASKS_MAX, UNLIMITED);
         open.present &= cgroup_driver_settings(reconciler->driver);
+        return open;
+}
+
+/* A tenant's group that cannot go yet is at least left without our limits. */
+static void release_group(Reconciler *reconciler, const char *tenant_id) {
+        _cleanup_(tenant_group_free_p) TenantGroup *group = NULL;
+        Settings open = reconciler_open_settings(reconciler);
+
+        if (tenant_group_remove(reconciler->driver, tenant_id) >= 0 ||
+                        tenant_group_ensure(reconciler->driver, tenant_id, &group) < 0)
+                return;
         (void) tenant_group_freeze(group, false);
         (void) tenant_group_apply(group, &open);
         log_warning("Tenant %s still has processes: its group is left to them, without limits", tenant_id);

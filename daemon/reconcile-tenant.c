@@ -68,46 +68,75 @@ bool reconciler_is_settled(const Reconciler *reconciler, const TenantPlan *plan)
 
         return reconciler->groups[plan->tenant->slot] &&
                settings_equal(&verified->settings, &plan->settings) && verified->frozen == plan->frozen &&
-               !plan->killed && resource_set_equal(&plan->tenant->desired, &plan->share);
+               verified->observed == plan->observed && !plan->tenant->to_be_opened && !plan->killed &&
+               resource_set_equal(&plan->tenant->desired, &plan->share);
+}
+
+static int freeze(TenantGroup *group, bool frozen, unsigned *changes) {
+        int r = tenant_group_is_frozen(group);
+
+        if (r < 0 || r == frozen)
+                return r < 0 ? r : 0;
+        ++*changes;
+        return tenant_group_freeze(group, frozen);
 }
 
 /* What OnEnd or a preemption asks for, tried until it is done. Frozen processes die of cgroup.kill too. */
-static int apply_processes(
-                TenantGroup *group, const TenantPlan *plan, Tenant *tenant, const Verified *verified) {
+static int apply_processes(TenantGroup *group, const TenantPlan *plan, Tenant *tenant, unsigned *changes) {
         int r;
 
         if (plan->killed) {
+                ++*changes;
                 r = tenant_group_kill(group);
                 if (r < 0)
                         return r;
                 tenant->doomed = false;
         }
-        return verified->settings.present && verified->frozen == plan->frozen
-                               ? 0
-                               : tenant_group_freeze(group, plan->frozen);
+        return freeze(group, plan->frozen, changes);
+}
+
+static int apply_settings(TenantGroup *group, const Settings *wanted, uint32_t can, unsigned *changes) {
+        Settings observed, diff;
+        int r;
+
+        r = tenant_group_observe(group, &observed);
+        if (r < 0)
+                return r;
+        settings_diff(&observed, wanted, &diff);
+        diff.present &= can;
+        if (!diff.present)
+                return 0;
+        *changes += (unsigned) __builtin_popcount(diff.present);
+        return tenant_group_apply(group, &diff);
+}
+
+/* What was enforced is taken off, once; from then on its files are left to whoever writes them. */
+static int open_tenant(Reconciler *reconciler, TenantGroup *group, Tenant *tenant, unsigned *changes) {
+        const Settings open = reconciler_open_settings(reconciler);
+        int r;
+
+        if (!tenant->to_be_opened)
+                return 0;
+        r = freeze(group, /* frozen= */ false, changes);
+        if (r >= 0)
+                r = apply_settings(group, &open, open.present, changes);
+        if (r >= 0)
+                tenant->to_be_opened = false;
+        return r;
 }
 
 int reconciler_apply_tenant(
                 Reconciler *reconciler, const TenantPlan *plan, Tenant *tenant, unsigned *changes) {
         const uint32_t can = cgroup_driver_settings(reconciler->driver);
         TenantGroup *group = reconciler->groups[plan->tenant->slot];
-        Settings observed, diff;
         int r;
 
         if (!group)
                 return 0; /* said so by prepare_tenant() */
-        r = apply_processes(group, plan, tenant, &reconciler->verified[tenant->slot]);
-        if (r < 0)
-                return r;
-        r = tenant_group_observe(group, &observed);
-        if (r < 0)
-                return r;
-        settings_diff(&observed, &plan->settings, &diff);
-        diff.present &= can;
-        if (!diff.present)
-                return 0;
-        *changes += (unsigned) __builtin_popcount(diff.present);
-        return tenant_group_apply(group, &diff);
+        if (plan->observed)
+                return open_tenant(reconciler, group, tenant, changes);
+        r = apply_processes(group, plan, tenant, changes);
+        return r < 0 ? r : apply_settings(group, &plan->settings, can, changes);
 }
 
 int reconciler_remove_tenant(Reconciler *reconciler, const Tenant *tenant) {

@@ -142,7 +142,7 @@ static void meter_control_groups(Reconciler *reconciler) {
 }
 
 /* 1. */
-static int make_plan(Reconciler *reconciler, const Node *node, uint64_t sibling_weight, PlanInput *input,
+int reconciler_make_plan(Reconciler *reconciler, const Node *node, uint64_t sibling_weight, PlanInput *input,
                 Plan *ret) {
         int r;
 
@@ -197,9 +197,10 @@ static int read_back(Reconciler *reconciler, const PlanInput *input, const Plan 
                 Tenant *tenant) {
         TenantGroup *group = reconciler->groups[tenant->slot];
         Settings observed = {};
-        int r;
+        int r = 0;
 
-        r = reconciler_note_missing(reconciler, input, features, tenant_plan, tenant);
+        if (!tenant_plan->observed)
+                r = reconciler_note_missing(reconciler, input, features, tenant_plan, tenant);
         if (r < 0)
                 return r;
         r = group ? tenant_group_observe(group, &observed) : -ENOLINK;
@@ -210,10 +211,11 @@ static int read_back(Reconciler *reconciler, const PlanInput *input, const Plan 
         resource_set_deinit(&tenant->effective);
         r = plan_effective(input, tenant_plan, &observed, observed_uplinks, plan->uplinks, plan->n_uplinks,
                         &tenant->effective);
-        if (r >= 0)
+        if (r >= 0 && !tenant_plan->observed)
                 r = reconciler_note_problems(reconciler, input, tenant_plan, &observed, tenant);
         if (r >= 0 && !tenant->failed)
-                reconciler->verified[tenant->slot] = (Verified){ tenant_plan->settings, tenant_plan->frozen };
+                reconciler->verified[tenant->slot] = (Verified){ tenant_plan->settings, tenant_plan->frozen,
+                        tenant_plan->observed };
         return r;
 }
 
@@ -243,7 +245,7 @@ static int plan_only(Reconciler *reconciler, Node *node) {
         PlanInput input;
         int r;
 
-        r = make_plan(reconciler, node, 0, &input, &plan);
+        r = reconciler_make_plan(reconciler, node, 0, &input, &plan);
         for (size_t i = 0; r >= 0 && i < plan.n_tenants; i++) {
                 bool same = resource_set_equal(&node->tenants[i]->desired, &plan.tenants[i].share);
 
@@ -341,7 +343,7 @@ int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_changes) 
         if (!reconciler->parent.present)
                 r = cgroup_parent_observe(reconciler->driver, &parent, &reconciler->sibling_weight);
         if (r >= 0)
-                r = make_plan(reconciler, node, reconciler->sibling_weight, &input, &plan);
+                r = reconciler_make_plan(reconciler, node, reconciler->sibling_weight, &input, &plan);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < node->n_tenants; i++) {

@@ -10,6 +10,7 @@
 #include "config.h"
 #include "decide/admission.h"
 #include "enforce/cgroup.h"
+#include "model/finding.h"
 
 typedef struct Reconciler Reconciler;
 
@@ -49,6 +50,9 @@ int reconciler_refresh_capacity(
  * negative only where nothing could be done at all. `ret_changes` counts what was written.
  */
 int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_changes);
+/* Reads the kernel and compares it with the plan of now, of one tenant, or with NULL of all and of the node
+ * itself. Writes nothing. -EOPNOTSUPP in a dry run. */
+int reconciler_diff(Reconciler *reconciler, const Node *node, const char *only_tenant, DifferenceList *ret);
 /* Believe nothing of what was read back before: the next apply looks at every group and uplink. */
 void reconciler_look_again(Reconciler *reconciler);
 

@@ -58,6 +58,8 @@ static const Field tenant_fields[] = {
         { "Throttled", FIELD_BOOL, offsetof(Tenant, throttled) },
         { "Frozen", FIELD_BOOL, offsetof(Tenant, frozen) },
         { "Doomed", FIELD_BOOL, offsetof(Tenant, doomed) },
+        { "Observed", FIELD_BOOL, offsetof(Tenant, observed) },
+        { "ToBeOpened", FIELD_BOOL, offsetof(Tenant, to_be_opened) },
         {},
 };
 

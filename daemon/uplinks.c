@@ -233,12 +233,16 @@ void uplinks_observe(Uplinks *uplinks, NetPlan *ret) {
                         ret[i] = (NetPlan){};
 }
 
+const char *uplinks_refusal(const Uplinks *uplinks, size_t i) {
+        return uplinks->planned[i]->error < 0 ? uplinks->planned[i]->words : NULL;
+}
+
 const char *uplinks_problem(const Uplinks *uplinks, size_t i, const ResourceSet *share) {
         const UplinkCapacity *uplink = &uplinks->capacity[i];
         bool named = resource_set_get(share, RESOURCE_NET_EGRESS, uplink->name) ||
                      (uplink->is_default && resource_set_get(share, RESOURCE_NET_EGRESS, ""));
 
-        return named && uplinks->planned[i]->error < 0 ? uplinks->planned[i]->words : NULL;
+        return named ? uplinks_refusal(uplinks, i) : NULL;
 }
 
 void uplinks_release(Uplinks *uplinks, int groups_fd) {

@@ -59,7 +59,7 @@ int api_tenant_users(const Node *node, const char *tenant_id, const char ***ret_
 /* as: who lends, each once. */
 int api_append_lenders(sd_bus_message *message, const Loan *loans, size_t n);
 
-/* The Manager's handlers: api-requests.c, api-processes.c, api-node.c. */
+/* The Manager's handlers: api-requests.c, api-processes.c, api-standing.c, api-node.c. */
 #define API_METHOD(name) int name(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
 API_METHOD(api_method_apply);
 API_METHOD(api_method_sync);
@@ -68,6 +68,8 @@ API_METHOD(api_method_renew);
 API_METHOD(api_method_release);
 API_METHOD(api_method_attach);
 API_METHOD(api_method_attach_unit);
+API_METHOD(api_method_set_mode);
+API_METHOD(api_method_diff);
 API_METHOD(api_method_snapshot);
 API_METHOD(api_method_get_calendar);
 API_METHOD(api_method_drain);

@@ -20,6 +20,8 @@ static const sd_bus_vtable manager_vtable[] = {
                         api_method_release),
         METHOD("Attach", "sah", SD_BUS_PARAM(tenant) SD_BUS_PARAM(pidfds), "", , api_method_attach),
         METHOD("AttachUnit", "ss", SD_BUS_PARAM(tenant) SD_BUS_PARAM(unit), "", , api_method_attach_unit),
+        METHOD("SetMode", "ss", SD_BUS_PARAM(tenant) SD_BUS_PARAM(mode), "", , api_method_set_mode),
+        METHOD("Diff", "s", SD_BUS_PARAM(tenant), "aa{sv}", SD_BUS_PARAM(differences), api_method_diff),
         METHOD("Snapshot", "s", SD_BUS_PARAM(format), "h", SD_BUS_PARAM(memfd), api_method_snapshot),
         METHOD("GetCalendar", "tt", SD_BUS_PARAM(from_usec) SD_BUS_PARAM(until_usec), "aa{sv}",
                         SD_BUS_PARAM(segments), api_method_get_calendar),

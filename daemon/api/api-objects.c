@@ -95,7 +95,7 @@ static int get_tenant_string(sd_bus *bus, const char *path, const char *interfac
         const Tenant *tenant = tenant_of(userdata, path);
         const char *value = !tenant                       ? "" :
                 strcmp(property, "TenantId") == 0         ? tenant->id :
-                strcmp(property, "Mode") == 0             ? "enforce" :
+                strcmp(property, "Mode") == 0             ? tenant_mode_to_string(tenant->observed) :
                                                             tenant->control_group ?: "";
 
         return sd_bus_message_append_basic(reply, 's', value);
@@ -171,7 +171,7 @@ static const sd_bus_vtable tenant_vtable[] = {
         SD_BUS_PROPERTY("TenantId", "s", get_tenant_string, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("ControlGroup", "s", get_tenant_string, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Users", "as", get_tenant_users, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("Mode", "s", get_tenant_string, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Mode", "s", get_tenant_string, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Allocations", "ao", get_tenant_allocations, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Desired", "a{s(tt)}", get_tenant_amounts, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Effective", "a{s(tt)}", get_tenant_amounts, 0, 0),

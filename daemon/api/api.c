@@ -263,7 +263,7 @@ void api_tenant_changed(Api *api, const Tenant *tenant) {
         path = api_tenant_path(tenant->id);
         if (path)
                 (void) sd_bus_emit_properties_changed(api->bus, path, API_TENANT_INTERFACE, "ControlGroup",
-                                "Users", "Allocations", "Desired", "Problems", NULL);
+                                "Users", "Mode", "Allocations", "Desired", "Problems", NULL);
 }
 
 void api_node_changed(Api *api, bool state_changed) {

@@ -7,6 +7,7 @@
  */
 
 #include "model/node.h"
+#include "model/finding.h"
 #include "model/segment.h"
 #include "model/verdict.h"
 
@@ -36,6 +37,9 @@ typedef struct ApiOperations {
         int (*attach)(void *userdata, const char *tenant_id, const int *pidfds, size_t n,
                         Failure *ret_failure);
         int (*attach_unit)(void *userdata, const char *tenant_id, const char *unit, Failure *ret_failure);
+        int (*set_mode)(void *userdata, const char *tenant_id, const char *mode, Failure *ret_failure);
+        /* What differs from the plan now: of one tenant, or with "" of all and of the node itself. */
+        int (*diff)(void *userdata, const char *tenant_id, DifferenceList *ret, Failure *ret_failure);
         /* A sealed memfd that the caller closes. */
         int (*snapshot)(void *userdata, const char *format, const char *only_tenant, int *ret_fd,
                         Failure *ret_failure);

@@ -35,6 +35,8 @@ static const struct {
         { MANAGER, "Release", ACCESS_SCHEDULER },
         { MANAGER, "Attach", ACCESS_ANYONE },
         { MANAGER, "AttachUnit", ACCESS_ROOT },
+        { MANAGER, "SetMode", ACCESS_SCHEDULER },
+        { MANAGER, "Diff", ACCESS_READER },
         { MANAGER, "Snapshot", ACCESS_ANYONE },
 };
 

@@ -146,7 +146,8 @@ static void make_processes(const PlanInput *input, TenantPlan *plan) {
 
         plan->frozen = plan->residual ? plan->tenant->frozen
                                       : calendar_tenant_is_suspended(calendar, plan->tenant->id);
-        plan->killed = plan->tenant->doomed && !calendar->irrevocable_waits && !calendar->uncommitted;
+        plan->killed = plan->tenant->doomed && !plan->observed && !calendar->irrevocable_waits &&
+                       !calendar->uncommitted;
 }
 
 /*
@@ -159,6 +160,10 @@ static void make_parent(const PlanInput *input, Plan *plan) {
         for (size_t i = 0; i < plan->n_tenants; i++) {
                 const TenantPlan *tenant = &plan->tenants[i];
 
+                if (tenant->observed) { /* no floors; but it has a weight, beside which others keep theirs */
+                        reserved += scale(input->cpu_millicores, CPU_WEIGHT_DEFAULT, CPU_WEIGHT_MAX);
+                        continue;
+                }
                 min = amount_add(min, tenant->settings.value[SETTING_MEMORY_MIN]);
                 low = amount_add(low, tenant->settings.value[SETTING_MEMORY_LOW]);
                 reserved += share_amount(&tenant->share, RESOURCE_CPU).reserved;
@@ -170,7 +175,7 @@ static void make_parent(const PlanInput *input, Plan *plan) {
         settings_put(&plan->parent, SETTING_MEMORY_LOW, low);
 }
 
-static NetClass tenant_class(const UplinkCapacity *uplink, const TenantPlan *tenant) {
+NetClass plan_net_class(const UplinkCapacity *uplink, const TenantPlan *tenant) {
         const Amount *named = resource_set_get(&tenant->share, RESOURCE_NET_EGRESS, uplink->name);
         const Amount *plain =
                         uplink->is_default ? resource_set_get(&tenant->share, RESOURCE_NET_EGRESS, "") : NULL;
@@ -210,7 +215,8 @@ static int make_uplink(const UplinkCapacity *uplink, const Plan *plan, NetPlan *
         net.classes[net.n_classes++] =
                         (NetClass){ SLOT_CONTROL, 0, uplink->control_floor_bps, uplink->control_ceil_bps };
         for (size_t i = 0; i < plan->n_tenants; i++)
-                net.classes[net.n_classes++] = tenant_class(uplink, &plan->tenants[i]);
+                if (!plan->tenants[i].observed) /* HTB sends what has no class to the default one */
+                        net.classes[net.n_classes++] = plan_net_class(uplink, &plan->tenants[i]);
         qsort(net.classes, net.n_classes, sizeof(NetClass), net_class_order);
         *ret = net;
         return 0;
@@ -228,6 +234,7 @@ int plan_make(const PlanInput *input, Plan *ret) {
                 TenantPlan *tenant = &plan.tenants[plan.n_tenants++];
 
                 tenant->tenant = input->node->tenants[i];
+                tenant->observed = tenant->tenant->observed;
                 r = make_share(input, tenant);
                 if (r < 0)
                         return r;
@@ -336,6 +343,10 @@ int plan_effective(const PlanInput *input, const TenantPlan *plan, const Setting
                                         have = find_class(&observed_uplinks[k], plan->tenant->slot);
                                         want = find_class(&planned_uplinks[k], plan->tenant->slot);
                                 }
+                        if (plan->observed) { /* in the default class, with all else */
+                                amount = (Amount){ 0, UNLIMITED };
+                                break;
+                        }
                         if (!have || !want)
                                 continue;
                         if (have->floor_bps / 8 != want->floor_bps / 8 && want->floor_bps >= 8)

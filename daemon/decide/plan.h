@@ -37,8 +37,9 @@ typedef struct PlanInput {
 typedef struct TenantPlan {
         const Tenant *tenant; /* the node's */
         bool residual;
-        bool frozen; /* after its end, or while all that it has is suspended */
-        bool killed; /* its processes, now */
+        bool observed; /* what follows would be, and is not to be written; but for to_be_opened */
+        bool frozen;   /* after its end, or while all that it has is suspended */
+        bool killed;   /* its processes, now */
         ResourceSet share;
         Settings settings;
 } TenantPlan;
@@ -55,6 +56,8 @@ typedef struct Plan {
         { NULL, 0, {}, NULL, 0 }
 
 int plan_make(const PlanInput *input, Plan *ret);
+/* The class that the tenant has, or while it is observed would have, on one of the input's uplinks. */
+NetClass plan_net_class(const UplinkCapacity *uplink, const TenantPlan *tenant);
 void plan_deinit(Plan *plan);
 #define _cleanup_plan_ _cleanup_(plan_deinit)
 

@@ -532,6 +532,14 @@ int tenant_group_freeze(TenantGroup *group, bool frozen) {
         return group_write_file(group->fd, "cgroup.freeze", frozen ? "1" : "0");
 }
 
+int tenant_group_is_frozen(TenantGroup *group) {
+        char text[SETTING_TEXT_SIZE];
+        int r;
+
+        r = group_read_file(group->fd, "cgroup.freeze", text, sizeof(text));
+        return r < 0 ? r : *text == '1';
+}
+
 int tenant_group_kill(TenantGroup *group) {
         return group_write_file(group->fd, "cgroup.kill", "1");
 }

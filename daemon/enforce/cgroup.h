@@ -103,6 +103,8 @@ int tenant_group_memory_current(TenantGroup *group, uint64_t *ret_bytes);
 int tenant_group_populated(TenantGroup *group); /* 1 if any process is in it or below, 0 if none */
 int tenant_group_signal(TenantGroup *group, int signal);
 int tenant_group_freeze(TenantGroup *group, bool frozen);
+/* 1 where the group itself was told to freeze, whatever became of it so far; 0 where it was not. */
+int tenant_group_is_frozen(TenantGroup *group);
 int tenant_group_kill(TenantGroup *group);
 /* Removes an empty group (with systemd: stops the slice). -EBUSY: not empty, and left as it is. 0: there was
  * none. */

@@ -16,6 +16,19 @@ const char *node_state_to_string(NodeState state) {
         return state_names[state];
 }
 
+const char *tenant_mode_to_string(bool observed) {
+        return observed ? "observe" : "enforce";
+}
+
+int tenant_mode_from_string(const char *s, bool *ret_observed) {
+        for (int observed = 0; observed < 2; observed++)
+                if (strcmp(s, tenant_mode_to_string(observed)) == 0) {
+                        *ret_observed = observed;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
 Tenant *tenant_free(Tenant *tenant) {
         if (!tenant)
                 return NULL;

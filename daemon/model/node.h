@@ -19,16 +19,22 @@ typedef struct Tenant {
         ResourceSet effective; /* the same as read back from the kernel */
         bool residual;         /* no allocation is active */
         Sample usage;
-        char **problems; /* sentences; empty when all that is desired is in force */
-        bool changed;    /* what D-Bus signals of it is not yet told */
-        bool untold;     /* it came with an Apply that may yet be refused: no one hears of it */
-        bool failed;     /* something that this node can do was refused by the kernel or systemd */
+        char **problems;   /* sentences; empty when all that is desired is in force */
+        bool changed;      /* what D-Bus signals of it is not yet told */
+        bool untold;       /* it came with an Apply that may yet be refused: no one hears of it */
+        bool failed;       /* something that this node can do was refused by the kernel or systemd */
+        bool observed;     /* its Mode is observe: it is metered and counted, and nothing of it is enforced */
+        bool to_be_opened; /* since when it was enforced its limits still stand: they are taken off, once */
         uint64_t residual_memory_bytes; /* memory it had when it last became residual */
         /* What OnEnd left for its processes; none of it once an allocation is active again. */
         bool throttled; /* in the idle class */
         bool frozen;
         bool doomed; /* to be killed, and not yet known to be */
 } Tenant;
+
+/* "enforce" or "observe", its Mode. -EINVAL: neither. */
+const char *tenant_mode_to_string(bool observed);
+int tenant_mode_from_string(const char *s, bool *ret_observed);
 
 Tenant *tenant_free(Tenant *tenant);
 DEFINE_CLEANUP(Tenant *, tenant_free);

@@ -155,6 +155,15 @@ static int append_calendar(
                         (uint64_t) 4000);
 }
 
+static int append_differences(
+                const Scene *scene, sd_bus_message *m, sd_bus_message *reply, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "aa{sv}", 2, 6, "TenantId", "s", "web", "Object", "s",
+                        "/headgate.slice/headgate-web.slice", "Name", "s", "cpu.max", "Have", "s",
+                        "max 100000", "Want", "s", "20000 100000", "HeldBack", "s", "its Mode is observe", 6,
+                        "TenantId", "s", "", "Object", "s", "eth0", "Name", "s", "class 4847:10", "Have", "s",
+                        "", "Want", "s", "prio 1", "HeldBack", "s", "");
+}
+
 static int append_checks(const Scene *scene, sd_bus_message *m, sd_bus_message *reply, sd_bus_error *error) {
         return sd_bus_message_append(reply, "aa{sv}", 2, 7, "AllocationId", "s", "web-1", "Fits", "b", 0,
                         "Reason", "s", "cpu is short", "Missing", "a{s(tt)}", 1, "cpu", (uint64_t) 4000,
@@ -254,7 +263,7 @@ static int on_accept_clock(Scene *scene, sd_bus_message *m, sd_bus_error *error)
         return tell(m, "PropertiesChanged", "sa{sv}as", HEADGATE_MANAGER, 1, "ClockTrusted", "b", 1, 0);
 }
 
-static int on_attach(Scene *scene, sd_bus_message *m, sd_bus_error *error) {
+static int on_nothing(Scene *scene, sd_bus_message *m, sd_bus_error *error) {
         return 0;
 }
 
@@ -276,7 +285,9 @@ static const struct {
         { "Resume", "", true, on_resume, NULL },
         { "SetCapacity", "a{st}", true, on_set_capacity, NULL },
         { "AcceptClock", "", true, on_accept_clock, NULL },
-        { "Attach", "sah", true, on_attach, NULL },
+        { "SetMode", "ss", true, on_nothing, NULL },
+        { "Diff", "s", true, NULL, append_differences },
+        { "Attach", "sah", true, on_nothing, NULL },
 };
 
 static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {

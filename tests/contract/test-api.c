@@ -88,6 +88,13 @@ static int fake_attach_unit(void *userdata, const char *tenant_id, const char *u
         return refuse(ret_failure);
 }
 
+static int fake_diff(void *userdata, const char *tenant_id, DifferenceList *ret, Failure *ret_failure) {
+        cr_assert_str_eq(tenant_id, "alpha");
+        cr_assert_eq(difference_list_add(ret, "alpha", "/a", "cpu.max", "max", "1", NULL), 0);
+        cr_assert_eq(difference_list_add(ret, NULL, "eth0", "class 4847:10", "", "2", "why"), 0);
+        return refuse(ret_failure);
+}
+
 static int fake_snapshot(void *userdata, const char *format, const char *only_tenant, int *ret_fd,
                 Failure *ret_failure) {
         cr_assert_null(only_tenant, "the daemon's own user reads all");
@@ -103,6 +110,11 @@ static void take_words(const char *id, const char *reason, uint64_t number) {
         asked.id = id ? strdup(id) : NULL;
         asked.reason = reason ? strdup(reason) : NULL;
         asked.generation = number;
+}
+
+static int fake_set_mode(void *userdata, const char *tenant_id, const char *mode, Failure *ret_failure) {
+        take_words(tenant_id, mode, 0);
+        return refuse(ret_failure);
 }
 
 static int fake_sync(void *userdata, uid_t caller, const char *issuer, Allocation **requests, size_t n,
@@ -158,6 +170,8 @@ static const ApiOperations operations = {
         .release = fake_release,
         .attach = fake_attach,
         .attach_unit = fake_attach_unit,
+        .set_mode = fake_set_mode,
+        .diff = fake_diff,
         .snapshot = fake_snapshot,
 };
 
@@ -418,6 +432,9 @@ Test(api, what_is_said_of_leases_and_of_the_node_is_passed_on) {
         call_and_expect(m, "", "new disks", 0);
         call_and_expect(manager_method("Resume"), "asked", "", 0);
         call_and_expect(manager_method("AcceptClock"), "asked", "", 0);
+        m = manager_method("SetMode");
+        cr_assert_geq(sd_bus_message_append(m, "ss", "alpha", "observe"), 0);
+        call_and_expect(m, "alpha", "observe", 0);
         m = manager_method("SetCapacity");
         cr_assert_geq(sd_bus_message_append(m, "a{st}", 2, "cpu", (uint64_t) 1, "net.egress@eth1", UNLIMITED),
                         0);
@@ -458,6 +475,29 @@ Test(api, the_calendar_is_told_segment_by_segment) {
         cr_expect(start == 10 && end == 20 && reserved == 5 && limit == UNLIMITED);
         cr_assert_gt(sd_bus_message_skip(reply, "a{sv}"), 0);
         cr_expect(sd_bus_message_at_end(reply, false) > 0);
+        sd_bus_message_unref(reply);
+}
+
+Test(api, differences_are_told_one_by_one) {
+        sd_bus_message *m = manager_method("Diff"), *reply;
+        const char *key, *texts[6];
+
+        cr_assert_geq(sd_bus_message_append(m, "s", "alpha"), 0);
+        reply = call(m);
+        expect_success(reply);
+        cr_assert_gt(sd_bus_message_enter_container(reply, 'a', "a{sv}"), 0);
+        for (int i = 0; i < 2; i++) {
+                static const char *const want[2][6] = { { "alpha", "/a", "cpu.max", "max", "1", "" },
+                        { "", "eth0", "class 4847:10", "", "2", "why" } };
+
+                cr_assert_gt(sd_bus_message_read(reply, "a{sv}", 6, &key, "s", &texts[0], &key, "s",
+                                             &texts[1], &key, "s", &texts[2], &key, "s", &texts[3], &key, "s",
+                                             &texts[4], &key, "s", &texts[5]),
+                                0);
+                for (size_t k = 0; k < ELEMENTSOF(texts); k++)
+                        cr_expect_str_eq(texts[k], want[i][k]);
+        }
+        cr_expect_str_eq(key, "HeldBack");
         sd_bus_message_unref(reply);
 }
 
@@ -553,6 +593,9 @@ static const char *const manager_interface[] = {
         "type=\"aa{sv}\"",
         "<method name=\"Renew\">\n   <arg type=\"s\" name=\"id\" direction=\"in\"/>\n   <arg type=\"t\"",
         "<method name=\"GetCalendar\">\n   <arg type=\"t\"",
+        "<method name=\"SetMode\">\n   <arg type=\"s\" name=\"tenant\" direction=\"in\"/>\n   <arg "
+        "type=\"s\"",
+        "<method name=\"Diff\">\n   <arg type=\"s\"",
         "<method name=\"Drain\">\n   <arg type=\"s\"",
         "<method name=\"Resume\">",
         "<method name=\"SetCapacity\">\n   <arg type=\"a{st}\"",

@@ -37,7 +37,7 @@ Test(config, values_and_their_units) {
         _cleanup_(config_deinit) Config config;
         _cleanup_failure_ Failure failure = FAILURE_NULL;
 
-        write_file(path, "[node]\nid = node-7\ntenants-max = 12\nsample-interval = 500ms\n"
+        write_file(path, "[node]\nid = node-7\nmode = observe\ntenants-max = 12\nsample-interval = 500ms\n"
                          "[capacity]\nmemory-reserve = 1G ; as much as that\n"
                          "[residual]\nnet-egress = 2M\n"
                          "[uplink eth0]\ncapacity = 10G\n[uplink eth1]\ncapacity = 1G\ndefault = yes\n"
@@ -45,6 +45,7 @@ Test(config, values_and_their_units) {
         config_init(&config);
         cr_assert_eq(config_read(&config, path, true, &failure), 0, "%s", failure.message);
         cr_expect_str_eq(config.node_id, "node-7");
+        cr_expect(config.observe);
         cr_expect_eq(config.tenants_max, 12);
         cr_expect_eq(config.sample_interval_usec, 500000);
         cr_expect_eq(config.memory_reserve_bytes, 1ULL << 30);
@@ -92,6 +93,7 @@ static const struct {
         { "too large for 64 bits", "[capacity]\nmemory-reserve = 99999999999T\n", "must be bytes" },
         { "neither yes nor no", "[uplink eth0]\ndefault = true\n",
                         "[uplink] default = 'true' must be yes or no" },
+        { "no mode", "[node]\nmode = off\n", "[node] mode = 'off' must be enforce or observe" },
         { "two defaults", "[uplink a]\ndefault = yes\n[uplink b]\ndefault = yes\n",
                         "2 uplinks say default = yes" },
         { "an interface that is none", "[uplink a/b]\ncapacity = 1M\n",

@@ -125,6 +125,61 @@ Test(plan, the_parents_weight_keeps_the_floors) {
         }
 }
 
+Test(plan, who_is_observed_has_no_floors_and_no_class) {
+        Node node = {};
+        _cleanup_plan_ Plan plan = PLAN_NULL;
+        const TenantPlan *gold;
+        PlanInput input;
+
+        add(&node, "g", "gold", ALLOCATION_ACTIVE, (Amount){ 1000, 1000 }, (Amount){ 256 * MIB, 256 * MIB },
+                        (Amount){ 30000000, 30000000 });
+        add(&node, "b", "silver", ALLOCATION_ACTIVE, (Amount){ 2000, 2000 }, (Amount){ 128 * MIB, 288 * MIB },
+                        (Amount){ 10000000, UNLIMITED });
+        node_find_tenant(&node, "gold")->observed = true;
+        node_find_tenant(&node, "gold")->doomed = true;
+        input = input_of(&node);
+        cr_assert_eq(plan_make(&input, &plan), 0);
+        gold = &plan.tenants[0];
+        cr_expect(gold->observed);
+        cr_expect_not(gold->killed, "nothing of it is");
+        cr_expect_eq(gold->settings.value[SETTING_CPU_MAX], 1000000, "as it would be");
+        cr_expect_eq(plan_net_class(&uplinks[0], gold).floor_bps, 30000000, "as it would be");
+        cr_expect_null(class_of(&plan, gold->tenant->slot));
+        cr_expect_not_null(class_of(&plan, plan.tenants[1].tenant->slot));
+        cr_expect_eq(plan.parent.value[SETTING_MEMORY_MIN], 0);
+        cr_expect_eq(plan.parent.value[SETTING_MEMORY_LOW], 128 * MIB);
+        cr_expect_eq(plan.parent.value[SETTING_CPU_WEIGHT], 200 * 2040 / 1960 + 1,
+                        "the default weight is worth a hundredth of the node");
+        node_deinit(&node);
+}
+
+Test(plan, effective_of_who_is_observed_is_what_holds) {
+        Node node = {};
+        _cleanup_plan_ Plan plan = PLAN_NULL;
+        _cleanup_resource_set_ ResourceSet effective = RESOURCE_SET_NULL;
+        Settings open = {};
+        PlanInput input;
+
+        add(&node, "g", "gold", ALLOCATION_ACTIVE, (Amount){ 1000, 1000 }, (Amount){ 256 * MIB, 256 * MIB },
+                        (Amount){ 30000000, 30000000 });
+        node_find_tenant(&node, "gold")->observed = true;
+        input = input_of(&node);
+        cr_assert_eq(plan_make(&input, &plan), 0);
+        settings_put(&open, SETTING_CPU_MAX, UNLIMITED);
+        settings_put(&open, SETTING_CPU_WEIGHT, 100);
+        settings_put(&open, SETTING_MEMORY_MAX, UNLIMITED);
+        cr_assert_eq(plan_effective(&input, &plan.tenants[0], &open, plan.uplinks, plan.uplinks, 1,
+                                     &effective),
+                        0);
+        cr_expect_eq(resource_set_get(&effective, RESOURCE_CPU, "")->limit, UNLIMITED);
+        cr_expect_eq(resource_set_get(&effective, RESOURCE_CPU, "")->reserved, 40, "of 4000, by its weight");
+        cr_expect_eq(resource_set_get(&effective, RESOURCE_MEMORY, "")->reserved, 0);
+        cr_expect_eq(resource_set_get(&effective, RESOURCE_MEMORY, "")->limit, UNLIMITED);
+        cr_expect_eq(resource_set_get(&effective, RESOURCE_NET_EGRESS, "")->reserved, 0);
+        cr_expect_eq(resource_set_get(&effective, RESOURCE_NET_EGRESS, "")->limit, UNLIMITED);
+        node_deinit(&node);
+}
+
 static const AllocationState not_active[] = { ALLOCATION_PENDING, ALLOCATION_ENDED, ALLOCATION_RELEASED };
 
 Test(plan, outside_its_windows_a_tenant_has_the_residual_share) {

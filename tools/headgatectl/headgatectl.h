@@ -69,6 +69,8 @@ int verb_drain(const Ctl *ctl);
 int verb_resume(const Ctl *ctl);
 int verb_capacity(const Ctl *ctl);
 int verb_clock(const Ctl *ctl);
+int verb_mode(const Ctl *ctl);
+int verb_diff(const Ctl *ctl);
 int verb_calendar(const Ctl *ctl);
 int verb_top(const Ctl *ctl);
 int verb_watch(const Ctl *ctl);

@@ -22,7 +22,9 @@ static int print_tenants(const Ctl *ctl, const json_t *tenants, const json_t *al
         json_array_foreach (tenants, i, tenant) {
                 _cleanup_free_ char *resources = view_resources(json_object_get(tenant, "Effective"));
                 const char *id = variant_get_string(tenant, "TenantId");
-                const char *state = view_tenant_state(allocations, id);
+                const char *state = strcmp(variant_get_string(tenant, "Mode"), "observe") == 0
+                                                    ? "observed"
+                                                    : view_tenant_state(allocations, id);
 
                 table_add(table, id);
                 table_add_styled(table, view_state_style(state), state);

@@ -158,6 +158,28 @@ const Verb verbs[] = {
                         .run = verb_clock,
         },
         {
+                        .name = "mode",
+                        .synopsis = "TENANT [enforce|observe]",
+                        .summary = "Whether a tenant's limits are enforced, or only observed",
+                        .help = "Observed, it is metered and its allocations go on, but nothing is enforced; "
+                                "'diff' shows what\n"
+                                "would be.\n",
+                        .options = "",
+                        .args_min = 1,
+                        .args_max = 2,
+                        .run = verb_mode,
+        },
+        {
+                        .name = "diff",
+                        .synopsis = "[TENANT]",
+                        .summary = "What differs from the plan, value by value",
+                        .help = "Reads the kernel and changes nothing. What has no word under LEFT AS IT IS "
+                                "is about to be changed.\n",
+                        .options = "",
+                        .args_max = 1,
+                        .run = verb_diff,
+        },
+        {
                         .name = "calendar",
                         .synopsis = "[--from T] [--until T]",
                         .summary = "What is reserved in the coming hours and days, drawn",

@@ -101,7 +101,7 @@ char *view_missing(const json_t *missing, const char *left) {
 
 TableStyle view_state_style(const char *state) {
         static const char *const good[] = { "ok", "active", "yes" };
-        static const char *const warning[] = { "draining", "held", "suspended" };
+        static const char *const warning[] = { "draining", "held", "suspended", "observed" };
         static const char *const bad[] = { "degraded", "failed", "preempted", "no" };
 
         for (size_t i = 0; i < ELEMENTSOF(good); i++)

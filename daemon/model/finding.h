@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * What was found when somebody asked how things stand: where the node differs from its plan, value by value.
+ * Texts, as they are to be read.
+ */
+
+#include "util/cleanup.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct Difference {
+        char *tenant_id; /* NULL: the node's own */
+        char *object;    /* a control group, "/headgate.slice/…", or an uplink's name */
+        char *name;      /* "cpu.max"; "class 4847:12" */
+        char *have;      /* "": there is none */
+        char *want;      /* "": there is to be none */
+        char *held_back; /* why it is left as it is; NULL: the next look at it changes it */
+} Difference;
+
+typedef struct DifferenceList {
+        Difference *entries; /* owned, with their texts */
+        size_t n;
+} DifferenceList;
+
+#define DIFFERENCE_LIST_NULL \
+        { NULL, 0 }
+
+/* Copies the texts, which may be anybody's. */
+int difference_list_add(DifferenceList *list, const char *tenant_id, const char *object, const char *name,
+                const char *have, const char *want, const char *held_back);
+void difference_list_deinit(DifferenceList *list);
+#define _cleanup_differences_ _cleanup_(difference_list_deinit)
