@@ -216,30 +216,32 @@ static int take_all(Transaction *transaction, Failure *failure) {
         return r;
 }
 
-/* A tenant of the request that was refused its share by the kernel: the whole request was. */
+static int find_failed(const Transaction *transaction, const Allocation *allocation, const char *how,
+                Failure *failure) {
+        const Tenant *tenant = node_find_tenant(&transaction->manager->node, allocation->tenant_id);
+
+        if (!tenant || !tenant->failed)
+                return 0;
+        return failure_set(failure, FAILURE_NOT_ENFORCED, "allocation %s%s: tenant %s: %s", allocation->id,
+                        how, tenant->id,
+                        strv_length(tenant->problems) > 0 ? tenant->problems[0] : "could not be enforced");
+}
+
+/* What the kernel refused, to the parent or to a tenant of the request: the whole request was. */
 static int find_unenforced(const Transaction *transaction, Failure *failure) {
-        for (size_t i = transaction->n_leaving; i < transaction->n_put; i++) {
-                const Allocation *request = transaction->put[i];
-                const Tenant *tenant = node_find_tenant(&transaction->manager->node, request->tenant_id);
+        const char *problem = reconciler_parent_problem(transaction->manager->reconciler);
+        int r = 0;
 
-                if (tenant && tenant->failed)
-                        return failure_set(failure, FAILURE_NOT_ENFORCED, "allocation %s: tenant %s: %s",
-                                        request->id, tenant->id,
-                                        strv_length(tenant->problems) > 0 ? tenant->problems[0]
-                                                                          : "could not be enforced");
-        }
-        for (size_t i = 0; i < transaction->n_victims; i++) {
-                const Allocation *victim = transaction->victims[i].allocation;
-                const Tenant *tenant = node_find_tenant(&transaction->manager->node, victim->tenant_id);
-
-                if (tenant && tenant->failed)
-                        return failure_set(failure, FAILURE_NOT_ENFORCED,
-                                        "allocation %s, which gives way: tenant %s: %s", victim->id,
-                                        tenant->id,
-                                        strv_length(tenant->problems) > 0 ? tenant->problems[0]
-                                                                          : "could not be enforced");
-        }
-        return 0;
+        if (problem)
+                return failure_set(failure, FAILURE_NOT_ENFORCED,
+                                "the parent control group, without which no floor holds: %s", problem);
+        for (size_t i = 0; r == 0 && i < transaction->n_put; i++)
+                r = find_failed(transaction, transaction->put[i],
+                                i < transaction->n_leaving ? ", which is released" : "", failure);
+        for (size_t i = 0; r == 0 && i < transaction->n_victims; i++)
+                r = find_failed(transaction, transaction->victims[i].allocation, ", which gives way",
+                                failure);
+        return r;
 }
 
 /* New objects first, then the states that they are in. */
@@ -343,7 +345,7 @@ static int commit(Transaction *transaction, Failure *failure) {
                 r = take_all(transaction, failure);
         if (r == 0)
                 r = manager_reconcile(manager);
-        if (r == 0)
+        if (r == 0 || reconciler_parent_problem(manager->reconciler))
                 r = find_unenforced(transaction, failure);
         if (r == 0)
                 r = state_commit(manager->state);

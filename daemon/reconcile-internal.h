@@ -22,11 +22,12 @@ struct Reconciler {
         ReconcilerOptions options;
         CgroupDriver *driver;
         Meter *meter;
-        TenantGroup **groups;    /* by slot */
-        Verified *verified;      /* by slot */
-        Settings parent;         /* the same of our parent group */
-        uint64_t sibling_weight; /* beside it, as of then */
-        int parent_fd;           /* held locked: one headgated a parent group */
+        TenantGroup **groups;     /* by slot */
+        Verified *verified;       /* by slot */
+        Settings parent;          /* the same of our parent group */
+        char parent_problem[128]; /* what of it is not as planned; "" where all is */
+        uint64_t sibling_weight;  /* beside it, as of then */
+        int parent_fd;            /* held locked: one headgated a parent group */
         uint32_t n_slots;
         Uplinks *uplinks;
         Capacity capacity;
@@ -40,12 +41,32 @@ static inline bool settings_equal(const Settings *a, const Settings *b) {
 /* As in enforce/net-class.h; negative before the meter is open. */
 int reconciler_metered_groups_fd(const Reconciler *reconciler);
 
+/* One tenant's way through one reconcile. */
+typedef struct TenantChange {
+        const TenantPlan *plan;
+        Tenant *tenant;
+        bool settled;    /* passed over: planned as it was when it was last read back */
+        bool refused;    /* something could not be taken: nothing is given */
+        char **problems; /* what was said of it before; owned */
+        Settings give;   /* what the take left for the give */
+} TenantChange;
+
+/*
+ * Everything that is taken, from all tenants, comes before anything that is given to any: so nothing is
+ * promised twice on the way, and nobody is below what both the old plan and the new one grant. What is no
+ * floor goes with either.
+ */
+typedef enum ChangePhase {
+        PHASE_TAKE,
+        PHASE_GIVE,
+} ChangePhase;
+
 /* reconcile-tenant.c: one tenant's group. */
 /* It has one, which is metered once the meter is open. Problems say why it could not be. */
 int reconciler_prepare_tenant(Reconciler *reconciler, Tenant *tenant);
-/* Observe, compare, write. `changes` counts up what was written. */
-int reconciler_apply_tenant(
-                Reconciler *reconciler, const TenantPlan *plan, Tenant *tenant, unsigned *changes);
+/* One phase, of each part of what a tenant has, by the table there. `written` counts up what was written. */
+int reconciler_change_tenant(
+                Reconciler *reconciler, TenantChange *change, ChangePhase phase, unsigned *written);
 /* Whether nothing needs to be looked at: planned as it was when it was last read back. */
 bool reconciler_is_settled(const Reconciler *reconciler, const TenantPlan *plan);
 

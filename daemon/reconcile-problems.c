@@ -85,9 +85,15 @@ int reconciler_note_missing(const Reconciler *reconciler, const PlanInput *input
 
 int reconciler_note_problems(Reconciler *reconciler, const PlanInput *input, const TenantPlan *plan,
                 const Settings *observed, Tenant *tenant) {
+        TenantGroup *group = reconciler->groups[tenant->slot];
         Settings diff;
-        int r = 0;
+        int frozen = group ? tenant_group_is_frozen(group) : -ENOLINK, r = 0;
 
+        if (frozen != plan->frozen) {
+                tenant->failed = true;
+                r = strv_pushf(&tenant->problems, plan->frozen ? "its processes could not be frozen"
+                                                               : "its processes could not be thawed");
+        }
         settings_diff(observed, &plan->settings, &diff);
         diff.present &= cgroup_driver_settings(reconciler->driver);
         for (Setting setting = 0; r >= 0 && setting < SETTING_MAX; setting++)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* One tenant's control group: made, metered, compared with the plan, written. It reads nothing back. */
+/*
+ * One tenant's control group: made, metered, compared with the plan, written, in two phases. It reads nothing
+ * back.
+ */
 
 #include "reconcile-internal.h"
 
@@ -82,61 +85,74 @@ static int freeze(TenantGroup *group, bool frozen, unsigned *changes) {
 }
 
 /* What OnEnd or a preemption asks for, tried until it is done. Frozen processes die of cgroup.kill too. */
-static int apply_processes(TenantGroup *group, const TenantPlan *plan, Tenant *tenant, unsigned *changes) {
-        int r;
+static int change_processes(
+                Reconciler *reconciler, TenantChange *change, ChangePhase phase, unsigned *written) {
+        TenantGroup *group = reconciler->groups[change->tenant->slot];
+        bool frozen = change->plan->frozen && !change->plan->observed;
 
-        if (plan->killed) {
-                ++*changes;
+        if (phase == PHASE_TAKE && change->plan->killed && !change->plan->observed) {
+                int r;
+
+                ++*written;
                 r = tenant_group_kill(group);
                 if (r < 0)
                         return r;
-                tenant->doomed = false;
+                change->tenant->doomed = false;
         }
-        return freeze(group, plan->frozen, changes);
+        return frozen == (phase == PHASE_TAKE) ? freeze(group, frozen, written) : 0;
 }
 
-static int apply_settings(TenantGroup *group, const Settings *wanted, uint32_t can, unsigned *changes) {
-        Settings observed, diff;
+static int write_settings(TenantGroup *group, const Settings *settings, unsigned *written) {
+        if (!settings->present)
+                return 0;
+        *written += (unsigned) __builtin_popcount(settings->present);
+        return tenant_group_apply(group, settings);
+}
+
+static int change_settings(
+                Reconciler *reconciler, TenantChange *change, ChangePhase phase, unsigned *written) {
+        const Settings wanted = change->plan->observed ? reconciler_open_settings(reconciler)
+                                                       : change->plan->settings;
+        TenantGroup *group = reconciler->groups[change->tenant->slot];
+        Settings observed, diff, take;
         int r;
 
+        if (phase == PHASE_GIVE)
+                return write_settings(group, &change->give, written);
         r = tenant_group_observe(group, &observed);
         if (r < 0)
                 return r;
-        settings_diff(&observed, wanted, &diff);
-        diff.present &= can;
-        if (!diff.present)
-                return 0;
-        *changes += (unsigned) __builtin_popcount(diff.present);
-        return tenant_group_apply(group, &diff);
+        settings_diff(&observed, &wanted, &diff);
+        diff.present &= cgroup_driver_settings(reconciler->driver);
+        settings_split(&observed, &diff, &take, &change->give);
+        return write_settings(group, &take, written);
 }
 
-/* What was enforced is taken off, once; from then on its files are left to whoever writes them. */
-static int open_tenant(Reconciler *reconciler, TenantGroup *group, Tenant *tenant, unsigned *changes) {
-        const Settings open = reconciler_open_settings(reconciler);
-        int r;
+/* What a tenant has, in the order in which it is taken; it is given in reverse, so that who was frozen wakes
+ * with all that is his. */
+static int (*const parts[])(
+                Reconciler *reconciler, TenantChange *change, ChangePhase phase, unsigned *written) = {
+        change_processes,
+        change_settings,
+};
 
-        if (!tenant->to_be_opened)
+/* Of one that is observed alone, what was enforced is taken off, once; from then on its files are left to
+ * whoever writes them. */
+int reconciler_change_tenant(
+                Reconciler *reconciler, TenantChange *change, ChangePhase phase, unsigned *written) {
+        Tenant *tenant = change->tenant;
+        int r = 0;
+
+        if (!reconciler->groups[tenant->slot]) /* said so by prepare_tenant() */
                 return 0;
-        r = freeze(group, /* frozen= */ false, changes);
-        if (r >= 0)
-                r = apply_settings(group, &open, open.present, changes);
-        if (r >= 0)
+        if (change->plan->observed && !tenant->to_be_opened)
+                return 0;
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(parts); i++)
+                r = parts[phase == PHASE_TAKE ? i : ELEMENTSOF(parts) - 1 - i](
+                                reconciler, change, phase, written);
+        if (r >= 0 && phase == PHASE_GIVE)
                 tenant->to_be_opened = false;
         return r;
-}
-
-int reconciler_apply_tenant(
-                Reconciler *reconciler, const TenantPlan *plan, Tenant *tenant, unsigned *changes) {
-        const uint32_t can = cgroup_driver_settings(reconciler->driver);
-        TenantGroup *group = reconciler->groups[plan->tenant->slot];
-        int r;
-
-        if (!group)
-                return 0; /* said so by prepare_tenant() */
-        if (plan->observed)
-                return open_tenant(reconciler, group, tenant, changes);
-        r = apply_processes(group, plan, tenant, changes);
-        return r < 0 ? r : apply_settings(group, &plan->settings, can, changes);
 }
 
 int reconciler_remove_tenant(Reconciler *reconciler, const Tenant *tenant) {

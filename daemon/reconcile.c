@@ -3,10 +3,18 @@
 /*
  * In steps, each time:
  *   1. the plan, rounded as the kernel rounds;
- *   2. every tenant has a group, and the group is metered, once the meter is open;
- *   3. the parent is given what its children will need (give before take), the tenants what they differ in,
- * the uplinks their classes, and the parent then only what is needed;
- *   4. all of it is read back: what differs is a problem, in words.
+ *   2. the parent is given what its children have or will have, whichever is more, and is read back;
+ *   3. every tenant has a group, which is metered once the meter is open; from each is taken what it will not
+ * have any more;
+ *   4. then each is given what it will have more, unless the parent could not be given it;
+ *   5. the uplinks get their classes, each in the same order: rates that fall before rates that rise;
+ *   6. the parent is left with what is needed, and is read back;
+ *   7. all of it is read back: what differs is a problem, in words.
+ *
+ * A floor is void where siblings together are promised more than their parent has: cgroup v2 then scales all
+ * of them down. In this order no millicore and no byte is promised twice at any step, whichever was the last
+ * before a crash or an error, and no tenant is below what both the old plan and the new one grant it.
+ *
  * What was read back as planned, and is planned so still, is passed over until the next look at everything: a
  * change of one tenant costs no more with a thousand others beside it.
  */
@@ -166,17 +174,21 @@ int reconciler_make_plan(Reconciler *reconciler, const Node *node, uint64_t sibl
         return 0;
 }
 
-static unsigned count_bits(uint32_t bits) {
-        return (unsigned) __builtin_popcount(bits);
+static void describe(char *ret, size_t size, const Settings *diff, const Settings *observed) {
+        Setting setting = (Setting) __builtin_ctz(diff->present);
+        char want[SETTING_TEXT_SIZE], have[SETTING_TEXT_SIZE];
+
+        setting_format(setting, diff->value[setting], want);
+        setting_format(setting, observed->value[setting], have);
+        snprintf(ret, size, "%s is %s and should be %s", setting_info(setting)->file, have, want);
 }
 
-/* 3. The parent: with `raise_only`, never less than it has. */
-static int apply_parent(Reconciler *reconciler, const Settings *planned, bool raise_only, unsigned *changes) {
+/* Observe, compare, write, read back; with `raise_only` never less than it has. */
+static int change_parent(
+                Reconciler *reconciler, const Settings *planned, bool raise_only, unsigned *written) {
         Settings observed, wanted = *planned, diff;
         int r;
 
-        if (settings_equal(&reconciler->parent, planned))
-                return 0;
         r = cgroup_parent_observe(reconciler->driver, &observed, &reconciler->sibling_weight);
         if (r < 0)
                 return r;
@@ -185,13 +197,50 @@ static int apply_parent(Reconciler *reconciler, const Settings *planned, bool ra
                 if (settings_has(&wanted, setting) && wanted.value[setting] < observed.value[setting])
                         wanted.value[setting] = observed.value[setting];
         settings_diff(&observed, &wanted, &diff);
-        *changes += count_bits(diff.present);
-        r = diff.present ? cgroup_parent_apply(reconciler->driver, &diff) : 0;
-        reconciler->parent = r >= 0 && !raise_only ? *planned : (Settings){};
+        if (diff.present) {
+                *written += (unsigned) __builtin_popcount(diff.present);
+                r = cgroup_parent_apply(reconciler->driver, &diff);
+                if (r >= 0)
+                        r = cgroup_parent_observe(reconciler->driver, &observed, &reconciler->sibling_weight);
+                if (r < 0)
+                        return r;
+                settings_diff(&observed, &wanted, &diff);
+        }
+        if (diff.present) {
+                describe(reconciler->parent_problem, sizeof reconciler->parent_problem, &diff, &observed);
+                return -EREMOTEIO;
+        }
+        settings_diff(&observed, planned, &diff);
+        if (!(diff.present & observed.present))
+                reconciler->parent = *planned;
+        return 0;
+}
+
+/* 2. and 6. */
+static int apply_parent(Reconciler *reconciler, const Settings *planned, bool raise_only, unsigned *written) {
+        const LogFields fields = { .object = cgroup_driver_parent(reconciler->driver) };
+        int r;
+
+        if (settings_equal(&reconciler->parent, planned))
+                return 0;
+        reconciler->parent = (Settings){};
+        reconciler->parent_problem[0] = '\0';
+        r = change_parent(reconciler, planned, raise_only, written);
+        if (r >= 0)
+                return 0;
+        if (r != -EREMOTEIO)
+                snprintf(reconciler->parent_problem, sizeof reconciler->parent_problem,
+                                "it cannot be set: %s", strerror(-r));
+        log_write(LOG_ERR, &fields, "The parent control group is not as planned: %s",
+                        reconciler->parent_problem);
         return r;
 }
 
-/* 4. */
+const char *reconciler_parent_problem(const Reconciler *reconciler) {
+        return reconciler->parent_problem[0] ? reconciler->parent_problem : NULL;
+}
+
+/* 7. */
 static int read_back(Reconciler *reconciler, const PlanInput *input, const Plan *plan,
                 const TenantPlan *tenant_plan, const NetPlan *observed_uplinks, const FeatureSet *features,
                 Tenant *tenant) {
@@ -256,58 +305,79 @@ static int plan_only(Reconciler *reconciler, Node *node) {
         return r;
 }
 
-/* 2. and 3. of one tenant, which loses what was said of it; `ret_problems` keeps that for a comparison. What
- * fails for one does not keep another from its share: negative only where there is no memory. */
-static int bring_tenant(Reconciler *reconciler, const TenantPlan *plan, Tenant *tenant, char ***ret_problems,
-                unsigned *changes) {
-        const LogFields fields = { .tenant = tenant->id, .object = tenant->control_group };
+/* What fails for one does not keep another from its share: negative only where there is no memory. */
+static int note_refusal(TenantChange *change, int error) {
+        const LogFields fields = { .tenant = change->tenant->id, .object = change->tenant->control_group };
+
+        (void) log_write_errno(
+                        LOG_ERR, &fields, error, "Tenant %s cannot be given its share", change->tenant->id);
+        change->refused = change->tenant->failed = true;
+        return strv_pushf(&change->tenant->problems, "its share was refused: %s", strerror(-error)) < 0
+                               ? -ENOMEM
+                               : 0;
+}
+
+/* 3. It loses what was said of it, which is kept for a comparison. */
+static int take_from(Reconciler *reconciler, TenantChange *change, unsigned *written) {
+        Tenant *tenant = change->tenant;
         int r;
 
-        *ret_problems = TAKE_PTR(tenant->problems);
+        change->problems = TAKE_PTR(tenant->problems);
         r = reconciler_prepare_tenant(reconciler, tenant);
         if (r == -ENOMEM)
                 return r;
         tenant->failed = r < 0;
-        r = reconciler_apply_tenant(reconciler, plan, tenant, changes);
-        if (r >= 0)
-                return 0;
-        (void) log_write_errno(LOG_ERR, &fields, r, "Tenant %s cannot be given its share", tenant->id);
-        tenant->failed = true;
-        return strv_pushf(&tenant->problems, "its share was refused: %s", strerror(-r)) < 0 ? -ENOMEM : 0;
+        r = reconciler_change_tenant(reconciler, change, PHASE_TAKE, written);
+        return r < 0 ? note_refusal(change, r) : 0;
 }
 
-/* 3. `settled` tells by plan index who is passed over. Who changed just now comes first: an end must not wait
- * until all the others, after a start, have been found again. */
-static int apply_plan(Reconciler *reconciler, Node *node, const Plan *plan, const bool *settled,
-                char ***problems, unsigned *changes) {
-        int raised, lowered, r = 0;
+/* 4. */
+static int give_to(Reconciler *reconciler, TenantChange *change, unsigned *written) {
+        int r = 0;
 
-        raised = apply_parent(reconciler, &plan->parent, /* raise_only= */ true, changes);
-        if (raised < 0)
-                (void) log_error_errno(raised, "The parent control group cannot be raised");
+        if (!change->refused)
+                r = reconciler_change_tenant(reconciler, change, PHASE_GIVE, written);
+        return r < 0 ? note_refusal(change, r) : 0;
+}
+
+/* Who changed just now comes first: an end must not wait until all the others, after a start, have been found
+ * again. */
+static int each_unsettled(Reconciler *reconciler, TenantChange *changes, size_t n,
+                int (*step)(Reconciler *reconciler, TenantChange *change, unsigned *written),
+                unsigned *written) {
+        int r = 0;
+
         for (int turn = 0; turn < 2; turn++)
-                for (size_t i = 0; r >= 0 && i < plan->n_tenants; i++)
-                        if (!settled[i] && node->tenants[i]->changed == (turn == 0))
-                                r = bring_tenant(reconciler, &plan->tenants[i], node->tenants[i],
-                                                &problems[i], changes);
+                for (size_t i = 0; r >= 0 && i < n; i++)
+                        if (!changes[i].settled && changes[i].tenant->changed == (turn == 0))
+                                r = step(reconciler, &changes[i], written);
+        return r;
+}
+
+static int apply_plan(Reconciler *reconciler, FeatureSet *features, const Plan *plan, TenantChange *changes,
+                unsigned *written) {
+        int raised, r;
+
+        raised = apply_parent(reconciler, &plan->parent, /* raise_only= */ true, written);
+        r = each_unsettled(reconciler, changes, plan->n_tenants, take_from, written);
+        if (r >= 0 && raised >= 0)
+                r = each_unsettled(reconciler, changes, plan->n_tenants, give_to, written);
         if (r < 0)
                 return r;
-        uplinks_apply(reconciler->uplinks, plan->uplinks, reconciler_metered_groups_fd(reconciler),
-                        &node->features, changes);
-        lowered = apply_parent(reconciler, &plan->parent, /* raise_only= */ false, changes);
-        if (lowered < 0)
-                (void) log_error_errno(lowered, "The parent control group cannot be set");
-        return raised < 0 ? raised : lowered;
+        uplinks_apply(reconciler->uplinks, plan->uplinks, reconciler_metered_groups_fd(reconciler), features,
+                        written);
+        return raised < 0 ? raised
+                          : apply_parent(reconciler, &plan->parent, /* raise_only= */ false, written);
 }
 
-static int read_all_back(
-                Reconciler *reconciler, Node *node, const PlanInput *input, Plan *plan, const bool *settled) {
+static int read_all_back(Reconciler *reconciler, Node *node, const PlanInput *input, Plan *plan,
+                const TenantChange *changes) {
         NetPlan observed[CONFIG_UPLINKS_MAX] = {};
         int r = 0;
 
-        uplinks_observe(reconciler->uplinks, observed);
+        uplinks_read_back(reconciler->uplinks, &node->features, observed);
         for (size_t i = 0; r >= 0 && i < plan->n_tenants; i++) {
-                if (settled[i])
+                if (changes[i].settled)
                         continue;
                 r = take_desired(node->tenants[i], &plan->tenants[i]);
                 if (r >= 0)
@@ -325,17 +395,40 @@ void reconciler_look_again(Reconciler *reconciler) {
         uplinks_look_again(reconciler->uplinks);
 }
 
-int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_changes) {
-        _cleanup_free_ bool *settled = calloc(node->n_tenants + 1, sizeof(bool));
-        _cleanup_free_ char ***problems = calloc(node->n_tenants + 1, sizeof(char **));
+/* Whether any differs from what was last read back. */
+static bool begin_changes(const Reconciler *reconciler, Node *node, const Plan *plan, TenantChange *changes) {
+        bool any = false;
+
+        for (size_t i = 0; i < plan->n_tenants; i++) {
+                changes[i].plan = &plan->tenants[i];
+                changes[i].tenant = node->tenants[i];
+                changes[i].settled = reconciler_is_settled(reconciler, &plan->tenants[i]);
+                any = any || !changes[i].settled;
+        }
+        return any;
+}
+
+static void end_changes(TenantChange *changes, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                if (!changes[i].settled) {
+                        Tenant *tenant = changes[i].tenant;
+
+                        tenant->changed =
+                                        tenant->changed || !strv_equal(changes[i].problems, tenant->problems);
+                        strv_free(changes[i].problems);
+                }
+}
+
+int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_written) {
+        _cleanup_free_ TenantChange *changes = calloc(node->n_tenants + 1, sizeof(TenantChange));
         _cleanup_plan_ Plan plan = PLAN_NULL;
         PlanInput input;
-        bool any = false;
         Settings parent;
+        bool any;
         int r = 0, read = 0;
 
-        *ret_changes = 0;
-        if (!settled || !problems)
+        *ret_written = 0;
+        if (!changes)
                 return -ENOMEM;
         if (reconciler->options.dry_run)
                 return plan_only(reconciler, node);
@@ -346,20 +439,11 @@ int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_changes) 
                 r = reconciler_make_plan(reconciler, node, reconciler->sibling_weight, &input, &plan);
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < node->n_tenants; i++) {
-                settled[i] = reconciler_is_settled(reconciler, &plan.tenants[i]);
-                any = any || !settled[i];
-        }
-        r = apply_plan(reconciler, node, &plan, settled, problems, ret_changes);
+        any = begin_changes(reconciler, node, &plan, changes);
+        r = apply_plan(reconciler, &node->features, &plan, changes, ret_written);
         if (r != -ENOMEM && any)
-                read = read_all_back(reconciler, node, &input, &plan, settled);
-        for (size_t i = 0; i < node->n_tenants; i++)
-                if (!settled[i]) {
-                        Tenant *tenant = node->tenants[i];
-
-                        tenant->changed = tenant->changed || !strv_equal(problems[i], tenant->problems);
-                        strv_free(problems[i]);
-                }
+                read = read_all_back(reconciler, node, &input, &plan, changes);
+        end_changes(changes, plan.n_tenants);
         return r < 0 ? r : read;
 }
 

@@ -47,9 +47,12 @@ int reconciler_refresh_capacity(
 /*
  * Makes all that is planned for the node's tenants hold, and writes Desired, Effective, Problems,
  * ControlGroup into them. A tenant that could not be given its share is marked failed, and the others go on:
- * negative only where nothing could be done at all. `ret_changes` counts what was written.
+ * negative only where nothing could be done at all. `ret_written` counts what was written.
  */
-int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_changes);
+int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_written);
+/* What of our parent group is not as planned, in words: then every floor below it is in doubt, nothing was
+ * given, and the last apply failed. NULL where all is. */
+const char *reconciler_parent_problem(const Reconciler *reconciler);
 /* Reads the kernel and compares it with the plan of now, of one tenant, or with NULL of all and of the node
  * itself. Writes nothing. -EOPNOTSUPP in a dry run. */
 int reconciler_diff(Reconciler *reconciler, const Node *node, const char *only_tenant, DifferenceList *ret);

@@ -191,33 +191,37 @@ static void ensure_classifier(const Uplinks *uplinks, UplinkHold *hold, int grou
                         hold->config->name, groups_fd, uplinks->pin_dir, features, &hold->classifier);
 }
 
-static void apply_uplink(const Uplinks *uplinks, UplinkHold *hold, const NetPlan *plan, int groups_fd,
-                FeatureSet *features, unsigned *changes) {
+/* The outcome of an apply or of its read-back: said where it is another than before. */
+static void hold_note(UplinkHold *hold, int error, const char *why, FeatureSet *features) {
         const LogFields fields = { .object = hold->config->name };
         char feature[RESOURCE_NAME_SIZE], words[sizeof hold->words] = "";
+
+        resource_format_name(RESOURCE_NET_EGRESS, hold->config->name, feature);
+        if (error < 0) {
+                snprintf(words, sizeof words, "%s", why && *why ? why : strerror(-error));
+                (void) feature_set_put(features, feature, false, "its traffic is not shaped: %s", words);
+                if (strcmp(words, hold->words) != 0)
+                        log_write(LOG_WARNING, &fields, "Uplink %s is not shaped: %s", hold->config->name,
+                                        words);
+                hold->applied.n_classes = 0;
+        } else if (hold->error < 0)
+                (void) feature_set_put(features, feature, true, "shaped by HTB");
+        hold->error = error;
+        memcpy(hold->words, words, sizeof words);
+}
+
+static void apply_uplink(const Uplinks *uplinks, UplinkHold *hold, const NetPlan *plan, int groups_fd,
+                FeatureSet *features, unsigned *changes) {
         unsigned messages = 0;
         int r;
 
         r = uplink_apply(hold->uplink, plan, &messages);
         *changes += messages;
-        resource_format_name(RESOURCE_NET_EGRESS, hold->config->name, feature);
-        if (r < 0) {
-                const char *why = uplink_words(hold->uplink);
-
-                snprintf(words, sizeof words, "%s", why && *why ? why : strerror(-r));
-                (void) feature_set_put(features, feature, false, "its traffic is not shaped: %s", words);
-                if (strcmp(words, hold->words) != 0)
-                        log_write(LOG_WARNING, &fields, "Uplink %s is not shaped: %s", hold->config->name,
-                                        words);
-        } else if (hold->error < 0)
-                (void) feature_set_put(features, feature, true, "shaped by HTB");
-        hold->error = r < 0 ? r : 0;
-        memcpy(hold->words, words, sizeof words);
+        hold_note(hold, r < 0 ? r : 0, uplink_words(hold->uplink), features);
         if (r >= 0) {
                 net_plan_remember(hold, plan);
                 ensure_classifier(uplinks, hold, groups_fd, features);
-        } else
-                hold->applied.n_classes = 0;
+        }
 }
 
 void uplinks_apply(Uplinks *uplinks, const NetPlan *plans, int groups_fd, FeatureSet *features,
@@ -229,8 +233,21 @@ void uplinks_apply(Uplinks *uplinks, const NetPlan *plans, int groups_fd, Featur
 
 void uplinks_observe(Uplinks *uplinks, NetPlan *ret) {
         for (size_t i = 0; i < uplinks->n_planned; i++)
-                if (uplink_observe(uplinks->planned[i]->uplink, &ret[i]) < 0)
+                if (uplink_observe(uplinks->planned[i]->uplink, NULL, &ret[i]) < 0)
                         ret[i] = (NetPlan){};
+}
+
+void uplinks_read_back(Uplinks *uplinks, FeatureSet *features, NetPlan *ret) {
+        for (size_t i = 0; i < uplinks->n_planned; i++) {
+                UplinkHold *hold = uplinks->planned[i];
+                const NetPlan *applied = hold->applied.n_classes > 0 ? &hold->applied : NULL;
+                int r = uplink_observe(hold->uplink, applied, &ret[i]);
+
+                if (r < 0)
+                        ret[i] = (NetPlan){};
+                if (r != 0 && applied)
+                        hold_note(hold, r < 0 ? r : -EREMOTEIO, uplink_words(hold->uplink), features);
+        }
 }
 
 const char *uplinks_refusal(const Uplinks *uplinks, size_t i) {

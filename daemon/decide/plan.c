@@ -278,6 +278,35 @@ void settings_diff(const Settings *observed, const Settings *desired, Settings *
         *ret_changes = changes;
 }
 
+/* Those that are shares of what siblings have together; and whether a change makes one less. */
+static bool is_floor(Setting setting) {
+        return setting == SETTING_CPU_IDLE || setting == SETTING_CPU_WEIGHT ||
+               setting == SETTING_MEMORY_MIN || setting == SETTING_MEMORY_LOW;
+}
+
+static bool is_taken(const Settings *observed, const Settings *changes, Setting setting) {
+        if (!settings_has(observed, setting))
+                return false;
+        if (setting == SETTING_CPU_IDLE)
+                return changes->value[setting] > observed->value[setting];
+        return changes->value[setting] < observed->value[setting];
+}
+
+void settings_split(
+                const Settings *observed, const Settings *changes, Settings *ret_take, Settings *ret_give) {
+        Settings take = *changes, give = *changes;
+        uint32_t taken = 0, given = 0, rest;
+
+        for (Setting setting = 0; setting < SETTING_MAX; setting++)
+                if (settings_has(changes, setting) && is_floor(setting))
+                        *(is_taken(observed, changes, setting) ? &taken : &given) |= 1U << setting;
+        rest = changes->present & ~(taken | given);
+        take.present = taken | (given ? 0 : rest);
+        give.present = given | (given ? rest : 0);
+        *ret_take = take;
+        *ret_give = give;
+}
+
 static int put_effective(
                 ResourceSet *set, ResourceKind kind, const char *target, uint64_t reserved, uint64_t limit) {
         return resource_set_put(set, kind, target, (Amount){ reserved, limit });

@@ -64,6 +64,13 @@ void plan_deinit(Plan *plan);
 /* The settings of `desired` that `observed` lacks or has otherwise. A weight under an idle class does not
  * count. */
 void settings_diff(const Settings *observed, const Settings *desired, Settings *ret_changes);
+/*
+ * In what order, among all groups: floors that become lower are taken before any that become higher are
+ * given. The rest goes with what is given, or, where no floor is, with what is taken: most changes are one
+ * write.
+ */
+void settings_split(
+                const Settings *observed, const Settings *changes, Settings *ret_take, Settings *ret_give);
 
 /*
  * What the tenant's share is in truth, from settings and classes as read back. An amount is the share's own

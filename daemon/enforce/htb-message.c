@@ -163,7 +163,7 @@ int htb_message_change(int ifindex, const HtbChange *change, struct nl_msg **ret
                 [HTB_CHANGE_ADD_LEAF] = { RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, "fq_codel" },
         };
         _cleanup_nl_msg_ struct nl_msg *message = NULL;
-        const HtbClass *class = change->class;
+        const HtbClass *class = &change->class;
         uint32_t parent, handle;
         int r;
 

@@ -170,13 +170,21 @@ static bool gives_less(const HtbClass *want, const HtbClass *have) {
         return want->ceil_bytes < have->ceil_bytes;
 }
 
+/* All that a class can lose and still be one. */
+static HtbClass without_rate(const HtbClass *class) {
+        HtbClass least = *class;
+
+        least.rate_bytes = 1;
+        return least;
+}
+
 /* The order of changes. Within a stage the deepest class goes first, then the lowest minor. */
 enum {
         STAGE_MISPLACED, /* classes in a wrong place of our tree: somebody put them there */
         STAGE_ROOT_MORE,
-        STAGE_MORE,
         STAGE_LESS,
-        STAGE_SURPLUS,
+        STAGE_MORE,
+        STAGE_SURPLUS, /* last, for a foreign filter may hold one; without a rate by now */
         STAGE_ROOT_LESS,
 };
 
@@ -185,10 +193,10 @@ static int compare_change(const void *a, const void *b) {
 
         if (x->stage != y->stage)
                 return x->stage < y->stage ? -1 : 1;
-        if (x->kind == HTB_CHANGE_DELETE && x->class->level != y->class->level)
-                return x->class->level < y->class->level ? -1 : 1;
-        if (x->class->minor != y->class->minor)
-                return x->class->minor < y->class->minor ? -1 : 1;
+        if (x->kind == HTB_CHANGE_DELETE && x->class.level != y->class.level)
+                return x->class.level < y->class.level ? -1 : 1;
+        if (x->class.minor != y->class.minor)
+                return x->class.minor < y->class.minor ? -1 : 1;
         return (int) x->kind - (int) y->kind;
 }
 
@@ -196,8 +204,9 @@ int htb_tree_diff(const HtbTree *want, const HtbTree *have, bool leaves, HtbChan
         _cleanup_free_ HtbChange *changes = NULL;
         size_t n = 0, i = 0, j = 0;
 
-        /* A class has at most three: the misplaced one goes, is made anew, and gets a leaf. */
-        changes = calloc(3 * want->n + have->n + 1, sizeof(HtbChange));
+        /* A class has at most three: the misplaced one goes, is made anew, and gets a leaf; one that is not
+         * wanted, two. */
+        changes = calloc(3 * want->n + 2 * have->n + 1, sizeof(HtbChange));
         if (!changes)
                 return -ENOMEM;
 
@@ -216,9 +225,11 @@ int htb_tree_diff(const HtbTree *want, const HtbTree *have, bool leaves, HtbChan
                 j += !!h;
 
                 misplaced = h && h->parent_minor != proper_parent(h);
+                if (h && !misplaced && !w && h->rate_bytes > 1)
+                        changes[n++] = (HtbChange){ HTB_CHANGE_SET, STAGE_LESS, without_rate(h) };
                 if (h && (misplaced || !w))
                         changes[n++] = (HtbChange){ HTB_CHANGE_DELETE,
-                                misplaced ? STAGE_MISPLACED : STAGE_SURPLUS, h };
+                                misplaced ? STAGE_MISPLACED : STAGE_SURPLUS, *h };
                 if (!w)
                         continue;
                 if (misplaced)
@@ -226,14 +237,14 @@ int htb_tree_diff(const HtbTree *want, const HtbTree *have, bool leaves, HtbChan
 
                 root = w->minor == UPLINK_MINOR_ROOT;
                 if (!h)
-                        changes[n++] = (HtbChange){ HTB_CHANGE_ADD, root ? STAGE_ROOT_MORE : STAGE_MORE, w };
+                        changes[n++] = (HtbChange){ HTB_CHANGE_ADD, root ? STAGE_ROOT_MORE : STAGE_MORE, *w };
                 else if (!class_equal(w, h) && gives_less(w, h))
-                        changes[n++] = (HtbChange){ HTB_CHANGE_SET, root ? STAGE_ROOT_LESS : STAGE_LESS, w };
+                        changes[n++] = (HtbChange){ HTB_CHANGE_SET, root ? STAGE_ROOT_LESS : STAGE_LESS, *w };
                 else if (!class_equal(w, h))
-                        changes[n++] = (HtbChange){ HTB_CHANGE_SET, root ? STAGE_ROOT_MORE : STAGE_MORE, w };
+                        changes[n++] = (HtbChange){ HTB_CHANGE_SET, root ? STAGE_ROOT_MORE : STAGE_MORE, *w };
 
                 if (leaves && !root && (!h || h->leaf_handle == 0))
-                        changes[n++] = (HtbChange){ HTB_CHANGE_ADD_LEAF, STAGE_MORE, w };
+                        changes[n++] = (HtbChange){ HTB_CHANGE_ADD_LEAF, STAGE_MORE, *w };
         }
 
         qsort(changes, n, sizeof(HtbChange), compare_change);

@@ -59,14 +59,15 @@ typedef enum HtbChangeKind {
 
 typedef struct HtbChange {
         HtbChangeKind kind;
-        unsigned stage;        /* the order among changes: see htb_tree_diff() */
-        const HtbClass *class; /* of the wanted tree; for a deletion, of the present one */
+        unsigned stage; /* the order among changes: see htb_tree_diff() */
+        HtbClass class; /* as it should be; for a deletion, as it is */
 } HtbChange;
 
 /*
  * What makes `have` into `want`, in the order to do it: what has a wrong place in the tree goes first,
- * deepest first; then more is given, then less, then classes without a slot go. Where `leaves`, each leaf
- * class without a qdisc of its own gets one; a qdisc that is there already is left. The caller frees the
- * array, which points into both trees.
+ * deepest first; then the link gets more, then rates fall, then others rise, so that at no step they promise
+ * together what neither tree does; then classes that are not wanted go, whose rate was taken before, and the
+ * link gets less. Where `leaves`, each leaf class without a qdisc of its own gets one; a qdisc that is there
+ * already is left. The caller frees the array.
  */
 int htb_tree_diff(const HtbTree *want, const HtbTree *have, bool leaves, HtbChange **ret, size_t *ret_n);

@@ -383,7 +383,30 @@ int uplink_apply(Uplink *uplink, const NetPlan *plan, unsigned *ret_changes) {
         return 0;
 }
 
-int uplink_observe(Uplink *uplink, NetPlan *ret) {
+/* 1, and words, where there is a difference. */
+static int find_difference(Uplink *uplink, const NetPlan *expected, const Sight *sight) {
+        static const char *const wrong[] = {
+                [HTB_CHANGE_ADD] = "is missing",
+                [HTB_CHANGE_SET] = "has other rates",
+                [HTB_CHANGE_DELETE] = "is still there",
+                [HTB_CHANGE_ADD_LEAF] = "has no fq_codel",
+        };
+        _cleanup_htb_tree_ HtbTree want = HTB_TREE_NULL;
+        _cleanup_free_ HtbChange *changes = NULL;
+        size_t n = 0;
+        int r;
+
+        r = htb_tree_from_plan(expected, sight->link.mtu, &want);
+        if (r >= 0)
+                r = htb_tree_diff(&want, &sight->tree, uplink->fq_codel, &changes, &n);
+        if (r < 0 || n == 0)
+                return r;
+        set_words(uplink, "class %x:%x %s, although the kernel took the change", UPLINK_HTB_MAJOR,
+                        changes[0].class.minor, wrong[changes[0].kind]);
+        return 1;
+}
+
+int uplink_observe(Uplink *uplink, const NetPlan *expected, NetPlan *ret) {
         _cleanup_sight_ Sight sight = { 0 };
         _cleanup_free_ NetClass *classes = NULL;
         NetPlan plan = { .uplink = uplink->name };
@@ -395,6 +418,9 @@ int uplink_observe(Uplink *uplink, NetPlan *ret) {
                 return r;
         if (sight.owner == ROOT_FOREIGN)
                 return refuse_foreign(uplink, &sight.root);
+        r = expected ? find_difference(uplink, expected, &sight) : 0;
+        if (r < 0)
+                return r;
 
         classes = calloc(sight.tree.n + 1, sizeof(NetClass));
         if (!classes)
@@ -409,7 +435,7 @@ int uplink_observe(Uplink *uplink, NetPlan *ret) {
         }
         plan.classes = TAKE_PTR(classes);
         *ret = plan;
-        return 0;
+        return r;
 }
 
 typedef struct StatsReading {

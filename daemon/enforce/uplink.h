@@ -39,19 +39,20 @@ int uplink_speed(const char *ifname, uint64_t *ret_bps);
 const char *uplink_words(const Uplink *uplink);
 
 /*
- * Makes the tree what the plan says: one dump, the difference, one batch of messages, with more given before
- * any is taken. Writes nothing where nothing differs; `ret_changes` counts messages (may be NULL). The
- * interface is looked up by its name again: one that was replugged gets a new tree. -EINVAL: the plan has no
- * capacity, no class for SLOT_DEFAULT, or slots that do not ascend. -EBUSY: a foreign root qdisc. A class
- * that a foreign filter points to can't go: -EBUSY too, once all else is done.
+ * Makes the tree what the plan says: one dump, the difference, one batch of messages, in htb_tree_diff()'s
+ * order. Writes nothing where nothing differs; `ret_changes` counts messages (may be NULL). The interface is
+ * looked up by its name again: one that was replugged gets a new tree. -EINVAL: the plan has no capacity, no
+ * class for SLOT_DEFAULT, or slots that do not ascend. -EBUSY: a foreign root qdisc. A class that a foreign
+ * filter points to can't go: -EBUSY too, once all else is done.
  */
 int uplink_apply(Uplink *uplink, const NetPlan *plan, unsigned *ret_changes);
 
 /*
  * The classes as the kernel has them, by slot; rates in the kernel's rounding. No capacity and no classes
- * where our tree is not there. The caller frees classes with free(); `uplink` is the name we hold.
+ * where our tree is not there. The caller frees classes with free(); `uplink` is the name we hold. 1 where
+ * the tree, queues in its classes too, is not what `expected` (or NULL) says, in words.
  */
-int uplink_observe(Uplink *uplink, NetPlan *ret);
+int uplink_observe(Uplink *uplink, const NetPlan *expected, NetPlan *ret);
 /*
  * One dump, by slot. The caller frees `ret_stats`. -ENOENT: our tree is not there. Counters start at 0 with
  * the class. Drops are those at the class's queue being full; what fq_codel drops later counts as sent by

@@ -96,7 +96,7 @@ static bool class_equal(const HtbClass *a, const HtbClass *b) {
 Test(htb_message, class_reads_back) {
         for (size_t i = 0; i < ELEMENTSOF(classes); i++)
                 for (HtbChangeKind kind = HTB_CHANGE_ADD; kind <= HTB_CHANGE_SET; kind++) {
-                        HtbChange change = { kind, 0, &classes[i] };
+                        HtbChange change = { kind, 0, classes[i] };
                         _cleanup_nl_msg_ struct nl_msg *message = NULL;
                         HtbClass class;
 
@@ -112,7 +112,7 @@ Test(htb_message, class_reads_back) {
 
 Test(htb_message, libnl_reads_the_same_class) {
         for (size_t i = 0; i < ELEMENTSOF(classes); i++) {
-                HtbChange change = { HTB_CHANGE_ADD, 0, &classes[i] };
+                HtbChange change = { HTB_CHANGE_ADD, 0, classes[i] };
                 _cleanup_nl_msg_ struct nl_msg *message = NULL;
                 struct rtnl_class *class;
                 uint64_t rate = 0, ceil = 0;
@@ -136,7 +136,7 @@ Test(htb_message, libnl_reads_the_same_class) {
 
 Test(htb_message, slot_and_class_id_agree) {
         HtbClass class = { .minor = UPLINK_MINOR_SLOT_BASE + 5, .parent_minor = UPLINK_MINOR_ROOT };
-        HtbChange change = { HTB_CHANGE_ADD, 0, &class };
+        HtbChange change = { HTB_CHANGE_ADD, 0, class };
         _cleanup_nl_msg_ struct nl_msg *message = NULL;
 
         cr_assert_eq(htb_message_change(IFINDEX, &change, &message), 0);
@@ -165,9 +165,8 @@ Test(htb_message, root_reads_back) {
 }
 
 Test(htb_message, others) {
-        static const HtbClass class = { .minor = 0x12, .parent_minor = 1 };
-        static const HtbChange delete = { HTB_CHANGE_DELETE, 0, &class },
-                               leaf = { HTB_CHANGE_ADD_LEAF, 0, &class };
+        static const HtbChange delete = { HTB_CHANGE_DELETE, 0, { .minor = 0x12, .parent_minor = 1 } },
+                               leaf = { HTB_CHANGE_ADD_LEAF, 0, { .minor = 0x12, .parent_minor = 1 } };
         static const struct {
                 const char *name;
                 const HtbChange *change; /* NULL: deletion of the root */
@@ -203,8 +202,7 @@ Test(htb_message, others) {
 
 /* No kernel makes a qdisc of these, and a leaf is not one of them. */
 Test(htb_message, probes_can_only_be_refused) {
-        static const HtbClass class = { .minor = 0x12, .parent_minor = 1 };
-        static const HtbChange change = { HTB_CHANGE_ADD_LEAF, 0, &class };
+        static const HtbChange change = { HTB_CHANGE_ADD_LEAF, 0, { .minor = 0x12, .parent_minor = 1 } };
         struct nlattr *attributes[TCA_MAX + 1], *options[TCA_FQ_CODEL_MAX + 1];
         _cleanup_nl_msg_ struct nl_msg *htb = NULL, *fq_codel = NULL, *leaf = NULL;
 

@@ -201,7 +201,7 @@ static void changes_to_text(const HtbChange *changes, size_t n, char *ret, size_
 
         ret[0] = '\0';
         for (size_t i = 0; i < n; i++) {
-                uint16_t minor = changes[i].class->minor;
+                uint16_t minor = changes[i].class.minor;
 
                 length += (size_t) snprintf(
                                 ret + length, size - length, i > 0 ? " %c" : "%c", "+=-q"[changes[i].kind]);
@@ -226,13 +226,19 @@ Test(htb_tree, differences_in_order) {
                                 "+r +0 q0 +2 q2" },
                 { "one class alone", { ROOT(9), LEAF(0, 1, 9), LEAF(2, 4, 9) },
                                 { ROOT(9), LEAF(0, 1, 9), LEAF(2, 3, 9) }, false, "=2" },
-                { "give before take", { ROOT(9), LEAF(0, 1, 9), LEAF(2, 3, 9), LEAF(3, 5, 9) },
-                                { ROOT(9), LEAF(0, 1, 9), LEAF(2, 5, 9), LEAF(3, 3, 9) }, false, "=3 =2" },
+                { "no rate is promised twice", { ROOT(9), LEAF(0, 1, 9), LEAF(2, 5, 9), LEAF(3, 3, 9) },
+                                { ROOT(9), LEAF(0, 1, 9), LEAF(2, 3, 9), LEAF(3, 5, 9) }, false, "=3 =2" },
                 { "ceilings count where floors are the same",
-                                { ROOT(9), LEAF(0, 1, 9), LEAF(2, 3, 8), LEAF(3, 3, 9) },
-                                { ROOT(9), LEAF(0, 1, 9), LEAF(2, 3, 9), LEAF(3, 3, 8) }, false, "=3 =2" },
-                { "a new class before an old one goes", { ROOT(9), LEAF(0, 1, 9), LEAF(3, 3, 9) },
-                                { ROOT(9), LEAF(0, 1, 9), LEAF(2, 3, 9) }, false, "+3 -2" },
+                                { ROOT(9), LEAF(0, 1, 9), LEAF(2, 3, 9), LEAF(3, 3, 8) },
+                                { ROOT(9), LEAF(0, 1, 9), LEAF(2, 3, 8), LEAF(3, 3, 9) }, false, "=3 =2" },
+                { "one that goes leaves its rate to one that comes",
+                                { ROOT(9), LEAF(0, 1, 9), LEAF(3, 3, 9) },
+                                { ROOT(9), LEAF(0, 1, 9), LEAF(2, 3, 9) }, false, "=2 +3 -2" },
+                { "one that has none just goes", { ROOT(9), LEAF(0, 1, 9) },
+                                { ROOT(9), LEAF(0, 1, 9), LEAF(2, 1, 9) }, false, "-2" },
+                { "all of it at once", { ROOT(9), LEAF(0, 1, 9), LEAF(2, 2, 9), LEAF(4, 4, 9) },
+                                { ROOT(7), LEAF(0, 1, 9), LEAF(2, 3, 9), LEAF(3, 3, 9) }, true,
+                                "=r =2 =3 q0 q2 +4 q4 -3" },
                 { "a larger link first", { ROOT(9), LEAF(0, 2, 9) }, { ROOT(5), LEAF(0, 1, 5) }, false,
                                 "=r =0" },
                 { "a smaller link last", { ROOT(5), LEAF(0, 1, 5) }, { ROOT(9), LEAF(0, 2, 9) }, false,

@@ -244,6 +244,53 @@ Test(plan, diff_names_what_differs_alone) {
         cr_expect_not(settings_has(&diff, SETTING_CPU_WEIGHT), "a weight does not count in the idle class");
 }
 
+#define BIT(name) (1U << SETTING_##name)
+
+/* What of one group is written before anything is given to another, and what after. */
+Test(plan, floors_are_taken_before_any_is_given) {
+        static const struct {
+                const char *name;
+                uint64_t have[SETTING_MAX], want[SETTING_MAX];
+                uint32_t changed, take, give, absent;
+        } cases[] = {
+                { "nothing", {}, {}, 0, 0, 0, 0 },
+                { "a lower weight", { [SETTING_CPU_WEIGHT] = 9 }, { [SETTING_CPU_WEIGHT] = 5 },
+                                BIT(CPU_WEIGHT), BIT(CPU_WEIGHT), 0, 0 },
+                { "a higher one", { [SETTING_CPU_WEIGHT] = 5 }, { [SETTING_CPU_WEIGHT] = 9 }, BIT(CPU_WEIGHT),
+                                0, BIT(CPU_WEIGHT), 0 },
+                { "floors both ways", { [SETTING_CPU_WEIGHT] = 9, [SETTING_MEMORY_MIN] = 1 },
+                                { [SETTING_CPU_WEIGHT] = 5, [SETTING_MEMORY_MIN] = 2 },
+                                BIT(CPU_WEIGHT) | BIT(MEMORY_MIN) | BIT(MEMORY_MAX), BIT(CPU_WEIGHT),
+                                BIT(MEMORY_MIN) | BIT(MEMORY_MAX), 0 },
+                { "from min to low", { [SETTING_MEMORY_MIN] = 7 }, { [SETTING_MEMORY_LOW] = 7 },
+                                BIT(MEMORY_MIN) | BIT(MEMORY_LOW), BIT(MEMORY_MIN), BIT(MEMORY_LOW), 0 },
+                { "limits alone", { [SETTING_CPU_MAX] = 5 }, { [SETTING_CPU_MAX] = 9 }, BIT(CPU_MAX),
+                                BIT(CPU_MAX), 0, 0 },
+                { "a limit goes with a floor that rises", { [SETTING_CPU_MAX] = 9 },
+                                { [SETTING_CPU_MAX] = 5, [SETTING_CPU_WEIGHT] = 1 },
+                                BIT(CPU_MAX) | BIT(CPU_WEIGHT), 0, BIT(CPU_MAX) | BIT(CPU_WEIGHT), 0 },
+                { "into the idle class", {}, { [SETTING_CPU_IDLE] = 1 }, BIT(CPU_IDLE), BIT(CPU_IDLE), 0, 0 },
+                { "out of it, with a weight that could not be read", { [SETTING_CPU_IDLE] = 1 },
+                                { [SETTING_CPU_WEIGHT] = 5 }, BIT(CPU_IDLE) | BIT(CPU_WEIGHT), 0,
+                                BIT(CPU_IDLE) | BIT(CPU_WEIGHT), BIT(CPU_WEIGHT) },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                Settings have = { .present = ((1U << SETTING_MAX) - 1) & ~cases[i].absent }, take, give;
+                Settings changes = { .present = cases[i].changed };
+
+                memcpy(have.value, cases[i].have, sizeof have.value);
+                memcpy(changes.value, cases[i].want, sizeof changes.value);
+                settings_split(&have, &changes, &take, &give);
+                cr_expect_eq(take.present, cases[i].take, "%s: takes %#x", cases[i].name, take.present);
+                cr_expect_eq(give.present, cases[i].give, "%s: gives %#x", cases[i].name, give.present);
+                for (Setting setting = 0; setting < SETTING_MAX; setting++)
+                        if (settings_has(&changes, setting))
+                                cr_expect_eq((settings_has(&take, setting) ? take : give).value[setting],
+                                                changes.value[setting], "%s", cases[i].name);
+        }
+}
+
 Test(plan, effective_is_desired_where_the_kernel_holds_it) {
         Node node = {};
         _cleanup_plan_ Plan plan = PLAN_NULL;
