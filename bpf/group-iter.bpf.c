@@ -25,12 +25,13 @@ struct {
         __type(value, struct group_row);
 } group_rows SEC(".maps");
 
+/* A group's id to its row. */
 struct {
         __uint(type, BPF_MAP_TYPE_HASH);
         __uint(max_entries, 1);
         __type(key, __u64);
         __type(value, __u32);
-} groups SEC(".maps");
+} places SEC(".maps");
 
 /* The controller's state of exactly this group: NULL where a parent's applies. */
 static __always_inline void *find_state(struct cgroup *group, int controller) {
@@ -51,7 +52,7 @@ SEC("iter/cgroup")
 int group_iter_visit(struct bpf_iter__cgroup *ctx) {
         struct cgroup *group = ctx->cgroup;
         struct group_row *row;
-        __u32 *slot;
+        __u32 *place;
         __u64 id;
 
         /* NULL: the end of the pass. */
@@ -59,8 +60,8 @@ int group_iter_visit(struct bpf_iter__cgroup *ctx) {
                 return 0;
 
         id = group->kn->id;
-        slot = bpf_map_lookup_elem(&groups, &id);
-        row = slot ? bpf_map_lookup_elem(&group_rows, slot) : NULL;
+        place = bpf_map_lookup_elem(&places, &id);
+        row = place ? bpf_map_lookup_elem(&group_rows, place) : NULL;
         if (!row)
                 return 0;
 
@@ -69,9 +70,9 @@ int group_iter_visit(struct bpf_iter__cgroup *ctx) {
                                 find_state(group, bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id));
 
                 if (memory) {
-                        row->memory_current_bytes += BPF_CORE_READ(memory, memory.usage.counter) * page_bytes;
-                        row->memory_peak_bytes += BPF_CORE_READ(memory, memory.watermark) * page_bytes;
-                        row->oom_kills += read_event(
+                        row->memory_current_bytes = BPF_CORE_READ(memory, memory.usage.counter) * page_bytes;
+                        row->memory_peak_bytes = BPF_CORE_READ(memory, memory.watermark) * page_bytes;
+                        row->oom_kills = read_event(
                                         memory, bpf_core_enum_value(enum memcg_memory_event, MEMCG_OOM_KILL));
                         row->present |= GROUP_ROW_MEMORY;
                 }
@@ -83,7 +84,7 @@ int group_iter_visit(struct bpf_iter__cgroup *ctx) {
                                 find_state(group, bpf_core_enum_value(enum cgroup_subsys_id, cpu_cgrp_id));
 
                 if (tasks) {
-                        row->throttled_nsec += BPF_CORE_READ(tasks, cfs_bandwidth.throttled_time);
+                        row->throttled_nsec = BPF_CORE_READ(tasks, cfs_bandwidth.throttled_time);
                         row->present |= GROUP_ROW_THROTTLED;
                 }
         }

@@ -2,8 +2,7 @@
 #pragma once
 
 /*
- * What the group iterator leaves for the daemon: one row a slot, the sum over the slot's groups. The daemon
- * clears the rows before a pass.
+ * What the group iterator leaves for the daemon: one row a group. The daemon clears the rows before a pass.
  *
  * Include after vmlinux.h or <linux/types.h>.
  */
@@ -12,12 +11,12 @@
 #define GROUP_ROW_MEMORY 1U
 #define GROUP_ROW_THROTTLED 2U
 
-/* Row [slot]. */
+/* Row [place]: which is whose, the daemon says. */
 struct group_row {
         __u32 present;
         __u32 pad;
         __u64 memory_current_bytes;
-        __u64 memory_peak_bytes; /* several groups: the sum of their peaks */
+        __u64 memory_peak_bytes;
         __u64 oom_kills;
         __u64 throttled_nsec;
         __u64 reserved[3];

@@ -115,4 +115,12 @@ int manager_apply(void *userdata, uid_t caller, Allocation **requests, size_t n,
 int manager_sync(void *userdata, uid_t caller, const char *issuer, Allocation **requests, size_t n,
                 Failure *ret_failure);
 
+/* manager-adopt.c */
+int manager_adopt(void *userdata, const char *tenant_id, const char *path, Failure *ret_failure);
+int manager_abandon(void *userdata, const char *tenant_id, const char *path, Failure *ret_failure);
+/* Forgets those that are gone, and tells. */
+void manager_look_at_adopted(Manager *manager);
+/* Before anything is metered: those of another boot. */
+void manager_forget_old_adoptions(Manager *manager);
+
 extern const ApiOperations manager_operations;

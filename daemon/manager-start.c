@@ -194,5 +194,6 @@ static int find_missing_tenants(Manager *manager) {
 int manager_find_tenants(Manager *manager) {
         int r = find_missing_tenants(manager);
 
+        manager_forget_old_adoptions(manager);
         return r < 0 ? r : find_orphans(manager);
 }

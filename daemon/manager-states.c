@@ -182,6 +182,8 @@ void manager_drop_tenants(Manager *manager) {
 
                 if (calendar_tenant(&manager->node.calendar, tenant->id))
                         continue;
+                if (tenant->adopted.n > 0) /* as if processes were in its own group */
+                        continue;
                 r = reconciler_remove_tenant(manager->reconciler, tenant);
                 if (r < 0) {
                         manager->tenants_may_go = true; /* tried again with the next sample */

@@ -173,6 +173,7 @@ int manager_take_sample(Manager *manager) {
 
         if (r < 0)
                 (void) log_warning_errno(r, "The tenants' counters cannot be read");
+        manager_look_at_adopted(manager);
         manager->node.sampled_usec = clock_usec(CLOCK_REALTIME);
         return r;
 }

@@ -84,6 +84,14 @@ Settings reconciler_open_settings(const Reconciler *reconciler);
 /* reconcile.c: the plan as of now, rounded as the kernel rounds. The input holds what the plan points to. */
 int reconciler_make_plan(Reconciler *reconciler, const Node *node, uint64_t sibling_weight, PlanInput *input,
                 Plan *ret);
+/* `path` below the mount. */
+int reconciler_meter_group(Reconciler *reconciler, uint32_t slot, const char *path, int fd, uint64_t id,
+                MeterGroup kind);
+
+/* reconcile-adopted.c: all that the tenant has adopted. -ENOMEM alone is an error; what else fails, a
+ * problem.
+ */
+int reconciler_hold_all_adopted(Reconciler *reconciler, Tenant *tenant);
 
 /* reconcile-problems.c: what is not as planned, in words, into the tenant's Problems. -ENOMEM alone is an
  * error. */

@@ -9,7 +9,8 @@
 
 #include "util/strv.h"
 
-static int meter_group(Reconciler *reconciler, uint32_t slot, const char *path, int fd, uint64_t id) {
+int reconciler_meter_group(Reconciler *reconciler, uint32_t slot, const char *path, int fd, uint64_t id,
+                MeterGroup kind) {
         _cleanup_free_ char *absolute = NULL;
 
         if (!reconciler->meter)
@@ -18,7 +19,7 @@ static int meter_group(Reconciler *reconciler, uint32_t slot, const char *path, 
                 absolute = NULL;
                 return -ENOMEM;
         }
-        return meter_add(reconciler->meter, slot, absolute, fd, id);
+        return meter_add(reconciler->meter, slot, absolute, fd, id, kind);
 }
 
 int reconciler_group(Reconciler *reconciler, const Tenant *tenant, TenantGroup **ret) {
@@ -58,8 +59,8 @@ int reconciler_prepare_tenant(Reconciler *reconciler, Tenant *tenant) {
                 free(tenant->control_group);
                 tenant->control_group = path;
         }
-        r = meter_group(reconciler, tenant->slot, tenant_group_path(group), tenant_group_fd(group),
-                        tenant_group_id(group));
+        r = reconciler_meter_group(reconciler, tenant->slot, tenant_group_path(group), tenant_group_fd(group),
+                        tenant_group_id(group), METER_GROUP_OWN);
         if (r < 0)
                 return strv_pushf(&tenant->problems, "it cannot be metered: %s", strerror(-r)) < 0 ? -ENOMEM
                                                                                                    : r;

@@ -145,7 +145,7 @@ static void meter_control_groups(Reconciler *reconciler) {
                 fd = open(absolute, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 if (fd < 0 || fstat(fd, &st) < 0)
                         continue;
-                (void) meter_add(reconciler->meter, SLOT_CONTROL, absolute, fd, st.st_ino);
+                (void) meter_add(reconciler->meter, SLOT_CONTROL, absolute, fd, st.st_ino, METER_GROUP_OWN);
         }
 }
 
@@ -327,6 +327,9 @@ static int take_from(Reconciler *reconciler, TenantChange *change, unsigned *wri
         if (r == -ENOMEM)
                 return r;
         tenant->failed = r < 0;
+        r = reconciler_hold_all_adopted(reconciler, tenant);
+        if (r < 0)
+                return r;
         r = reconciler_change_tenant(reconciler, change, PHASE_TAKE, written);
         return r < 0 ? note_refusal(change, r) : 0;
 }

@@ -67,6 +67,18 @@ int reconciler_sample(Reconciler *reconciler, Node *node);
  * the next apply. */
 int reconciler_group(Reconciler *reconciler, const Tenant *tenant, TenantGroup **ret);
 
+/* What may be adopted here; -EOPNOTSUPP in a dry run. What it points to is the reconciler's. */
+int reconciler_adoption_rules(const Reconciler *reconciler, AdoptionRules *ret);
+/* The id of a group by its path below the mount; -ENOENT. */
+int reconciler_find_foreign(Reconciler *reconciler, const char *path, uint64_t *ret_id);
+/* Counts an adopted group, and all below it, as its tenant's, and gives its packets the tenant's class.
+ * -ENOENT: it is gone, or another of its path is there; -EBUSY: another's group is above or below it. */
+int reconciler_hold_adopted(Reconciler *reconciler, const Tenant *tenant, const AdoptedGroup *group);
+bool reconciler_adopted_lives(const Reconciler *reconciler, const AdoptedGroup *group);
+/* What it was counted stays its tenant's: up to now where it lives, up to the last sample where it is gone.
+ */
+void reconciler_drop_adopted(Reconciler *reconciler, const AdoptedGroup *group);
+
 /* Takes the tenant's group, class and meter (which is open by now) away: -EBUSY where processes are in it,
  * and then nothing is taken. */
 int reconciler_remove_tenant(Reconciler *reconciler, const Tenant *tenant);

@@ -22,8 +22,9 @@ typedef enum FieldType {
         FIELD_U64,
         FIELD_STRING,
         FIELD_MAP,
-        FIELD_STATE, /* AllocationState, by its name */
-        FIELD_LOANS, /* texts: who lends what to it; read, they wait for calendar_link_loans() */
+        FIELD_STATE,   /* AllocationState, by its name */
+        FIELD_LOANS,   /* texts: who lends what to it; read, they wait for calendar_link_loans() */
+        FIELD_ADOPTED, /* texts: AdoptedGroups */
 } FieldType;
 
 /* What a row keeps besides a request's keys. Its absence reads as zero, false, NULL or empty. */
@@ -60,6 +61,7 @@ static const Field tenant_fields[] = {
         { "Doomed", FIELD_BOOL, offsetof(Tenant, doomed) },
         { "Observed", FIELD_BOOL, offsetof(Tenant, observed) },
         { "ToBeOpened", FIELD_BOOL, offsetof(Tenant, to_be_opened) },
+        { "Adopted", FIELD_ADOPTED, offsetof(Tenant, adopted) },
         {},
 };
 
@@ -244,6 +246,33 @@ static json_t *loans_to_json(const Allocation *allocation) {
         return allocation_format_loans(allocation, &texts) < 0 ? NULL : strings_to_json(texts);
 }
 
+static json_t *adopted_to_json(const AdoptedGroups *groups) {
+        _cleanup_(json_decref_p) json_t *json = json_array();
+
+        for (size_t i = 0; i < groups->n; i++) {
+                _cleanup_free_ char *text = adopted_group_format(&groups->entries[i]);
+
+                if (!text || json_array_append_new(json, json_string(text)) < 0)
+                        return NULL;
+        }
+        return TAKE_PTR(json);
+}
+
+static int adopted_from_json(json_t *json, AdoptedGroups *groups) {
+        json_t *value;
+        size_t i;
+
+        if (!json_is_array(json))
+                return -EBADMSG;
+        json_array_foreach (json, i, value) {
+                int r = json_is_string(value) ? adopted_groups_parse(groups, json_string_value(value))
+                                              : -EBADMSG;
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 static json_t *field_to_json(const void *value, FieldType type) {
         switch (type) {
         case FIELD_BOOL:
@@ -261,6 +290,8 @@ static json_t *field_to_json(const void *value, FieldType type) {
         case FIELD_LOANS:
                 return loans_to_json((const Allocation *) ((const char *) value -
                                                            offsetof(Allocation, loan_texts)));
+        case FIELD_ADOPTED:
+                return adopted_to_json(value);
         }
         return NULL;
 }
@@ -287,6 +318,8 @@ static int field_from_json(json_t *json, void *value, FieldType type) {
                 return map_from_json(json, value);
         case FIELD_LOANS:
                 return strings_from_json(json, value);
+        case FIELD_ADOPTED:
+                return adopted_from_json(json, value);
         case FIELD_STATE:
                 r = json_is_string(json) ? allocation_state_from_string(json_string_value(json)) : -EBADMSG;
                 if (r < 0)

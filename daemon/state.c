@@ -407,10 +407,14 @@ static bool slot_is_free(const Node *node, uint32_t slot, uint32_t slot_max) {
 
 /* Those that can have the slot that they had. */
 static int read_tenant(Load *load, const char *id, const char *body) {
-        Tenant kept = {}, *tenant;
-        int r = identifier_valid(id) ? state_row_parse_tenant(body, &kept) : -EBADMSG;
+        _cleanup_tenant_ Tenant *kept = calloc(1, sizeof(Tenant));
+        Tenant *tenant;
+        int r;
 
-        if (r < 0 || !slot_is_free(load->node, kept.slot, load->slot_max))
+        if (!kept)
+                return -ENOMEM;
+        r = identifier_valid(id) ? state_row_parse_tenant(body, kept) : -EBADMSG;
+        if (r < 0 || !slot_is_free(load->node, kept->slot, load->slot_max))
                 return r;
         r = node_add_tenant(load->node, id, load->slot_max, &tenant);
         return r < 0 ? r : state_row_parse_tenant(body, tenant);
@@ -418,11 +422,14 @@ static int read_tenant(Load *load, const char *id, const char *body) {
 
 /* Then the others: into any slot, for what a slot counted cannot be two tenants'. */
 static int read_other_tenant(Load *load, const char *id, const char *body) {
-        Tenant kept = {}, *tenant;
+        _cleanup_tenant_ Tenant *kept = calloc(1, sizeof(Tenant));
+        Tenant *tenant;
         uint32_t slot;
         int r;
 
-        if (!identifier_valid(id) || state_row_parse_tenant(body, &kept) < 0 ||
+        if (!kept)
+                return -ENOMEM;
+        if (!identifier_valid(id) || state_row_parse_tenant(body, kept) < 0 ||
                         node_find_tenant(load->node, id))
                 return 0;
         r = node_add_tenant(load->node, id, load->slot_max, &tenant);
@@ -436,7 +443,7 @@ static int read_other_tenant(Load *load, const char *id, const char *body) {
         if (r >= 0)
                 r = strv_pushf(&load->lost,
                                 "tenant %s: its counts, for its slot, %u, is not free and it has %u", id,
-                                kept.slot, slot);
+                                kept->slot, slot);
         return r < 0 ? r : strv_push(&load->moved, id);
 }
 

@@ -119,6 +119,16 @@ static int get_tenant_users(sd_bus *bus, const char *path, const char *interface
         return r < 0 ? r : append_list(reply, users);
 }
 
+static int get_tenant_adopted(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        const Tenant *tenant = tenant_of(userdata, path);
+        int r = sd_bus_message_open_container(reply, 'a', "s");
+
+        for (size_t i = 0; r >= 0 && tenant && i < tenant->adopted.n; i++)
+                r = sd_bus_message_append_basic(reply, 's', tenant->adopted.entries[i].path);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
 static int get_tenant_problems(sd_bus *bus, const char *path, const char *interface, const char *property,
                 sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
         const Tenant *tenant = tenant_of(userdata, path);
@@ -170,6 +180,7 @@ static const sd_bus_vtable tenant_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_PROPERTY("TenantId", "s", get_tenant_string, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("ControlGroup", "s", get_tenant_string, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("AdoptedGroups", "as", get_tenant_adopted, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Users", "as", get_tenant_users, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Mode", "s", get_tenant_string, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Allocations", "ao", get_tenant_allocations, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Processes and units into tenants: who may move which is judged here, where pidfds and callers are known. */
+/* Processes, units and groups into tenants: who may move which is judged here, where pidfds and callers are
+ * known. */
 
 #include "api-internal.h"
 #include "authorize.h"
@@ -97,14 +98,35 @@ int api_method_attach(sd_bus_message *message, void *userdata, sd_bus_error *ret
         return r != 0 ? api_fail(r, &failure, ret_error) : sd_bus_reply_method_return(message, "");
 }
 
-int api_method_attach_unit(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
+/* A tenant, and what is to be its own: a name that the operation judges. */
+static int call_with_name(sd_bus_message *message, Api *api,
+                int (*operation)(void *userdata, const char *tenant_id, const char *name,
+                                Failure *ret_failure),
+                sd_bus_error *ret_error) {
         _cleanup_failure_ Failure failure = FAILURE_NULL;
-        const char *tenant_id, *unit;
-        Api *api = userdata;
+        const char *tenant_id, *name;
         int r;
 
-        r = sd_bus_message_read(message, "ss", &tenant_id, &unit);
+        r = sd_bus_message_read(message, "ss", &tenant_id, &name);
         if (r >= 0)
-                r = api->operations->attach_unit(api->userdata, tenant_id, unit, &failure);
+                r = operation(api->userdata, tenant_id, name, &failure);
         return r != 0 ? api_fail(r, &failure, ret_error) : sd_bus_reply_method_return(message, "");
+}
+
+int api_method_attach_unit(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
+        Api *api = userdata;
+
+        return call_with_name(message, api, api->operations->attach_unit, ret_error);
+}
+
+int api_method_adopt(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
+        Api *api = userdata;
+
+        return call_with_name(message, api, api->operations->adopt, ret_error);
+}
+
+int api_method_abandon(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
+        Api *api = userdata;
+
+        return call_with_name(message, api, api->operations->abandon, ret_error);
 }

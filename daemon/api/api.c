@@ -23,6 +23,8 @@ static const struct {
         { FAILURE_NO_SUCH_ALLOCATION, "org.headgate.Error.NoSuchAllocation" },
         { FAILURE_NO_SUCH_UNIT, "org.headgate.Error.NoSuchUnit" },
         { FAILURE_NO_SUCH_PROCESS, "org.headgate.Error.NoSuchProcess" },
+        { FAILURE_NO_SUCH_GROUP, "org.headgate.Error.NoSuchGroup" },
+        { FAILURE_INVALID_GROUP, "org.headgate.Error.InvalidGroup" },
         { FAILURE_LIMIT_EXCEEDED, "org.headgate.Error.LimitExceeded" },
         { FAILURE_NOT_SUPPORTED, "org.headgate.Error.NotSupported" },
         { FAILURE_ACCESS_DENIED, "org.headgate.Error.AccessDenied" },
@@ -263,7 +265,7 @@ void api_tenant_changed(Api *api, const Tenant *tenant) {
         path = api_tenant_path(tenant->id);
         if (path)
                 (void) sd_bus_emit_properties_changed(api->bus, path, API_TENANT_INTERFACE, "ControlGroup",
-                                "Users", "Mode", "Allocations", "Desired", "Problems", NULL);
+                                "AdoptedGroups", "Users", "Mode", "Allocations", "Desired", "Problems", NULL);
 }
 
 void api_node_changed(Api *api, bool state_changed) {

@@ -40,6 +40,9 @@ typedef struct ApiOperations {
         int (*set_mode)(void *userdata, const char *tenant_id, const char *mode, Failure *ret_failure);
         /* What differs from the plan now: of one tenant, or with "" of all and of the node itself. */
         int (*diff)(void *userdata, const char *tenant_id, DifferenceList *ret, Failure *ret_failure);
+        /* `path` below the cgroup mount. */
+        int (*adopt)(void *userdata, const char *tenant_id, const char *path, Failure *ret_failure);
+        int (*abandon)(void *userdata, const char *tenant_id, const char *path, Failure *ret_failure);
         /* A sealed memfd that the caller closes. */
         int (*snapshot)(void *userdata, const char *format, const char *only_tenant, int *ret_fd,
                         Failure *ret_failure);

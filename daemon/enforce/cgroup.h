@@ -110,6 +110,14 @@ int tenant_group_kill(TenantGroup *group);
  * none. */
 int tenant_group_remove(CgroupDriver *driver, const char *tenant_id);
 
+/*
+ * A group of someone else's, by its path below the mount: its directory, which the caller closes, and its id.
+ * -ENOENT: there is none.
+ */
+int cgroup_foreign_open(const CgroupDriver *driver, const char *path, int *ret_fd, uint64_t *ret_id);
+/* Whether it is there and the same that had this id. */
+bool cgroup_foreign_lives(const CgroupDriver *driver, const char *path, uint64_t id);
+
 /* Ids of the tenants whose groups exist below our parent; the caller frees with strv_free(). */
 int cgroup_driver_list(CgroupDriver *driver, char ***ret_tenant_ids);
 /* Removes the parent itself, if it is empty and ours. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "meter/group-iter.h"
+#include "meter/group-carried.h"
 #include "meter/group-files.h"
 #include "meter/pin.h"
 
@@ -14,29 +15,21 @@
 #include "bpf/group-iter.h"
 #include "bpf/group-iter.skel.h"
 
-/* The counters among what is read here; the others are gauges. */
-static const Metric counters[] = { METRIC_CPU_TIME, METRIC_CPU_THROTTLED, METRIC_MEMORY_OOM_KILLS };
-
-/* Row [slot] of the table that outlives us. */
-typedef struct Carried {
-        uint64_t group_id;                   /* whose the last ones are; 0: of several, or of none yet */
-        uint64_t gone[ELEMENTSOF(counters)]; /* of groups that are no more */
-        uint64_t last[ELEMENTSOF(counters)]; /* of the groups that are, at the last run */
-} Carried;
-
 typedef struct Group {
         uint64_t id;
         uint32_t slot;
+        uint32_t place; /* of its rows */
         int link_fd; /* an iterator over this group alone; -EBADF: it is below the root, or files are read */
         GroupFiles files;
 } Group;
 
 struct GroupIter {
         struct group_iter_bpf *skeleton; /* NULL: files are read */
-        Table rows;
-        Table carried;   /* pinned; malloc()ed rows without BPF */
+        Table rows;                      /* [place] */
+        Table places;                    /* group id to place, for the program */
+        GroupCarried *carried;
         Sample *samples; /* [slot], as of the last run */
-        uint32_t slots;
+        uint32_t slots, n_places;
         bool cpu_time;
 
         char *root;
@@ -47,22 +40,23 @@ struct GroupIter {
         size_t n_groups;
 };
 
-static Carried *carried_of(const GroupIter *iter, uint32_t slot) {
-        return (Carried *) iter->carried.rows + slot;
+static struct group_row *row_of(const GroupIter *iter, const Group *group) {
+        return (struct group_row *) iter->rows.rows + group->place;
 }
 
-static struct group_row *row_of(const GroupIter *iter, uint32_t slot) {
-        return (struct group_row *) iter->rows.rows + slot;
-}
-
-static int load(GroupIter *iter, int groups_fd) {
+static int load(GroupIter *iter) {
         struct group_iter_bpf *skeleton;
         int r;
 
         r = table_open(NULL,
                         &(TableShape){ "group_rows", BPF_MAP_TYPE_ARRAY, sizeof(uint32_t),
-                                        sizeof(struct group_row), iter->slots },
+                                        sizeof(struct group_row), iter->n_places },
                         &iter->rows);
+        if (r >= 0)
+                r = table_open(NULL,
+                                &(TableShape){ "group_places", BPF_MAP_TYPE_HASH, sizeof(uint64_t),
+                                                sizeof(uint32_t), iter->n_places },
+                                &iter->places);
         if (r < 0)
                 return r;
         skeleton = group_iter_bpf__open();
@@ -71,7 +65,7 @@ static int load(GroupIter *iter, int groups_fd) {
         skeleton->rodata->page_bytes = sysconf(_SC_PAGESIZE);
         r = bpf_map__reuse_fd(skeleton->maps.group_rows, iter->rows.fd);
         if (r == 0)
-                r = bpf_map__reuse_fd(skeleton->maps.groups, groups_fd);
+                r = bpf_map__reuse_fd(skeleton->maps.places, iter->places.fd);
         if (r == 0)
                 r = group_iter_bpf__load(skeleton);
         if (r < 0) {
@@ -83,8 +77,8 @@ static int load(GroupIter *iter, int groups_fd) {
         return 0;
 }
 
-int group_iter_new(const char *pin_dir, uint32_t slots, int groups_fd, const char *root, bool cpu_time,
-                GroupIter **ret) {
+int group_iter_new(const char *pin_dir, uint32_t slots, uint32_t places, bool in_kernel, const char *root,
+                bool cpu_time, GroupIter **ret) {
         _cleanup_(group_iter_free_p) GroupIter *iter = NULL;
         int r;
 
@@ -93,8 +87,9 @@ int group_iter_new(const char *pin_dir, uint32_t slots, int groups_fd, const cha
                 return -ENOMEM;
         *iter = (GroupIter){
                 .rows = TABLE_NULL,
-                .carried = TABLE_NULL,
+                .places = TABLE_NULL,
                 .slots = slots,
+                .n_places = places,
                 .cpu_time = cpu_time,
                 .root_link = -EBADF,
         };
@@ -103,17 +98,11 @@ int group_iter_new(const char *pin_dir, uint32_t slots, int groups_fd, const cha
         if (!iter->root || !iter->samples)
                 return -ENOMEM;
 
-        r = table_open(pin_dir,
-                        &(TableShape){ "group_carried_2", BPF_MAP_TYPE_ARRAY, sizeof(uint32_t),
-                                        sizeof(Carried), slots },
-                        &iter->carried);
-        if (r < 0) {
-                iter->carried.rows = calloc(slots, sizeof(Carried));
-                if (!iter->carried.rows)
-                        return -ENOMEM;
-        }
-        if (groups_fd >= 0)
-                (void) load(iter, groups_fd);
+        r = group_carried_new(pin_dir, slots, places, &iter->carried);
+        if (r < 0)
+                return r;
+        if (in_kernel)
+                (void) load(iter);
 
         *ret = TAKE_PTR(iter);
         return 0;
@@ -135,11 +124,8 @@ GroupIter *group_iter_free(GroupIter *iter) {
         if (iter->skeleton)
                 group_iter_bpf__destroy(iter->skeleton);
         table_deinit(&iter->rows);
-        if (iter->carried.fd < 0) {
-                free(iter->carried.rows);
-                iter->carried.rows = NULL;
-        }
-        table_deinit(&iter->carried);
+        table_deinit(&iter->places);
+        group_carried_free(iter->carried);
         free(iter->samples);
         free(iter->root);
         free(iter);
@@ -166,22 +152,42 @@ static bool path_is_below(const char *path, const char *parent) {
         return strncmp(path, parent, length) == 0 && path[length] == '/';
 }
 
-int group_iter_add(GroupIter *iter, uint32_t slot, const char *group_path, int group_fd, uint64_t group_id) {
+/* Read no more; what it has in its slot is another matter. */
+static void detach(GroupIter *iter, uint64_t group_id) {
+        for (size_t i = iter->n_groups; i-- > 0;)
+                if (iter->groups[i].id == group_id) {
+                        group_close(iter->groups + i);
+                        iter->groups[i] = iter->groups[--iter->n_groups];
+                }
+        if (iter->skeleton)
+                (void) bpf_map_delete_elem(iter->places.fd, &group_id);
+}
+
+int group_iter_add(GroupIter *iter, uint32_t slot, const char *group_path, int group_fd, uint64_t group_id,
+                bool adopted) {
         Group group = { .id = group_id, .slot = slot, .link_fd = -EBADF, .files = GROUP_FILES_NULL };
         Group *groups;
+        int r;
 
-        group_iter_remove(iter, group_id);
+        detach(iter, group_id);
         groups = reallocarray(iter->groups, iter->n_groups + 1, sizeof(*groups));
         if (!groups)
                 return -ENOMEM;
         iter->groups = groups;
+        r = group_carried_place(iter->carried, slot, group_id, adopted, &group.place);
+        if (r < 0)
+                return r;
 
         if (!iter->skeleton)
                 group_files_open(group_fd, &group.files);
-        else if (!path_is_below(group_path, iter->root)) {
-                group.link_fd = open_link(iter, group_fd, BPF_CGROUP_ITER_SELF_ONLY);
-                if (group.link_fd < 0)
-                        return group.link_fd;
+        else {
+                if (bpf_map_update_elem(iter->places.fd, &group_id, &group.place, BPF_ANY) < 0)
+                        return -errno;
+                if (!path_is_below(group_path, iter->root)) {
+                        group.link_fd = open_link(iter, group_fd, BPF_CGROUP_ITER_SELF_ONLY);
+                        if (group.link_fd < 0)
+                                return group.link_fd;
+                }
         }
 
         groups[iter->n_groups++] = group;
@@ -189,11 +195,8 @@ int group_iter_add(GroupIter *iter, uint32_t slot, const char *group_path, int g
 }
 
 void group_iter_remove(GroupIter *iter, uint64_t group_id) {
-        for (size_t i = iter->n_groups; i-- > 0;)
-                if (iter->groups[i].id == group_id) {
-                        group_close(iter->groups + i);
-                        iter->groups[i] = iter->groups[--iter->n_groups];
-                }
+        detach(iter, group_id);
+        group_carried_leave(iter->carried, group_id);
 }
 
 /* The program writes rows and nothing to the reader: the first read is the whole pass. */
@@ -242,46 +245,27 @@ static void sample_from_row(const struct group_row *row, Sample *ret) {
                 sample_put(ret, METRIC_CPU_THROTTLED, row->throttled_nsec / 1000 * 1000);
 }
 
-/*
- * One group, and another than at the last run: all that the other had is gone, and what is there is new. Of
- * several, which of them went is not known: what is missing of their sum is gone.
- */
-static void carry_over(const GroupIter *iter, uint32_t slot, const Group *groups, size_t n_groups) {
-        uint64_t group_id = n_groups == 1 ? groups[0].id : 0;
-        Carried *carried = carried_of(iter, slot);
-        bool is_another = group_id && carried->group_id && group_id != carried->group_id;
-        Sample *sample = iter->samples + slot;
+/* Its counters to its slot's, and the slot's gauges so much more. */
+static void take_group(GroupIter *iter, const Group *group) {
+        Sample *sum = iter->samples + group->slot, now = {};
 
-        for (size_t i = 0; i < ELEMENTSOF(counters); i++) {
-                uint64_t now = sample->value[counters[i]], last = carried->last[i];
-
-                if (!sample_has(sample, counters[i]))
-                        continue;
-                if (is_another)
-                        carried->gone[i] += last;
-                else if (now < last)
-                        carried->gone[i] += last - now;
-                carried->last[i] = now;
-                sample_put(sample, counters[i], now + carried->gone[i]);
-        }
-        carried->group_id = group_id;
-}
-
-static int slot_compare(const void *a, const void *b) {
-        const Group *x = a, *y = b;
-
-        return x->slot < y->slot ? -1 : x->slot > y->slot;
+        if (iter->skeleton)
+                sample_from_row(row_of(iter, group), &now);
+        else
+                group_files_read(&group->files, &now);
+        group_carried_note(iter->carried, group->place, &now);
+        for (Metric m = 0; m < METRIC_MAX; m++)
+                if (sample_has(&now, m))
+                        sample_put(sum, m, sum->value[m] + now.value[m]);
 }
 
 int group_iter_run(GroupIter *iter) {
         int r = 0, k;
 
         for (size_t i = 0; i < iter->n_groups; i++) {
-                uint32_t slot = iter->groups[i].slot;
-
-                iter->samples[slot] = (Sample){};
+                iter->samples[iter->groups[i].slot] = (Sample){};
                 if (iter->skeleton)
-                        memset(row_of(iter, slot), 0, sizeof(struct group_row));
+                        memset(row_of(iter, iter->groups + i), 0, sizeof(struct group_row));
         }
 
         if (iter->skeleton)
@@ -289,27 +273,14 @@ int group_iter_run(GroupIter *iter) {
         for (size_t i = 0; i < iter->n_groups; i++) {
                 const Group *group = iter->groups + i;
 
-                if (!iter->skeleton)
-                        group_files_read(&group->files, iter->samples + group->slot);
-                else if (group->link_fd >= 0) {
+                if (group->link_fd >= 0) {
                         k = run_link(group->link_fd);
                         if (k < 0 && k != -ENODEV)
                                 r = k;
                 }
+                take_group(iter, group);
         }
-
-        /* Slot by slot, whose groups stand together now. */
-        if (iter->n_groups > 0)
-                qsort(iter->groups, iter->n_groups, sizeof(*iter->groups), slot_compare);
-        for (size_t i = 0, n; i < iter->n_groups; i += n) {
-                uint32_t slot = iter->groups[i].slot;
-
-                for (n = 1; i + n < iter->n_groups && iter->groups[i + n].slot == slot; n++)
-                        ;
-                if (iter->skeleton)
-                        sample_from_row(row_of(iter, slot), iter->samples + slot);
-                carry_over(iter, slot, iter->groups + i, n);
-        }
+        group_carried_sum(iter->carried, iter->samples);
 
         return r;
 }
@@ -323,6 +294,6 @@ void group_iter_read(const GroupIter *iter, uint32_t slot, Sample *sample) {
 }
 
 void group_iter_clear(GroupIter *iter, uint32_t slot) {
-        *carried_of(iter, slot) = (Carried){};
+        group_carried_clear(iter->carried, slot);
         iter->samples[slot] = (Sample){};
 }

@@ -6,8 +6,7 @@
  * over all groups below our parent (bpf/group-iter.bpf.c) and one over each group elsewhere; from files where
  * that can't be.
  *
- * A group that is made anew begins at 0 in the kernel. The slot's counters don't: what the group before it
- * had last is kept in a pinned table and added.
+ * A group that is made anew begins at 0 in the kernel. The slot's counters don't: meter/group-carried.h.
  */
 
 #include "model/sample.h"
@@ -16,18 +15,23 @@
 typedef struct GroupIter GroupIter;
 
 /*
- * `groups_fd`: the groups map; -EBADF where there is none, then files are read. `root`: see MeterOptions.
- * `cpu_time`: cpu.time too, which only the files give.
+ * `places`: the most groups. Without `in_kernel` files are read. `root`: see MeterOptions. `cpu_time`:
+ * cpu.time too, which only the files give.
  */
-int group_iter_new(const char *pin_dir, uint32_t slots, int groups_fd, const char *root, bool cpu_time,
-                GroupIter **ret);
+int group_iter_new(const char *pin_dir, uint32_t slots, uint32_t places, bool in_kernel, const char *root,
+                bool cpu_time, GroupIter **ret);
 GroupIter *group_iter_free(GroupIter *iter);
 DEFINE_CLEANUP(GroupIter *, group_iter_free);
 
 /* False: files are read. */
 bool group_iter_in_kernel(const GroupIter *iter);
 
-int group_iter_add(GroupIter *iter, uint32_t slot, const char *group_path, int group_fd, uint64_t group_id);
+/* `adopted`: what it has counted by its first run, unless it had one under an earlier daemon, is not its
+ * slot's.
+ */
+int group_iter_add(GroupIter *iter, uint32_t slot, const char *group_path, int group_fd, uint64_t group_id,
+                bool adopted);
+/* What it had counted at the last run stays its slot's. */
 void group_iter_remove(GroupIter *iter, uint64_t group_id);
 
 int group_iter_run(GroupIter *iter);

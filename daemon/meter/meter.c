@@ -205,7 +205,8 @@ static int set_up_iter(Meter *meter, const char *cgroup_root, FeatureSet *featur
         int r;
 
         pin_words_begin();
-        r = group_iter_new(meter->pin_dir, meter->slots, meter->groups_map.fd, cgroup_root,
+        r = group_iter_new(meter->pin_dir, meter->slots, meter->slots * GROUPS_PER_SLOT,
+                        /* in_kernel= */ meter->groups_map.fd >= 0, cgroup_root,
                         /* cpu_time= */ !meter->sched, &meter->iter);
         if (r < 0)
                 return r;
@@ -378,7 +379,7 @@ static int claim_group(Meter *meter, uint32_t slot, const char *path, uint64_t i
 }
 
 /* All that can be done is done; the first error is returned. */
-static int count_group(Meter *meter, Group *group, int group_fd, bool is_counted) {
+static int count_group(Meter *meter, Group *group, int group_fd, bool is_counted, MeterGroup kind) {
         int r = 0, k;
 
         group->covered = false;
@@ -388,14 +389,16 @@ static int count_group(Meter *meter, Group *group, int group_fd, bool is_counted
                 r = r < 0 ? r : k;
         }
         if (!is_counted) {
-                k = group_iter_add(meter->iter, group->slot, group->path, group_fd, group->id);
+                k = group_iter_add(meter->iter, group->slot, group->path, group_fd, group->id,
+                                kind == METER_GROUP_ADOPTED);
                 r = r < 0 ? r : k;
         }
 
         return r;
 }
 
-int meter_add(Meter *meter, uint32_t slot, const char *group_path, int group_fd, uint64_t group_id) {
+int meter_add(Meter *meter, uint32_t slot, const char *group_path, int group_fd, uint64_t group_id,
+                MeterGroup kind) {
         bool is_covered, is_counted;
         Group *group;
         int r, k = 0;
@@ -420,7 +423,7 @@ int meter_add(Meter *meter, uint32_t slot, const char *group_path, int group_fd,
         } else {
                 r = put_in_map(meter, group_id, slot);
                 group = find_group(meter, group_id); /* the list may have moved */
-                k = count_group(meter, group, group_fd, is_counted);
+                k = count_group(meter, group, group_fd, is_counted, kind);
                 group->counted = r >= 0 && k >= 0;
         }
         note_slots(meter);
@@ -428,6 +431,17 @@ int meter_add(Meter *meter, uint32_t slot, const char *group_path, int group_fd,
                 sched_meter_groups_changed(meter->sched);
 
         return r < 0 ? r : k;
+}
+
+void meter_drop(Meter *meter, uint64_t group_id) {
+        Group *group = find_group(meter, group_id);
+
+        if (!group)
+                return;
+        drop_group(meter, group);
+        note_slots(meter);
+        if (meter->sched)
+                sched_meter_groups_changed(meter->sched);
 }
 
 int meter_remove(Meter *meter, uint32_t slot) {

@@ -31,6 +31,11 @@ int meter_new(const MeterOptions *options, FeatureSet *features, Meter **ret);
 Meter *meter_free(Meter *meter); /* pinned objects go on counting */
 DEFINE_CLEANUP(Meter *, meter_free);
 
+typedef enum MeterGroup {
+        METER_GROUP_OWN,     /* all that the kernel has counted of it is its slot's */
+        METER_GROUP_ADOPTED, /* what it counted before it was added is not */
+} MeterGroup;
+
 /*
  * Counts the group and all below it in `slot`, sets the class of its packets. Idempotent: what is attached to
  * this same group is left alone; a group made anew under the same name is attached again. `group_path` is
@@ -38,7 +43,13 @@ DEFINE_CLEANUP(Meter *, meter_free);
  * or below this one; of the same slot that is fine, and counted once. On another error what does work goes
  * on, and a repeated call tries the rest again.
  */
-int meter_add(Meter *meter, uint32_t slot, const char *group_path, int group_fd, uint64_t group_id);
+int meter_add(Meter *meter, uint32_t slot, const char *group_path, int group_fd, uint64_t group_id,
+                MeterGroup kind);
+/*
+ * Forgets one group; what it counted up to the last meter_refresh() stays in its slot. There is no other of
+ * the slot below it.
+ */
+void meter_drop(Meter *meter, uint64_t group_id);
 /*
  * Detaches and forgets every group of the slot, those from before a restart that were not added since among
  * them, and clears its row. Take the last sample before.

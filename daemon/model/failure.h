@@ -20,6 +20,8 @@ typedef enum FailureCode {
         FAILURE_NO_SUCH_ALLOCATION,
         FAILURE_NO_SUCH_UNIT,
         FAILURE_NO_SUCH_PROCESS,
+        FAILURE_NO_SUCH_GROUP,
+        FAILURE_INVALID_GROUP,  /* a control group that cannot be adopted */
         FAILURE_LIMIT_EXCEEDED, /* more tenants, allocations or processes than configured */
         FAILURE_NOT_SUPPORTED,  /* the kernel or this version cannot do it */
         FAILURE_ACCESS_DENIED,

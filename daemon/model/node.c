@@ -34,6 +34,7 @@ Tenant *tenant_free(Tenant *tenant) {
                 return NULL;
         free(tenant->id);
         free(tenant->control_group);
+        adopted_groups_deinit(&tenant->adopted);
         resource_set_deinit(&tenant->desired);
         resource_set_deinit(&tenant->effective);
         strv_free(tenant->problems);

@@ -6,6 +6,7 @@
  * manager alone writes it; api/ and export/ are given it const.
  */
 
+#include "adoption.h"
 #include "calendar.h"
 #include "feature.h"
 #include "network.h"
@@ -15,6 +16,7 @@ typedef struct Tenant {
         char *id;
         uint32_t slot;         /* its row in the meter and its class on every uplink */
         char *control_group;   /* below the cgroup mount, "/headgate.slice/…"; NULL until there is one */
+        AdoptedGroups adopted; /* groups of others, whose use is its own */
         ResourceSet desired;   /* its share now */
         ResourceSet effective; /* the same as read back from the kernel */
         bool residual;         /* no allocation is active */

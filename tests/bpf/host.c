@@ -321,7 +321,7 @@ Meter *meter_make(const char *pin_dir, uint32_t slots, uint32_t classid_base) {
 }
 
 void meter_must_add(Meter *meter, uint32_t slot, const TestGroup *group) {
-        int r = meter_add(meter, slot, group->path, group->fd, group->id);
+        int r = meter_add(meter, slot, group->path, group->fd, group->id, METER_GROUP_OWN);
 
         cr_assert(r == 0, "meter_add %s: %s", group->path, strerror(-r));
 }

@@ -7,7 +7,6 @@
 #include "meter/group-files.h"
 #include "meter/group-iter.h"
 
-#include <bpf/bpf.h>
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <string.h>
@@ -19,6 +18,7 @@ TestSuite(group_iter, .init = host_init, .fini = host_deinit, .timeout = 120);
 #define SLOT 2U
 #define OTHER_SLOT 3U
 #define SLOTS 16U
+#define PLACES 64U
 #define BYTES (24U << 20)
 
 static void hold_memory(void *userdata) {
@@ -121,12 +121,10 @@ Test(group_iter, kills_are_carried_over) {
 /* Groups of one slot, one of them not below the parent: the sum. */
 Test(group_iter, groups_elsewhere) {
         TestGroup group = group_make("a"), parent = group_make("p"), elsewhere;
-        int map = bpf_map_create(BPF_MAP_TYPE_HASH, "groups", sizeof(uint64_t), sizeof(uint32_t), 16, NULL);
         Worker worker, other;
         GroupIter *iter = NULL;
         uint64_t a, b;
         Sample sample = {};
-        uint32_t slot = SLOT;
 
         if (!group_figure(&group, "memory.current", NULL, &a))
                 cr_skip_test("cgroup2 has no memory controller here");
@@ -137,12 +135,10 @@ Test(group_iter, groups_elsewhere) {
         worker_run(&worker);
         worker_run(&other);
 
-        cr_assert(group_iter_new(NULL, SLOTS, map, parent.path, false, &iter) == 0);
+        cr_assert(group_iter_new(NULL, SLOTS, PLACES, /* in_kernel= */ true, parent.path, false, &iter) == 0);
         cr_expect(group_iter_in_kernel(iter));
-        cr_assert(bpf_map_update_elem(map, &group.id, &slot, 0) == 0);
-        cr_assert(bpf_map_update_elem(map, &elsewhere.id, &slot, 0) == 0);
-        cr_assert(group_iter_add(iter, SLOT, group.path, group.fd, group.id) == 0);
-        cr_assert(group_iter_add(iter, SLOT, elsewhere.path, elsewhere.fd, elsewhere.id) == 0);
+        cr_assert(group_iter_add(iter, SLOT, group.path, group.fd, group.id, false) == 0);
+        cr_assert(group_iter_add(iter, SLOT, elsewhere.path, elsewhere.fd, elsewhere.id, false) == 0);
         cr_assert(group_iter_run(iter) == 0);
         group_iter_read(iter, SLOT, &sample);
         cr_assert(group_figure(&group, "memory.current", NULL, &a));
@@ -150,7 +146,6 @@ Test(group_iter, groups_elsewhere) {
         expect_near(sample.value[METRIC_MEMORY_CURRENT], a + b, 0, 1 << 20, "the sum of two groups");
 
         group_iter_free(iter);
-        close(map);
         worker_stop(&worker);
         worker_stop(&other);
 }
@@ -163,9 +158,10 @@ Test(group_iter, from_files) {
         Sample sample = {};
 
         worker_run(&worker);
-        cr_assert(group_iter_new(NULL, SLOTS, /* groups_fd= */ -EBADF, group_parent(), true, &iter) == 0);
+        cr_assert(group_iter_new(NULL, SLOTS, PLACES, /* in_kernel= */ false, group_parent(), true, &iter) ==
+                        0);
         cr_expect(!group_iter_in_kernel(iter));
-        cr_assert(group_iter_add(iter, SLOT, group.path, group.fd, group.id) == 0);
+        cr_assert(group_iter_add(iter, SLOT, group.path, group.fd, group.id, false) == 0);
         cr_assert(group_iter_run(iter) == 0);
         group_iter_read(iter, SLOT, &sample);
         cr_expect(sample.value[METRIC_CPU_TIME] == group_cpu_nsec(&group));

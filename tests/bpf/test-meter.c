@@ -248,9 +248,9 @@ Test(meter, refusals) {
         MeterOptions none = { .slots = 0, .cgroup_root = "/" };
         Meter *other = NULL;
 
-        cr_expect(meter_add(meter, 0, group.path, group.fd, group.id) == -EINVAL);
-        cr_expect(meter_add(meter, SLOTS, group.path, group.fd, group.id) == -EINVAL);
-        cr_expect(meter_add(meter, SLOT, "a", group.fd, group.id) == -EINVAL);
+        cr_expect(meter_add(meter, 0, group.path, group.fd, group.id, METER_GROUP_OWN) == -EINVAL);
+        cr_expect(meter_add(meter, SLOTS, group.path, group.fd, group.id, METER_GROUP_OWN) == -EINVAL);
+        cr_expect(meter_add(meter, SLOT, "a", group.fd, group.id, METER_GROUP_OWN) == -EINVAL);
         cr_expect(meter_remove(meter, SLOTS) == -EINVAL);
         cr_expect(meter_groups_fd(meter) >= 0);
         cr_expect(meter_new(&none, &features, &other) == -EINVAL);

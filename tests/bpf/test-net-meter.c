@@ -368,7 +368,8 @@ Test(net_meter, nested_groups) {
 
                 meter_must_add(meter, SLOT, inner_first ? &inner : &outer);
                 meter_must_add(meter, SLOT, inner_first ? &outer : &inner);
-                cr_expect(meter_add(meter, OTHER_SLOT, inner.path, inner.fd, inner.id) == -EBUSY);
+                cr_expect(meter_add(meter, OTHER_SLOT, inner.path, inner.fd, inner.id, METER_GROUP_OWN) ==
+                                -EBUSY);
                 meter_must_add(meter, SLOT, &inner);
                 work_in(&inner, send_udp, THERE);
                 expect_interface(meter, SLOT, &before);

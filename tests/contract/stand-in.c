@@ -288,6 +288,8 @@ static const struct {
         { "SetMode", "ss", true, on_nothing, NULL },
         { "Diff", "s", true, NULL, append_differences },
         { "Attach", "sah", true, on_nothing, NULL },
+        { "Adopt", "ss", true, on_nothing, NULL },
+        { "Abandon", "ss", true, on_nothing, NULL },
 };
 
 static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {

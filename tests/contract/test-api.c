@@ -95,6 +95,24 @@ static int fake_diff(void *userdata, const char *tenant_id, DifferenceList *ret,
         return refuse(ret_failure);
 }
 
+static void take_words(const char *id, const char *reason, uint64_t number) {
+        free(asked.id);
+        free(asked.reason);
+        asked.id = id ? strdup(id) : NULL;
+        asked.reason = reason ? strdup(reason) : NULL;
+        asked.generation = number;
+}
+
+static int fake_adopt(void *userdata, const char *tenant_id, const char *path, Failure *ret_failure) {
+        take_words(tenant_id, path, 1);
+        return refuse(ret_failure);
+}
+
+static int fake_abandon(void *userdata, const char *tenant_id, const char *path, Failure *ret_failure) {
+        take_words(tenant_id, path, 2);
+        return refuse(ret_failure);
+}
+
 static int fake_snapshot(void *userdata, const char *format, const char *only_tenant, int *ret_fd,
                 Failure *ret_failure) {
         cr_assert_null(only_tenant, "the daemon's own user reads all");
@@ -102,14 +120,6 @@ static int fake_snapshot(void *userdata, const char *format, const char *only_te
                 return (int) asked.answer;
         *ret_fd = memfd_create("test", MFD_CLOEXEC);
         return write(*ret_fd, "# EOF\n", 6) == 6 ? 0 : -errno;
-}
-
-static void take_words(const char *id, const char *reason, uint64_t number) {
-        free(asked.id);
-        free(asked.reason);
-        asked.id = id ? strdup(id) : NULL;
-        asked.reason = reason ? strdup(reason) : NULL;
-        asked.generation = number;
 }
 
 static int fake_set_mode(void *userdata, const char *tenant_id, const char *mode, Failure *ret_failure) {
@@ -172,6 +182,8 @@ static const ApiOperations operations = {
         .attach_unit = fake_attach_unit,
         .set_mode = fake_set_mode,
         .diff = fake_diff,
+        .adopt = fake_adopt,
+        .abandon = fake_abandon,
         .snapshot = fake_snapshot,
 };
 
@@ -382,6 +394,8 @@ static const struct {
         { FAILURE_NO_SUCH_ALLOCATION, "org.headgate.Error.NoSuchAllocation" },
         { FAILURE_NO_SUCH_UNIT, "org.headgate.Error.NoSuchUnit" },
         { FAILURE_NO_SUCH_PROCESS, "org.headgate.Error.NoSuchProcess" },
+        { FAILURE_NO_SUCH_GROUP, "org.headgate.Error.NoSuchGroup" },
+        { FAILURE_INVALID_GROUP, "org.headgate.Error.InvalidGroup" },
         { FAILURE_LIMIT_EXCEEDED, "org.headgate.Error.LimitExceeded" },
         { FAILURE_NOT_SUPPORTED, "org.headgate.Error.NotSupported" },
         { FAILURE_ACCESS_DENIED, "org.headgate.Error.AccessDenied" },
@@ -540,6 +554,40 @@ Test(api, check_answers_request_by_request) {
         sd_bus_message_unref(reply);
 }
 
+Test(api, groups_are_adopted_and_abandoned) {
+        sd_bus_message *m = manager_method("Adopt");
+
+        cr_assert_geq(sd_bus_message_append(m, "ss", "alpha", "/kubepods/pod1"), 0);
+        call_and_expect(m, "alpha", "/kubepods/pod1", 1);
+        m = manager_method("Abandon");
+        cr_assert_geq(sd_bus_message_append(m, "ss", "alpha", "/kubepods/pod1"), 0);
+        call_and_expect(m, "alpha", "/kubepods/pod1", 2);
+        asked.answer = FAILURE_INVALID_GROUP;
+        m = manager_method("Adopt");
+        cr_assert_geq(sd_bus_message_append(m, "ss", "alpha", "/"), 0);
+        expect_error(call(m), "org.headgate.Error.InvalidGroup", "words of", "a group that cannot be");
+}
+
+Test(api, a_tenant_names_what_it_adopted) {
+        sd_bus_message *reply, *m;
+        Tenant *alpha = node.tenants[0];
+        char **groups;
+
+        cr_assert_eq(adopted_groups_add(&alpha->adopted, "/kubepods/pod1", 1, "b"), 0);
+        cr_assert_eq(adopted_groups_add(&alpha->adopted, "/kubepods/pod2", 2, "b"), 0);
+        m = method(API_PATH "/tenant/alpha", "org.freedesktop.DBus.Properties", "Get");
+        cr_assert_geq(sd_bus_message_append(m, "ss", "org.headgate.Node1.Tenant", "AdoptedGroups"), 0);
+        reply = call(m);
+        expect_success(reply);
+        cr_assert_geq(sd_bus_message_enter_container(reply, 'v', "as"), 0);
+        cr_assert_geq(sd_bus_message_read_strv(reply, &groups), 0);
+        cr_expect_eq(strv_length(groups), 2);
+        cr_expect_str_eq(groups[0], "/kubepods/pod1");
+        strv_free(groups);
+        sd_bus_message_unref(reply);
+        adopted_groups_deinit(&alpha->adopted);
+}
+
 Test(api, attach_takes_sixteen_and_no_more) {
         for (unsigned n = 16; n <= 17; n++) {
                 sd_bus_message *m = manager_method("Attach"), *reply;
@@ -587,6 +635,10 @@ static const char *const manager_interface[] = {
         "type=\"ah\"",
         "<method name=\"AttachUnit\">\n   <arg type=\"s\" name=\"tenant\" direction=\"in\"/>\n   <arg "
         "type=\"s\"",
+        "<method name=\"Adopt\">\n   <arg type=\"s\" name=\"tenant\" direction=\"in\"/>\n   <arg "
+        "type=\"s\" name=\"path\"",
+        "<method name=\"Abandon\">\n   <arg type=\"s\" name=\"tenant\" direction=\"in\"/>\n   <arg "
+        "type=\"s\" name=\"path\"",
         "<method name=\"Snapshot\">\n   <arg type=\"s\" name=\"format\" direction=\"in\"/>\n   <arg "
         "type=\"h\"",
         "<method name=\"Sync\">\n   <arg type=\"s\" name=\"issuer\" direction=\"in\"/>\n   <arg "
@@ -616,6 +668,7 @@ static const char *const manager_interface[] = {
 static const char *const tenant_interface[] = {
         "<property name=\"TenantId\" type=\"s\"",
         "<property name=\"ControlGroup\" type=\"s\"",
+        "<property name=\"AdoptedGroups\" type=\"as\"",
         "<property name=\"Users\" type=\"as\"",
         "<property name=\"Mode\" type=\"s\"",
         "<property name=\"Allocations\" type=\"ao\"",

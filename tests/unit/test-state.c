@@ -81,6 +81,8 @@ Test(state, what_was_committed_comes_back_whole) {
         cr_assert_eq(node_add_tenant(&node, "acme", 100, &tenant), 0);
         tenant->residual_memory_bytes = 4096;
         tenant->throttled = true;
+        cr_assert_eq(adopted_groups_add(&tenant->adopted, "/a pod/ü", UINT64_MAX, "b007"), 0);
+        cr_assert_eq(adopted_groups_add(&tenant->adopted, "/job", 1, "b007"), 0);
         cr_assert_eq(state_begin(state), 0);
         cr_assert_eq(state_put_tenant(state, tenant), 0);
         cr_assert_eq(state_put_allocation(state, a), 0);
@@ -102,6 +104,11 @@ Test(state, what_was_committed_comes_back_whole) {
         cr_expect_eq(node_find_tenant(&again, "acme")->slot, SLOT_FIRST + 1);
         cr_expect_eq(node_find_tenant(&again, "acme")->residual_memory_bytes, 4096);
         cr_expect(node_find_tenant(&again, "acme")->throttled);
+        cr_assert_eq(node_find_tenant(&again, "acme")->adopted.n, 2);
+        cr_expect_str_eq(node_find_tenant(&again, "acme")->adopted.entries[0].path, "/a pod/ü");
+        cr_expect_eq(node_find_tenant(&again, "acme")->adopted.entries[0].id, UINT64_MAX);
+        cr_expect_str_eq(node_find_tenant(&again, "acme")->adopted.entries[1].boot_id, "b007");
+        cr_expect_eq(node_find_tenant(&again, "zeta")->adopted.n, 0);
         state_free(state);
         node_deinit(&node);
         node_deinit(&again);

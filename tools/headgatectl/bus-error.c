@@ -26,6 +26,7 @@ static const BusError bus_errors[] = {
         { "org.headgate.Error.AccessDenied", KIND_REFUSED, CTL_DENIED, NULL },
         { "org.headgate.Error.NoSuchProcess", KIND_REFUSED, CTL_NOT_FOUND, NULL },
         { "org.headgate.Error.NoSuchUnit", KIND_REFUSED, CTL_NOT_FOUND, NULL },
+        { "org.headgate.Error.NoSuchGroup", KIND_REFUSED, CTL_NOT_FOUND, NULL },
         { "org.headgate.Error.NoSuch*", KIND_REFUSED, CTL_NOT_FOUND,
                         "'headgatectl list' names what there is" },
         { "org.headgate.Error.InsufficientResources", KIND_REFUSED, CTL_FAILED,

@@ -65,6 +65,8 @@ int verb_renew(const Ctl *ctl);
 int verb_release(const Ctl *ctl);
 int verb_run(const Ctl *ctl);
 int verb_attach(const Ctl *ctl);
+int verb_adopt(const Ctl *ctl);
+int verb_abandon(const Ctl *ctl);
 int verb_drain(const Ctl *ctl);
 int verb_resume(const Ctl *ctl);
 int verb_capacity(const Ctl *ctl);

@@ -126,6 +126,8 @@ static int print_tenant(const Ctl *ctl, Client *client, const json_t *tenant) {
         table_add_styled(table, view_state_style(state), state);
         add_text(table, "Mode", variant_get_string(tenant, "Mode"));
         add_text(table, "Control group", variant_get_string(tenant, "ControlGroup"));
+        json_array_foreach (json_object_get(tenant, "AdoptedGroups"), i, item)
+                add_text(table, "Adopted", json_string_value(item));
         add_strings(table, "Users", json_object_get(tenant, "Users"));
         json_array_foreach (json_object_get(tenant, "Problems"), i, item) {
                 table_add(table, "Problem:");

@@ -120,6 +120,28 @@ const Verb verbs[] = {
                         .run = verb_attach,
         },
         {
+                        .name = "adopt",
+                        .synopsis = "TENANT GROUP",
+                        .summary = "Count and shape a control group of someone else's as a tenant's",
+                        .help = "The group is a path below the cgroup mount, as /proc/PID/cgroup has it: a "
+                                "pod, a job, a user's\n"
+                                "session. Its limits stay its owner's. It holds until the group is gone.\n",
+                        .options = "",
+                        .args_min = 2,
+                        .args_max = 2,
+                        .run = verb_adopt,
+        },
+        {
+                        .name = "abandon",
+                        .synopsis = "TENANT GROUP",
+                        .summary = "Give up a group that was adopted",
+                        .help = "What it was counted stays the tenant's.\n",
+                        .options = "",
+                        .args_min = 2,
+                        .args_max = 2,
+                        .run = verb_abandon,
+        },
+        {
                         .name = "drain",
                         .synopsis = "[REASON]",
                         .summary = "Take no new allocations; those that are here go on",

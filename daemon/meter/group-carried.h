@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * What a slot keeps of the kernel's own counters, which live and die with a group: a slot's figure is what
+ * its groups have counted since they came to it, and what those that are gone had counted until then. A row a
+ * group, pinned, so that a restart goes on from it. It reads no kernel counter.
+ */
+
+#include "model/sample.h"
+#include "util/cleanup.h"
+
+typedef struct GroupCarried GroupCarried;
+
+int group_carried_new(const char *pin_dir, uint32_t slots, uint32_t places, GroupCarried **ret);
+GroupCarried *group_carried_free(GroupCarried *carried);
+DEFINE_CLEANUP(GroupCarried *, group_carried_free);
+
+/*
+ * The group's row, as it was left or new. `adopted`: what a new one has counted up to its first note is not
+ * the slot's. -ENOSPC: every row is a living group's.
+ */
+int group_carried_place(
+                GroupCarried *carried, uint32_t slot, uint64_t group_id, bool adopted, uint32_t *ret_place);
+/* What the group's counters show now. */
+void group_carried_note(GroupCarried *carried, uint32_t place, const Sample *now);
+/* Puts every slot's figure in the place of each counter that is present. `samples`: [slots]. */
+void group_carried_sum(const GroupCarried *carried, Sample *samples);
+/* The group is its slot's no longer; what it counted up to the last note stays. */
+void group_carried_leave(GroupCarried *carried, uint64_t group_id);
+/* Begins the slot anew. */
+void group_carried_clear(GroupCarried *carried, uint32_t slot);
