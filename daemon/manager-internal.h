@@ -13,6 +13,8 @@
 
 #include <systemd/sd-event.h>
 
+typedef struct DriftWatch DriftWatch;
+
 struct Manager {
         ManagerOptions options;
         Node node;
@@ -36,6 +38,7 @@ struct Manager {
         sd_bus *bus;   /* NULL while there is none: enforcement goes on */
         Api *api;
         ApiOptions api_options;
+        DriftWatch *drift;   /* NULL before the first look at everything, and in a dry run */
         bool look_at_all;    /* at every allocation, not only at those that are due */
         bool tenants_may_go; /* an allocation left the calendar: its tenant may have been its last reason */
 };
@@ -98,6 +101,20 @@ int manager_drain(void *userdata, const char *reason, Failure *ret_failure);
 int manager_resume(void *userdata, Failure *ret_failure);
 int manager_set_capacity(void *userdata, const ResourceSet *capacity, Failure *ret_failure);
 int manager_accept_clock(void *userdata, Failure *ret_failure);
+
+/* Reads it anew, marks what no longer fits, and tells: true where it changed. */
+bool manager_follow_capacity(Manager *manager);
+
+/* manager-drift.c: what was changed behind our back. Each is void where nothing is watched. */
+int manager_watch_drift(Manager *manager);
+DriftWatch *drift_watch_free(DriftWatch *watch);
+/* With each sample; `gone`: a tenant's group is. */
+void manager_sample_drift(Manager *manager, const Instant *now, bool gone);
+/* Everything, a few places a turn of the loop. */
+void manager_check_drift(Manager *manager);
+/* After an apply: says what became of the drift that it was called for, and follows groups that came and
+ * went. */
+void manager_settle_drift(Manager *manager, const Instant *now);
 
 /* manager-judge.c: each 0, negative, or a FailureCode. -EALREADY: it is what is held. */
 int manager_judge_owner(const Allocation *held, uid_t caller, Failure *failure);

@@ -231,6 +231,14 @@ void manager_capacity_changed(Manager *manager) {
         manager->capacity_untold = true;
 }
 
+bool manager_follow_capacity(Manager *manager) {
+        if (reconciler_refresh_capacity(manager->reconciler, &manager->node.features,
+                            &manager->node.operator_capacity) <= 0)
+                return false;
+        manager_capacity_changed(manager);
+        return true;
+}
+
 static int judge_capacity(Manager *manager, const Resource *entry, Failure *failure) {
         const Capacity *capacity = reconciler_capacity(manager->reconciler);
         const Amount *found = resource_set_get(&capacity->hardware, entry->kind, entry->target);

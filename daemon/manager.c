@@ -58,6 +58,8 @@ static void manager_update_node(Manager *manager, const Instant *now) {
         for (size_t i = 0; i < node->n_tenants; i++)
                 if (node->tenants[i]->problems)
                         state = NODE_DEGRADED;
+        if (drift_log_fight(&node->drift, NULL))
+                state = NODE_DEGRADED;
         for (size_t i = 0; i < node->calendar.n; i++)
                 if (node->calendar.allocations[i]->missing.n > 0)
                         state = NODE_DEGRADED;
@@ -157,6 +159,7 @@ int manager_reconcile(Manager *manager) {
                 manager_log_lost(state_commit(manager->state), "A change of states");
         if (r < 0)
                 (void) log_error_errno(r, "The plan could not be applied");
+        manager_settle_drift(manager, &now);
         manager_update_node(manager, &now);
         manager_tell_tenants(manager);
         manager_arm(manager, &now);
@@ -183,20 +186,17 @@ static int manager_connect(Manager *manager);
 static int on_sample(sd_event_source *source, uint64_t usec, void *userdata) {
         Manager *manager = userdata;
         Instant now = manager_now();
-        bool due = manager_take_sample(manager) > 0 ||
-                   calendar_next_change(&manager->node.calendar, &now) <= now.utc_usec;
+        bool due = calendar_next_change(&manager->node.calendar, &now) <= now.utc_usec;
 
+        manager_sample_drift(manager, &now, /* gone= */ manager_take_sample(manager) > 0);
         manager_forget_ended(manager, &now);
         manager_drop_tenants(manager);
         if (manager_look_at_clock(manager, &now))
                 due = true;
-        if (reconciler_refresh_capacity(manager->reconciler, &manager->node.features,
-                            &manager->node.operator_capacity) > 0) {
-                manager_capacity_changed(manager);
+        if (manager_follow_capacity(manager))
                 due = true;
-        }
         if (++manager->samples % RECONCILE_EVERY_SAMPLES == 0) {
-                reconciler_look_again(manager->reconciler);
+                manager_check_drift(manager);
                 manager->look_at_all = due = true;
         }
         if (due)
@@ -325,6 +325,7 @@ Manager *manager_free(Manager *manager) {
                 return NULL;
         api_free(manager->api);
         sd_bus_flush_close_unref(manager->bus);
+        drift_watch_free(manager->drift);
         sd_event_source_unref(manager->window_timer);
         sd_event_source_unref(manager->sample_timer);
         sd_event_source_unref(manager->clock_watch);
@@ -360,6 +361,9 @@ int manager_run(Manager *manager) {
         reconciler_drop_slots(manager->reconciler, &manager->node);
         (void) manager_reconcile(manager);
         manager_drop_tenants(manager);
+        r = manager_watch_drift(manager);
+        if (r < 0)
+                return log_error_errno(r, "Drift cannot be looked for");
         manager_take_sample(manager);
         r = manager_connect(manager);
         if (manager->rebooted)

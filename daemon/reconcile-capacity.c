@@ -32,6 +32,14 @@ static int bound_capacity(
         return r;
 }
 
+static void tell_link(uint32_t index, const char *have, const char *want, void *userdata) {
+        const Reconciler *reconciler = userdata;
+
+        if (reconciler->tell_drift)
+                reconciler->tell_drift(&(DriftPlace){ DRIFT_PLACE_UPLINK, index }, DRIFT_LINK, "interface",
+                                have, want, reconciler->tell_userdata);
+}
+
 int reconciler_refresh_capacity(
                 Reconciler *reconciler, FeatureSet *features, const ResourceSet *operator_capacity) {
         _cleanup_resource_set_ ResourceSet bounded = RESOURCE_SET_NULL;
@@ -49,7 +57,7 @@ int reconciler_refresh_capacity(
                 r = resource_set_put(&total, RESOURCE_MEMORY, "",
                                 (Amount){ 0, less(total_memory(), config->memory_reserve_bytes) });
         if (r >= 0 && !reconciler->options.dry_run)
-                r = uplinks_refresh(reconciler->uplinks, features, &total);
+                r = uplinks_refresh(reconciler->uplinks, features, &total, tell_link, reconciler);
         if (r < 0)
                 return r;
         uplinks = uplinks_capacity(reconciler->uplinks, &n_uplinks);

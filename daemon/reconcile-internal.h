@@ -30,6 +30,9 @@ struct Reconciler {
         int parent_fd;            /* held locked: one headgated a parent group */
         uint32_t n_slots;
         Uplinks *uplinks;
+        DriftTell tell_drift;
+        void *tell_userdata;
+        bool pins_missing; /* some could not be made again */
         Capacity capacity;
         uint64_t cpu_millicores;
 };

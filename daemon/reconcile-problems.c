@@ -83,6 +83,20 @@ int reconciler_note_missing(const Reconciler *reconciler, const PlanInput *input
         return r < 0 ? r : note_absent(input, features, plan, tenant);
 }
 
+/* What holds now may not in a moment: not the kernel's refusal, so the tenant is not failed. */
+static int note_fight(const DriftLog *drift, Tenant *tenant) {
+        const DriftFight *fight =
+                        tenant->control_group ? drift_log_fight(drift, tenant->control_group) : NULL;
+
+        if (!fight)
+                return 0;
+        return strv_pushf(&tenant->problems,
+                        "somebody changes %s of its control group again and again: put back %u times, now "
+                        "every "
+                        "%u s",
+                        fight->key, fight->repairs, drift_fight_delay_sec(fight));
+}
+
 int reconciler_note_problems(Reconciler *reconciler, const PlanInput *input, const TenantPlan *plan,
                 const Settings *observed, Tenant *tenant) {
         TenantGroup *group = reconciler->groups[tenant->slot];
@@ -106,6 +120,7 @@ int reconciler_note_problems(Reconciler *reconciler, const PlanInput *input, con
                         r = strv_pushf(&tenant->problems, "%s is %s and should be %s",
                                         setting_info(setting)->file, have, want);
                 }
+        r = r < 0 ? r : note_fight(&input->node->drift, tenant);
         for (size_t i = 0; r >= 0 && i < input->n_uplinks; i++) {
                 const char *problem = uplinks_problem(reconciler->uplinks, i, &plan->share);
 

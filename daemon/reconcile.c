@@ -469,10 +469,7 @@ int reconciler_sample(Reconciler *reconciler, Node *node) {
                         tenant->usage = sample;
                 else if (r != -ENOENT)
                         return r;
-                if (group && !tenant_group_alive(group)) {
-                        reconciler->verified[tenant->slot] = (Verified){};
-                        gone = true;
-                }
+                gone = gone || (group && !tenant_group_alive(group));
         }
         return gone;
 }

@@ -11,6 +11,9 @@
 #include "decide/admission.h"
 #include "enforce/cgroup.h"
 #include "model/finding.h"
+#include "enforce/cgroup-watch.h"
+#include "enforce/link-watch.h"
+#include "model/drift.h"
 
 typedef struct Reconciler Reconciler;
 
@@ -59,8 +62,40 @@ int reconciler_diff(Reconciler *reconciler, const Node *node, const char *only_t
 /* Believe nothing of what was read back before: the next apply looks at every group and uplink. */
 void reconciler_look_again(Reconciler *reconciler);
 
-/* Reads every tenant's counters into the node: 1 where a group is gone that the next apply has to make anew.
- */
+/* Where drift is looked for: each place is compared, put back and, where somebody fights over it, spaced out
+ * by itself. */
+typedef struct DriftPlace {
+        enum {
+                DRIFT_PLACE_TENANT, /* `index`: its slot */
+                DRIFT_PLACE_PARENT,
+                DRIFT_PLACE_PINS,
+                DRIFT_PLACE_UPLINK, /* `index`: in the configuration */
+        } kind;
+        uint32_t index;
+} DriftPlace;
+
+typedef void (*DriftTell)(const DriftPlace *place, DriftCause cause, const char *key, const char *have,
+                const char *want, void *userdata);
+/* Where drift is told from now on, by reconciler_check(), which needs it, and, of uplinks that were taken out
+ * or are others, by reconciler_refresh_capacity(). */
+void reconciler_tell_drift(Reconciler *reconciler, DriftTell tell, void *userdata);
+/* Compares the place with what was last read back there as planned, which no change of plan since can touch,
+ * and tells each difference: how many. Pins are put back as they are found gone. */
+unsigned reconciler_check(Reconciler *reconciler, const DriftPlace *place);
+/* The next apply looks at the place. */
+void reconciler_look_again_at(Reconciler *reconciler, const DriftPlace *place);
+/* Whether it was last read back as planned. */
+bool reconciler_is_verified(const Reconciler *reconciler, const DriftPlace *place);
+/* Its group, interface, or directory of pins; NULL where there is none. */
+const char *reconciler_place_name(const Reconciler *reconciler, const DriftPlace *place);
+/* NULL: nothing is pinned. */
+const char *reconciler_pin_dir(const Reconciler *reconciler);
+/* Whether the change is of an uplink of ours, and not ours. */
+bool reconciler_find_uplink(const Reconciler *reconciler, const LinkChange *change, uint32_t *ret_index);
+/* Watches the groups that there are now, and no others. */
+int reconciler_follow_groups(const Reconciler *reconciler, CgroupWatch *watch);
+
+/* Reads every tenant's counters into the node: 1 where a group is gone. */
 int reconciler_sample(Reconciler *reconciler, Node *node);
 
 /* The tenant's group, which stays the reconciler's: 1 where it was made just now, and has no limits before

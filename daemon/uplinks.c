@@ -9,7 +9,6 @@
 #include "uplinks.h"
 
 #include "enforce/net-class.h"
-#include "enforce/uplink.h"
 #include "util/log.h"
 
 #include <net/if.h>
@@ -18,6 +17,7 @@
 typedef struct UplinkHold {
         const ConfigUplink *config;
         unsigned ifindex;          /* of the interface that had the name when it was last looked for */
+        bool was_there;            /* at some time, and open */
         Uplink *uplink;            /* NULL while it is absent or has no known capacity */
         NetClassifier *classifier; /* NULL where there is none */
         int error;                 /* of the last apply */
@@ -123,16 +123,34 @@ static UplinkCapacity capacity_of(const ConfigUplink *config, uint64_t capacity_
         };
 }
 
-int uplinks_refresh(Uplinks *uplinks, FeatureSet *features, ResourceSet *total) {
+/* `old_ifindex`: before it was looked for just now. */
+static void tell_replugged(const UplinkHold *hold, unsigned old_ifindex, uint32_t index, UplinksTell tell,
+                void *userdata) {
+        char have[32] = "gone", want[32] = "there";
+
+        if (!hold->was_there || hold->ifindex == old_ifindex)
+                return;
+        if (hold->ifindex)
+                snprintf(have, sizeof have, "index %u", hold->ifindex);
+        if (old_ifindex)
+                snprintf(want, sizeof want, "index %u", old_ifindex);
+        tell(index, have, want, userdata);
+}
+
+int uplinks_refresh(Uplinks *uplinks, FeatureSet *features, ResourceSet *total, UplinksTell tell,
+                void *userdata) {
         bool changed = false;
 
         uplinks->n_planned = 0;
         for (size_t i = 0; i < uplinks->n_holds; i++) {
                 UplinkHold *hold = &uplinks->holds[i];
+                unsigned old_ifindex = hold->ifindex;
                 uint64_t capacity = 0, kept;
                 int r;
 
                 changed |= hold_follow(hold, features, &capacity);
+                tell_replugged(hold, old_ifindex, (uint32_t) i, tell, userdata);
+                hold->was_there = hold->was_there || hold->uplink;
                 if (!hold->uplink)
                         continue;
                 uplinks->capacity[uplinks->n_planned] = capacity_of(hold->config, capacity);
@@ -155,6 +173,45 @@ const UplinkCapacity *uplinks_capacity(const Uplinks *uplinks, size_t *ret_n) {
 void uplinks_look_again(Uplinks *uplinks) {
         for (size_t i = 0; i < uplinks->n_holds; i++)
                 uplinks->holds[i].applied.n_classes = 0;
+}
+
+void uplinks_look_again_at(Uplinks *uplinks, uint32_t index) {
+        uplinks->holds[index].applied.n_classes = 0;
+}
+
+void uplinks_check(Uplinks *uplinks, uint32_t index, UplinkDifference tell, void *userdata) {
+        UplinkHold *hold = &uplinks->holds[index];
+
+        if (!hold->uplink || hold->applied.n_classes == 0)
+                return; /* the next apply looks at it in any case */
+        (void) uplink_compare(hold->uplink, &hold->applied, tell, userdata);
+        if (hold->classifier && !net_classifier_alive(hold->classifier))
+                tell("filter", "none", "net.classify", userdata);
+}
+
+static void tell_nobody(const char *key, const char *have, const char *want, void *userdata) {
+}
+
+bool uplinks_is_verified(const Uplinks *uplinks, uint32_t index) {
+        const UplinkHold *hold = &uplinks->holds[index];
+
+        return hold->uplink && hold->applied.n_classes > 0 && hold->error == 0 &&
+               uplink_compare(hold->uplink, &hold->applied, tell_nobody, NULL) == 0;
+}
+
+bool uplinks_find(const Uplinks *uplinks, const LinkChange *change, uint32_t *ret_index) {
+        for (size_t i = 0; i < uplinks->n_holds; i++) {
+                const UplinkHold *hold = &uplinks->holds[i];
+                bool same = hold->ifindex > 0 && (int) hold->ifindex == change->ifindex;
+
+                if (!same && (change->traffic || strcmp(hold->config->name, change->name) != 0))
+                        continue;
+                if (change->traffic && hold->uplink && change->port == uplink_port(hold->uplink))
+                        return false;
+                *ret_index = (uint32_t) i;
+                return true;
+        }
+        return false;
 }
 
 static bool net_plan_equal(const NetPlan *a, const NetPlan *b) {

@@ -8,6 +8,8 @@
 
 #include "config.h"
 #include "decide/plan.h"
+#include "enforce/link-watch.h"
+#include "enforce/uplink.h"
 #include "model/feature.h"
 
 typedef struct Uplinks Uplinks;
@@ -17,14 +19,24 @@ int uplinks_new(const Config *config, const char *pin_dir, Uplinks **ret);
 Uplinks *uplinks_free(Uplinks *uplinks); /* what is in the kernel stays */
 DEFINE_CLEANUP(Uplinks *, uplinks_free);
 
+/* Told of an uplink that was there and is gone, came back, or is another under its name; `index` in the
+ * configuration. */
+typedef void (*UplinksTell)(uint32_t index, const char *have, const char *want, void *userdata);
 /* Opens those that have come, closes those that went, and adds what can be reserved of each to `total`: 1
  * where any came, went, or is another under its name. Cheap where none did. */
-int uplinks_refresh(Uplinks *uplinks, FeatureSet *features, ResourceSet *total);
+int uplinks_refresh(
+                Uplinks *uplinks, FeatureSet *features, ResourceSet *total, UplinksTell tell, void *userdata);
 /* Those that are there, for the plan; the uplinks' own, good until the next refresh. */
 const UplinkCapacity *uplinks_capacity(const Uplinks *uplinks, size_t *ret_n);
 
 /* The next apply believes nothing of what was applied before. */
 void uplinks_look_again(Uplinks *uplinks);
+void uplinks_look_again_at(Uplinks *uplinks, uint32_t index);
+/* Compares what hangs on the index-th with what last went through there, where anything did. */
+void uplinks_check(Uplinks *uplinks, uint32_t index, UplinkDifference tell, void *userdata);
+bool uplinks_is_verified(const Uplinks *uplinks, uint32_t index);
+/* The uplink of ours that the change is of; false for one that we made, and for others' interfaces. */
+bool uplinks_find(const Uplinks *uplinks, const LinkChange *change, uint32_t *ret_index);
 /* Each that is planned otherwise than it last went through. `groups_fd` as in enforce/net-class.h; negative:
  * classifiers are left as they are. */
 void uplinks_apply(Uplinks *uplinks, const NetPlan *plans, int groups_fd, FeatureSet *features,

@@ -78,6 +78,7 @@ API_METHOD(api_method_drain);
 API_METHOD(api_method_resume);
 API_METHOD(api_method_set_capacity);
 API_METHOD(api_method_accept_clock);
+API_METHOD(api_method_drift);
 
 #define API_GETTER(name)                                                                     \
         int name(sd_bus *bus, const char *path, const char *interface, const char *property, \

@@ -177,6 +177,15 @@ void setting_format(Setting setting, uint64_t value, char *ret) {
                 (void) snprintf(ret, SETTING_TEXT_SIZE, "%" PRIu64, value);
 }
 
+bool cgroup_file_is_set(const char *file) {
+        if (strcmp(file, "cgroup.freeze") == 0)
+                return true;
+        for (Setting setting = 0; setting < SETTING_MAX; setting++)
+                if (strcmp(file, setting_info(setting)->file) == 0)
+                        return true;
+        return false;
+}
+
 /* Reads a number, or "max" where that is allowed, and moves past it. */
 static int parse_number(const char **text, bool or_max, uint64_t *ret) {
         const char *p = *text;

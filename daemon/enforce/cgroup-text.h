@@ -44,6 +44,9 @@ typedef struct SettingInfo {
 
 const SettingInfo *setting_info(Setting setting);
 
+/* Whether a group's file of this name carries what we set: what a watch on the group is for. */
+bool cgroup_file_is_set(const char *file);
+
 /*
  * The value that the kernel shows after `value` was written: pages, µs of a period, bounds. Compare what is
  * desired with what is in force only after this. Idempotent.

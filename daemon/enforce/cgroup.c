@@ -56,6 +56,10 @@ const char *cgroup_driver_parent(const CgroupDriver *driver) {
         return driver->parent->path;
 }
 
+int cgroup_driver_parent_fd(const CgroupDriver *driver) {
+        return driver->parent->fd;
+}
+
 uint32_t cgroup_driver_settings(const CgroupDriver *driver) {
         return driver->settings;
 }

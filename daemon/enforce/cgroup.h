@@ -42,6 +42,8 @@ CgroupDriverKind cgroup_driver_kind(const CgroupDriver *driver);
 /* Absolute path of the cgroup2 mount, "/sys/fs/cgroup"; and the parent's path below it, "/headgate.slice". */
 const char *cgroup_driver_mount(const CgroupDriver *driver);
 const char *cgroup_driver_parent(const CgroupDriver *driver);
+/* The parent's directory; owned by the driver, and another where the parent was made anew. */
+int cgroup_driver_parent_fd(const CgroupDriver *driver);
 /* Bits of the settings that this node's controllers can hold. */
 uint32_t cgroup_driver_settings(const CgroupDriver *driver);
 

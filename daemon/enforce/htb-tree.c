@@ -18,6 +18,7 @@
 #include "uplink.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <string.h>
 
@@ -251,4 +252,18 @@ int htb_tree_diff(const HtbTree *want, const HtbTree *have, bool leaves, HtbChan
         *ret = TAKE_PTR(changes);
         *ret_n = n;
         return 0;
+}
+
+void htb_class_format(const HtbTree *tree, uint16_t minor, char *ret) {
+        for (size_t i = 0; i < tree->n; i++) {
+                const HtbClass *class = &tree->classes[i];
+
+                if (class->minor != minor)
+                        continue;
+                (void) snprintf(ret, HTB_CLASS_TEXT_SIZE,
+                                "prio %" PRIu32 " rate %" PRIu64 "bit ceil %" PRIu64 "bit", class->priority,
+                                class->rate_bytes * 8, class->ceil_bytes * 8);
+                return;
+        }
+        (void) snprintf(ret, HTB_CLASS_TEXT_SIZE, "none");
 }

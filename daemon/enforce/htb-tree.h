@@ -71,3 +71,8 @@ typedef struct HtbChange {
  * already is left. The caller frees the array.
  */
 int htb_tree_diff(const HtbTree *want, const HtbTree *have, bool leaves, HtbChange **ret, size_t *ret_n);
+
+/* A class of a tree, for people: "prio 0 rate 3000000bit ceil 5000000bit"; "none" where it has none of
+ * that minor. `ret` has HTB_CLASS_TEXT_SIZE. */
+#define HTB_CLASS_TEXT_SIZE 96
+void htb_class_format(const HtbTree *tree, uint16_t minor, char *ret);

@@ -125,6 +125,10 @@ int netlink_new_from_fd(int fd, Netlink **ret) {
         return 0;
 }
 
+uint32_t netlink_port(const Netlink *netlink) {
+        return netlink->socket ? nl_socket_get_local_port(netlink->socket) : 0;
+}
+
 const char *netlink_words(const Netlink *netlink) {
         return netlink->words;
 }

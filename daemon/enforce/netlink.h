@@ -11,6 +11,7 @@
 
 #include <linux/netlink.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct nl_msg;
 
@@ -22,6 +23,9 @@ int netlink_new(Netlink **ret);
 int netlink_new_from_fd(int fd, Netlink **ret);
 Netlink *netlink_free(Netlink *netlink);
 DEFINE_CLEANUP(Netlink *, netlink_free);
+
+/* The socket's own port, which the kernel names as the origin of a change. */
+uint32_t netlink_port(const Netlink *netlink);
 
 /* What the kernel said of the last error, "" where it said nothing; good until the next call. */
 const char *netlink_words(const Netlink *netlink);

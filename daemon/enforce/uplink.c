@@ -383,6 +383,61 @@ int uplink_apply(Uplink *uplink, const NetPlan *plan, unsigned *ret_changes) {
         return 0;
 }
 
+#define DIFFERENCES_TOLD 8U
+
+static void tell_classes(const HtbChange *changes, size_t n, const HtbTree *have, const HtbTree *want,
+                UplinkDifference tell, void *userdata) {
+        unsigned told = 0;
+
+        for (size_t i = 0; i < n && told < DIFFERENCES_TOLD; i++) {
+                uint16_t minor = changes[i].class.minor;
+                char key[32], is[HTB_CLASS_TEXT_SIZE], should[HTB_CLASS_TEXT_SIZE];
+
+                snprintf(key, sizeof(key), "class %x:%x", UPLINK_HTB_MAJOR, minor);
+                htb_class_format(have, minor, is);
+                htb_class_format(want, minor, should);
+                if (changes[i].kind == HTB_CHANGE_ADD_LEAF) {
+                        if (strcmp(is, "none") == 0)
+                                continue; /* it was told */
+                        snprintf(key, sizeof(key), "qdisc in %x:%x", UPLINK_HTB_MAJOR, minor);
+                        strcpy(is, "none");
+                        strcpy(should, "fq_codel");
+                }
+                tell(key, is, should, userdata);
+                told++;
+        }
+}
+
+int uplink_compare(Uplink *uplink, const NetPlan *plan, UplinkDifference tell, void *userdata) {
+        _cleanup_htb_tree_ HtbTree want = HTB_TREE_NULL;
+        _cleanup_free_ HtbChange *changes = NULL;
+        _cleanup_sight_ Sight sight = { 0 };
+        size_t n = 0;
+        int r;
+
+        r = look(uplink, &sight);
+        if (r < 0)
+                return r;
+        if (sight.owner != ROOT_OURS) {
+                char key[32];
+
+                snprintf(key, sizeof(key), "qdisc %x:", UPLINK_HTB_MAJOR);
+                tell(key, sight.root.handle ? sight.root.kind : "none", "htb", userdata);
+                return 1;
+        }
+        r = htb_tree_from_plan(plan, sight.link.mtu, &want);
+        if (r >= 0)
+                r = htb_tree_diff(&want, &sight.tree, uplink->fq_codel, &changes, &n);
+        if (r < 0)
+                return r;
+        tell_classes(changes, n, &sight.tree, &want, tell, userdata);
+        return (int) n;
+}
+
+uint32_t uplink_port(const Uplink *uplink) {
+        return netlink_port(uplink->netlink);
+}
+
 /* 1, and words, where there is a difference. */
 static int find_difference(Uplink *uplink, const NetPlan *expected, const Sight *sight) {
         static const char *const wrong[] = {

@@ -22,6 +22,9 @@
 
 typedef struct Uplink Uplink;
 
+/* One difference: "class 4847:12", as it is and as the plan has it. */
+typedef void (*UplinkDifference)(const char *key, const char *have, const char *want, void *userdata);
+
 /*
  * Opens netlink, looks the interface up (-ENODEV). Adds "net.egress@<name>" to `features`; where that is not
  * available (a foreign root qdisc, no HTB, no privilege), uplink_apply() fails until it is. Changes nothing.
@@ -46,6 +49,12 @@ const char *uplink_words(const Uplink *uplink);
  * filter points to can't go: -EBUSY too, once all else is done.
  */
 int uplink_apply(Uplink *uplink, const NetPlan *plan, unsigned *ret_changes);
+
+/* Looks, as uplink_apply() does, and tells what it would change: how many; the first eight are told. Changes
+ * nothing. -ENODEV: there is no such interface. */
+int uplink_compare(Uplink *uplink, const NetPlan *plan, UplinkDifference tell, void *userdata);
+/* The netlink port that our changes come from, as the kernel names it to who listens for changes. */
+uint32_t uplink_port(const Uplink *uplink);
 
 /*
  * The classes as the kernel has them, by slot; rates in the kernel's rounding. No capacity and no classes

@@ -195,6 +195,31 @@ static void append_node(Text *text, const Node *node) {
         text_append(text, "\n");
 }
 
+/* What was changed behind our back, by cause. */
+static void append_drift(Text *text, const Node *node) {
+        Family families[] = {
+                { "headgate_drift_found", "counter", "_total", &scale_count,
+                                "Settings, classes and pins found otherwise than they were left.", false },
+                { "headgate_drift_repaired", "counter", "_total", &scale_count,
+                                "Those of them that were put back.", false },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(families); i++)
+                for (DriftCause cause = 0; cause < DRIFT_CAUSE_MAX; cause++) {
+                        const struct DriftCount *count = &node->drift.counts[cause];
+
+                        family_begin(&families[i], text);
+                        text_append(text, families[i].name);
+                        text_append(text, "_total{node=\"");
+                        text_append_escaped(text, node->node_id);
+                        text_append(text, "\",cause=\"");
+                        text_append(text, drift_cause_to_string(cause));
+                        text_append(text, "\"} ");
+                        text_append_number(text, i == 0 ? count->found : count->repaired);
+                        text_append(text, "\n");
+                }
+}
+
 static bool is_shown(const Tenant *tenant, const char *only_tenant) {
         return !only_tenant || strcmp(tenant->id, only_tenant) == 0;
 }
@@ -289,6 +314,8 @@ int export_openmetrics(const Node *node, const char *only_tenant, char **ret_tex
         _cleanup_text_ Text text = TEXT_NULL;
 
         append_node(&text, node);
+        if (!only_tenant)
+                append_drift(&text, node);
         for (Metric metric = 0; metric < METRIC_MAX; metric++)
                 append_metric(&text, node, only_tenant, metric);
         for (size_t i = 0; i < ELEMENTSOF(promises); i++) {

@@ -94,6 +94,11 @@ GroupCarried *group_carried_free(GroupCarried *carried) {
         return NULL;
 }
 
+void group_carried_keep_pins(const GroupCarried *carried, const char *pin_dir, PinTell tell, void *userdata) {
+        table_keep_pin(pin_dir, &carried->rows, tell, userdata);
+        table_keep_pin(pin_dir, &carried->gone, tell, userdata);
+}
+
 static void fold(GroupCarried *carried, uint32_t place) {
         Row *row = row_at(carried, place);
 

@@ -7,6 +7,7 @@
  * group, pinned, so that a restart goes on from it. It reads no kernel counter.
  */
 
+#include "meter/pin.h"
 #include "model/sample.h"
 #include "util/cleanup.h"
 
@@ -15,6 +16,8 @@ typedef struct GroupCarried GroupCarried;
 int group_carried_new(const char *pin_dir, uint32_t slots, uint32_t places, GroupCarried **ret);
 GroupCarried *group_carried_free(GroupCarried *carried);
 DEFINE_CLEANUP(GroupCarried *, group_carried_free);
+
+void group_carried_keep_pins(const GroupCarried *carried, const char *pin_dir, PinTell tell, void *userdata);
 
 /*
  * The group's row, as it was left or new. `adopted`: what a new one has counted up to its first note is not

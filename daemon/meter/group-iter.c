@@ -108,6 +108,10 @@ int group_iter_new(const char *pin_dir, uint32_t slots, uint32_t places, bool in
         return 0;
 }
 
+void group_iter_keep_pins(const GroupIter *iter, const char *pin_dir, PinTell tell, void *userdata) {
+        group_carried_keep_pins(iter->carried, pin_dir, tell, userdata);
+}
+
 static void group_close(Group *group) {
         cleanup_close(&group->link_fd);
         group_files_close(&group->files);

@@ -9,6 +9,7 @@
  * A group that is made anew begins at 0 in the kernel. The slot's counters don't: meter/group-carried.h.
  */
 
+#include "meter/pin.h"
 #include "model/sample.h"
 #include "util/cleanup.h"
 
@@ -33,6 +34,8 @@ int group_iter_add(GroupIter *iter, uint32_t slot, const char *group_path, int g
                 bool adopted);
 /* What it had counted at the last run stays its slot's. */
 void group_iter_remove(GroupIter *iter, uint64_t group_id);
+
+void group_iter_keep_pins(const GroupIter *iter, const char *pin_dir, PinTell tell, void *userdata);
 
 int group_iter_run(GroupIter *iter);
 /* As of the last run. */

@@ -493,6 +493,28 @@ int meter_read(const Meter *meter, uint32_t slot, Sample *ret) {
         return 0;
 }
 
+const char *meter_pin_dir(const Meter *meter) {
+        return meter->pin_dir;
+}
+
+void meter_keep_pins(const Meter *meter, PinTell tell, void *userdata) {
+        if (!meter->pin_dir)
+                return;
+        pin_dir_keep(meter->pin_dir);
+        table_keep_pin(meter->pin_dir, &meter->groups_map, tell, userdata);
+        if (meter->sched)
+                sched_meter_keep_pins(meter->sched, meter->pin_dir, tell, userdata);
+        if (meter->net)
+                net_meter_keep_pins(meter->net, tell, userdata);
+        group_iter_keep_pins(meter->iter, meter->pin_dir, tell, userdata);
+}
+
+bool meter_holds(const Meter *meter, uint64_t group_id) {
+        const Group *group = find_group(meter, group_id);
+
+        return !meter->net || !group || !group->network || net_meter_holds(meter->net, group_id);
+}
+
 int meter_groups_fd(const Meter *meter) {
         return meter->groups_map.fd >= 0 ? meter->groups_map.fd : -EBADF;
 }

@@ -10,6 +10,7 @@
  * pinned, and adopted at the next start.
  */
 
+#include "meter/pin.h"
 #include "model/feature.h"
 #include "model/sample.h"
 
@@ -64,6 +65,13 @@ int meter_remove(Meter *meter, uint32_t slot);
 int meter_refresh(Meter *meter);
 /* -ENOENT: no group was added for the slot. What could not be counted is absent. */
 int meter_read(const Meter *meter, uint32_t slot, Sample *ret);
+
+/* Our directory of pins; NULL: nothing is pinned. The meter's. */
+const char *meter_pin_dir(const Meter *meter);
+/* Pins again what somebody unpinned, and tells of each. What the pins are of went on counting. */
+void meter_keep_pins(const Meter *meter, PinTell tell, void *userdata);
+/* Whether the group's packets are counted by programs that hang on it; true where none do. */
+bool meter_holds(const Meter *meter, uint64_t group_id);
 
 /* The map of cgroup id (u64) to slot (u32), for the uplink's classifier; owned by the meter. -EBADF: none. */
 int meter_groups_fd(const Meter *meter);

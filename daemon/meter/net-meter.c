@@ -371,6 +371,26 @@ bool net_meter_group_lives(const NetMeter *meter, uint64_t group_id) {
         return link && link_lives(link);
 }
 
+bool net_meter_holds(const NetMeter *meter, uint64_t group_id) {
+        for (Direction d = 0; d < DIRECTION_MAX; d++) {
+                const NetLink *link = find_link(meter, d, group_id);
+
+                if (!link || !link_lives(link))
+                        return false;
+        }
+        return true;
+}
+
+void net_meter_keep_pins(const NetMeter *meter, PinTell tell, void *userdata) {
+        table_keep_pin(meter->pin_dir, &meter->rows, tell, userdata);
+        for (size_t i = 0; i < meter->n_links; i++) {
+                char name[PIN_NAME_SIZE];
+
+                pin_name(&meter->links[i], name);
+                pin_keep(meter->pin_dir, name, meter->links[i].fd, tell, userdata);
+        }
+}
+
 typedef struct Count {
         uint64_t bytes, packets;
 } Count;

@@ -7,6 +7,7 @@
  * a name that says what they are, and are found, kept, given another program or made anew by it.
  */
 
+#include "meter/pin.h"
 #include "model/sample.h"
 #include "util/cleanup.h"
 
@@ -30,6 +31,10 @@ void net_meter_detach_slot(NetMeter *meter, uint32_t slot);
 
 /* False where a link says that its group is gone, or where there is none. */
 bool net_meter_group_lives(const NetMeter *meter, uint64_t group_id);
+
+/* Whether both of the group's links hang on it. */
+bool net_meter_holds(const NetMeter *meter, uint64_t group_id);
+void net_meter_keep_pins(const NetMeter *meter, PinTell tell, void *userdata);
 
 void net_meter_read(const NetMeter *meter, uint32_t slot, Sample *sample);
 void net_meter_clear(NetMeter *meter, uint32_t slot);

@@ -125,6 +125,28 @@ int pin_put(const char *dir, const char *name, int fd) {
         return bpf_obj_pin(fd, path) < 0 ? -errno : 0;
 }
 
+void pin_keep(const char *dir, const char *name, int fd, PinTell tell, void *userdata) {
+        _cleanup_free_ char *path = NULL;
+
+        if (!dir || path_format(dir, name, &path) < 0)
+                return;
+        if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
+                return;
+        tell(name, bpf_obj_pin(fd, path) < 0 ? -errno : 0, userdata);
+}
+
+void table_keep_pin(const char *dir, const Table *table, PinTell tell, void *userdata) {
+        if (table->fd >= 0)
+                pin_keep(dir, table->name, table->fd, tell, userdata);
+}
+
+void pin_dir_keep(const char *dir) {
+        _cleanup_free_ char *parent = strndup(dir, (size_t) (strrchr(dir, '/') - dir));
+
+        if (parent && make_one(parent) >= 0)
+                (void) make_one(dir);
+}
+
 int pin_rename(const char *dir, const char *name, const char *new_name) {
         _cleanup_free_ char *path = NULL, *new_path = NULL;
         int r;
@@ -184,6 +206,7 @@ int table_open(const char *dir, const TableShape *shape, Table *ret) {
         long page_bytes = sysconf(_SC_PAGESIZE);
         int r;
 
+        table.name = shape->name;
         table.fd = pin_open(dir, shape->name);
         if (table.fd >= 0) {
                 table.adopted = shape_matches(shape, table.fd);

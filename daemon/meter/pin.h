@@ -28,6 +28,7 @@ typedef struct TableShape {
 } TableShape;
 
 typedef struct Table {
+        const char *name; /* the shape's */
         int fd;
         void *rows; /* mapped; NULL where the shape is not an array's */
         size_t size_bytes;
@@ -35,12 +36,20 @@ typedef struct Table {
 } Table;
 
 #define TABLE_NULL \
-        { -EBADF, NULL, 0, false }
+        { NULL, -EBADF, NULL, 0, false }
 
 /* `path` with its parents there; makes it and "meter" below it, 0700. -EMEDIUMTYPE: not on bpffs. */
 int pin_dir_make(const char *path, char **ret);
 /* Removes every pin in it, then the directory. */
 int pin_dir_remove(const char *dir);
+
+/* A pin that somebody took away, and whether it could be made again: 0, or a negative errno. */
+typedef void (*PinTell)(const char *name, int r, void *userdata);
+/* Pins what `fd` is again, where that pin is gone, and says so. */
+void pin_keep(const char *dir, const char *name, int fd, PinTell tell, void *userdata);
+void table_keep_pin(const char *dir, const Table *table, PinTell tell, void *userdata);
+/* Makes the directory, and the one that it is in, where somebody took them away. */
+void pin_dir_keep(const char *dir);
 
 int table_open(const char *dir, const TableShape *shape, Table *ret);
 void table_deinit(Table *table);

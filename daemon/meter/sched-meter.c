@@ -171,6 +171,25 @@ SchedMeter *sched_meter_free(SchedMeter *meter) {
         return NULL;
 }
 
+static void keep_link(const char *dir, const char *prefix, const struct bpf_program *program, int fd,
+                PinTell tell, void *userdata) {
+        char tag[PIN_TAG_SIZE], name[PIN_NAME_SIZE];
+
+        if (fd < 0 || pin_program_tag(bpf_program__fd(program), tag) < 0)
+                return;
+        snprintf(name, sizeof(name), "%s%s", prefix, tag);
+        pin_keep(dir, name, fd, tell, userdata);
+}
+
+void sched_meter_keep_pins(const SchedMeter *meter, const char *pin_dir, PinTell tell, void *userdata) {
+        table_keep_pin(pin_dir, &meter->rows, tell, userdata);
+        table_keep_pin(pin_dir, &meter->cpus, tell, userdata);
+        keep_link(pin_dir, PIN_SWITCH, meter->skeleton->progs.sched_meter_switch, meter->switch_link, tell,
+                        userdata);
+        keep_link(pin_dir, PIN_ATTACH, meter->skeleton->progs.sched_meter_attach, meter->attach_link, tell,
+                        userdata);
+}
+
 bool sched_meter_adopted(const SchedMeter *meter) {
         return meter->adopted;
 }

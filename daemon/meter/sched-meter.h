@@ -6,6 +6,7 @@
  * or adopts what is pinned. Which group is whose stands in the groups map, which is the caller's.
  */
 
+#include "meter/pin.h"
 #include "model/sample.h"
 #include "util/cleanup.h"
 
@@ -17,6 +18,8 @@ int sched_meter_new(
 /* What is pinned goes on counting. */
 SchedMeter *sched_meter_free(SchedMeter *meter);
 DEFINE_CLEANUP(SchedMeter *, sched_meter_free);
+
+void sched_meter_keep_pins(const SchedMeter *meter, const char *pin_dir, PinTell tell, void *userdata);
 
 /* The program in the kernel was there before us. */
 bool sched_meter_adopted(const SchedMeter *meter);

@@ -53,6 +53,7 @@ void node_deinit(Node *node) {
         resource_set_deinit(&node->operator_capacity);
         feature_set_deinit(&node->features);
         calendar_deinit(&node->calendar);
+        drift_log_deinit(&node->drift);
         *node = (Node){};
 }
 

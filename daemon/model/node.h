@@ -8,6 +8,7 @@
 
 #include "adoption.h"
 #include "calendar.h"
+#include "drift.h"
 #include "feature.h"
 #include "network.h"
 #include "sample.h"
@@ -59,6 +60,7 @@ typedef struct Node {
         Tenant **tenants;   /* owned, ordered by id */
         size_t n_tenants;
         uint64_t sampled_usec; /* UTC of the samples; 0 before the first */
+        DriftLog drift;
 } Node;
 
 void node_deinit(Node *node);

@@ -164,6 +164,16 @@ static int append_differences(
                         "", "Want", "s", "prio 1", "HeldBack", "s", "");
 }
 
+static int append_drift(const Scene *scene, sd_bus_message *m, sd_bus_message *reply, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "aa{sv}a{s(tt)}", 2, 8, "Time", "t", LEASE_EXPIRY_USEC, "Cause",
+                        "s", "cgroup-file", "Object", "s", "/headgate.slice/headgate-web.slice", "Key", "s",
+                        "cpu.max", "Have", "s", "max 100000", "Want", "s", "50000 100000", "TenantId", "s",
+                        "web", "Repaired", "b", 1, 8, "Time", "t", LEASE_EXPIRY_USEC, "Cause", "s", "link",
+                        "Object", "s", "eth1", "Key", "s", "interface", "Have", "s", "gone", "Want", "s",
+                        "index 3", "TenantId", "s", "", "Repaired", "b", 0, 3, "cgroup-file", (uint64_t) 4,
+                        (uint64_t) 4, "tc", (uint64_t) 0, (uint64_t) 0, "link", (uint64_t) 1, (uint64_t) 0);
+}
+
 static int append_checks(const Scene *scene, sd_bus_message *m, sd_bus_message *reply, sd_bus_error *error) {
         return sd_bus_message_append(reply, "aa{sv}", 2, 7, "AllocationId", "s", "web-1", "Fits", "b", 0,
                         "Reason", "s", "cpu is short", "Missing", "a{s(tt)}", 1, "cpu", (uint64_t) 4000,
@@ -277,6 +287,7 @@ static const struct {
         { "GetAll", "s", false, NULL, append_all },
         { "GetManagedObjects", "", false, NULL, append_objects },
         { "GetCalendar", "tt", true, NULL, append_calendar },
+        { "Drift", "", true, NULL, append_drift },
         { "Check", "aa{sv}", true, NULL, append_checks },
         { "Apply", "aa{sv}", true, NULL, append_paths },
         { "Sync", "saa{sv}", true, NULL, append_paths },

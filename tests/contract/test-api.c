@@ -458,6 +458,48 @@ Test(api, what_is_said_of_leases_and_of_the_node_is_passed_on) {
         expect_error(call(m), "org.headgate.Error.UnknownKey", "unknown resource 'gold'", "SetCapacity");
 }
 
+Test(api, drift_is_told_with_its_counts) {
+        Drift drift = {
+                .utc_usec = 5,
+                .cause = DRIFT_TC,
+                .object = strdup("eth1"),
+                .key = strdup("class 4847:12"),
+                .have = strdup("none"),
+                .want = strdup("rate 8 ceil 8 prio 0"),
+                .tenant_id = strdup(""),
+                .repaired = true,
+        };
+        const char *key, *cause, *object, *what, *have, *want, *tenant;
+        uint64_t time, found, repaired;
+        sd_bus_message *reply;
+        int was_repaired;
+
+        drift_log_put(&node.drift, &drift);
+        reply = call(manager_method("Drift"));
+        expect_success(reply);
+        cr_assert_gt(sd_bus_message_read(reply, "aa{sv}", 1, 8, &key, "t", &time, &key, "s", &cause, &key,
+                                     "s", &object, &key, "s", &what, &key, "s", &have, &key, "s", &want, &key,
+                                     "s", &tenant, &key, "b", &was_repaired),
+                        0);
+        cr_expect_eq(time, 5);
+        cr_expect_str_eq(cause, "tc");
+        cr_expect_str_eq(object, "eth1");
+        cr_expect_str_eq(what, "class 4847:12");
+        cr_expect_str_eq(have, "none");
+        cr_expect_str_eq(want, "rate 8 ceil 8 prio 0");
+        cr_expect_str_eq(tenant, "");
+        cr_expect(was_repaired);
+        cr_assert_gt(sd_bus_message_enter_container(reply, 'a', "{s(tt)}"), 0);
+        for (DriftCause c = 0; c < DRIFT_CAUSE_MAX; c++) {
+                cr_assert_gt(sd_bus_message_read(reply, "{s(tt)}", &cause, &found, &repaired), 0);
+                cr_expect_str_eq(cause, drift_cause_to_string(c));
+                cr_expect_eq(found, c == DRIFT_TC ? 1 : 0, "%s", cause);
+                cr_expect_eq(repaired, c == DRIFT_TC ? 1 : 0, "%s", cause);
+        }
+        sd_bus_message_unref(reply);
+        drift_log_deinit(&node.drift);
+}
+
 Test(api, sync_names_the_issuer_and_answers_with_paths) {
         sd_bus_message *m = manager_method("Sync"), *reply;
         const char *path;
@@ -652,6 +694,7 @@ static const char *const manager_interface[] = {
         "<method name=\"Resume\">",
         "<method name=\"SetCapacity\">\n   <arg type=\"a{st}\"",
         "<method name=\"AcceptClock\">",
+        "<method name=\"Drift\">\n   <arg type=\"aa{sv}\"",
         "<signal name=\"AllocationEnding\">\n   <arg type=\"s\" name=\"id\"/>\n   <arg type=\"t\"",
         "<signal name=\"CapacityChanged\">\n   <arg type=\"a{st}\"",
         "<property name=\"NodeId\" type=\"s\"",

@@ -319,3 +319,23 @@ Test(cgroup_text, dropin) {
         cr_assert_str_eq(text, "# Written by headgated: this unit belongs to a "
                                "tenant.\n[Service]\nSlice=headgate-a\\x2db.slice\n");
 }
+
+Test(cgroup_text, files_that_are_set) {
+        static const struct {
+                const char *file;
+                bool set;
+        } cases[] = {
+                { "cpu.max", true },
+                { "memory.low", true },
+                { "pids.max", true },
+                { "cgroup.freeze", true },
+                { "cgroup.events", false },
+                { "cgroup.procs", false },
+                { "memory.events", false },
+                { "cpu.max.", false },
+                { "", false },
+        };
+
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+                cr_expect_eq(cgroup_file_is_set(cases[i].file), cases[i].set, "%s", cases[i].file);
+}

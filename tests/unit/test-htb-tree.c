@@ -319,3 +319,16 @@ Test(htb_tree, leaves_that_are_there_stay) {
         cr_expect_eq(changes[0].kind, HTB_CHANGE_ADD_LEAF);
         free(changes);
 }
+
+Test(htb_tree, a_class_for_people) {
+        HtbClass class = {
+                .minor = 0x12, .parent_minor = 1, .rate_bytes = 375000, .ceil_bytes = 625000, .priority = 1
+        };
+        const HtbTree tree = { &class, 1 };
+        char text[HTB_CLASS_TEXT_SIZE];
+
+        htb_class_format(&tree, 0x12, text);
+        cr_expect_str_eq(text, "prio 1 rate 3000000bit ceil 5000000bit");
+        htb_class_format(&tree, 0x13, text);
+        cr_expect_str_eq(text, "none");
+}

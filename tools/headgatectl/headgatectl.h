@@ -74,5 +74,6 @@ int verb_clock(const Ctl *ctl);
 int verb_mode(const Ctl *ctl);
 int verb_diff(const Ctl *ctl);
 int verb_calendar(const Ctl *ctl);
+int verb_drift(const Ctl *ctl);
 int verb_top(const Ctl *ctl);
 int verb_watch(const Ctl *ctl);

@@ -215,6 +215,14 @@ const Verb verbs[] = {
                         .run = verb_calendar,
         },
         {
+                        .name = "drift",
+                        .synopsis = "",
+                        .summary = "What others changed behind headgated's back, and whether it is put back",
+                        .help = "The last of it, and how much there was since headgated started, by cause.\n",
+                        .options = "",
+                        .run = verb_drift,
+        },
+        {
                         .name = "top",
                         .synopsis = "",
                         .summary = "What each tenant uses, again and again",

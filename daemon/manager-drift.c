@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * What was changed behind our back. Watches say where to look and never what is to be done: a place that
+ * somebody touched is marked, a turn of the loop compares the marked ones with what was last read back as
+ * planned, and manager_reconcile() puts right what differs. Our own writes are announced as any others', and
+ * compare equal. A turn looks at a few places, and turns for news keep a distance, so that ten thousand
+ * writes cost what one does in the same time. Behind the watches a slow check takes its turns over
+ * everything.
+ */
+
+#include "manager-internal.h"
+
+#include "enforce/unit-watch.h"
+#include "meter/pin-watch.h"
+#include "util/log.h"
+
+#include <string.h>
+#include <sys/epoll.h>
+
+#define PLACES_A_TURN 4U
+#define TURN_DISTANCE_USEC 20000U
+#define LINK_BUFFER_BYTES (256 * 1024)
+#define RELOAD_WAIT_USEC (100ULL * 1000000)
+
+typedef enum Mark {
+        MARK_TOUCHED = 1 << 0,
+        MARK_SYSTEMD = 1 << 1, /* because of systemd */
+} Mark;
+
+/* Told, and waiting for what the next apply makes of it. */
+typedef struct Found {
+        Drift drift;
+        DriftPlace place;
+} Found;
+
+struct DriftWatch {
+        Manager *manager;
+        uint32_t n_slots, n_places; /* slots, the parent, the pins, uplinks: in this order */
+        uint8_t *marks;             /* owned, by place */
+        uint32_t cursor;            /* of the slow check; n_places: it is through */
+        uint64_t turn_usec;         /* boot time of the last turn */
+        uint64_t reload_until_usec; /* boot time until which a reload is waited for */
+        sd_event_source *turn;
+        CgroupWatch *groups; /* NULL where it cannot be had; so are the next */
+        LinkWatch *links;
+        PinWatch *pins;
+        UnitWatch *units; /* with the systemd driver alone */
+        sd_event_source *sources[3];
+        DriftCause cause; /* of settings that differ at the place that is checked */
+        Found *found;     /* owned */
+        size_t n_found;
+};
+
+static DriftPlace place_at(const DriftWatch *watch, uint32_t i) {
+        if (i < watch->n_slots)
+                return (DriftPlace){ DRIFT_PLACE_TENANT, i };
+        if (i == watch->n_slots)
+                return (DriftPlace){ DRIFT_PLACE_PARENT, 0 };
+        if (i == watch->n_slots + 1)
+                return (DriftPlace){ DRIFT_PLACE_PINS, 0 };
+        return (DriftPlace){ DRIFT_PLACE_UPLINK, i - watch->n_slots - 2 };
+}
+
+/* --- when to take a turn --- */
+
+static void arm_at(DriftWatch *watch, uint64_t boottime_usec) {
+        int r = sd_event_source_set_time(watch->turn, boottime_usec);
+
+        if (r >= 0)
+                r = sd_event_source_set_enabled(watch->turn, SD_EVENT_ONESHOT);
+        if (r < 0)
+                (void) log_error_errno(r, "The timer of the check for drift cannot be set");
+}
+
+static void arm_for_news(DriftWatch *watch) {
+        arm_at(watch, watch->turn_usec + TURN_DISTANCE_USEC); /* at once, where that is past */
+}
+
+static void mark(DriftWatch *watch, uint32_t i, Mark how) {
+        watch->marks[i] |= (uint8_t) how;
+}
+
+static void mark_groups(DriftWatch *watch, Mark how) {
+        for (uint32_t i = 0; i <= watch->n_slots; i++) {
+                DriftPlace place = place_at(watch, i);
+
+                if (reconciler_place_name(watch->manager->reconciler, &place))
+                        mark(watch, i, how);
+        }
+}
+
+/* --- news --- */
+
+/* How a write that is noticed now came about. */
+static Mark present_mark(const DriftWatch *watch) {
+        return watch->units && unit_watch_reloading(watch->units) ? MARK_TOUCHED | MARK_SYSTEMD
+                                                                  : MARK_TOUCHED;
+}
+
+static void on_group(uint32_t slot, void *userdata) {
+        DriftWatch *watch = userdata;
+
+        mark(watch, slot == CGROUP_WATCH_PARENT ? watch->n_slots : slot, present_mark(watch));
+}
+
+static void on_link(const LinkChange *change, void *userdata) {
+        DriftWatch *watch = userdata;
+        uint32_t index;
+
+        if (reconciler_find_uplink(watch->manager->reconciler, change, &index))
+                mark(watch, watch->n_slots + 2 + index, MARK_TOUCHED);
+}
+
+/* Read, marked, and not read again before the turn. */
+static int on_groups(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        DriftWatch *watch = userdata;
+
+        if (cgroup_watch_read(watch->groups, on_group, watch) > 0)
+                mark_groups(watch, MARK_TOUCHED);
+        arm_for_news(watch);
+        return sd_event_source_set_enabled(source, SD_EVENT_OFF);
+}
+
+static int on_links(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        DriftWatch *watch = userdata;
+
+        if (link_watch_read(watch->links, on_link, watch) > 0)
+                for (uint32_t i = watch->n_slots + 2; i < watch->n_places; i++)
+                        mark(watch, i, MARK_TOUCHED);
+        arm_for_news(watch);
+        return sd_event_source_set_enabled(source, SD_EVENT_OFF);
+}
+
+static int on_pins(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        DriftWatch *watch = userdata;
+
+        (void) pin_watch_read(watch->pins);
+        mark(watch, watch->n_slots + 1, MARK_TOUCHED);
+        arm_for_news(watch);
+        return sd_event_source_set_enabled(source, SD_EVENT_OFF);
+}
+
+static void on_reloaded(void *userdata) {
+        DriftWatch *watch = userdata;
+
+        mark_groups(watch, MARK_SYSTEMD);
+        arm_for_news(watch);
+}
+
+/* --- a turn --- */
+
+static const Tenant *find_tenant(const Node *node, const DriftPlace *place) {
+        for (size_t i = 0; place->kind == DRIFT_PLACE_TENANT && i < node->n_tenants; i++)
+                if (node->tenants[i]->slot == place->index)
+                        return node->tenants[i];
+        return NULL;
+}
+
+static void take_drift(const DriftPlace *place, DriftCause cause, const char *key, const char *have,
+                const char *want, void *userdata) {
+        DriftWatch *watch = userdata;
+        const char *object = reconciler_place_name(watch->manager->reconciler, place);
+        const Tenant *tenant = find_tenant(&watch->manager->node, place);
+        Found *found = reallocarray(watch->found, watch->n_found + 1, sizeof(Found));
+
+        if (!found)
+                return; /* put right all the same, though nobody hears of it */
+        watch->found = found;
+        found[watch->n_found++] = (Found){
+                .place = *place,
+                .drift = {
+                        .utc_usec = manager_now().utc_usec,
+                        .cause = cause == DRIFT_CGROUP_FILE ? watch->cause : cause,
+                        .object = strdup(object ?: ""),
+                        .key = strdup(key),
+                        .have = strdup(have),
+                        .want = strdup(want),
+                        .tenant_id = strdup(tenant ? tenant->id : ""),
+                },
+        };
+}
+
+/* Compares one place, if it may be put back now: else it stays marked, and the time when it may is returned.
+ */
+static uint64_t check_place(DriftWatch *watch, uint32_t i, uint64_t now_usec) {
+        Reconciler *reconciler = watch->manager->reconciler;
+        DriftLog *log = &watch->manager->node.drift;
+        DriftPlace place = place_at(watch, i);
+        const char *name = reconciler_place_name(reconciler, &place);
+        _cleanup_free_ char *object = name ? strdup(name) : NULL;
+        uint64_t due = object ? drift_log_due(log, object, now_usec) : now_usec;
+        size_t before = watch->n_found;
+
+        if (due > now_usec)
+                return due;
+        watch->cause = watch->marks[i] & MARK_SYSTEMD ? DRIFT_SYSTEMD : DRIFT_CGROUP_FILE;
+        watch->marks[i] = 0;
+        if (!object || reconciler_check(reconciler, &place) == 0)
+                return now_usec;
+        (void) drift_log_repair(log, object,
+                        watch->n_found > before ? watch->found[before].drift.key : "something", now_usec);
+        reconciler_look_again_at(reconciler, &place);
+        return now_usec;
+}
+
+/* The places that are marked, some of them: when the next is to be looked at. */
+static uint64_t check_marked(DriftWatch *watch, uint64_t now_usec) {
+        uint64_t next = UINT64_MAX;
+        unsigned n = 0;
+
+        for (uint32_t i = 0; i < watch->n_places; i++) {
+                uint64_t due;
+
+                if (!watch->marks[i])
+                        continue;
+                if (n == PLACES_A_TURN)
+                        return now_usec;
+                due = check_place(watch, i, now_usec);
+                if (due > now_usec)
+                        next = due < next ? due : next;
+                else
+                        n++;
+        }
+        return next;
+}
+
+/* The next places of the slow check are marked. Slots without a group cost nothing. */
+static void advance_slow_check(DriftWatch *watch) {
+        for (unsigned n = 0; n < PLACES_A_TURN && watch->cursor < watch->n_places; watch->cursor++) {
+                DriftPlace place = place_at(watch, watch->cursor);
+
+                if (!reconciler_place_name(watch->manager->reconciler, &place))
+                        continue;
+                mark(watch, watch->cursor, MARK_TOUCHED);
+                n++;
+        }
+}
+
+static bool any_uplink_marked(const DriftWatch *watch) {
+        for (uint32_t i = watch->n_slots + 2; i < watch->n_places; i++)
+                if (watch->marks[i])
+                        return true;
+        return false;
+}
+
+static void listen_again(DriftWatch *watch) {
+        const char *pin_dir = reconciler_pin_dir(watch->manager->reconciler);
+
+        if (watch->pins && pin_dir)
+                (void) pin_watch_follow(watch->pins, pin_dir);
+        for (size_t i = 0; i < ELEMENTSOF(watch->sources); i++)
+                if (watch->sources[i])
+                        (void) sd_event_source_set_enabled(watch->sources[i], SD_EVENT_ON);
+}
+
+static int on_turn(sd_event_source *source, uint64_t usec, void *userdata) {
+        DriftWatch *watch = userdata;
+        uint64_t now_usec = manager_now().boottime_usec, next;
+        bool due;
+
+        watch->turn_usec = now_usec;
+        /* What is asked of PID 1 while it reloads would keep us waiting, and what it writes is not yet all.
+         */
+        if (watch->units && unit_watch_reloading(watch->units)) {
+                if (watch->reload_until_usec == 0)
+                        watch->reload_until_usec = now_usec + RELOAD_WAIT_USEC;
+                if (now_usec < watch->reload_until_usec) {
+                        arm_at(watch, watch->reload_until_usec);
+                        return 0;
+                }
+        }
+        watch->reload_until_usec = 0;
+        /* First which interfaces there are, then what hangs on them. */
+        due = any_uplink_marked(watch) && manager_follow_capacity(watch->manager);
+        advance_slow_check(watch);
+        next = check_marked(watch, now_usec);
+        if (due || watch->n_found > 0)
+                (void) manager_reconcile(watch->manager);
+        listen_again(watch);
+        if (watch->cursor < watch->n_places)
+                next = now_usec;
+        if (next != UINT64_MAX)
+                arm_at(watch, next);
+        return 0;
+}
+
+/* --- what became of it --- */
+
+static void log_drift(const Drift *drift) {
+        const LogFields fields = { .tenant = *drift->tenant_id ? drift->tenant_id : NULL,
+                .object = drift->object };
+
+        log_write(LOG_WARNING, &fields, "Drift (%s): %s of %s was %s instead of %s: %s",
+                        drift_cause_to_string(drift->cause), drift->key, drift->object, drift->have,
+                        drift->want, drift->repaired ? "put back" : "it could not be put back");
+}
+
+/* What is watched, or what somebody keeps changing. */
+static void say_feature(DriftWatch *watch) {
+        const DriftFight *fight = drift_log_fight(&watch->manager->node.drift, NULL);
+        FeatureSet *features = &watch->manager->node.features;
+
+        if (fight)
+                (void) feature_set_put(features, "drift", false,
+                                "somebody changes %s of %s again and again: put back %u times, now every %u "
+                                "s",
+                                fight->key, fight->object, fight->repairs, drift_fight_delay_sec(fight));
+        else if (!watch->groups || !watch->links || !watch->pins)
+                (void) feature_set_put(features, "drift", false,
+                                "changes by others of %s are noticed by the slow check alone",
+                                !watch->groups  ? "control groups"
+                                : !watch->links ? "interfaces, qdiscs and classes"
+                                                : "pins");
+        else
+                (void) feature_set_put(features, "drift", true,
+                                "changes by others are noticed at once, and put back");
+}
+
+void manager_settle_drift(Manager *manager, const Instant *now) {
+        DriftWatch *watch = manager->drift;
+        int r;
+
+        if (!watch)
+                return;
+        for (size_t i = 0; i < watch->n_found; i++) {
+                Found *found = &watch->found[i];
+                Drift *drift = &found->drift;
+
+                drift->repaired = reconciler_is_verified(manager->reconciler, &found->place);
+                if (drift->object && drift->key && drift->have && drift->want && drift->tenant_id) {
+                        log_drift(drift);
+                        drift_log_put(&manager->node.drift, drift);
+                } else
+                        drift_deinit(drift);
+        }
+        watch->n_found = 0;
+        r = watch->groups ? reconciler_follow_groups(manager->reconciler, watch->groups) : 0;
+        if (r < 0) {
+                (void) log_warning_errno(r, "Not all control groups can be watched");
+                watch->sources[0] = sd_event_source_disable_unref(watch->sources[0]);
+                watch->groups = cgroup_watch_free(watch->groups);
+        }
+        say_feature(watch);
+}
+
+static void on_calm(const char *object, void *userdata) {
+        DriftWatch *watch = userdata;
+
+        log_info("Nobody changes %s behind our back any more", object);
+        for (uint32_t i = 0; i < watch->n_places; i++) {
+                DriftPlace place = place_at(watch, i);
+                const char *name = reconciler_place_name(watch->manager->reconciler, &place);
+
+                if (name && strcmp(name, object) == 0)
+                        reconciler_look_again_at(watch->manager->reconciler, &place);
+        }
+}
+
+void manager_sample_drift(Manager *manager, const Instant *now, bool gone) {
+        DriftWatch *watch = manager->drift;
+
+        if (!watch)
+                return;
+        if (watch->units)
+                (void) unit_watch_keep(watch->units);
+        if (gone) {
+                mark_groups(watch, MARK_TOUCHED);
+                arm_for_news(watch);
+        }
+        /* Its problem goes with a look at it. */
+        if (drift_log_calm(&manager->node.drift, now->boottime_usec, on_calm, watch) > 0)
+                (void) manager_reconcile(manager);
+}
+
+void manager_check_drift(Manager *manager) {
+        if (!manager->drift)
+                return;
+        manager->drift->cursor = SLOT_FIRST;
+        arm_for_news(manager->drift);
+}
+
+/* --- the watches --- */
+
+static int listen(DriftWatch *watch, size_t i, int fd, sd_event_io_handler_t handler) {
+        return sd_event_add_io(watch->manager->event, &watch->sources[i], fd, EPOLLIN, handler, watch);
+}
+
+/* One that cannot be had leaves its part to the slow check. */
+static int open_watches(DriftWatch *watch) {
+        int r = 0;
+
+        if (cgroup_watch_new(watch->n_slots, &watch->groups) >= 0)
+                r = listen(watch, 0, cgroup_watch_fd(watch->groups), on_groups);
+        if (r >= 0 && link_watch_new(LINK_BUFFER_BYTES, &watch->links) >= 0)
+                r = listen(watch, 1, link_watch_fd(watch->links), on_links);
+        if (r >= 0 && pin_watch_new(&watch->pins) >= 0)
+                r = listen(watch, 2, pin_watch_fd(watch->pins), on_pins);
+        if (r >= 0 && watch->manager->options.cgroup_driver == CGROUP_DRIVER_SYSTEMD)
+                r = unit_watch_new(watch->manager->event, on_reloaded, watch, &watch->units);
+        return r;
+}
+
+int manager_watch_drift(Manager *manager) {
+        Instant now = manager_now();
+        DriftWatch *watch;
+        int r;
+
+        if (manager->options.dry_run)
+                return 0;
+        watch = manager->drift = calloc(1, sizeof(*watch));
+        if (!watch)
+                return -ENOMEM;
+        watch->manager = manager;
+        watch->n_slots = manager_slot_max(manager) + 1;
+        watch->n_places = watch->cursor = watch->n_slots + 2 + (uint32_t) manager->options.config->n_uplinks;
+        watch->marks = calloc(watch->n_places, sizeof(uint8_t));
+        if (!watch->marks)
+                return -ENOMEM;
+        r = sd_event_add_time(manager->event, &watch->turn, CLOCK_BOOTTIME, UINT64_MAX, 1, on_turn, watch);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(watch->turn, SD_EVENT_OFF);
+        if (r >= 0)
+                r = open_watches(watch);
+        if (r < 0)
+                return r;
+        reconciler_tell_drift(manager->reconciler, take_drift, watch);
+        listen_again(watch);
+        /* What was written between the first look at everything and the first watch. */
+        mark_groups(watch, MARK_TOUCHED);
+        arm_for_news(watch);
+        if (watch->units)
+                (void) unit_watch_keep(watch->units);
+        manager_settle_drift(manager, &now);
+        return 0;
+}
+
+DriftWatch *drift_watch_free(DriftWatch *watch) {
+        if (!watch)
+                return NULL;
+        sd_event_source_disable_unref(watch->turn);
+        for (size_t i = 0; i < ELEMENTSOF(watch->sources); i++)
+                sd_event_source_disable_unref(watch->sources[i]);
+        cgroup_watch_free(watch->groups);
+        link_watch_free(watch->links);
+        pin_watch_free(watch->pins);
+        unit_watch_free(watch->units);
+        for (size_t i = 0; i < watch->n_found; i++)
+                drift_deinit(&watch->found[i].drift);
+        free(watch->found);
+        free(watch->marks);
+        free(watch);
+        return NULL;
+}

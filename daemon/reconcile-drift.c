@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * One place of the node, compared with what was last read back there as planned. What differs nobody planned:
+ * it is told. It writes nothing (but pins, which no plan is about): the next apply does.
+ */
+
+#include "reconcile-internal.h"
+
+#include <string.h>
+
+void reconciler_tell_drift(Reconciler *reconciler, DriftTell tell, void *userdata) {
+        reconciler->tell_drift = tell;
+        reconciler->tell_userdata = userdata;
+}
+
+typedef struct Telling {
+        const Reconciler *reconciler;
+        const DriftPlace *place;
+        unsigned n; /* told */
+} Telling;
+
+static void tell(Telling *telling, DriftCause cause, const char *key, const char *have, const char *want) {
+        const Reconciler *reconciler = telling->reconciler;
+
+        telling->n++;
+        reconciler->tell_drift(telling->place, cause, key, have, want, reconciler->tell_userdata);
+}
+
+static void tell_settings(
+                Telling *telling, const Settings *observed, const Settings *verified, uint32_t can) {
+        Settings diff;
+
+        settings_diff(observed, verified, &diff);
+        diff.present &= can;
+        for (Setting setting = 0; setting < SETTING_MAX; setting++) {
+                char have[SETTING_TEXT_SIZE] = "absent", want[SETTING_TEXT_SIZE];
+
+                if (!settings_has(&diff, setting))
+                        continue;
+                if (settings_has(observed, setting))
+                        setting_format(setting, observed->value[setting], have);
+                setting_format(setting, verified->value[setting], want);
+                tell(telling, DRIFT_CGROUP_FILE, setting_info(setting)->file, have, want);
+        }
+}
+
+static void check_tenant(Telling *telling, uint32_t slot) {
+        const Reconciler *reconciler = telling->reconciler;
+        const Verified *verified = &reconciler->verified[slot];
+        TenantGroup *group = reconciler->groups[slot];
+        Settings observed;
+        int frozen;
+
+        if (!group || !verified->settings.present)
+                return; /* the next apply looks at it in any case */
+        if (!tenant_group_alive(group)) {
+                tell(telling, DRIFT_CGROUP_GONE, "cgroup", "gone", "there");
+                return;
+        }
+        if (tenant_group_observe(group, &observed) < 0)
+                return;
+        if (!verified->observed)
+                tell_settings(telling, &observed, &verified->settings,
+                                cgroup_driver_settings(reconciler->driver));
+        frozen = tenant_group_is_frozen(group);
+        if (!verified->observed && frozen >= 0 && frozen != verified->frozen)
+                tell(telling, DRIFT_CGROUP_FILE, "cgroup.freeze", frozen ? "1" : "0", frozen ? "0" : "1");
+        if (reconciler->meter && !meter_holds(reconciler->meter, tenant_group_id(group)))
+                tell(telling, DRIFT_PIN, "net-meter", "detached", "attached");
+}
+
+static void check_parent(Telling *telling) {
+        Reconciler *reconciler = (Reconciler *) telling->reconciler;
+        uint64_t sibling_weight;
+        Settings observed;
+        int r;
+
+        if (!reconciler->parent.present)
+                return;
+        r = cgroup_parent_observe(reconciler->driver, &observed, &sibling_weight);
+        if (r == -ENOLINK)
+                tell(telling, DRIFT_CGROUP_GONE, "cgroup", "gone", "there");
+        else if (r >= 0)
+                tell_settings(telling, &observed, &reconciler->parent, observed.present);
+}
+
+static void tell_uplink(const char *key, const char *have, const char *want, void *userdata) {
+        tell(userdata, DRIFT_TC, key, have, want);
+}
+
+static void tell_pin(const char *name, int r, void *userdata) {
+        Telling *telling = userdata;
+
+        /* The place is verified where it could be pinned again. */
+        if (r < 0)
+                ((Reconciler *) telling->reconciler)->pins_missing = true;
+        tell(telling, DRIFT_PIN, name, "gone", "pinned");
+}
+
+static void check_pins(Telling *telling) {
+        Reconciler *reconciler = (Reconciler *) telling->reconciler;
+
+        reconciler->pins_missing = false;
+        if (reconciler->meter)
+                meter_keep_pins(reconciler->meter, tell_pin, telling);
+}
+
+unsigned reconciler_check(Reconciler *reconciler, const DriftPlace *place) {
+        Telling telling = { reconciler, place, 0 };
+
+        if (!reconciler->driver)
+                return 0;
+        switch (place->kind) {
+        case DRIFT_PLACE_TENANT:
+                check_tenant(&telling, place->index);
+                break;
+        case DRIFT_PLACE_PARENT:
+                check_parent(&telling);
+                break;
+        case DRIFT_PLACE_PINS:
+                check_pins(&telling);
+                break;
+        case DRIFT_PLACE_UPLINK:
+                uplinks_check(reconciler->uplinks, place->index, tell_uplink, &telling);
+                break;
+        }
+        return telling.n;
+}
+
+void reconciler_look_again_at(Reconciler *reconciler, const DriftPlace *place) {
+        switch (place->kind) {
+        case DRIFT_PLACE_TENANT:
+                reconciler->verified[place->index] = (Verified){};
+                break;
+        case DRIFT_PLACE_PARENT:
+                reconciler->parent = (Settings){};
+                break;
+        case DRIFT_PLACE_PINS:
+                break; /* repaired as it is checked */
+        case DRIFT_PLACE_UPLINK:
+                uplinks_look_again_at(reconciler->uplinks, place->index);
+                break;
+        }
+}
+
+bool reconciler_is_verified(const Reconciler *reconciler, const DriftPlace *place) {
+        switch (place->kind) {
+        case DRIFT_PLACE_TENANT:
+                return reconciler->groups[place->index] &&
+                       reconciler->verified[place->index].settings.present;
+        case DRIFT_PLACE_PARENT:
+                return reconciler->parent.present;
+        case DRIFT_PLACE_PINS:
+                return !reconciler->pins_missing;
+        case DRIFT_PLACE_UPLINK:
+                return uplinks_is_verified(reconciler->uplinks, place->index);
+        }
+        return false;
+}
+
+const char *reconciler_place_name(const Reconciler *reconciler, const DriftPlace *place) {
+        switch (place->kind) {
+        case DRIFT_PLACE_TENANT:
+                return reconciler->groups[place->index] ? tenant_group_path(reconciler->groups[place->index])
+                                                        : NULL;
+        case DRIFT_PLACE_PARENT:
+                return reconciler->driver ? cgroup_driver_parent(reconciler->driver) : NULL;
+        case DRIFT_PLACE_PINS:
+                return reconciler_pin_dir(reconciler);
+        case DRIFT_PLACE_UPLINK:
+                return reconciler->options.config->uplinks[place->index].name;
+        }
+        return NULL;
+}
+
+const char *reconciler_pin_dir(const Reconciler *reconciler) {
+        return reconciler->meter ? meter_pin_dir(reconciler->meter) : NULL;
+}
+
+bool reconciler_find_uplink(const Reconciler *reconciler, const LinkChange *change, uint32_t *ret_index) {
+        return uplinks_find(reconciler->uplinks, change, ret_index);
+}
+
+int reconciler_follow_groups(const Reconciler *reconciler, CgroupWatch *watch) {
+        int r = 0;
+
+        if (!reconciler->driver)
+                return 0;
+        r = cgroup_watch_follow_parent(watch, reconciler->driver);
+        for (uint32_t slot = SLOT_FIRST; slot < reconciler->n_slots; slot++) {
+                int k = cgroup_watch_follow(watch, slot, reconciler->groups[slot]);
+
+                r = r < 0 ? r : k;
+        }
+        return r;
+}
