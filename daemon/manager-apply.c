@@ -1,9 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Apply and Sync, one transaction: judge all, note the intent, apply, read back, commit. Where any step fails
- * the calendar is put back, and the same path that applied it takes away what it did. What cannot be undone
- * (kills, cancellations) begins after the commit.
+ * Apply and Sync, one transaction:
+ *   1. judge all requests, each and together;
+ *   2. note the intent: into the calendar, and as rows into a transaction of the state that is open until 5.
+ * What is on disk is the old calendar, whole; no log of what was written is kept, for none is needed: whoever
+ * starts after a crash brings the kernel to what is on disk, which undoes all of 3, groups that no allocation
+ * names included (find_orphans() in manager-start.c);
+ *   3. apply, by the one path that everything takes, in an order in which no floor is broken at any step;
+ *   4. read back: what the kernel refused, or took and did not do, to a tenant of the request or to the
+ * parent of all refuses the request;
+ *   5. commit: from here on a crash is finished by the next start, which finds the new calendar;
+ *   6. tell, and begin what cannot be undone: kills, cancellations.
+ * Where 2 to 5 fail the calendar is put back, and 3 takes away what it did, by the same path and in the same
+ * order: what was given last is taken first. Nobody was told, killed or cancelled.
  */
 
 #include "manager-internal.h"
@@ -205,7 +215,7 @@ static int take_request(Transaction *transaction, size_t i, Failure *failure) {
         return r < 0 ? r : state_put_allocation(manager->state, request);
 }
 
-/* Into the calendar, and onto the disk, where it is not yet committed. */
+/* 2. */
 static int take_all(Transaction *transaction, Failure *failure) {
         int r = 0;
 
@@ -227,7 +237,7 @@ static int find_failed(const Transaction *transaction, const Allocation *allocat
                         strv_length(tenant->problems) > 0 ? tenant->problems[0] : "could not be enforced");
 }
 
-/* What the kernel refused, to the parent or to a tenant of the request: the whole request was. */
+/* 4. What the kernel refused, to the parent or to a tenant of the request: the whole request was. */
 static int find_unenforced(const Transaction *transaction, Failure *failure) {
         const char *problem = reconciler_parent_problem(transaction->manager->reconciler);
         int r = 0;
@@ -335,6 +345,18 @@ static void roll_back(Transaction *transaction) {
                 transaction->victims[i].allocation->untold = false;
 }
 
+/* 6. */
+static void finish(Transaction *transaction) {
+        Manager *manager = transaction->manager;
+        Instant now = manager_now();
+
+        tell_accepted(transaction);
+        manager_settle(manager, &now);
+        if (calendar_due(&manager->node.calendar, &transaction->begun) || manager_any_doomed(&manager->node))
+                (void) manager_reconcile(manager);
+}
+
+/* 2. to 5. */
 static int commit(Transaction *transaction, Failure *failure) {
         Manager *manager = transaction->manager;
         int r;
@@ -354,10 +376,7 @@ static int commit(Transaction *transaction, Failure *failure) {
                 roll_back(transaction);
                 return r;
         }
-        tell_accepted(transaction);
-        /* What could not be undone, and what could not be told, waited for this. */
-        if (calendar_due(&manager->node.calendar, &transaction->begun) || manager_any_doomed(&manager->node))
-                (void) manager_reconcile(manager);
+        finish(transaction);
         return 0;
 }
 

@@ -48,6 +48,9 @@ Instant manager_now(void);
 bool manager_clock_is_synchronised(void);
 /* The one path: states as of now, the kernel as planned, the timer to what comes next. */
 int manager_reconcile(Manager *manager);
+/* What came of it: the node's state and its tenants are told, the timer is set. A transaction's comes after
+ * its commit. */
+void manager_settle(Manager *manager, const Instant *now);
 void manager_log_lost(int r, const char *what);
 /* Those that are due, in order; with `all` those too whose time a clock that went back has undone. */
 void manager_advance(Manager *manager, const Instant *now, bool all);

@@ -138,6 +138,12 @@ static int reconcile_kernel(Manager *manager) {
         return r;
 }
 
+void manager_settle(Manager *manager, const Instant *now) {
+        manager_update_node(manager, now);
+        manager_tell_tenants(manager);
+        manager_arm(manager, now);
+}
+
 /* What changed its state is on disk with one sync, once the kernel has it: a disk that is slow delays no end.
  */
 int manager_reconcile(Manager *manager) {
@@ -160,9 +166,9 @@ int manager_reconcile(Manager *manager) {
         if (r < 0)
                 (void) log_error_errno(r, "The plan could not be applied");
         manager_settle_drift(manager, &now);
-        manager_update_node(manager, &now);
-        manager_tell_tenants(manager);
-        manager_arm(manager, &now);
+        /* What may yet be put back is nobody's news. */
+        if (!manager->in_transaction)
+                manager_settle(manager, &now);
         return r;
 }
 
@@ -359,8 +365,9 @@ int manager_run(Manager *manager) {
         if (r < 0)
                 return r;
         reconciler_drop_slots(manager->reconciler, &manager->node);
-        (void) manager_reconcile(manager);
+        /* What a crash left of a transaction goes now, and its classes with the plan that has it no more. */
         manager_drop_tenants(manager);
+        (void) manager_reconcile(manager);
         r = manager_watch_drift(manager);
         if (r < 0)
                 return log_error_errno(r, "Drift cannot be looked for");

@@ -192,6 +192,20 @@ static int write_digest(State *state) {
         return write_row(state, &row);
 }
 
+/*
+ * What was written of a commit that failed at its sync is in the log, whole, and whoever opens the file after
+ * a crash would take it for committed. The next transaction is written over it: one that changes nothing.
+ */
+static void unsay_commit(State *state) {
+        if (state_begin(state) < 0)
+                return;
+        if (write_digest(state) >= 0 && run(state, STATEMENT_COMMIT) >= 0) {
+                state->file.digest = state->digest;
+                digest_write_mark(&state->digest, state->file.mark_fd);
+        }
+        state_rollback(state);
+}
+
 int state_commit(State *state) {
         int r;
 
@@ -200,10 +214,14 @@ int state_commit(State *state) {
         r = state->failed;
         if (r >= 0 && state->changed)
                 r = write_digest(state);
-        if (r >= 0)
-                r = run(state, STATEMENT_COMMIT);
         if (r < 0) {
                 state_rollback(state);
+                return r;
+        }
+        r = run(state, STATEMENT_COMMIT);
+        if (r < 0) {
+                state_rollback(state);
+                unsay_commit(state);
                 return r;
         }
         if (state->changed) {

@@ -26,7 +26,7 @@ DEFINE_CLEANUP(State *, state_free);
 
 /*
  * One transaction over all: begin, any number of puts and deletes, commit. A rollback forgets them. Where one
- * of them fails so do those after it and the commit, and all are forgotten.
+ * of them fails so do those after it and the commit, and all are forgotten; after a crash too.
  */
 int state_begin(State *state);
 int state_put_allocation(State *state, const Allocation *allocation);

@@ -6,6 +6,7 @@
 #include "util/strv.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
@@ -371,6 +372,48 @@ Test(state, a_change_that_is_refused_fails_its_transaction) {
                 free(text);
         }
         state_free(state);
+}
+
+static unsigned syncs_to_fail;
+
+/* SQLite's, from the C library: the disk says no once all has been written. */
+int fdatasync(int fd) {
+        if (syncs_to_fail == 0)
+                return fsync(fd);
+        syncs_to_fail--;
+        errno = EIO;
+        return -1;
+}
+
+/* The log has all of it by then, and a crash is next. */
+Test(state, a_commit_that_failed_is_none_after_a_crash_either) {
+        char command[256], **lost;
+        Node node = {}, again = {};
+        State *state;
+
+        make_state();
+        state = open_state(&node, &lost);
+        cr_assert_eq(state_put_text(state, "before", "1"), 0);
+        cr_assert_eq(state_begin(state), 0);
+        cr_assert_eq(state_delete_allocation(state, "a-1"), 0);
+        put_one(state, "a-3", "acme");
+        put_one(state, "a-4", "acme");
+        syncs_to_fail = 1;
+        cr_expect_lt(state_commit(state), 0);
+        cr_expect_eq(syncs_to_fail, 0);
+        snprintf(command, sizeof command, "cp -r %s %s.kept", directory, directory);
+        cr_assert_eq(system(command), 0);
+        state_free(state);
+        remove_directory();
+        snprintf(command, sizeof command, "mv %s.kept %s", directory, directory);
+        cr_assert_eq(system(command), 0);
+        state = open_state(&again, &lost);
+        cr_expect_null(lost, "%s", lost ? lost[0] : "");
+        cr_expect_eq(count_state(state, &again), 5);
+        cr_expect_not_null(calendar_find(&again.calendar, "a-1"));
+        state_free(state);
+        node_deinit(&node);
+        node_deinit(&again);
 }
 
 Test(state, two_tenants_never_share_a_slot) {
