@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Steers tests/support/fault.c by the file that both map: a step to fail, to lie at, or to kill at; and what each was."""
+
+import mmap
+import struct
+from pathlib import Path
+
+MODES = COUNT, FAIL, LIE, LATE, KILL_BEFORE, KILL_AFTER = range(6)
+NAMES = "counted", "failed", "lied about", "failed after it was done", "killed before", "killed after"
+KILLS = KILL_BEFORE, KILL_AFTER
+
+_HEAD = struct.Struct("=IIIIQQQQ")
+_ENTRY_SIZE, _ENTRIES = 64, 1000
+
+
+class Fault:
+    def __init__(self, path):
+        Path(path).write_bytes(bytes(_HEAD.size + _ENTRIES * _ENTRY_SIZE))
+        with open(path, "r+b") as file:
+            self._map = mmap.mmap(file.fileno(), 0)
+
+    def _word(self, at, value=None):
+        if value is None:
+            return struct.unpack_from("=I", self._map, at)[0]
+        struct.pack_into("=I", self._map, at, value)
+
+    def _long(self, at, value=None):
+        if value is None:
+            return struct.unpack_from("=Q", self._map, at)[0]
+        struct.pack_into("=Q", self._map, at, value)
+
+    def arm(self, mode=COUNT, at=0, pause=False):
+        """Counts from here on. With `pause` every step waits, before it is done, for go()."""
+        _HEAD.pack_into(self._map, 0, 0, mode, int(pause), 0, at, 0, 0, 0)
+        self._word(0, 1)
+
+    def disarm(self):
+        """The steps that there were, each in words."""
+        self._word(0, 0)
+        self._word(8, 0)
+        return [self._map[_HEAD.size + i * _ENTRY_SIZE:][:_ENTRY_SIZE].split(b"\0")[0].decode()
+                for i in range(min(self.steps, _ENTRIES))]
+
+    @property
+    def fired(self):
+        return bool(self._word(12))
+
+    @property
+    def steps(self):
+        return self._long(24)
+
+    @property
+    def waiting(self):
+        """The step that waits, or 0."""
+        waiting = self._long(32)
+        return waiting if waiting > self._long(40) else 0
+
+    def go(self):
+        self._long(40, self._long(32))
+
+
+def steps_to_try(n, every, offset):
+    """Of 1 … n every so many, from the offset on, and the last."""
+    return sorted({*range(1 + offset % every, n + 1, every), n})
+
+
+def differences(old, new, now):
+    """Of two dumps, where the third is neither: what it has of each, and what of none."""
+    lines = []
+    for name in sorted(old.keys() | new.keys() | now.keys()):
+        was, will, is_ = (dump.get(name, "absent") for dump in (old, new, now))
+        if not was == will == is_:
+            lines.append(f"{name}: {is_!r} is {'old' if is_ == was else 'new' if is_ == will else f'neither {was!r} nor {will!r}'}")
+    return "\n".join(lines[:40])
+
+
+def try_steps(fault, mode, steps, apply, recover, dump, old, new, reset):
+    """With a fault at each of these steps: apply() says whether it was accepted (None: the daemon died, and recover()
+    starts it again), and then dump() must be the old state or the new one, whole, as was said; reset() goes back to the
+    old. Returns what went wrong, in words."""
+    wrong = []
+    for step in steps:
+        fault.arm(mode, step)
+        accepted = apply()
+        fired, done = fault.fired, fault.disarm()
+        if mode in KILLS and fired:
+            recover()
+        now = dump()
+        what = f"step {step} ({done[step - 1] if len(done) >= step else 'none'}) {NAMES[mode]}, accepted: {accepted}"
+        expected = {True: [new], False: [old], None: [old, new]}[accepted]
+        if not fired:
+            wrong.append(f"step {step} was not reached: {done}")
+        if now not in expected:
+            wrong.append(f"{what}:\n{differences(old, new, now)}")
+        if now != old:
+            reset()
+    return wrong
