@@ -26,6 +26,7 @@ struct Manager {
         unsigned samples;
         int64_t clock_offset_usec; /* UTC less boot time, when it was last looked at */
         int64_t clock_kept_usec;   /* the same, as last put on disk */
+        bool clock_is_kept;        /* what the disk said of it at the start holds */
         ClockTrust clock;
         int clock_fd; /* readable when somebody sets the clock */
         sd_event_source *clock_watch;
@@ -104,6 +105,8 @@ int manager_drain(void *userdata, const char *reason, Failure *ret_failure);
 int manager_resume(void *userdata, Failure *ret_failure);
 int manager_set_capacity(void *userdata, const ResourceSet *capacity, Failure *ret_failure);
 int manager_accept_clock(void *userdata, Failure *ret_failure);
+/* manager-release.c */
+int manager_release_all(void *userdata, char ***ret_tenants_left, Failure *ret_failure);
 
 /* Reads it anew, marks what no longer fits, and tells: true where it changed. */
 bool manager_follow_capacity(Manager *manager);

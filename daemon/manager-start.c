@@ -47,12 +47,15 @@ static int restore_clock(Manager *manager) {
                         strcmp(boot, manager->node.boot_id) == 0) {
                 manager->clock.accepted = accepted;
                 manager->clock.stepped = stepped;
+                manager->clock_kept_usec = offset;
                 (void) clock_trust_step(&manager->clock, manager->clock_offset_usec - offset);
         } else {
                 manager->boot_is_new = true;
                 manager->rebooted = kept != NULL;
         }
         clock_trust_observe(&manager->clock, manager_clock_is_synchronised());
+        manager->clock_is_kept = !manager->boot_is_new && manager->clock.accepted == accepted &&
+                                 manager->clock.stepped == stepped;
         manager->node.clock_trusted = clock_is_trusted(&manager->clock);
         manager->trusted_since_usec = now.boottime_usec;
         return 0;
@@ -118,7 +121,8 @@ static int restore_allocations(Manager *manager) {
                 r = calendar_link_loans(calendar);
         for (size_t i = 0; r >= 0 && i < calendar->n; i++)
                 r = restore_times(manager, calendar->allocations[i], &now);
-        if (r >= 0)
+        /* A sync that nothing asks for would have an end wait that is due: the disk may be slow. */
+        if (r >= 0 && !manager->clock_is_kept)
                 r = manager_keep_clock(manager);
         if (r < 0) {
                 state_rollback(manager->state);

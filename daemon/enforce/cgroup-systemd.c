@@ -17,6 +17,7 @@
 
 #include "enforce/cgroup-driver.h"
 #include "enforce/cgroup-dropin.h"
+#include "enforce/cgroup-slice.h"
 #include "model/identifier.h"
 #include "util/log.h"
 
@@ -288,9 +289,11 @@ static int send_properties(sd_bus *bus, const char *unit, sd_bus_message *m) {
  * charged to the group that had it when the page was dirtied). CPUAccounting alone does not enable cpu on
  * current kernels, a weight does; one that is set already is left.
  */
+static const char *const configured[] = { "CPUWeight", "CPUAccounting", "MemoryAccounting", "TasksAccounting",
+        "IOAccounting", NULL };
+static const char *const *const accounting = configured + 1;
+
 static int configure_slice(sd_bus *bus, const char *unit) {
-        static const char *const accounting[] = { "CPUAccounting", "MemoryAccounting", "TasksAccounting",
-                "IOAccounting" };
         _cleanup_message_ sd_bus_message *m = NULL;
         uint64_t weight;
         int r, complete = true;
@@ -298,8 +301,8 @@ static int configure_slice(sd_bus *bus, const char *unit) {
         r = get_trivial(bus, unit, "CPUWeight", 't', &weight);
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < ELEMENTSOF(accounting) && complete; i++) {
-                r = get_trivial(bus, unit, accounting[i], 'b', &complete);
+        for (const char *const *name = accounting; *name && complete; name++) {
+                r = get_trivial(bus, unit, *name, 'b', &complete);
                 if (r < 0)
                         return r;
         }
@@ -307,8 +310,8 @@ static int configure_slice(sd_bus *bus, const char *unit) {
                 return 0;
 
         r = open_properties(bus, unit, &m);
-        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(accounting); i++)
-                r = sd_bus_message_append(m, "(sv)", accounting[i], "b", true);
+        for (const char *const *name = accounting; r >= 0 && *name; name++)
+                r = sd_bus_message_append(m, "(sv)", *name, "b", true);
         if (r >= 0 && weight == UINT64_MAX)
                 r = sd_bus_message_append(m, "(sv)", "CPUWeight", "t", (uint64_t) CPU_WEIGHT_DEFAULT);
         if (r < 0)
@@ -326,6 +329,22 @@ static char *slice_name(const char *tenant_id) {
         return asprintf(&name, UNIT_PREFIX "%s" SLICE_SUFFIX, escaped) < 0 ? NULL : name;
 }
 
+/* 1: it stands as we made it, and is at *ret_path. */
+static int systemd_stands(
+                const CgroupDriver *driver, const char *tenant_id, const char *unit, char **ret_path) {
+        _cleanup_close_ int run_fd = open("/run/systemd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_free_ char *path = NULL;
+
+        if (asprintf(&path, "%s/%s", tenant_id ? driver->parent->path : "", unit) < 0) {
+                path = NULL;
+                return -ENOMEM;
+        }
+        if (run_fd < 0 || !slice_stands(run_fd, driver->mount_fd, path, configured))
+                return 0;
+        *ret_path = TAKE_PTR(path);
+        return 1;
+}
+
 static int systemd_make(CgroupDriver *driver, const char *tenant_id, char **ret_unit, char **ret_path) {
         _cleanup_free_ char *unit = slice_name(tenant_id), *path = NULL, *state = NULL;
         _cleanup_bus_ sd_bus *bus = NULL;
@@ -333,6 +352,11 @@ static int systemd_make(CgroupDriver *driver, const char *tenant_id, char **ret_
 
         if (!unit)
                 return -ENOMEM;
+        r = systemd_stands(driver, tenant_id, unit, ret_path);
+        if (r > 0)
+                *ret_unit = TAKE_PTR(unit);
+        if (r != 0)
+                return r < 0 ? r : 0;
         r = connect_manager(&bus);
         if (r < 0)
                 return r;
