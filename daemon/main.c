@@ -194,5 +194,6 @@ int main(int argc, char **argv) {
                 printf("%s: ok\n", arguments.config);
                 return EXIT_SUCCESS;
         }
-        return run(&arguments) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        r = run(&arguments);
+        return r < 0 ? EXIT_FAILURE : r;
 }

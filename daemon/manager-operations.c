@@ -280,4 +280,5 @@ const ApiOperations manager_operations = {
         .resume = manager_resume,
         .set_capacity = manager_set_capacity,
         .accept_clock = manager_accept_clock,
+        .release_all = manager_release_all,
 };

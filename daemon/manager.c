@@ -386,13 +386,5 @@ int manager_run(Manager *manager) {
         (void) sd_notify(false, "READY=1");
         r = sd_event_loop(manager->event);
         (void) sd_notify(false, "STOPPING=1");
-        return r < 0 ? log_error_errno(r, "The event loop failed") : 0;
-}
-
-int manager_release_node(Manager *manager) {
-        int r = reconciler_open_meter(manager->reconciler, &manager->node.features);
-
-        if (r >= 0)
-                r = reconciler_release(manager->reconciler);
-        return r < 0 ? log_error_errno(r, "Not everything could be taken off this node") : 0;
+        return r < 0 ? log_error_errno(r, "The event loop failed") : r;
 }

@@ -25,7 +25,11 @@ int manager_new(const ManagerOptions *options, Manager **ret);
 Manager *manager_free(Manager *manager); /* what is enforced stays */
 DEFINE_CLEANUP(Manager *, manager_free);
 
-/* Until SIGTERM or SIGINT. */
+/* The exit status of a daemon that was told to take everything off: it is not to be started again. Beyond
+ * those of sysexits.h. */
+#define MANAGER_EXIT_RELEASED 79
+
+/* Until SIGTERM or SIGINT: 0; or until everything was released: MANAGER_EXIT_RELEASED. */
 int manager_run(Manager *manager);
 
 /* Takes everything of ours off this node: processes of tenants stay alive, outside any tenant's limits. */

@@ -26,25 +26,26 @@ Settings reconciler_open_settings(const Reconciler *reconciler) {
 }
 
 /* A tenant's group that cannot go yet is at least left without our limits. */
-static void release_group(Reconciler *reconciler, const char *tenant_id) {
+static int release_group(Reconciler *reconciler, const char *tenant_id, char ***left) {
         _cleanup_(tenant_group_free_p) TenantGroup *group = NULL;
         Settings open = reconciler_open_settings(reconciler);
 
         if (tenant_group_remove(reconciler->driver, tenant_id) >= 0 ||
                         tenant_group_ensure(reconciler->driver, tenant_id, &group) < 0)
-                return;
+                return 0;
         (void) tenant_group_freeze(group, false);
         (void) tenant_group_apply(group, &open);
         log_warning("Tenant %s still has processes: its group is left to them, without limits", tenant_id);
+        return strv_push(left, tenant_id);
 }
 
-int reconciler_release(Reconciler *reconciler) {
-        _cleanup_strv_ char **ids = NULL;
+int reconciler_release(Reconciler *reconciler, char ***ret_left) {
+        _cleanup_strv_ char **ids = NULL, **left = NULL;
         int r;
 
         r = reconciler_list_groups(reconciler, &ids);
-        for (char **id = ids; id && *id; id++)
-                release_group(reconciler, *id);
+        for (char **id = ids; r >= 0 && id && *id; id++)
+                r = release_group(reconciler, *id, &left);
         uplinks_release(reconciler->uplinks, reconciler_metered_groups_fd(reconciler));
         if (reconciler->meter && r >= 0)
                 r = meter_release(reconciler->meter);
@@ -57,5 +58,7 @@ int reconciler_release(Reconciler *reconciler) {
                 if (r == -EBUSY || r == -ENOTEMPTY)
                         r = 0; /* said above */
         }
+        if (r >= 0)
+                *ret_left = TAKE_PTR(left);
         return r;
 }

@@ -125,5 +125,5 @@ void reconciler_drop_slots(Reconciler *reconciler, const Node *node);
 int reconciler_list_groups(Reconciler *reconciler, char ***ret_tenant_ids);
 
 /* Takes everything of ours off the node, pins too where the meter is open. Groups that hold processes are
- * left to them, without limits. */
-int reconciler_release(Reconciler *reconciler);
+ * left to them, without limits: the ids of their tenants, which the caller frees. Only to be freed then. */
+int reconciler_release(Reconciler *reconciler, char ***ret_left);

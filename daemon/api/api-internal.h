@@ -79,6 +79,7 @@ API_METHOD(api_method_resume);
 API_METHOD(api_method_set_capacity);
 API_METHOD(api_method_accept_clock);
 API_METHOD(api_method_drift);
+API_METHOD(api_method_release_all);
 
 #define API_GETTER(name)                                                                     \
         int name(sd_bus *bus, const char *path, const char *interface, const char *property, \

@@ -32,6 +32,7 @@ static const sd_bus_vtable manager_vtable[] = {
         METHOD("SetCapacity", "a{st}", SD_BUS_PARAM(capacity), "", , api_method_set_capacity),
         METHOD0("AcceptClock", api_method_accept_clock),
         METHOD("Drift", "", , "aa{sv}a{s(tt)}", SD_BUS_PARAM(drifts) SD_BUS_PARAM(counts), api_method_drift),
+        METHOD("ReleaseAll", "", , "as", SD_BUS_PARAM(tenants_left), api_method_release_all),
         SD_BUS_PROPERTY("NodeId", "s", api_get_string, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("BootId", "s", api_get_string, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Version", "s", api_get_string, 0, SD_BUS_VTABLE_PROPERTY_CONST),

@@ -5,6 +5,7 @@
 
 #include "api-internal.h"
 #include "authorize.h"
+#include "util/strv.h"
 
 #include <string.h>
 
@@ -102,6 +103,21 @@ int api_method_accept_clock(sd_bus_message *message, void *userdata, sd_bus_erro
         int r = api->operations->accept_clock(api->userdata, &failure);
 
         return r != 0 ? api_fail(r, &failure, ret_error) : sd_bus_reply_method_return(message, "");
+}
+
+int api_method_release_all(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_failure_ Failure failure = FAILURE_NULL;
+        _cleanup_strv_ char **left = NULL;
+        Api *api = userdata;
+        int r = api->operations->release_all(api->userdata, &left, &failure);
+
+        if (r != 0)
+                return api_fail(r, &failure, ret_error);
+        r = sd_bus_message_new_method_return(message, &reply);
+        if (r >= 0)
+                r = sd_bus_message_append_strv(reply, left);
+        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
 }
 
 static int read_capacity(sd_bus_message *message, ResourceSet *set, Failure *failure) {

@@ -54,6 +54,9 @@ typedef struct ApiOperations {
         /* .limit of each entry: the most to be promised from now on; UNLIMITED: as much as there is. */
         int (*set_capacity)(void *userdata, const ResourceSet *capacity, Failure *ret_failure);
         int (*accept_clock)(void *userdata, Failure *ret_failure);
+        /* Everything of ours off the node, and the end of the daemon, once it has answered. Ids of tenants
+         * whose groups are left to their processes; the caller frees. */
+        int (*release_all)(void *userdata, char ***ret_tenants_left, Failure *ret_failure);
 } ApiOperations;
 
 typedef struct ApiOptions {

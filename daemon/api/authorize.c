@@ -33,6 +33,7 @@ static const struct {
         { MANAGER, "Resume", ACCESS_SCHEDULER },
         { MANAGER, "SetCapacity", ACCESS_ROOT },
         { MANAGER, "AcceptClock", ACCESS_ROOT },
+        { MANAGER, "ReleaseAll", ACCESS_ROOT },
         { MANAGER, "Release", ACCESS_SCHEDULER },
         { MANAGER, "Attach", ACCESS_ANYONE },
         { MANAGER, "AttachUnit", ACCESS_ROOT },

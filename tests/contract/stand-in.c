@@ -273,6 +273,10 @@ static int on_accept_clock(Scene *scene, sd_bus_message *m, sd_bus_error *error)
         return tell(m, "PropertiesChanged", "sa{sv}as", HEADGATE_MANAGER, 1, "ClockTrusted", "b", 1, 0);
 }
 
+static int append_left(const Scene *scene, sd_bus_message *m, sd_bus_message *reply, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "as", 1, "web");
+}
+
 static int on_nothing(Scene *scene, sd_bus_message *m, sd_bus_error *error) {
         return 0;
 }
@@ -296,6 +300,7 @@ static const struct {
         { "Resume", "", true, on_resume, NULL },
         { "SetCapacity", "a{st}", true, on_set_capacity, NULL },
         { "AcceptClock", "", true, on_accept_clock, NULL },
+        { "ReleaseAll", "", true, NULL, append_left },
         { "SetMode", "ss", true, on_nothing, NULL },
         { "Diff", "s", true, NULL, append_differences },
         { "Attach", "sah", true, on_nothing, NULL },

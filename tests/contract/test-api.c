@@ -167,6 +167,13 @@ static int fake_calendar(void *userdata, uint64_t from_usec, uint64_t until_usec
         return refuse(ret_failure);
 }
 
+static int fake_release_all(void *userdata, char ***ret_tenants_left, Failure *ret_failure) {
+        take_words("asked", NULL, 0);
+        if (refuse(ret_failure) > 0)
+                return (int) asked.answer;
+        return strv_push(ret_tenants_left, "alpha");
+}
+
 static const ApiOperations operations = {
         .apply = fake_apply,
         .sync = fake_sync,
@@ -174,6 +181,7 @@ static const ApiOperations operations = {
         .drain = fake_drain,
         .resume = fake_nothing,
         .accept_clock = fake_nothing,
+        .release_all = fake_release_all,
         .set_capacity = fake_set_capacity,
         .calendar = fake_calendar,
         .check = fake_check,
@@ -500,6 +508,18 @@ Test(api, drift_is_told_with_its_counts) {
         drift_log_deinit(&node.drift);
 }
 
+Test(api, release_all_names_who_is_left) {
+        sd_bus_message *reply = call(manager_method("ReleaseAll"));
+        char **left = NULL;
+
+        expect_success(reply);
+        cr_expect_str_eq(asked.id, "asked");
+        cr_assert_gt(sd_bus_message_read_strv(reply, &left), 0);
+        cr_expect(strv_length(left) == 1 && strcmp(left[0], "alpha") == 0);
+        strv_free(left);
+        sd_bus_message_unref(reply);
+}
+
 Test(api, sync_names_the_issuer_and_answers_with_paths) {
         sd_bus_message *m = manager_method("Sync"), *reply;
         const char *path;
@@ -695,6 +715,7 @@ static const char *const manager_interface[] = {
         "<method name=\"SetCapacity\">\n   <arg type=\"a{st}\"",
         "<method name=\"AcceptClock\">",
         "<method name=\"Drift\">\n   <arg type=\"aa{sv}\"",
+        "<method name=\"ReleaseAll\">\n   <arg type=\"as\"",
         "<signal name=\"AllocationEnding\">\n   <arg type=\"s\" name=\"id\"/>\n   <arg type=\"t\"",
         "<signal name=\"CapacityChanged\">\n   <arg type=\"a{st}\"",
         "<property name=\"NodeId\" type=\"s\"",

@@ -36,6 +36,7 @@ typedef struct Ctl {
         bool dry_run;
         uint64_t generation; /* 0: whatever is held */
         const char *reason;
+        bool all;
         bool residual;
         bool batch;
         uint64_t count; /* 0: without end */

@@ -28,6 +28,7 @@ enum {
         OPTION_SYNC,
         OPTION_FROM,
         OPTION_UNTIL,
+        OPTION_ALL,
 };
 
 typedef struct Option {
@@ -47,6 +48,7 @@ static const Option options[] = {
         { "version", OPTION_VERSION, 0, NULL, "print the version" },
         { "dry-run", OPTION_DRY_RUN, 'D', NULL, "ask whether it fits, change nothing: as 'check'" },
         { "sync", OPTION_SYNC, 'S', "ISSUER", "make these all that ISSUER has: release its others" },
+        { "all", OPTION_ALL, 'a', NULL, "take everything that is headgated's off this node, and end it" },
         { "generation", OPTION_GENERATION, 'g', "N", "refuse where a later Generation is held" },
         { "reason", OPTION_REASON, 'r', "TEXT", "why, for the allocation's Reason" },
         { "residual", OPTION_RESIDUAL, 'R', NULL, "also outside a window, in the tenant's residual share" },
@@ -161,6 +163,9 @@ static int set_option(Ctl *ctl, int value, const char *argument) {
         case OPTION_GENERATION:
                 if (!parse_u64(argument, &ctl->generation))
                         return ctl_fail(CTL_USAGE, "--generation wants a whole number, not '%s'", argument);
+                return 0;
+        case OPTION_ALL:
+                ctl->all = true;
                 return 0;
         case OPTION_REASON:
                 ctl->reason = argument;

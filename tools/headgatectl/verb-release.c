@@ -1,9 +1,37 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* release: end an allocation before its end. */
+/* release: end an allocation before its end; --all: headgated, and what it has put into the kernel. */
 
 #include "client.h"
 
+static int print_left(Client *client, sd_bus_message *reply) {
+        const char *tenant;
+        int r = sd_bus_message_enter_container(reply, 'a', "s");
+
+        while (r >= 0 && (r = sd_bus_message_read_basic(reply, 's', &tenant)) > 0)
+                printf("%s still has processes: its group is left to them, without limits\n", tenant);
+        return r < 0 ? client_fail(client, r, "cannot read what headgated answered") : 0;
+}
+
+static int release_all(const Ctl *ctl) {
+        _cleanup_bus_message_ sd_bus_message *call = NULL, *reply = NULL;
+        _cleanup_client_ Client client = CLIENT_NULL;
+        int r;
+
+        r = client_open(ctl, &client);
+        if (r == 0)
+                r = client_new_call(&client, HEADGATE_PATH, HEADGATE_MANAGER, "ReleaseAll", &call);
+        if (r == 0)
+                r = client_call(&client, call, CLIENT_TIMEOUT_CHANGE, &reply);
+        return r != 0 ? r : print_left(&client, reply);
+}
+
 int verb_release(const Ctl *ctl) {
-        return client_change(ctl, "Release", "sts", ctl->args[0], ctl->generation, ctl->reason);
+        if (ctl->all && (ctl->n_args > 0 || ctl->generation || *ctl->reason))
+                return ctl_fail(CTL_USAGE, "--all takes everything: it goes with no allocation, --generation "
+                                           "or --reason");
+        if (!ctl->all && ctl->n_args == 0)
+                return ctl_fail(CTL_USAGE, "'release' wants more: headgatectl release ALLOCATION|--all");
+        return ctl->all ? release_all(ctl)
+                        : client_change(ctl, "Release", "sts", ctl->args[0], ctl->generation, ctl->reason);
 }

@@ -82,11 +82,15 @@ const Verb verbs[] = {
         },
         {
                         .name = "release",
-                        .synopsis = "ALLOCATION",
-                        .summary = "End an allocation now",
-                        .help = "",
-                        .options = "gr",
-                        .args_min = 1,
+                        .synopsis = "ALLOCATION|--all",
+                        .summary = "End an allocation now, or take all that is headgated's off this node",
+                        .help = "With --all no limit is left, no queue and no counter; processes go on, in "
+                                "groups that are\n"
+                                "left to them, without limits. What is allocated is kept: it is in force "
+                                "again once\n"
+                                "headgated is started (systemctl start headgated), which nothing but you "
+                                "does.\n",
+                        .options = "agr",
                         .args_max = 1,
                         .run = verb_release,
         },
