@@ -64,19 +64,23 @@ static void skeleton_destroy(struct net_class_bpf **skeleton) {
 typedef struct Hook {
         int ifindex;
         bool exists;
-        bool has_ours;    /* a filter at our handle and priority, of our program's name */
-        bool has_foreign; /* a filter there of another name */
-        unsigned n;       /* filters in both directions, ours among them */
+        bool has_ours;       /* a filter at our handle and priority, of our program's name */
+        bool has_foreign;    /* a filter there of another name */
+        uint32_t program_id; /* what ours runs; 0: the kernel does not say */
+        unsigned n;          /* filters in both directions, ours among them */
 } Hook;
 
 /* libbpf names a filter "<program>:[<id>]". */
-static bool filter_is_ours(struct nlattr *options) {
+static bool filter_is_ours(struct nlattr *options, uint32_t *ret_program_id) {
         static const char prefix[] = NET_CLASS_PROGRAM_NAME ":[";
         struct nlattr *attributes[TCA_BPF_MAX + 1];
 
-        return options && nla_parse_nested(attributes, TCA_BPF_MAX, options, NULL) >= 0 &&
-               attributes[TCA_BPF_NAME] &&
-               strncmp(nla_get_string(attributes[TCA_BPF_NAME]), prefix, strlen(prefix)) == 0;
+        if (!options || nla_parse_nested(attributes, TCA_BPF_MAX, options, NULL) < 0 ||
+                        !attributes[TCA_BPF_NAME] ||
+                        strncmp(nla_get_string(attributes[TCA_BPF_NAME]), prefix, strlen(prefix)) != 0)
+                return false;
+        *ret_program_id = attributes[TCA_BPF_ID] ? nla_get_u32(attributes[TCA_BPF_ID]) : 0;
+        return true;
 }
 
 static int note_object(const struct nlmsghdr *header, void *userdata) {
@@ -99,7 +103,7 @@ static int note_object(const struct nlmsghdr *header, void *userdata) {
                 hook->n++;
                 if (tc->tcm_handle == FILTER_HANDLE && TC_H_MAJ(tc->tcm_info) >> 16 == FILTER_PRIORITY &&
                                 tc->tcm_parent == TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)) {
-                        hook->has_ours = filter_is_ours(attributes[TCA_OPTIONS]);
+                        hook->has_ours = filter_is_ours(attributes[TCA_OPTIONS], &hook->program_id);
                         hook->has_foreign = !hook->has_ours;
                 }
         }
@@ -211,6 +215,53 @@ static int attach(NetClassifier *classifier, int program_fd, const Hook *hook) {
         return bpf_tc_attach(&egress, &options);
 }
 
+static bool program_info(int fd, struct bpf_prog_info *ret, uint32_t *map_ids, uint32_t n) {
+        uint32_t size = sizeof(*ret);
+
+        *ret = (struct bpf_prog_info){ .nr_map_ids = n, .map_ids = (uintptr_t) map_ids };
+        return bpf_obj_get_info_by_fd(fd, ret, &size) == 0 && (!map_ids || ret->nr_map_ids <= n);
+}
+
+static bool map_is(uint32_t id, int fd) {
+        struct bpf_map_info info = {};
+        uint32_t size = sizeof(info);
+
+        return bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && info.id == id;
+}
+
+/* Whether the map holds these constants, which are no part of a program's tag. */
+static bool map_has_constants(uint32_t id, const void *constants, size_t n) {
+        _cleanup_close_ int fd = bpf_map_get_fd_by_id(id);
+        struct bpf_map_info info = {};
+        uint32_t size = sizeof(info), key = 0;
+        _cleanup_free_ void *value = NULL;
+
+        if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size) < 0 || info.type != BPF_MAP_TYPE_ARRAY ||
+                        info.value_size != n)
+                return false;
+        value = malloc(n);
+        return value && bpf_map_lookup_elem(fd, &key, value) == 0 && memcmp(value, constants, n) == 0;
+}
+
+/* Whether what hangs there already does what the program just loaded would: then it is left as it is. */
+static bool runs_already(const Hook *hook, const struct net_class_bpf *skeleton, int groups_fd) {
+        _cleanup_close_ int fd = hook->program_id ? bpf_prog_get_fd_by_id(hook->program_id) : -EBADF;
+        struct bpf_prog_info have, want;
+        bool same_groups = false, same_constants = false;
+        uint32_t map_ids[4];
+
+        if (fd < 0 || !program_info(bpf_program__fd(skeleton->progs.NET_CLASS_PROGRAM), &want, NULL, 0) ||
+                        !program_info(fd, &have, map_ids, ELEMENTSOF(map_ids)) ||
+                        memcmp(have.tag, want.tag, sizeof(have.tag)) != 0)
+                return false;
+        for (uint32_t i = 0; i < have.nr_map_ids; i++) {
+                same_groups = same_groups || map_is(map_ids[i], groups_fd);
+                same_constants = same_constants ||
+                                 map_has_constants(map_ids[i], skeleton->rodata, sizeof(*skeleton->rodata));
+        }
+        return same_groups && same_constants;
+}
+
 static int set_up(NetClassifier *classifier, int groups_fd, const char **ret_words) {
         _cleanup_(skeleton_destroy) struct net_class_bpf *skeleton = NULL;
         Hook hook;
@@ -231,6 +282,8 @@ static int set_up(NetClassifier *classifier, int groups_fd, const char **ret_wor
         r = load(groups_fd, &skeleton);
         if (r < 0)
                 return r == -ENOMEM ? r : -EOPNOTSUPP;
+        if (hook.has_ours && runs_already(&hook, skeleton, groups_fd))
+                return 0;
         *ret_words = "the program can't be attached";
         return attach(classifier, bpf_program__fd(skeleton->progs.NET_CLASS_PROGRAM), &hook);
 }

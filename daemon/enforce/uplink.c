@@ -42,7 +42,8 @@ typedef struct Sight {
         HtbLink link;
         HtbQdisc root; /* zeroed: none */
         RootOwner owner;
-        HtbTree tree; /* empty unless the root is ours */
+        bool fq_codel; /* one is in a class of ours: the kernel has it */
+        HtbTree tree;  /* empty unless the root is ours */
         size_t allocated;
 } Sight;
 
@@ -84,6 +85,10 @@ static int take_root(const struct nlmsghdr *header, void *userdata) {
         r = htb_message_parse_qdisc(header, &qdisc);
         if (r > 0 && qdisc.ifindex == sight->link.ifindex && qdisc.parent == TC_H_ROOT)
                 sight->root = qdisc;
+        if (r > 0 && qdisc.ifindex == sight->link.ifindex &&
+                        TC_H_MAJ(qdisc.parent) >> 16 == UPLINK_HTB_MAJOR &&
+                        strcmp(qdisc.kind, "fq_codel") == 0)
+                sight->fq_codel = true;
         return r;
 }
 
@@ -213,7 +218,8 @@ static int probe(Uplink *uplink, FeatureSet *features) {
                                 uplink->name, uplink->words);
         }
 
-        htb = probe_kind(uplink, "htb");
+        /* A probe is a change that cannot succeed: none is sent where the answer is in sight. */
+        htb = sight.owner == ROOT_OURS ? 1 : probe_kind(uplink, "htb");
         if (htb == 0)
                 return feature_set_put(features, feature, false,
                                 "no floors and ceilings on %s: this kernel has no HTB (CONFIG_NET_SCH_HTB)",
@@ -223,7 +229,7 @@ static int probe(Uplink *uplink, FeatureSet *features) {
                                 "no floors and ceilings on %s: qdiscs can't be changed: %s", uplink->name,
                                 strerror(-htb));
 
-        uplink->fq_codel = probe_kind(uplink, "fq_codel") > 0;
+        uplink->fq_codel = sight.fq_codel || probe_kind(uplink, "fq_codel") > 0;
         if (uplink->fq_codel)
                 return feature_set_put(features, feature, true, "HTB at the root, fq_codel in each class");
         return feature_set_put(features, feature, true,

@@ -340,7 +340,11 @@ static int prepare_place(Meter *meter, uint32_t slot, const char *path, uint64_t
 }
 
 static int put_in_map(Meter *meter, uint64_t id, uint32_t slot) {
+        uint32_t held;
+
         if (meter->groups_map.fd < 0)
+                return 0;
+        if (bpf_map_lookup_elem(meter->groups_map.fd, &id, &held) == 0 && held == slot)
                 return 0;
         if (bpf_map_update_elem(meter->groups_map.fd, &id, &slot, BPF_ANY) == 0)
                 return 0;

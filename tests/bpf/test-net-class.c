@@ -169,6 +169,27 @@ Test(net_class, others_are_left_alone) {
         net_classifier_free(classifier);
 }
 
+/* A start that finds what it would make leaves it; over another map it is another program. */
+Test(net_class, what_is_in_place_is_left) {
+        static const char show[] = "tc filter show dev hg0 egress"; /* with the program's id */
+        _cleanup_free_ char *before = NULL, *same = NULL, *other = NULL;
+        TestGroup group = group_make("a");
+        _cleanup_close_ int map = make_map(&group), other_map = make_map(&group);
+
+        make_uplink();
+        net_classifier_free(make_classifier(map, NULL));
+        before = output_of(show);
+        cr_assert(strstr(before, " id "), "%s", before);
+        net_classifier_free(make_classifier(map, NULL));
+        same = output_of(show);
+        cr_expect_str_eq(same, before);
+        net_classifier_free(make_classifier(other_map, NULL));
+        other = output_of(show);
+        cr_expect_str_neq(other, before);
+        send_in(&group, 0);
+        cr_expect(class_packets(TENANT_CLASS) == PACKETS);
+}
+
 /* A clsact of our making goes with us, also after a restart; not while a filter of another is on it. */
 Test(net_class, own_clsact_goes) {
         static const struct {
