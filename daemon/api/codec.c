@@ -93,7 +93,7 @@ static int read_resources(sd_bus_message *m, ResourceSet *set, Failure *failure)
         while ((r = sd_bus_message_read(m, "{s(tt)}", &name, &amount.reserved, &amount.limit)) > 0) {
                 if (set->n == ALLOCATION_ENTRIES_MAX)
                         return refuse_length(failure, "Resources");
-                if (resource_parse_name(name, &kind, target) < 0)
+                if (resource_parse_name(name, &kind, target) < 0 || resource_info(kind)->claimed_only)
                         return failure_set(failure, FAILURE_UNKNOWN_KEY,
                                         "Resources: unknown resource '%.64s'; this version has cpu, memory, "
                                         "swap, tasks and "

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Shared by admission.c and preemption.c alone. */
+/* Shared by admission's files and preemption.c alone. */
 
 #include "admission.h"
 
@@ -23,3 +23,13 @@ int preemption_try(const AdmissionInput *input, Allocation *request, bool *ret_f
 /* Has everyone whom it could preempt lend all that they could, whenever, to a probe in its place: for a
  * search over time. */
 int preemption_lend_all(const AdmissionInput *input, const Allocation *request, Allocation *probe);
+
+/* admission-placement.c */
+/* Before it is counted: `held` is what it replaces, or NULL. 0 also where it is to have CPUs and there are
+ * too few. */
+int admission_choose_cpus(const AdmissionInput *input, Allocation *request, const Allocation *held);
+bool admission_lacks_choice(const Allocation *request);
+/* Whether what it names is here: 0, or as allocation_validate(). */
+int admission_judge_placement(const AdmissionInput *input, const Allocation *request, Verdict *verdict);
+/* Of one without the CPUs that it should have had: how many whole ones there are. */
+int admission_note_no_choice(const AdmissionInput *input, const Allocation *request, Verdict *verdict);

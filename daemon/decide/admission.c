@@ -2,7 +2,8 @@
 
 /*
  * Admission, in steps:
- *   1. what the requests replace is taken out of the timelines, and all of them are put in;
+ *   1. what the requests replace is taken out of the timelines, and all of them are put in, each with CPUs
+ * chosen for it where it is to have some alone and names none;
  *   2. each resource that a request names must exist here;
  *   3. in its windows, from now on, the level with the request in it must not be over the total;
  *   4. where it is, those of lower priority that give way may lend what is short (preemption.c);
@@ -15,13 +16,29 @@
 #include "admission-internal.h"
 
 #include "model/allocation-claim.h"
+#include "model/allocation-placement.h"
+#include "placement.h"
 #include "util/civil.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
+/* Of a CPU or NUMA node, all of it while it is there; of those that are had alone, all but one, which others
+ * need. */
+static uint64_t total_of_set(const CpuSet *set, const char *target, uint64_t all, uint64_t whole) {
+        unsigned count = cpu_set_count(set);
+
+        if (*target)
+                return cpu_set_has(set, (unsigned) strtoul(target, NULL, 10)) ? all : 0;
+        return count > 1 ? (count - 1) * whole : 0;
+}
+
 uint64_t admission_total(const Capacity *capacity, ResourceKind kind, const char *target) {
+        if (kind == RESOURCE_CPUSET)
+                return total_of_set(&capacity->topology.online, target, CPU_CLAIM_ALL, 1000);
+        if (kind == RESOURCE_NUMA)
+                return total_of_set(&capacity->topology.nodes, target, NODE_CLAIM_ALL, 1);
         const Amount *total = resource_set_get(&capacity->total, kind, target);
 
         return total ? total->limit : 0;
@@ -62,6 +79,8 @@ static bool find_shortage(const AdmissionInput *input, const Allocation *request
 }
 
 bool admission_fits(const AdmissionInput *input, const Allocation *request) {
+        if (admission_lacks_choice(request))
+                return false;
         for (size_t i = 0; i < request->claims.n; i++) {
                 uint64_t peak;
                 Window first;
@@ -103,7 +122,7 @@ static int note_shortage(const AdmissionInput *input, const Allocation *request,
                 verdict->shortage = first;
         others = peak - wanted; /* over its own window it is level */
         return resource_set_put(&verdict->missing, name.kind, name.target,
-                        (Amount){ wanted, total > others ? total - others : 0 });
+                        claim_amount_shown(claim, wanted, total > others ? total - others : 0));
 }
 
 /* 5. Each resource may push the start on; when none does any more, all fit. The request itself is not in the
@@ -114,7 +133,11 @@ static uint64_t earliest_start(const AdmissionInput *input, const Allocation *re
         if (request->window.end_usec != UINT64_MAX)
                 duration = request->window.end_usec - request->window.start_usec;
         for (bool moved = true; moved && start != UINT64_MAX;) {
-                moved = false;
+                uint64_t chosen = placement_earliest(input->calendar, &input->capacity->topology,
+                                allocation_cpus_to_choose(request), start, duration);
+
+                moved = chosen != start;
+                start = chosen;
                 for (size_t i = 0; i < request->claims.n && start != UINT64_MAX; i++) {
                         const Resource *claim = &request->claims.entries[i];
                         uint64_t wanted = claim->amount.reserved, next = start,
@@ -122,6 +145,10 @@ static uint64_t earliest_start(const AdmissionInput *input, const Allocation *re
                         const Timeline *timeline =
                                         calendar_reserved(input->calendar, claim->kind, claim->target);
 
+                        /* Elsewhere it may be given others. */
+                        if (claim->kind == RESOURCE_CPUSET && *claim->target &&
+                                        allocation_cpus_to_choose(request) > 0)
+                                continue;
                         if (wanted > total)
                                 return UINT64_MAX;
                         if (timeline)
@@ -159,6 +186,7 @@ static const char *format_time(uint64_t usec, char *ret) {
 static int say_shortage(const AdmissionInput *input, const Allocation *request, Verdict *verdict) {
         const Resource *first = &verdict->missing.entries[0];
         const char *target = calendar_target(input->calendar, first);
+        uint64_t total = admission_total(input->capacity, first->kind, target);
         char name[RESOURCE_NAME_SIZE], from[CIVIL_TEXT_SIZE], until[CIVIL_TEXT_SIZE], offer[CIVIL_TEXT_SIZE];
         bool offered = verdict->earliest_usec != UINT64_MAX;
 
@@ -167,8 +195,8 @@ static int say_shortage(const AdmissionInput *input, const Allocation *request, 
                         "allocation %s: %s reserved %" PRIu64 " is over what is free in its window, %" PRIu64
                         " of %" PRIu64 " %s, from %s until %s; %s%s",
                         request->id, name, first->amount.reserved, first->amount.limit,
-                        admission_total(input->capacity, first->kind, target),
-                        resource_info(first->kind)->unit, format_time(verdict->shortage.start_usec, from),
+                        claim_amount_shown(first, total, total).reserved, resource_info(first->kind)->unit,
+                        format_time(verdict->shortage.start_usec, from),
                         format_time(verdict->shortage.end_usec, until),
                         offered               ? "all of it would fit from "
                         : request->recurrence ? "another Calendar may fit"
@@ -183,6 +211,8 @@ static int refuse(const AdmissionInput *input, Allocation *request, Verdict *ver
         for (size_t i = 0; r >= 0 && i < request->claims.n; i++)
                 r = note_shortage(input, request, &request->claims.entries[i], verdict);
         if (r >= 0)
+                r = admission_note_no_choice(input, request, verdict);
+        if (r >= 0)
                 r = find_earliest(input, request, &verdict->earliest_usec);
         return r < 0 ? r : say_shortage(input, request, verdict);
 }
@@ -195,6 +225,11 @@ static int judge(const AdmissionInput *input, Allocation *request, Verdict *verd
                 r = judge_existence(input, request, &request->resources.entries[i], &verdict->failure);
                 if (r == 0)
                         continue;
+                verdict->earliest_usec = UINT64_MAX;
+                return r;
+        }
+        r = admission_judge_placement(input, request, verdict);
+        if (r != 0) {
                 verdict->earliest_usec = UINT64_MAX;
                 return r;
         }
@@ -218,7 +253,9 @@ static int place(const AdmissionInput *input, Allocation *const *leaving) {
         for (size_t i = 0; r >= 0 && i < input->n_requests; i++) {
                 Allocation *held = calendar_find(input->calendar, input->requests[i]->id);
 
-                r = calendar_recount(input->calendar, input->requests[i]);
+                r = admission_choose_cpus(input, input->requests[i], held);
+                if (r >= 0)
+                        r = calendar_recount(input->calendar, input->requests[i]);
                 if (r >= 0 && held)
                         r = calendar_inherit_loans(input->calendar, held, input->requests[i]);
         }

@@ -7,11 +7,13 @@
  */
 
 #include "model/calendar.h"
+#include "model/topology.h"
 #include "model/verdict.h"
 
 typedef struct Capacity {
         ResourceSet total;    /* .limit of each entry: what can be reserved; uplinks as net.egress@<name> */
         ResourceSet hardware; /* the same without an operator's bounds */
+        Topology topology;    /* CPUs and NUMA nodes: what CpuSet and NumaNodes can name */
         const char *default_uplink; /* where "net.egress" without a target goes; NULL: no uplink is configured
                                      */
 } Capacity;

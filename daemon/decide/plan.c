@@ -6,10 +6,11 @@
  *   2. the settings of its control group, from the share and from the classes of its allocations;
  *   3. the parent's settings: the sums of its children's floors, and a weight that makes them hold against
  * the parent's siblings;
- *   4. a class for the control traffic, one for all else, and one for each tenant, on every uplink.
+ *   4. where its processes run and its memory is (plan-placement.c);
+ *   5. a class for the control traffic, one for all else, and one for each tenant, on every uplink.
  */
 
-#include "plan.h"
+#include "plan-internal.h"
 
 #include <string.h>
 
@@ -203,7 +204,7 @@ static int net_class_order(const void *a, const void *b) {
         return x->slot < y->slot ? -1 : x->slot > y->slot;
 }
 
-/* 4. */
+/* 5. */
 static int make_uplink(const UplinkCapacity *uplink, const Plan *plan, NetPlan *ret) {
         NetPlan net = { .uplink = uplink->name, .capacity_bps = uplink->capacity_bps };
 
@@ -241,6 +242,9 @@ int plan_make(const PlanInput *input, Plan *ret) {
                 make_settings(input, tenant);
                 make_processes(input, tenant);
         }
+        r = plan_place(input, &plan);
+        if (r < 0)
+                return r;
         make_parent(input, &plan);
         for (size_t i = 0; i < input->n_uplinks; i++) {
                 r = make_uplink(&input->uplinks[i], &plan, &plan.uplinks[i]);
@@ -260,6 +264,7 @@ void plan_deinit(Plan *plan) {
                 free(plan->uplinks[i].classes);
         free(plan->tenants);
         free(plan->uplinks);
+        free(plan->placements);
         *plan = (Plan) PLAN_NULL;
 }
 
@@ -384,6 +389,8 @@ int plan_effective(const PlanInput *input, const TenantPlan *plan, const Setting
                                 amount.limit = have->ceil_bps;
                         break;
                 }
+                case RESOURCE_CPUSET:
+                case RESOURCE_NUMA:
                 case RESOURCE_KIND_MAX:
                 case RESOURCE_KIND_INVALID:
                         continue;

@@ -7,7 +7,9 @@
  */
 
 #include "model/node.h"
+#include "model/placement.h"
 #include "model/settings.h"
+#include "model/topology.h"
 
 typedef struct UplinkCapacity {
         const char *name;
@@ -32,6 +34,7 @@ typedef struct PlanInput {
         ResidualShare residual;
         const UplinkCapacity *uplinks;
         size_t n_uplinks;
+        const Topology *topology; /* NULL: not known, and nobody is placed */
 } PlanInput;
 
 typedef struct TenantPlan {
@@ -42,6 +45,7 @@ typedef struct TenantPlan {
         bool killed;   /* its processes, now */
         ResourceSet share;
         Settings settings;
+        const Placement *placement; /* the plan's; NULL: anywhere */
 } TenantPlan;
 
 typedef struct Plan {
@@ -50,10 +54,12 @@ typedef struct Plan {
         Settings parent;
         NetPlan *uplinks; /* owned; in the input's order */
         size_t n_uplinks;
+        Placement *placements; /* owned; NULL while nobody names CPUs or NUMA nodes */
+        CpuSet alone;          /* CPUs that a tenant has alone: theirs is the parent's to give */
 } Plan;
 
 #define PLAN_NULL \
-        { NULL, 0, {}, NULL, 0 }
+        {}
 
 int plan_make(const PlanInput *input, Plan *ret);
 /* The class that the tenant has, or while it is observed would have, on one of the input's uplinks. */

@@ -13,6 +13,8 @@
 
 #include "admission-internal.h"
 
+#include "model/allocation-placement.h"
+
 #include "model/allocation-claim.h"
 
 #include <string.h>
@@ -153,10 +155,10 @@ static int mark_resource(const Calendar *calendar, const Capacity *capacity, con
                 r = place_anew(&filling, sorted[i], claim, &left);
                 if (r >= 0)
                         r = mark_less(&marks[i].missing, &name,
-                                        (Amount){ claim->amount.reserved, left.least });
+                                        claim_amount_shown(claim, claim->amount.reserved, left.least));
                 if (r >= 0)
                         r = mark_less(&marks[i].left_now, &name,
-                                        (Amount){ claim->amount.reserved, left.now });
+                                        claim_amount_shown(claim, claim->amount.reserved, left.now));
         }
         timeline_deinit(&filling.scratch);
         return r;

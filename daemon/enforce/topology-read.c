@@ -9,23 +9,33 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 
 #define CPUS "devices/system/cpu"
 #define NODES "devices/system/node"
-#define LIST_TEXT_SIZE 4096 /* a page: what sysfs gives at most */
+#define TEXT_SIZE 4096 /* a page: what sysfs gives at most */
 
-static int read_list(int fd, const char *path, CpuSet *ret) {
-        _cleanup_close_ int list_fd = openat(fd, path, O_RDONLY | O_CLOEXEC);
-        char text[LIST_TEXT_SIZE];
+/* `ret` has TEXT_SIZE. */
+static int read_text(int fd, const char *path, char *ret) {
+        _cleanup_close_ int file_fd = openat(fd, path, O_RDONLY | O_CLOEXEC);
         ssize_t n;
 
-        if (list_fd < 0)
+        if (file_fd < 0)
                 return -errno;
-        n = read(list_fd, text, sizeof text - 1);
+        n = read(file_fd, ret, TEXT_SIZE - 1);
         if (n < 0)
                 return -errno;
-        text[n] = '\0';
+        ret[n] = '\0';
+        return 0;
+}
+
+static int read_list(int fd, const char *path, CpuSet *ret) {
+        char text[TEXT_SIZE];
+        int r = read_text(fd, path, text);
+
+        if (r < 0)
+                return r;
         text[strcspn(text, "\n")] = '\0';
         return cpu_set_parse(text, ret);
 }
@@ -48,12 +58,29 @@ static void read_cores(int fd, Topology *topology) {
         }
 }
 
+/* "Node 0 MemTotal:        2027856 kB". */
+static int read_node_memory(int fd, unsigned node, Topology *topology) {
+        char path[64], text[TEXT_SIZE], *total;
+        uint64_t kib;
+        int r;
+
+        (void) snprintf(path, sizeof path, NODES "/node%u/meminfo", node);
+        r = read_text(fd, path, text);
+        if (r < 0)
+                return 0;
+        total = strstr(text, "MemTotal:");
+        if (!total || sscanf(total, "MemTotal: %" SCNu64 " kB", &kib) != 1)
+                return 0;
+        return topology_put_node_memory(topology, node, kib * 1024);
+}
+
 /* A kernel that is built without NUMA has no such directory. */
-static void read_nodes(int fd, Topology *topology) {
+static int read_nodes(int fd, Topology *topology) {
         CpuSet nodes, cpus, with_memory;
+        int r = 0;
 
         if (read_list(fd, NODES "/online", &nodes) < 0)
-                return;
+                return 0;
         if (read_list(fd, NODES "/has_memory", &with_memory) >= 0 && !cpu_set_is_empty(&with_memory))
                 topology->nodes = with_memory;
         else
@@ -64,13 +91,16 @@ static void read_nodes(int fd, Topology *topology) {
                 CPU_SET_FOREACH (cpu, &cpus)
                         if (cpu < topology->n_cpus)
                                 topology->cpus[cpu].node = node;
+                if (r >= 0)
+                        r = read_node_memory(fd, node, topology);
         }
+        return r;
 }
 
 int topology_read(const char *sysfs, Topology *ret) {
         _cleanup_close_ int fd = open(sysfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_topology_ Topology topology = TOPOLOGY_NULL;
         CpuSet online, present;
-        Topology topology;
         int r;
 
         if (fd < 0)
@@ -84,7 +114,16 @@ int topology_read(const char *sysfs, Topology *ret) {
         if (r < 0)
                 return r;
         read_cores(fd, &topology);
-        read_nodes(fd, &topology);
+        r = read_nodes(fd, &topology);
+        if (r < 0)
+                return r;
         *ret = topology;
+        topology = (Topology) TOPOLOGY_NULL;
         return 0;
+}
+
+int topology_read_online(const char *sysfs, CpuSet *ret) {
+        _cleanup_close_ int fd = open(sysfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        return fd < 0 ? -errno : read_list(fd, CPUS "/online", ret);
 }

@@ -11,3 +11,5 @@
  * node 0; -ENOENT where there is no list of the CPUs that are online.
  */
 int topology_read(const char *sysfs, Topology *ret);
+/* Which CPUs are online alone, for who only wants to know whether that changed. */
+int topology_read_online(const char *sysfs, CpuSet *ret);

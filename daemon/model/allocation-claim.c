@@ -5,6 +5,8 @@
 
 #include "allocation-claim.h"
 
+#include "allocation-placement.h"
+
 #include <string.h>
 
 static int add_claim(ResourceSet *claims, ResourceKind kind, const char *target, uint64_t amount) {
@@ -18,15 +20,18 @@ static int add_claim(ResourceSet *claims, ResourceKind kind, const char *target,
 
 int allocation_claims(const Calendar *calendar, const Allocation *allocation, ResourceSet *ret) {
         _cleanup_resource_set_ ResourceSet claims = RESOURCE_SET_NULL;
+        int r;
 
         for (size_t i = 0; i < allocation->resources.n; i++) {
                 const Resource *entry = &allocation->resources.entries[i];
-                int r = add_claim(&claims, entry->kind, calendar_target(calendar, entry),
-                                entry->amount.reserved);
 
+                r = add_claim(&claims, entry->kind, calendar_target(calendar, entry), entry->amount.reserved);
                 if (r < 0)
                         return r;
         }
+        r = allocation_claim_placement(allocation, &claims);
+        if (r < 0)
+                return r;
         *ret = claims;
         claims = (ResourceSet) RESOURCE_SET_NULL;
         return 0;

@@ -25,6 +25,7 @@ static const char *const state_names[ALLOCATION_STATE_MAX] = {
 static const char *const on_end_names[ON_END_MAX] = { "throttle", "freeze", "kill", "none" };
 static const char *const on_lease_expiry_names[ON_LEASE_EXPIRY_MAX] = { "hold", "release" };
 static const char *const preempt_mode_names[PREEMPT_MODE_MAX] = { "off", "suspend", "cancel" };
+static const char *const placement_mode_names[PLACEMENT_MODE_MAX] = { "shared", "exclusive" };
 static const char *const qos_class_names[QOS_CLASS_MAX] = { "", "guaranteed", "burstable", "best-effort" };
 
 /* Signals that end a process or tell it to end itself; a name is what kill(1) takes, without SIG. */
@@ -99,6 +100,14 @@ static int preempt_mode_from_string(const char *s) {
         return name_index(preempt_mode_names, PREEMPT_MODE_MAX, s);
 }
 
+static const char *placement_mode_to_string(int value) {
+        return placement_mode_names[value];
+}
+
+static int placement_mode_from_string(const char *s) {
+        return name_index(placement_mode_names, PLACEMENT_MODE_MAX, s);
+}
+
 static const char *signal_to_string(int value) {
         for (size_t i = 0; i < ELEMENTSOF(signal_names); i++)
                 if (signal_names[i].number == value)
@@ -144,6 +153,12 @@ const AllocationKey allocation_keys[] = {
         KEY("PreemptMode", "s", KEY_ENUM, preempt_mode, preempt_mode_to_string, preempt_mode_from_string,
                         "off, suspend or cancel"),
         KEY("Resources", "a{s(tt)}", KEY_RESOURCES, resources),
+        KEY("CpuSet", "s", KEY_STRING, cpu_set),
+        KEY("CpuSetMode", "s", KEY_ENUM, cpu_set_mode, placement_mode_to_string, placement_mode_from_string,
+                        "shared or exclusive"),
+        KEY("NumaNodes", "s", KEY_STRING, numa_nodes),
+        KEY("NumaMode", "s", KEY_ENUM, numa_mode, placement_mode_to_string, placement_mode_from_string,
+                        "shared or exclusive"),
         KEY("Users", "as", KEY_STRINGS, users),
         KEY("Labels", "a{ss}", KEY_MAP, labels),
         { .name = NULL },
@@ -152,10 +167,6 @@ const AllocationKey allocation_keys[] = {
 
 /* Keys of the design that this version does not have: said so, instead of "unknown". */
 static const char *const keys_absent[] = {
-        "CpuSet",
-        "CpuSetMode",
-        "NumaNodes",
-        "NumaMode",
         "Devices",
 };
 

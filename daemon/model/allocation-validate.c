@@ -4,7 +4,7 @@
  * Allocations judged as far as that needs neither the node nor the time.
  */
 
-#include "allocation.h"
+#include "allocation-placement.h"
 #include "identifier.h"
 
 #include "util/strv.h"
@@ -236,5 +236,7 @@ int allocation_validate(const Allocation *allocation, Failure *ret_failure) {
                 r = validate_amount(allocation, &allocation->resources.entries[i], ret_failure);
         if (r == 0)
                 r = validate_qos_class(allocation, ret_failure);
+        if (r == 0)
+                r = allocation_validate_placement(allocation, ret_failure);
         return r;
 }

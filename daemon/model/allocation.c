@@ -185,6 +185,7 @@ Allocation *allocation_free(Allocation *allocation) {
         resource_set_deinit(&allocation->claims);
         recurrence_free(allocation->recurrence);
         free(allocation->reason);
+        free(allocation->assigned_cpus);
         free(allocation->later);
         strv_free(allocation->loan_texts);
         free(allocation->loans);
@@ -204,8 +205,11 @@ int allocation_copy(const Allocation *allocation, Allocation **ret) {
                 r = string_map_copy(&allocation->extensions, &copy->extensions);
         if (r >= 0)
                 r = field_copy(&allocation->reason, &copy->reason, KEY_STRING);
+        if (r >= 0)
+                r = field_copy(&allocation->assigned_cpus, &copy->assigned_cpus, KEY_STRING);
         if (r < 0)
                 return r;
+        copy->node_memory_bytes = allocation->node_memory_bytes;
         copy->start_given = allocation->start_given;
         copy->owner = allocation->owner;
         copy->state = allocation->state;

@@ -52,6 +52,12 @@ typedef enum PreemptMode {
         PREEMPT_MODE_MAX,
 } PreemptMode;
 
+typedef enum PlacementMode {
+        PLACEMENT_SHARED, /* the default */
+        PLACEMENT_EXCLUSIVE,
+        PLACEMENT_MODE_MAX,
+} PlacementMode;
+
 typedef enum QosClass {
         QOS_CLASS_DERIVED, /* not given: see allocation_qos_class() */
         QOS_CLASS_GUARANTEED,
@@ -118,6 +124,11 @@ struct Allocation {
         PreemptMode preempt_mode;
         QosClass qos_class;
         ResourceSet resources;
+        char *cpu_set; /* list of CPUs, "0-3,8": where it runs; NULL or "": anywhere, or wherever the node
+                          chooses */
+        PlacementMode cpu_set_mode;
+        char *numa_nodes; /* list of NUMA nodes: where its memory is; NULL or "": anywhere */
+        PlacementMode numa_mode;
         char **users; /* names of users who may run in the tenant and read its usage */
         StringMap labels;
         StringMap extensions; /* keys that start with x_, strings only, kept and given back */
@@ -139,6 +150,9 @@ struct Allocation {
         ResourceSet left_now; /* of what is missing: .limit is what there is of it at this instant */
         ResourceSet missing;  /* what the node has no room for any more: .reserved what was promised, .limit
                                  what there is of it */
+
+        char *assigned_cpus;        /* those that the node chose for it, as a list; NULL: none */
+        uint64_t node_memory_bytes; /* of the NUMA nodes that it has alone */
 
         /* The present window, or the next; `later` are those after it, as far as the calendar's horizon and
          * ascending: only where it recurs. */

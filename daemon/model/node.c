@@ -35,6 +35,7 @@ Tenant *tenant_free(Tenant *tenant) {
         free(tenant->id);
         free(tenant->control_group);
         adopted_groups_deinit(&tenant->adopted);
+        free(tenant->assigned_cpus);
         resource_set_deinit(&tenant->desired);
         resource_set_deinit(&tenant->effective);
         strv_free(tenant->problems);

@@ -20,6 +20,7 @@ typedef struct Tenant {
         AdoptedGroups adopted; /* groups of others, whose use is its own */
         ResourceSet desired;   /* its share now */
         ResourceSet effective; /* the same as read back from the kernel */
+        char *assigned_cpus;   /* where it runs, as read back: a list of CPUs; NULL before */
         bool residual;         /* no allocation is active */
         Sample usage;
         char **problems;   /* sentences; empty when all that is desired is in force */

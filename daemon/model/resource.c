@@ -15,6 +15,9 @@ static const ResourceInfo resource_table[RESOURCE_KIND_MAX] = {
         [RESOURCE_SWAP] = { "swap", "bytes", false, false, false, 0 },
         [RESOURCE_TASKS] = { "tasks", "count", false, false, false, 1 },
         [RESOURCE_NET_EGRESS] = { "net.egress", "bit/s", true, true, true, 8000 },
+        [RESOURCE_CPUSET] = { "cpuset", "millicores", .has_reserved = true, .has_target = true,
+                        .claimed_only = true },
+        [RESOURCE_NUMA] = { "numa", "nodes", .has_reserved = true, .has_target = true, .claimed_only = true },
 };
 
 const ResourceInfo *resource_info(ResourceKind kind) {

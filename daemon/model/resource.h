@@ -23,6 +23,9 @@ typedef enum ResourceKind {
         RESOURCE_SWAP,       /* bytes; a limit alone */
         RESOURCE_TASKS,      /* count; a limit alone */
         RESOURCE_NET_EGRESS, /* bit/s; of one uplink where it has a target, else of the default uplink */
+        RESOURCE_CPUSET, /* claimed by CpuSet: millicores of the CPU that is the target; of all that are had
+                            alone */
+        RESOURCE_NUMA,   /* claimed by NumaNodes: the NUMA node that is the target; all that are had alone */
         RESOURCE_KIND_MAX,
         RESOURCE_KIND_INVALID = -EINVAL,
 } ResourceKind;
@@ -34,6 +37,7 @@ typedef struct ResourceInfo {
         bool lent_when_suspended; /* a frozen tenant does not hold it: cpu, io, network */
         bool has_target;          /* may be followed by '@' and a device's name */
         uint64_t limit_min;       /* the smallest limit that the kernel can hold */
+        bool claimed_only;        /* what other keys than Resources claim: no entry there */
 } ResourceInfo;
 
 const ResourceInfo *resource_info(ResourceKind kind);

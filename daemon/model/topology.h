@@ -21,6 +21,8 @@ typedef struct Topology {
         CpuSet nodes;      /* NUMA nodes that have memory; node 0 alone where the kernel knows of none */
         TopologyCpu *cpus; /* owned, by number; what is not online is its own core, on node 0 */
         size_t n_cpus;
+        uint64_t *node_memory_bytes; /* owned, by number; 0 where it is not known */
+        size_t n_nodes;
 } Topology;
 
 #define TOPOLOGY_NULL \
@@ -28,6 +30,10 @@ typedef struct Topology {
 
 /* One CPU a core, all on node 0, with every core's and node's CPUs to be set by the caller. -ENOMEM. */
 int topology_make(const CpuSet *present, const CpuSet *online, Topology *ret);
+/* Notes a NUMA node's memory. -ENOMEM. */
+int topology_put_node_memory(Topology *topology, unsigned node, uint64_t bytes);
+/* The sum over the nodes. */
+uint64_t topology_memory(const Topology *topology, const CpuSet *nodes);
 TopologyCpu topology_cpu(const Topology *topology, unsigned cpu);
 bool topology_equal(const Topology *a, const Topology *b);
 void topology_deinit(Topology *topology);

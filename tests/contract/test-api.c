@@ -327,7 +327,7 @@ static void append_unknown_key(sd_bus_message *m) {
         cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 1, "Colour", "s", "blue"), 0);
 }
 static void append_later_key(sd_bus_message *m) {
-        cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 1, "CpuSet", "s", "0-3"), 0);
+        cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 1, "Devices", "a(ss)", 0), 0);
 }
 static void append_wrong_type(sd_bus_message *m) {
         cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 1, "Generation", "s", "7"), 0);
@@ -338,6 +338,14 @@ static void append_twice(sd_bus_message *m) {
 }
 static void append_no_choice(sd_bus_message *m) {
         cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 1, "OnEnd", "s", "explode"), 0);
+}
+static void append_no_placement_mode(sd_bus_message *m) {
+        cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 1, "CpuSetMode", "s", "mine"), 0);
+}
+static void append_claimed_resource(sd_bus_message *m) {
+        cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 1, "Resources", "a{s(tt)}", 1, "cpuset@1",
+                                      (uint64_t) 1000, (uint64_t) 1000),
+                        0);
 }
 static void append_no_resource(sd_bus_message *m) {
         cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 1, "Resources", "a{s(tt)}", 1, "gold",
@@ -365,12 +373,16 @@ static const struct {
 } refused[] = {
         { "unknown key", append_unknown_key, "org.headgate.Error.UnknownKey", "unknown key 'Colour'" },
         { "a key of a later version", append_later_key, "org.headgate.Error.NotSupported",
-                        "'CpuSet' is not supported" },
+                        "'Devices' is not supported" },
         { "wrong type", append_wrong_type, "org.headgate.Error.InvalidAllocation",
                         "Generation must be of D-Bus type 't', not 's'" },
         { "a key twice", append_twice, "org.headgate.Error.InvalidAllocation", "TenantId is given twice" },
         { "none of the choices", append_no_choice, "org.headgate.Error.InvalidAllocation",
                         "OnEnd 'explode' must be throttle" },
+        { "none of the choices of a mode", append_no_placement_mode, "org.headgate.Error.InvalidAllocation",
+                        "CpuSetMode 'mine' must be shared or exclusive" },
+        { "what another key claims", append_claimed_resource, "org.headgate.Error.UnknownKey",
+                        "unknown resource 'cpuset@1'" },
         { "unknown resource", append_no_resource, "org.headgate.Error.UnknownKey",
                         "unknown resource 'gold'" },
         { "a resource twice", append_resource_twice, "org.headgate.Error.InvalidAllocation",

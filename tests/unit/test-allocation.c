@@ -230,5 +230,5 @@ Test(allocation, unknown_and_later_keys_are_told_apart) {
         _cleanup_failure_ Failure failure = FAILURE_NULL;
 
         cr_expect_eq(allocation_key_refuse("Prioritty", &failure), FAILURE_UNKNOWN_KEY);
-        cr_expect_eq(allocation_key_refuse("CpuSet", &failure), FAILURE_NOT_SUPPORTED);
+        cr_expect_eq(allocation_key_refuse("Devices", &failure), FAILURE_NOT_SUPPORTED);
 }

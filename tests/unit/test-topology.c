@@ -66,6 +66,7 @@ Test(topology, cores_and_nodes) {
         put(NODES "has_memory", "0-1\n");
         put(NODES "node0/cpulist", "0-1,4-5\n");
         put(NODES "node1/cpulist", "2-3,6\n");
+        put(NODES "node1/meminfo", "Node 1 MemTotal:        2048 kB\nNode 1 MemFree:         1 kB\n");
         cr_assert_eq(topology_read(root, &topology), 0);
         expect_cpus(&topology.online, "0-6");
         expect_cpus(&topology.present, "0-7");
@@ -77,6 +78,7 @@ Test(topology, cores_and_nodes) {
         cr_expect_eq(topology_cpu(&topology, 3).core, 3);
         cr_expect_eq(topology_cpu(&topology, 7).core, 7, "nothing is known of it");
         cr_expect_eq(topology_cpu(&topology, 99).core, 99);
+        cr_expect_eq(topology_memory(&topology, &topology.nodes), 2048 * 1024);
 }
 
 Test(topology, a_node_without_memory_is_none_to_promise) {
