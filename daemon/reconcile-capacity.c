@@ -5,6 +5,9 @@
 
 #include "reconcile-internal.h"
 
+#include "enforce/topology-read.h"
+#include "util/log.h"
+
 #include <unistd.h>
 
 static uint64_t total_memory(void) {
@@ -40,6 +43,26 @@ static void tell_link(uint32_t index, const char *have, const char *want, void *
                                 have, want, reconciler->tell_userdata);
 }
 
+#define SYSFS "/sys"
+
+/* 1 where it changed. Memory and cores are looked at only when CPUs come and go. */
+static int refresh_topology(Topology *topology) {
+        Topology found = TOPOLOGY_NULL;
+        CpuSet online;
+        int r;
+
+        r = topology_read_online(SYSFS, &online);
+        if (r >= 0 && topology->n_cpus > 0 && cpu_set_equal(&online, &topology->online))
+                return 0;
+        if (r >= 0)
+                r = topology_read(SYSFS, &found);
+        if (r < 0)
+                return log_warning_errno(r, "The node's CPUs cannot be read: none of them can be named");
+        topology_deinit(topology);
+        *topology = found;
+        return 1;
+}
+
 int reconciler_refresh_capacity(
                 Reconciler *reconciler, FeatureSet *features, const ResourceSet *operator_capacity) {
         _cleanup_resource_set_ ResourceSet bounded = RESOURCE_SET_NULL;
@@ -65,7 +88,8 @@ int reconciler_refresh_capacity(
         for (size_t i = 0; i < n_uplinks; i++)
                 if (uplinks[i].is_default)
                         reconciler->capacity.default_uplink = uplinks[i].name;
-        hardware_changed = r > 0 || cpu_millicores != reconciler->cpu_millicores;
+        hardware_changed = refresh_topology(&reconciler->capacity.topology) > 0 || r > 0 ||
+                           cpu_millicores != reconciler->cpu_millicores;
         r = bound_capacity(&total, operator_capacity, &bounded);
         if (r < 0)
                 return r;

@@ -19,6 +19,11 @@ static int put(const ReconcilerDiff *diff, const char *tenant_id, const char *ob
         return difference_list_add(diff->list, tenant_id, object, name, have, want, held_back);
 }
 
+int reconciler_put_difference(const ReconcilerDiff *diff, const TenantPlan *tenant, const char *object,
+                const char *name, const char *have, const char *want) {
+        return put(diff, tenant->tenant->id, object, name, have, want, tenant->observed ? OBSERVED : NULL);
+}
+
 static bool is_asked_for(const ReconcilerDiff *diff, const char *tenant_id) {
         return !diff->only_tenant || (tenant_id && strcmp(diff->only_tenant, tenant_id) == 0);
 }
@@ -69,6 +74,8 @@ static int diff_tenant(Reconciler *reconciler, const ReconcilerDiff *diff, const
         if (r >= 0)
                 r = diff_settings(diff, tenant, tenant_group_path(group), &observed, &tenant->settings,
                                 cgroup_driver_settings(reconciler->driver));
+        if (r >= 0)
+                r = reconciler_diff_placement(diff, tenant, group);
         return r < 0 ? r : diff_processes(diff, tenant, group);
 }
 

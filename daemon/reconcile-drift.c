@@ -45,6 +45,10 @@ static void tell_settings(
         }
 }
 
+static void tell_placement(const char *file, const char *have, const char *want, void *userdata) {
+        tell(userdata, DRIFT_CGROUP_FILE, file, have, want);
+}
+
 static void check_tenant(Telling *telling, uint32_t slot) {
         const Reconciler *reconciler = telling->reconciler;
         const Verified *verified = &reconciler->verified[slot];
@@ -63,6 +67,8 @@ static void check_tenant(Telling *telling, uint32_t slot) {
         if (!verified->observed)
                 tell_settings(telling, &observed, &verified->settings,
                                 cgroup_driver_settings(reconciler->driver));
+        if (!verified->observed)
+                reconciler_check_placement(reconciler, slot, tell_placement, telling);
         frozen = tenant_group_is_frozen(group);
         if (!verified->observed && frozen >= 0 && frozen != verified->frozen)
                 tell(telling, DRIFT_CGROUP_FILE, "cgroup.freeze", frozen ? "1" : "0", frozen ? "0" : "1");

@@ -24,6 +24,7 @@ struct Reconciler {
         Meter *meter;
         TenantGroup **groups;     /* by slot */
         Verified *verified;       /* by slot */
+        Placement **placed;       /* by slot, owned: where it was then; NULL: anywhere */
         Settings parent;          /* the same of our parent group */
         char parent_problem[128]; /* what of it is not as planned; "" where all is */
         uint64_t sibling_weight;  /* beside it, as of then */
@@ -80,6 +81,25 @@ typedef struct ReconcilerDiff {
         const char *only_tenant; /* NULL: all, and the node itself */
         DifferenceList *list;
 } ReconcilerDiff;
+
+/* Of a tenant: held back where it is observed alone. */
+int reconciler_put_difference(const ReconcilerDiff *diff, const TenantPlan *tenant, const char *object,
+                const char *name, const char *have, const char *want);
+
+/* reconcile-placement.c: its CPUs and NUMA nodes. */
+int reconciler_change_placement(
+                Reconciler *reconciler, TenantChange *change, ChangePhase phase, unsigned *written);
+/* Of CPUs that tenants have alone, when all else is given. -ENOMEM alone is an error. */
+int reconciler_make_partitions(
+                Reconciler *reconciler, const Plan *plan, const TenantChange *changes, unsigned *written);
+/* AssignedCpus, and what is not as planned, into Problems. */
+int reconciler_read_placement(Reconciler *reconciler, const PlanInput *input, const TenantPlan *plan,
+                const FeatureSet *features, Tenant *tenant);
+/* What differs from where it was last read back as planned. */
+void reconciler_check_placement(const Reconciler *reconciler, uint32_t slot,
+                void (*differs)(const char *file, const char *have, const char *want, void *userdata),
+                void *userdata);
+int reconciler_diff_placement(const ReconcilerDiff *diff, const TenantPlan *plan, TenantGroup *group);
 
 /* reconcile-release.c: what a group carries that nobody limits. */
 Settings reconciler_open_settings(const Reconciler *reconciler);

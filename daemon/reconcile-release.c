@@ -4,6 +4,8 @@
 
 #include "reconcile-internal.h"
 
+#include "enforce/cgroup-placement.h"
+
 #include "util/log.h"
 #include "util/strv.h"
 
@@ -34,6 +36,8 @@ static int release_group(Reconciler *reconciler, const char *tenant_id, char ***
                         tenant_group_ensure(reconciler->driver, tenant_id, &group) < 0)
                 return 0;
         (void) tenant_group_freeze(group, false);
+        (void) tenant_group_unmake_partition(group);
+        (void) tenant_group_place(group, &(CpuSet){}, &(CpuSet){});
         (void) tenant_group_apply(group, &open);
         log_warning("Tenant %s still has processes: its group is left to them, without limits", tenant_id);
         return strv_push(left, tenant_id);
@@ -53,6 +57,8 @@ int reconciler_release(Reconciler *reconciler, char ***ret_left) {
          */
         if (reconciler->options.pin_dir)
                 (void) rmdir(reconciler->options.pin_dir);
+        if (reconciler->driver)
+                (void) cgroup_parent_give(reconciler->driver, &(CpuSet){});
         if (r >= 0 && reconciler->driver) {
                 r = cgroup_driver_remove_parent(reconciler->driver);
                 if (r == -EBUSY || r == -ENOTEMPTY)

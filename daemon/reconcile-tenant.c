@@ -7,6 +7,8 @@
 
 #include "reconcile-internal.h"
 
+#include "enforce/cgroup-placement.h"
+
 #include "util/strv.h"
 
 int reconciler_meter_group(Reconciler *reconciler, uint32_t slot, const char *path, int fd, uint64_t id,
@@ -72,7 +74,9 @@ bool reconciler_is_settled(const Reconciler *reconciler, const TenantPlan *plan)
 
         return reconciler->groups[plan->tenant->slot] &&
                settings_equal(&verified->settings, &plan->settings) && verified->frozen == plan->frozen &&
-               verified->observed == plan->observed && !plan->tenant->to_be_opened && !plan->killed &&
+               verified->observed == plan->observed &&
+               placement_equal(reconciler->placed[plan->tenant->slot], plan->placement) &&
+               !plan->tenant->to_be_opened && !plan->killed &&
                resource_set_equal(&plan->tenant->desired, &plan->share);
 }
 
@@ -135,6 +139,7 @@ static int (*const parts[])(
                 Reconciler *reconciler, TenantChange *change, ChangePhase phase, unsigned *written) = {
         change_processes,
         change_settings,
+        reconciler_change_placement,
 };
 
 /* Of one that is observed alone, what was enforced is taken off, once; from then on its files are left to
@@ -164,6 +169,8 @@ int reconciler_remove_tenant(Reconciler *reconciler, const Tenant *tenant) {
                 return 0;
         if (*held && tenant_group_alive(*held) && tenant_group_populated(*held) > 0)
                 return -EBUSY;
+        if (*held) /* what it had alone is everyone's before it goes */
+                (void) tenant_group_unmake_partition(*held);
         *held = tenant_group_free(*held);
         reconciler->verified[tenant->slot] = (Verified){};
         r = tenant_group_remove(reconciler->driver, tenant->id);

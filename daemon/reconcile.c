@@ -6,7 +6,8 @@
  *   2. the parent is given what its children have or will have, whichever is more, and is read back;
  *   3. every tenant has a group, which is metered once the meter is open; from each is taken what it will not
  * have any more;
- *   4. then each is given what it will have more, unless the parent could not be given it;
+ *   4. then each is given what it will have more, unless the parent could not be given it; last, CPUs that
+ * are had alone become partitions;
  *   5. the uplinks get their classes, each in the same order: rates that fall before rates that rise;
  *   6. the parent is left with what is needed, and is read back;
  *   7. all of it is read back: what differs is a problem, in words.
@@ -82,7 +83,8 @@ int reconciler_new(const ReconcilerOptions *options, FeatureSet *features,
         reconciler->n_slots = SLOT_FIRST + (uint32_t) options->config->tenants_max;
         reconciler->groups = calloc(reconciler->n_slots, sizeof(TenantGroup *));
         reconciler->verified = calloc(reconciler->n_slots, sizeof(Verified));
-        if (!reconciler->groups || !reconciler->verified)
+        reconciler->placed = calloc(reconciler->n_slots, sizeof(Placement *));
+        if (!reconciler->groups || !reconciler->verified || !reconciler->placed)
                 return -ENOMEM;
         r = uplinks_new(options->config, options->pin_dir, &reconciler->uplinks);
         if (r < 0)
@@ -115,10 +117,14 @@ Reconciler *reconciler_free(Reconciler *reconciler) {
                 tenant_group_free(reconciler->groups[slot]);
         free(reconciler->groups);
         free(reconciler->verified);
+        for (uint32_t slot = 0; reconciler->placed && slot < reconciler->n_slots; slot++)
+                free(reconciler->placed[slot]);
+        free(reconciler->placed);
         cleanup_close(&reconciler->parent_fd);
         uplinks_free(reconciler->uplinks);
         meter_free(reconciler->meter);
         cgroup_driver_free(reconciler->driver);
+        topology_deinit(&reconciler->capacity.topology);
         resource_set_deinit(&reconciler->capacity.hardware);
         resource_set_deinit(&reconciler->capacity.total);
         free(reconciler);
@@ -159,6 +165,7 @@ int reconciler_make_plan(Reconciler *reconciler, const Node *node, uint64_t sibl
                 .cpu_millicores = reconciler->cpu_millicores,
                 .sibling_weight = sibling_weight,
                 .residual = reconciler->options.config->residual,
+                .topology = &reconciler->capacity.topology,
         };
         input->uplinks = uplinks_capacity(reconciler->uplinks, &input->n_uplinks);
         r = plan_make(input, ret);
@@ -262,6 +269,8 @@ static int read_back(Reconciler *reconciler, const PlanInput *input, const Plan 
                         &tenant->effective);
         if (r >= 0 && !tenant_plan->observed)
                 r = reconciler_note_problems(reconciler, input, tenant_plan, &observed, tenant);
+        if (r >= 0)
+                r = reconciler_read_placement(reconciler, input, tenant_plan, features, tenant);
         if (r >= 0 && !tenant->failed)
                 reconciler->verified[tenant->slot] = (Verified){ tenant_plan->settings, tenant_plan->frozen,
                         tenant_plan->observed };
@@ -365,6 +374,8 @@ static int apply_plan(Reconciler *reconciler, FeatureSet *features, const Plan *
         r = each_unsettled(reconciler, changes, plan->n_tenants, take_from, written);
         if (r >= 0 && raised >= 0)
                 r = each_unsettled(reconciler, changes, plan->n_tenants, give_to, written);
+        if (r >= 0 && raised >= 0)
+                r = reconciler_make_partitions(reconciler, plan, changes, written);
         if (r < 0)
                 return r;
         uplinks_apply(reconciler->uplinks, plan->uplinks, reconciler_metered_groups_fd(reconciler), features,

@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* An allocation's properties beside its keys. */
-#define ALLOCATION_OWN_PROPERTIES 11
+#define ALLOCATION_OWN_PROPERTIES 12
 
 static int find_tenant(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret_found,
                 sd_bus_error *ret_error) {
@@ -95,6 +95,7 @@ static int get_tenant_string(sd_bus *bus, const char *path, const char *interfac
         const Tenant *tenant = tenant_of(userdata, path);
         const char *value = !tenant                       ? "" :
                 strcmp(property, "TenantId") == 0         ? tenant->id :
+                strcmp(property, "AssignedCpus") == 0     ? tenant->assigned_cpus ?: "" :
                 strcmp(property, "Mode") == 0             ? tenant_mode_to_string(tenant->observed) :
                                                             tenant->control_group ?: "";
 
@@ -182,6 +183,7 @@ static const sd_bus_vtable tenant_vtable[] = {
         SD_BUS_PROPERTY("ControlGroup", "s", get_tenant_string, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("AdoptedGroups", "as", get_tenant_adopted, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Users", "as", get_tenant_users, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("AssignedCpus", "s", get_tenant_string, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Mode", "s", get_tenant_string, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Allocations", "ao", get_tenant_allocations, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Desired", "a{s(tt)}", get_tenant_amounts, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
@@ -268,6 +270,8 @@ static int make_allocation_vtable(sd_bus_vtable **ret) {
                         "State", "s", get_allocation_string, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
         vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY(
                         "Reason", "s", get_allocation_string, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
+        vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY("AssignedCpus", "s", NULL,
+                        offsetof(Allocation, assigned_cpus), SD_BUS_VTABLE_PROPERTY_EMITS_INVALIDATION);
         vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY("ActualStart", "t", NULL,
                         offsetof(Allocation, actual_start_usec), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
         vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY("ActualEnd", "t", NULL,

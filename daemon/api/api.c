@@ -265,7 +265,8 @@ void api_tenant_changed(Api *api, const Tenant *tenant) {
         path = api_tenant_path(tenant->id);
         if (path)
                 (void) sd_bus_emit_properties_changed(api->bus, path, API_TENANT_INTERFACE, "ControlGroup",
-                                "AdoptedGroups", "Users", "Mode", "Allocations", "Desired", "Problems", NULL);
+                                "AdoptedGroups", "Users", "Mode", "AssignedCpus", "Allocations", "Desired",
+                                "Problems", NULL);
 }
 
 void api_node_changed(Api *api, bool state_changed) {

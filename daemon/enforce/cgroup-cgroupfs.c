@@ -216,6 +216,23 @@ static int cgroupfs_apply(TenantGroup *group, const Settings *settled) {
         return 0;
 }
 
+/* The cpuset controller comes with the first who is placed: it is a cost to all. */
+static int cgroupfs_place(TenantGroup *group, const CpuSet *cpus, const CpuSet *nodes) {
+        CgroupDriver *driver = group->driver;
+        int r = 0;
+
+        if (faccessat(group->fd, "cpuset.cpus", F_OK, 0) < 0) {
+                r = group_write_file(driver->root_fd, "cgroup.subtree_control", "+cpuset");
+                if (r >= 0)
+                        r = group_write_file(driver->parent->fd, "cgroup.subtree_control", "+cpuset");
+        }
+        return r < 0 ? r : group_write_placement(group, cpus, nodes);
+}
+
+static int cgroupfs_make_partition(TenantGroup *group) {
+        return group_write_file(group->fd, "cpuset.cpus.partition", "root");
+}
+
 static int cgroupfs_attach(TenantGroup *group, const Process *processes, size_t n, char **ret_group) {
         char *path = strdup(group->path);
 
@@ -334,6 +351,8 @@ const CgroupDriverOps cgroup_cgroupfs_ops = {
         .make = cgroupfs_make,
         .enable = cgroupfs_enable,
         .apply = cgroupfs_apply,
+        .place = cgroupfs_place,
+        .make_partition = cgroupfs_make_partition,
         .attach = cgroupfs_attach,
         .attach_unit = cgroupfs_attach_unit,
         .signal = cgroupfs_signal,

@@ -8,6 +8,7 @@
 
 #include "enforce/cgroup-text.h"
 #include "enforce/cgroup.h"
+#include "model/cpu-set.h"
 
 #include <sys/types.h>
 
@@ -38,6 +39,11 @@ typedef struct CgroupDriverOps {
         int (*enable)(CgroupDriver *driver);
         /* Writes settled changes, of which there is at least one. */
         int (*apply)(TenantGroup *group, const Settings *settled);
+        /* Writes cpuset.cpus and cpuset.mems, of which one differs, and sees to it that the group has them.
+         */
+        int (*place)(TenantGroup *group, const CpuSet *cpus, const CpuSet *nodes);
+        /* Has the kernel make a partition of the group, which has all that this needs. */
+        int (*make_partition)(TenantGroup *group);
         /* Moves the processes and says into which group; checks nothing afterwards. */
         int (*attach)(TenantGroup *group, const Process *processes, size_t n, char **ret_group);
         int (*attach_unit)(TenantGroup *group, const char *unit, char **ret_group);
@@ -78,6 +84,9 @@ int group_put_process(CgroupDriver *driver, const char *path, pid_t pid);
 
 int group_read_setting(TenantGroup *group, Setting setting, uint64_t *ret);
 int group_write_setting(TenantGroup *group, Setting setting, uint64_t value);
+
+/* cpuset.cpus and cpuset.mems of a group that has them. */
+int group_write_placement(TenantGroup *group, const CpuSet *cpus, const CpuSet *nodes);
 
 /*
  * Calls `each` for every group below the directory `fd`, children before their parents, with the directory

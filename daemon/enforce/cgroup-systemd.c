@@ -21,6 +21,7 @@
 #include "model/identifier.h"
 #include "util/log.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -42,6 +43,8 @@
 #define UNIT_PREFIX "headgate-"
 #define SLICE_SUFFIX ".slice"
 #define SCOPE_SUFFIX ".scope"
+#define SERVICE_SUFFIX ".service"
+#define PARTITION_UNIT_PREFIX "headgate-partition@"
 #define CPU_WEIGHT_DEFAULT 100U
 #define SCOPE_TRIES 16
 
@@ -319,6 +322,23 @@ static int configure_slice(sd_bus *bus, const char *unit) {
         return send_properties(bus, unit, m);
 }
 
+/* As systemd-escape --path: "/" is "-", and what is neither a letter, a digit, "_" nor "." is "\\xXX". */
+static char *unit_path_escape(const char *path) {
+        char *escaped = malloc(4 * strlen(path) + 1), *p = escaped;
+
+        if (!escaped)
+                return NULL;
+        for (path += strspn(path, "/"); *path; path++)
+                if (*path == '/')
+                        *p++ = '-';
+                else if (isalnum((unsigned char) *path) || *path == '_' || *path == '.')
+                        *p++ = *path;
+                else
+                        p += sprintf(p, "\\x%02x", (unsigned char) *path);
+        *p = '\0';
+        return escaped;
+}
+
 static char *slice_name(const char *tenant_id) {
         char escaped[IDENTIFIER_ESCAPED_SIZE];
         char *name;
@@ -425,6 +445,73 @@ static int systemd_apply(TenantGroup *group, const Settings *settled) {
         if (r < 0)
                 return r;
         return send_properties(bus, group->unit, m);
+}
+
+/* A list of numbers as systemd takes it: a bit each, the lowest first (sd_bus: "ay"). */
+static int append_mask(sd_bus_message *m, const char *property, const CpuSet *set) {
+        uint8_t mask[CPU_SET_SIZE / 8] = {};
+        size_t n = 0;
+        int r;
+
+        CPU_SET_FOREACH (number, set) {
+                mask[number / 8] |= (uint8_t) (1U << (number % 8));
+                n = number / 8 + 1;
+        }
+        r = sd_bus_message_open_container(m, 'r', "sv");
+        if (r >= 0)
+                r = sd_bus_message_append_basic(m, 's', property);
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'v', "ay");
+        if (r >= 0)
+                r = sd_bus_message_append_array(m, 'y', mask, n);
+        if (r >= 0)
+                r = sd_bus_message_close_container(m);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int systemd_place(TenantGroup *group, const CpuSet *cpus, const CpuSet *nodes) {
+        _cleanup_message_ sd_bus_message *m = NULL;
+        _cleanup_bus_ sd_bus *bus = NULL;
+        int r;
+
+        r = connect_manager(&bus);
+        if (r < 0)
+                return r;
+        r = open_properties(bus, group->unit, &m);
+        if (r >= 0)
+                r = append_mask(m, "AllowedCPUs", cpus);
+        if (r >= 0)
+                r = append_mask(m, "AllowedMemoryNodes", nodes);
+        if (r < 0)
+                return r;
+        return send_properties(bus, group->unit, m);
+}
+
+/*
+ * A partition below a group that is none takes CAP_SYS_ADMIN (kernel/cgroup/cpuset.c,
+ * remote_partition_enable()), which this service does without: what the kernel does not grant us, a unit of
+ * ours is started for, that has this capability and does this one write.
+ */
+static int systemd_make_partition(TenantGroup *group) {
+        _cleanup_free_ char *unit = NULL, *encoded = NULL;
+        _cleanup_bus_ sd_bus *bus = NULL;
+        char text[96];
+        int r;
+
+        r = group_write_file(group->fd, "cpuset.cpus.partition", "root");
+        if (r >= 0)
+                r = group_read_file(group->fd, "cpuset.cpus.partition", text, sizeof text);
+        if (r < 0 || !strstr(text, "not permitted"))
+                return r;
+        encoded = unit_path_escape(group->path);
+        if (!encoded || asprintf(&unit, PARTITION_UNIT_PREFIX "%s" SERVICE_SUFFIX, encoded) < 0) {
+                unit = NULL;
+                return -ENOMEM;
+        }
+        r = connect_manager(&bus);
+        if (r < 0)
+                return r;
+        return call_unit_job(bus, "StartUnit", unit);
 }
 
 static int start_scope(sd_bus *bus, const TenantGroup *group, const char *scope, const Process *processes,
@@ -654,6 +741,8 @@ const CgroupDriverOps cgroup_systemd_ops = {
         .make = systemd_make,
         .enable = systemd_enable,
         .apply = systemd_apply,
+        .place = systemd_place,
+        .make_partition = systemd_make_partition,
         .attach = systemd_attach,
         .attach_unit = systemd_attach_unit,
         .signal = systemd_signal,

@@ -7,6 +7,7 @@
  */
 
 #include "enforce/cgroup-driver.h"
+#include "enforce/cgroup-placement.h"
 #include "model/identifier.h"
 #include "util/strv.h"
 
@@ -282,6 +283,8 @@ int cgroup_driver_new(CgroupDriverKind kind, const char *root, FeatureSet *featu
                 return r;
         }
         r = driver_put_features(driver, features);
+        if (r >= 0)
+                r = cgroup_driver_put_placement_features(driver, features);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(driver);

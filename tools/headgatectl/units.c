@@ -176,6 +176,7 @@ char *units_format_resource(const char *name, uint64_t value, char *ret) {
 
         switch (kind) {
         case RESOURCE_CPU:
+        case RESOURCE_CPUSET:
                 return units_format_millicores(value, ret);
         case RESOURCE_MEMORY:
         case RESOURCE_SWAP:

@@ -128,6 +128,8 @@ static int print_tenant(const Ctl *ctl, Client *client, const json_t *tenant) {
         add_text(table, "Control group", variant_get_string(tenant, "ControlGroup"));
         json_array_foreach (json_object_get(tenant, "AdoptedGroups"), i, item)
                 add_text(table, "Adopted", json_string_value(item));
+        if (*variant_get_string(tenant, "AssignedCpus"))
+                add_text(table, "CPUs", variant_get_string(tenant, "AssignedCpus"));
         add_strings(table, "Users", json_object_get(tenant, "Users"));
         json_array_foreach (json_object_get(tenant, "Problems"), i, item) {
                 table_add(table, "Problem:");
@@ -197,6 +199,25 @@ static void add_standing(Table *table, const json_t *allocation) {
         }
 }
 
+/* "2-3 (exclusive)", and who chose them. */
+static void add_placement(Table *table, const json_t *allocation) {
+        static const struct {
+                const char *key, *mode, *chosen;
+        } rows[] = { { "CpuSet", "CpuSetMode", "AssignedCpus" }, { "NumaNodes", "NumaMode", "" } };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                const char *given = variant_get_string(allocation, rows[i].key),
+                           *chosen = variant_get_string(allocation, rows[i].chosen);
+
+                if (!*given && !*chosen)
+                        continue;
+                table_addf(table, "%s:", rows[i].key);
+                table_addf(table, "%s (%s%s)", *given ? given : chosen,
+                                variant_get_string(allocation, rows[i].mode),
+                                *given ? "" : ", chosen by the node");
+        }
+}
+
 static void add_names(Table *table, const json_t *allocation) {
         static const char *const texts[] = { "Issuer", "ProjectId", "ReservationId", "QosClass", "EndSignal",
                 "OnEnd" };
@@ -235,6 +256,7 @@ static int print_allocation(const Ctl *ctl, const json_t *allocation) {
         table_addf(table, "%llu", (unsigned long long) variant_get_u64(allocation, "Generation"));
         add_times(table, allocation);
         add_standing(table, allocation);
+        add_placement(table, allocation);
         add_names(table, allocation);
 
         r = view_table(ctl, table, "");

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Where a tenant's processes run: its CPUs and NUMA nodes as one more part of what is taken and given.
+ *   1. taken: partitions that are not planned any more, then CPUs and nodes of who is to have fewer;
+ *   2. given: all other CPUs and nodes;
+ *   3. when everyone has what is planned, the parent is given the CPUs that tenants have alone, and
+ * partitions are made of them: the kernel makes none of CPUs that are all that a sibling has. What the kernel
+ * makes of a partition is no refusal: where it is none, its CPUs are exclusive among tenants all the same,
+ * and a problem says so.
+ */
+
+#include "reconcile-internal.h"
+
+#include "enforce/cgroup-placement.h"
+#include "model/allocation-placement.h"
+#include "util/log.h"
+#include "util/strv.h"
+
+static const Placement anywhere;
+
+static const Placement *wanted(const TenantPlan *plan) {
+        return plan->observed || !plan->placement ? &anywhere : plan->placement;
+}
+
+static bool is_partition(const GroupPlacement *have) {
+        return (*have->partition && strcmp(have->partition, "member") != 0) ||
+               !cpu_set_is_empty(&have->alone);
+}
+
+static bool keeps_partition(const GroupPlacement *have, const Placement *want) {
+        return want->alone && have->placement.alone && cpu_set_equal(&have->alone, &want->cpus);
+}
+
+static bool is_placed(const GroupPlacement *have, const Placement *want) {
+        return cpu_set_equal(&have->placement.cpus, &want->cpus) &&
+               cpu_set_equal(&have->placement.nodes, &want->nodes);
+}
+
+/* Whether it would run on no CPU that it does not run on now. */
+static bool is_narrower(const GroupPlacement *have, const Placement *want) {
+        CpuSet more = want->cpus;
+
+        cpu_set_subtract(&more, &have->usable_cpus);
+        return !cpu_set_is_empty(&want->cpus) && cpu_set_is_empty(&more);
+}
+
+int reconciler_change_placement(
+                Reconciler *reconciler, TenantChange *change, ChangePhase phase, unsigned *written) {
+        TenantGroup *group = reconciler->groups[change->tenant->slot];
+        const Placement *want = wanted(change->plan);
+        GroupPlacement have;
+        int r;
+
+        r = tenant_group_observe_placement(group, &have);
+        if (r < 0)
+                return r;
+        if (phase == PHASE_TAKE && is_partition(&have) && !keeps_partition(&have, want)) {
+                ++*written;
+                r = tenant_group_unmake_partition(group);
+        }
+        if (r < 0 || is_placed(&have, want) || (phase == PHASE_TAKE && !is_narrower(&have, want)))
+                return r;
+        ++*written;
+        r = tenant_group_place(group, &want->cpus, &want->nodes);
+        return r == -EOPNOTSUPP ? 0 : r; /* said so by the features */
+}
+
+int reconciler_make_partitions(
+                Reconciler *reconciler, const Plan *plan, const TenantChange *changes, unsigned *written) {
+        const LogFields fields = { .object = cgroup_driver_parent(reconciler->driver) };
+        int r;
+
+        r = cgroup_parent_give(reconciler->driver, &plan->alone);
+        if (r < 0 && r != -ENOLINK)
+                log_write_errno(LOG_WARNING, &fields, r,
+                                "The parent control group has no CPUs to give alone");
+        for (size_t i = 0; r != -ENOMEM && i < plan->n_tenants; i++) {
+                TenantGroup *group = reconciler->groups[plan->tenants[i].tenant->slot];
+                const Placement *want = wanted(&plan->tenants[i]);
+                GroupPlacement have;
+
+                if (changes[i].settled || changes[i].refused || !want->alone || !group ||
+                                tenant_group_observe_placement(group, &have) < 0 || !have.can_be_alone ||
+                                keeps_partition(&have, want))
+                        continue;
+                ++*written;
+                r = tenant_group_make_partition(group, &want->cpus);
+                if (r < 0 && r != -ENOLINK)
+                        log_write_errno(LOG_WARNING, &(LogFields){ .tenant = plan->tenants[i].tenant->id }, r,
+                                        "Tenant %s: no partition can be made of its CPUs",
+                                        plan->tenants[i].tenant->id);
+        }
+        return r == -ENOMEM ? r : 0;
+}
+
+static int note_difference(Tenant *tenant, const char *file, const CpuSet *have, const CpuSet *want) {
+        _cleanup_free_ char *have_text = cpu_set_format(have), *want_text = cpu_set_format(want);
+
+        if (!have_text || !want_text)
+                return -ENOMEM;
+        if (strcmp(have_text, want_text) == 0)
+                return 0;
+        tenant->failed = true;
+        return strv_pushf(&tenant->problems, "%s is '%s' and should be '%s'", file, have_text, want_text);
+}
+
+/* What it is to have and cannot use: offline by now, another's partition, or not its parent's to give. */
+static int note_unusable(Tenant *tenant, const char *file, const CpuSet *usable, const CpuSet *want) {
+        CpuSet lost = *want;
+
+        cpu_set_subtract(&lost, usable);
+        return cpu_set_is_empty(&lost) ? 0 : note_difference(tenant, file, usable, want);
+}
+
+static bool names_any(const Node *node, const Tenant *tenant) {
+        const CalendarTenant *own = calendar_tenant(&node->calendar, tenant->id);
+        CpuSet named;
+
+        for (size_t i = 0; own && i < own->n; i++)
+                if (allocation_is_current(own->allocations[i]) &&
+                                (allocation_cpus(own->allocations[i], &named) ||
+                                                allocation_nodes(own->allocations[i], &named)))
+                        return true;
+        return false;
+}
+
+static int note_unavailable(const PlanInput *input, const FeatureSet *features, Tenant *tenant) {
+        const Feature *feature = feature_set_get(features, "cpuset");
+
+        if (!names_any(input->node, tenant))
+                return 0;
+        return strv_pushf(&tenant->problems, "CpuSet: %s", feature ? feature->words : "not enforced");
+}
+
+static int note_problems(const PlanInput *input, const FeatureSet *features, const Placement *want,
+                const GroupPlacement *have, Tenant *tenant) {
+        int r;
+
+        if (!have->available)
+                return want == &anywhere ? 0 : note_unavailable(input, features, tenant);
+        r = note_difference(tenant, "cpuset.cpus", &have->placement.cpus, &want->cpus);
+        if (r >= 0)
+                r = note_difference(tenant, "cpuset.mems", &have->placement.nodes, &want->nodes);
+        if (r >= 0)
+                r = note_unusable(tenant, "cpuset.cpus.effective", &have->usable_cpus, &want->cpus);
+        if (r >= 0)
+                r = note_unusable(tenant, "cpuset.mems.effective", &have->usable_nodes, &want->nodes);
+        if (r >= 0 && want->alone && have->can_be_alone && !keeps_partition(have, want))
+                r = strv_pushf(&tenant->problems,
+                                "its CPUs are exclusive among tenants alone: cpuset.cpus.partition is '%s'",
+                                have->partition);
+        if (r >= 0 && !want->alone && is_partition(have))
+                r = strv_pushf(&tenant->problems, "cpuset.cpus.partition is '%s' and should be 'member'",
+                                have->partition);
+        return r;
+}
+
+static int take_assigned(const PlanInput *input, const GroupPlacement *have, Tenant *tenant) {
+        static const CpuSet none;
+        char *text = cpu_set_format(have->available   ? &have->usable_cpus
+                                    : input->topology ? &input->topology->online
+                                                      : &none);
+
+        if (!text)
+                return -ENOMEM;
+        tenant->changed =
+                        tenant->changed || !tenant->assigned_cpus || strcmp(tenant->assigned_cpus, text) != 0;
+        free(tenant->assigned_cpus);
+        tenant->assigned_cpus = text;
+        return 0;
+}
+
+int reconciler_read_placement(Reconciler *reconciler, const PlanInput *input, const TenantPlan *plan,
+                const FeatureSet *features, Tenant *tenant) {
+        Placement **placed = &reconciler->placed[tenant->slot];
+        GroupPlacement have;
+        int r;
+
+        r = tenant_group_observe_placement(reconciler->groups[tenant->slot], &have);
+        if (r >= 0)
+                r = take_assigned(input, &have, tenant);
+        if (r >= 0 && !plan->observed)
+                r = note_problems(input, features, wanted(plan), &have, tenant);
+        if (r < 0)
+                return r;
+        free(*placed);
+        *placed = NULL;
+        if (!plan->placement)
+                return 0;
+        *placed = malloc(sizeof(Placement));
+        if (!*placed)
+                return -ENOMEM;
+        **placed = *plan->placement;
+        return 0;
+}
+
+static int diff_set(const ReconcilerDiff *diff, const TenantPlan *plan, const char *object, const char *file,
+                const CpuSet *have, const CpuSet *want) {
+        _cleanup_free_ char *have_text = cpu_set_format(have), *want_text = cpu_set_format(want);
+
+        if (!have_text || !want_text)
+                return -ENOMEM;
+        return strcmp(have_text, want_text) == 0
+                               ? 0
+                               : reconciler_put_difference(diff, plan, object, file, have_text, want_text);
+}
+
+int reconciler_diff_placement(const ReconcilerDiff *diff, const TenantPlan *plan, TenantGroup *group) {
+        const Placement *want = plan->placement ?: &anywhere;
+        const char *object = tenant_group_path(group);
+        GroupPlacement have;
+        int r;
+
+        r = tenant_group_observe_placement(group, &have);
+        if (r >= 0)
+                r = diff_set(diff, plan, object, "cpuset.cpus", &have.placement.cpus, &want->cpus);
+        if (r >= 0)
+                r = diff_set(diff, plan, object, "cpuset.mems", &have.placement.nodes, &want->nodes);
+        if (r >= 0 && have.can_be_alone && is_partition(&have) != want->alone)
+                r = reconciler_put_difference(diff, plan, object, "cpuset.cpus.partition", have.partition,
+                                want->alone ? "root" : "member");
+        return r;
+}
+
+static void tell_set(const char *file, const CpuSet *have, const CpuSet *want,
+                void (*differs)(const char *file, const char *have, const char *want, void *userdata),
+                void *userdata) {
+        _cleanup_free_ char *have_text = NULL, *want_text = NULL;
+
+        if (cpu_set_equal(have, want))
+                return;
+        have_text = cpu_set_format(have);
+        want_text = cpu_set_format(want);
+        if (have_text && want_text)
+                differs(file, have_text, want_text, userdata);
+}
+
+/* Files that are not there at all: the features tell of the lack of a controller, and the next full look of
+ * one that was taken away. */
+void reconciler_check_placement(const Reconciler *reconciler, uint32_t slot,
+                void (*differs)(const char *file, const char *have, const char *want, void *userdata),
+                void *userdata) {
+        const Placement *placed = reconciler->placed[slot] ?: &anywhere;
+        GroupPlacement have;
+
+        if (tenant_group_observe_placement(reconciler->groups[slot], &have) < 0 || !have.available)
+                return;
+        tell_set("cpuset.cpus", &have.placement.cpus, &placed->cpus, differs, userdata);
+        tell_set("cpuset.mems", &have.placement.nodes, &placed->nodes, differs, userdata);
+        if (have.can_be_alone && is_partition(&have) != placed->alone)
+                differs("cpuset.cpus.partition", have.partition, placed->alone ? "root" : "member", userdata);
+}
