@@ -81,7 +81,7 @@ int manager_adopt(void *userdata, const char *tenant_id, const char *path, Failu
         if (r != 0)
                 return r;
         tenant->changed = true;
-        (void) manager_take_sample(manager); /* from here on it is the tenant's */
+        (void) manager_take_sample(manager, /* all= */ false); /* from here on it is the tenant's */
         log_write(LOG_INFO, &(LogFields){ .tenant = tenant->id, .object = path },
                         "Group %s is adopted by tenant %s", path, tenant->id);
         manager_tell_tenants(manager);
@@ -101,7 +101,8 @@ int manager_abandon(void *userdata, const char *tenant_id, const char *path, Fai
         if (!group)
                 return failure_set(ret_failure, FAILURE_NO_SUCH_GROUP,
                                 "tenant %s has not adopted group '%.256s'", tenant_id, path);
-        (void) reconciler_sample(manager->reconciler, &manager->node); /* up to here it was */
+        (void) reconciler_sample(
+                        manager->reconciler, &manager->node, /* all= */ true); /* up to here it was */
         r = forget(manager, tenant, group);
         if (r < 0)
                 return r;

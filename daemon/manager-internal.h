@@ -65,7 +65,7 @@ bool manager_any_doomed(const Node *node);
 /* Tenants that no allocation names any more go, once they are empty. */
 void manager_drop_tenants(Manager *manager);
 /* All counters, into the node: 1 where a tenant's group is gone. */
-int manager_take_sample(Manager *manager);
+int manager_take_sample(Manager *manager, bool all);
 /* Those whose Desired, Problems, Users or Allocations changed since. */
 void manager_tell_tenants(Manager *manager);
 /* The highest slot that a tenant may have. */

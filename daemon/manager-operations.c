@@ -188,7 +188,7 @@ static int manager_attach(
                                 "tenant %s: %zu processes could not be attached: %s", tenant_id, n,
                                 strerror(-r));
         /* What runs while it is moved is charged to its old group until it is looked at. */
-        (void) manager_take_sample(manager);
+        (void) manager_take_sample(manager, /* all= */ false);
         log_write(LOG_INFO, &(LogFields){ .tenant = tenant_id, .object = where },
                         "%zu processes attached to tenant %s in %s", n, tenant_id, where);
         return 0;
@@ -254,7 +254,7 @@ static int manager_snapshot(void *userdata, const char *format, const char *only
                         size_t size;
                         int r;
 
-                        (void) manager_take_sample(manager);
+                        (void) manager_take_sample(manager, /* all= */ true);
                         r = formats[i].print(&manager->node, only_tenant, &text, &size);
                         return r < 0 ? r : seal(text, size, ret_fd);
                 }

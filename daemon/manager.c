@@ -177,8 +177,8 @@ static int on_window(sd_event_source *source, uint64_t usec, void *userdata) {
         return 0;
 }
 
-int manager_take_sample(Manager *manager) {
-        int r = reconciler_sample(manager->reconciler, &manager->node);
+int manager_take_sample(Manager *manager, bool all) {
+        int r = reconciler_sample(manager->reconciler, &manager->node, all);
 
         if (r < 0)
                 (void) log_warning_errno(r, "The tenants' counters cannot be read");
@@ -194,7 +194,7 @@ static int on_sample(sd_event_source *source, uint64_t usec, void *userdata) {
         Instant now = manager_now();
         bool due = calendar_next_change(&manager->node.calendar, &now) <= now.utc_usec;
 
-        manager_sample_drift(manager, &now, /* gone= */ manager_take_sample(manager) > 0);
+        manager_sample_drift(manager, &now, /* gone= */ manager_take_sample(manager, /* all= */ false) > 0);
         manager_forget_ended(manager, &now);
         manager_drop_tenants(manager);
         if (manager_look_at_clock(manager, &now))
@@ -371,7 +371,7 @@ int manager_run(Manager *manager) {
         r = manager_watch_drift(manager);
         if (r < 0)
                 return log_error_errno(r, "Drift cannot be looked for");
-        manager_take_sample(manager);
+        manager_take_sample(manager, /* all= */ false);
         r = manager_connect(manager);
         if (manager->rebooted)
                 api_rebooted(manager->api);

@@ -461,13 +461,13 @@ int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_written) 
         return r < 0 ? r : read;
 }
 
-int reconciler_sample(Reconciler *reconciler, Node *node) {
+int reconciler_sample(Reconciler *reconciler, Node *node, bool all) {
         bool gone = false;
         int r;
 
         if (!reconciler->meter)
                 return 0;
-        r = meter_refresh(reconciler->meter);
+        r = meter_refresh(reconciler->meter, all);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < node->n_tenants; i++) {

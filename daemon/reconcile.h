@@ -95,8 +95,9 @@ bool reconciler_find_uplink(const Reconciler *reconciler, const LinkChange *chan
 /* Watches the groups that there are now, and no others. */
 int reconciler_follow_groups(const Reconciler *reconciler, CgroupWatch *watch);
 
-/* Reads every tenant's counters into the node: 1 where a group is gone. */
-int reconciler_sample(Reconciler *reconciler, Node *node);
+/* Reads every tenant's counters into the node, and what takes turns with `all`, as meter_refresh() does: 1
+ * where a group is gone. */
+int reconciler_sample(Reconciler *reconciler, Node *node, bool all);
 
 /* The tenant's group, which stays the reconciler's: 1 where it was made just now, and has no limits before
  * the next apply. */

@@ -3,49 +3,56 @@
 #include "meter/group-carried.h"
 #include "meter/pin.h"
 
+#include <assert.h>
 #include <linux/bpf.h>
 #include <string.h>
-
-/* The counters among what group-iter reads; the others are gauges. */
-static const Metric counters[] = { METRIC_CPU_TIME, METRIC_CPU_THROTTLED, METRIC_MEMORY_OOM_KILLS };
 
 /* Row [place] of a table that outlives us. All zeroes: free. */
 typedef struct Row {
         uint64_t group_id;
         uint32_t slot;
         uint16_t adopted;
-        uint16_t noted;                      /* bit i: counter i was noted once */
-        uint64_t base[ELEMENTSOF(counters)]; /* what it showed when its slot's part began */
-        uint64_t last[ELEMENTSOF(counters)]; /* at the last note */
+        uint16_t noted; /* bit i: counter i was noted once */
+        struct {
+                uint64_t base; /* what it showed when its slot's part began */
+                uint64_t last; /* at the last note */
+        } counter[];
 } Row;
-_Static_assert(sizeof(Row) == 64, "a row is one line of cache");
-
-/* Row [slot] of another: of groups that are no more. */
-typedef struct Gone {
-        uint64_t value[ELEMENTSOF(counters)];
-} Gone;
+_Static_assert(sizeof(Row) == 16 && 8 * sizeof(uint16_t) >= GROUP_CARRIED_COUNTERS_MAX, "a bit for each");
 
 struct GroupCarried {
-        Table rows, gone; /* malloc()ed rows without BPF */
+        const Metric *counters;
+        size_t n_counters;
+        Table rows; /* malloc()ed without BPF, as the next */
+        Table gone; /* [slot][counter]: of groups that are no more */
         uint32_t slots, places;
         uint32_t n_used; /* no row from here on is taken */
         bool *held;      /* [places]: by a group that was placed in this run */
 };
 
+static uint32_t row_bytes(size_t n_counters) {
+        return (uint32_t) (sizeof(Row) + n_counters * sizeof(((Row *) NULL)->counter[0]));
+}
+
 static Row *row_at(const GroupCarried *carried, uint32_t place) {
-        return (Row *) carried->rows.rows + place;
+        return (Row *) ((char *) carried->rows.rows + (size_t) place * row_bytes(carried->n_counters));
 }
 
-static Gone *gone_of(const GroupCarried *carried, uint32_t slot) {
-        return (Gone *) carried->gone.rows + slot;
+static void row_free(GroupCarried *carried, uint32_t place) {
+        memset(row_at(carried, place), 0, row_bytes(carried->n_counters));
+        carried->held[place] = false;
 }
 
-static int open_table(const char *pin_dir, const char *name, uint32_t row_bytes, uint32_t n, Table *ret) {
-        const TableShape shape = { name, BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), row_bytes, n };
+static uint64_t *gone_of(const GroupCarried *carried, uint32_t slot) {
+        return (uint64_t *) carried->gone.rows + slot * carried->n_counters;
+}
+
+static int open_table(const char *pin_dir, const char *name, uint32_t bytes, uint32_t n, Table *ret) {
+        const TableShape shape = { name, BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), bytes, n };
 
         if (table_open(pin_dir, &shape, ret) >= 0)
                 return 0;
-        ret->rows = calloc(n, row_bytes);
+        ret->rows = calloc(n, bytes);
         return ret->rows ? 0 : -ENOMEM;
 }
 
@@ -57,27 +64,36 @@ static void close_table(Table *table) {
         table_deinit(table);
 }
 
-int group_carried_new(const char *pin_dir, uint32_t slots, uint32_t places, GroupCarried **ret) {
+int group_carried_new(const GroupCarriedOptions *options, GroupCarried **ret) {
         _cleanup_(group_carried_free_p) GroupCarried *carried = malloc(sizeof(*carried));
         int r;
 
+        assert(options->n_counters <= GROUP_CARRIED_COUNTERS_MAX);
         if (!carried)
                 return -ENOMEM;
-        *carried = (GroupCarried){ .rows = TABLE_NULL, .gone = TABLE_NULL, .slots = slots, .places = places };
-        carried->held = calloc(places, sizeof(bool));
+        *carried = (GroupCarried){
+                .counters = options->counters,
+                .n_counters = options->n_counters,
+                .rows = TABLE_NULL,
+                .gone = TABLE_NULL,
+                .slots = options->slots,
+                .places = options->places,
+        };
+        carried->held = calloc(carried->places, sizeof(bool));
         if (!carried->held)
                 return -ENOMEM;
-        r = open_table(pin_dir, "group_carried_3", sizeof(Row), places, &carried->rows);
+        r = open_table(options->pin_dir, options->rows_name, row_bytes(carried->n_counters), carried->places,
+                        &carried->rows);
         if (r >= 0)
-                r = open_table(pin_dir, "group_gone_1", sizeof(Gone), slots, &carried->gone);
+                r = open_table(options->pin_dir, options->gone_name,
+                                (uint32_t) (carried->n_counters * sizeof(uint64_t)), carried->slots,
+                                &carried->gone);
         if (r < 0)
                 return r;
-        for (uint32_t place = 0; place < places; place++) {
-                Row *row = row_at(carried, place);
-
-                if (row->slot >= slots) /* not with this table */
-                        *row = (Row){};
-                if (row->group_id)
+        for (uint32_t place = 0; place < carried->places; place++) {
+                if (row_at(carried, place)->slot >= carried->slots) /* not with this table */
+                        row_free(carried, place);
+                if (row_at(carried, place)->group_id)
                         carried->n_used = place + 1;
         }
         *ret = TAKE_PTR(carried);
@@ -100,12 +116,12 @@ void group_carried_keep_pins(const GroupCarried *carried, const char *pin_dir, P
 }
 
 static void fold(GroupCarried *carried, uint32_t place) {
-        Row *row = row_at(carried, place);
+        const Row *row = row_at(carried, place);
+        uint64_t *gone = gone_of(carried, row->slot);
 
-        for (size_t i = 0; i < ELEMENTSOF(counters); i++)
-                gone_of(carried, row->slot)->value[i] += row->last[i] - row->base[i];
-        *row = (Row){};
-        carried->held[place] = false;
+        for (size_t i = 0; i < carried->n_counters; i++)
+                gone[i] += row->counter[i].last - row->counter[i].base;
+        row_free(carried, place);
 }
 
 static bool find_row(const GroupCarried *carried, uint64_t group_id, uint32_t *ret_place) {
@@ -143,8 +159,14 @@ int group_carried_place(
                 if (!find_free(carried, &place))
                         return -ENOSPC;
         }
-        if (!found)
-                *row_at(carried, place) = (Row){ .group_id = group_id, .slot = slot, .adopted = adopted };
+        if (!found) {
+                Row *row = row_at(carried, place);
+
+                row_free(carried, place);
+                row->group_id = group_id;
+                row->slot = slot;
+                row->adopted = adopted;
+        }
         carried->held[place] = true;
         *ret_place = place;
         return 0;
@@ -153,33 +175,35 @@ int group_carried_place(
 void group_carried_note(GroupCarried *carried, uint32_t place, const Sample *now) {
         Row *row = row_at(carried, place);
 
-        for (size_t i = 0; i < ELEMENTSOF(counters); i++) {
-                uint64_t value = now->value[counters[i]];
+        for (size_t i = 0; i < carried->n_counters; i++) {
+                const uint64_t value = now->value[carried->counters[i]];
 
-                if (!sample_has(now, counters[i]))
+                if (!sample_has(now, carried->counters[i]))
                         continue;
                 if (!(row->noted & (1U << i)) && row->adopted)
-                        row->base[i] = value;
-                else if (value < row->last[i]) { /* its controller was taken away and given again */
-                        gone_of(carried, row->slot)->value[i] += row->last[i] - row->base[i];
-                        row->base[i] = 0;
+                        row->counter[i].base = value;
+                else if (value < row->counter[i].last) { /* its controller was taken away and given again */
+                        gone_of(carried, row->slot)[i] += row->counter[i].last - row->counter[i].base;
+                        row->counter[i].base = 0;
                 }
-                row->noted |= 1U << i;
-                row->last[i] = value;
+                row->noted |= (uint16_t) (1U << i);
+                row->counter[i].last = value;
         }
 }
 
 void group_carried_sum(const GroupCarried *carried, Sample *samples) {
         for (uint32_t slot = 0; slot < carried->slots; slot++)
-                for (size_t i = 0; i < ELEMENTSOF(counters); i++)
-                        if (sample_has(&samples[slot], counters[i]))
-                                samples[slot].value[counters[i]] = gone_of(carried, slot)->value[i];
+                for (size_t i = 0; i < carried->n_counters; i++)
+                        if (sample_has(&samples[slot], carried->counters[i]))
+                                samples[slot].value[carried->counters[i]] = gone_of(carried, slot)[i];
         for (uint32_t place = 0; place < carried->n_used; place++) {
                 const Row *row = row_at(carried, place);
+                Sample *sample = &samples[row->slot];
 
-                for (size_t i = 0; row->group_id && i < ELEMENTSOF(counters); i++)
-                        if (sample_has(&samples[row->slot], counters[i]))
-                                samples[row->slot].value[counters[i]] += row->last[i] - row->base[i];
+                for (size_t i = 0; row->group_id && i < carried->n_counters; i++)
+                        if (sample_has(sample, carried->counters[i]))
+                                sample->value[carried->counters[i]] +=
+                                                row->counter[i].last - row->counter[i].base;
         }
 }
 
@@ -192,9 +216,7 @@ void group_carried_leave(GroupCarried *carried, uint64_t group_id) {
 
 void group_carried_clear(GroupCarried *carried, uint32_t slot) {
         for (uint32_t place = 0; place < carried->n_used; place++)
-                if (row_at(carried, place)->group_id && row_at(carried, place)->slot == slot) {
-                        *row_at(carried, place) = (Row){};
-                        carried->held[place] = false;
-                }
-        *gone_of(carried, slot) = (Gone){};
+                if (row_at(carried, place)->group_id && row_at(carried, place)->slot == slot)
+                        row_free(carried, place);
+        memset(gone_of(carried, slot), 0, carried->n_counters * sizeof(uint64_t));
 }

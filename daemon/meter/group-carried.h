@@ -13,7 +13,17 @@
 
 typedef struct GroupCarried GroupCarried;
 
-int group_carried_new(const char *pin_dir, uint32_t slots, uint32_t places, GroupCarried **ret);
+typedef struct GroupCarriedOptions {
+        const char *pin_dir; /* as in meter.h */
+        const char *rows_name,
+                        *gone_name; /* of the tables and their pins: another where the counters are others */
+        const Metric *counters;     /* those of the samples that are counters; must live as long */
+        size_t n_counters;          /* at most GROUP_CARRIED_COUNTERS_MAX */
+        uint32_t slots, places;
+} GroupCarriedOptions;
+#define GROUP_CARRIED_COUNTERS_MAX 16
+
+int group_carried_new(const GroupCarriedOptions *options, GroupCarried **ret);
 GroupCarried *group_carried_free(GroupCarried *carried);
 DEFINE_CLEANUP(GroupCarried *, group_carried_free);
 

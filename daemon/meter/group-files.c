@@ -66,7 +66,7 @@ static void add(int fd, const char *key, uint64_t factor, Metric metric, Sample 
                 return;
         text[n] = '\0';
         if (group_files_parse(text, key, &value))
-                sample_put(sum, metric, (sample_has(sum, metric) ? sum->value[metric] : 0) + value * factor);
+                sample_add(sum, metric, value * factor);
 }
 
 void group_files_read(const GroupFiles *files, Sample *sum) {

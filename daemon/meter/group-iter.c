@@ -15,6 +15,9 @@
 #include "bpf/group-iter.h"
 #include "bpf/group-iter.skel.h"
 
+/* The counters among what is read here; the others are gauges. */
+static const Metric counters[] = { METRIC_CPU_TIME, METRIC_CPU_THROTTLED, METRIC_MEMORY_OOM_KILLS };
+
 typedef struct Group {
         uint64_t id;
         uint32_t slot;
@@ -98,7 +101,9 @@ int group_iter_new(const char *pin_dir, uint32_t slots, uint32_t places, bool in
         if (!iter->root || !iter->samples)
                 return -ENOMEM;
 
-        r = group_carried_new(pin_dir, slots, places, &iter->carried);
+        r = group_carried_new(&(GroupCarriedOptions){ pin_dir, "group_carried_4", "group_gone_1", counters,
+                                              ELEMENTSOF(counters), slots, places },
+                        &iter->carried);
         if (r < 0)
                 return r;
         if (in_kernel)

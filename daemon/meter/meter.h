@@ -58,11 +58,12 @@ void meter_drop(Meter *meter, uint64_t group_id);
 int meter_remove(Meter *meter, uint32_t slot);
 
 /*
- * One pass over the kernel's own counters, and what runs at this moment is charged; meter_read() then gives
- * all of it without a system call. Call it after moving processes that run: until then, or until they next
- * leave their CPU, what they use is charged to where they were.
+ * One pass over the kernel's own counters (of those in files alone those whose turn it is, or all), and what
+ * runs at this moment is charged; meter_read() then gives all of it without a system call. Call it after
+ * moving processes that run: until then, or until they next leave their CPU, what they use is charged to
+ * where they were.
  */
-int meter_refresh(Meter *meter);
+int meter_refresh(Meter *meter, bool all);
 /* -ENOENT: no group was added for the slot. What could not be counted is absent. */
 int meter_read(const Meter *meter, uint32_t slot, Sample *ret);
 

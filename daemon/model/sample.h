@@ -6,22 +6,41 @@
  * One table (sample.c): a new meter is a row there and a place that sets it.
  */
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 typedef enum Metric {
-        METRIC_CPU_TIME,         /* ns on a CPU */
-        METRIC_CPU_WAIT,         /* ns runnable on a run queue without a CPU */
-        METRIC_CPU_SWITCHES,     /* times a task of the tenant was given a CPU */
-        METRIC_CPU_THROTTLED,    /* ns that run queues of the group were held by cpu.max */
-        METRIC_MEMORY_CURRENT,   /* bytes */
-        METRIC_MEMORY_PEAK,      /* bytes */
-        METRIC_MEMORY_OOM_KILLS, /* processes killed for memory */
+        METRIC_CPU_TIME,            /* ns on a CPU */
+        METRIC_CPU_WAIT,            /* ns runnable on a run queue without a CPU */
+        METRIC_CPU_SWITCHES,        /* times a task of the tenant was given a CPU */
+        METRIC_CPU_THROTTLED,       /* ns that run queues of the group were held by cpu.max */
+        METRIC_CPU_PRESSURE,        /* ns in which some task waited for a CPU (pressure's "some") */
+        METRIC_MEMORY_CURRENT,      /* bytes */
+        METRIC_MEMORY_PEAK,         /* bytes */
+        METRIC_MEMORY_ANON,         /* bytes */
+        METRIC_MEMORY_FILE,         /* bytes: page cache, tmpfs and shared memory included */
+        METRIC_MEMORY_KERNEL,       /* bytes */
+        METRIC_MEMORY_SWAP,         /* bytes that are swapped out */
+        METRIC_MEMORY_FAULTS,       /* page faults, major ones included */
+        METRIC_MEMORY_MAJOR_FAULTS, /* those that waited for a device */
+        METRIC_MEMORY_REFAULTS,     /* pages that were reclaimed too early: they came back at once */
+        METRIC_MEMORY_RECLAIMED,    /* bytes taken from it by reclaim */
+        METRIC_MEMORY_OOM_KILLS,    /* processes killed for memory */
+        METRIC_MEMORY_PRESSURE,     /* ns in which some task waited for memory */
+        METRIC_MEMORY_STALL,        /* ns in which all of its tasks did (pressure's "full") */
+        METRIC_IO_READ_BYTES, /* from block devices; each byte once, however many layers it came through */
+        METRIC_IO_WRITE_BYTES,
+        METRIC_IO_READ_OPERATIONS,
+        METRIC_IO_WRITE_OPERATIONS,
+        METRIC_IO_PRESSURE,      /* ns in which some task waited for io */
+        METRIC_IO_STALL,         /* ns in which all of its tasks did */
         METRIC_NET_EGRESS_BYTES, /* IP bytes sent, before any queue dropped them */
         METRIC_NET_EGRESS_PACKETS,
         METRIC_NET_INGRESS_BYTES,
         METRIC_NET_INGRESS_PACKETS,
         METRIC_MAX,
+        METRIC_INVALID = -EINVAL,
 } Metric;
 
 typedef enum MetricUnit {
@@ -42,16 +61,21 @@ typedef struct MetricInfo {
 const MetricInfo *metric_info(Metric metric);
 
 typedef struct Sample {
-        uint32_t present; /* bit (1U << Metric): value[Metric] was read. What the kernel lacks is absent,
+        uint64_t present; /* bit (1ULL << Metric): value[Metric] was read. What the kernel lacks is absent,
                              never 0 */
         uint64_t value[METRIC_MAX];
 } Sample;
 
 static inline bool sample_has(const Sample *sample, Metric metric) {
-        return sample->present & (1U << metric);
+        return sample->present & (1ULL << metric);
 }
 
 static inline void sample_put(Sample *sample, Metric metric, uint64_t value) {
-        sample->present |= 1U << metric;
+        sample->present |= 1ULL << metric;
         sample->value[metric] = value;
+}
+
+/* For what several groups have together. */
+static inline void sample_add(Sample *sample, Metric metric, uint64_t value) {
+        sample_put(sample, metric, (sample_has(sample, metric) ? sample->value[metric] : 0) + value);
 }

@@ -330,7 +330,7 @@ Sample meter_must_read(Meter *meter, uint32_t slot) {
         Sample sample = {};
         int r;
 
-        r = meter_refresh(meter);
+        r = meter_refresh(meter, /* all= */ true);
         cr_assert(r == 0, "meter_refresh: %s", strerror(-r));
         r = meter_read(meter, slot, &sample);
         cr_assert(r == 0, "meter_read: %s", strerror(-r));

@@ -23,7 +23,7 @@ static Resource beta_desired[] = {
 static char *beta_problems[] = { (char *) "memory: limit wanted max, is 4096", (char *) "cpu: no controller",
         NULL };
 
-#define READ(metric) (1U << (metric))
+#define READ(metric) (1ULL << (metric))
 
 static Tenant alpha = {
         .id = (char *) "alpha",
@@ -38,7 +38,11 @@ static Tenant alpha = {
                         [METRIC_CPU_THROTTLED] = 1500000000,
                         [METRIC_MEMORY_CURRENT] = 4096,
                         [METRIC_MEMORY_PEAK] = 9223372036854775807,
+                        [METRIC_MEMORY_FAULTS] = 1000000,
+                        [METRIC_MEMORY_RECLAIMED] = 8192,
                         [METRIC_MEMORY_OOM_KILLS] = 3,
+                        [METRIC_MEMORY_PRESSURE] = 1000,
+                        [METRIC_IO_READ_BYTES] = 512,
                         [METRIC_NET_EGRESS_BYTES] = 18446744073709551615U,
                         [METRIC_NET_EGRESS_PACKETS] = 1000000007,
                         [METRIC_NET_INGRESS_BYTES] = 10,

@@ -13,7 +13,12 @@
 static GroupCarried *carried;
 
 static void make(void) {
-        cr_assert_eq(group_carried_new(NULL, SLOTS, PLACES, &carried), 0);
+        static const Metric counters[] = { METRIC_CPU_TIME, METRIC_CPU_THROTTLED, METRIC_MEMORY_OOM_KILLS };
+
+        cr_assert_eq(group_carried_new(&(GroupCarriedOptions){ NULL, "rows", "gone", counters, 3, SLOTS,
+                                                       PLACES },
+                                     &carried),
+                        0);
 }
 
 static void end(void) {

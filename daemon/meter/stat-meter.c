@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "meter/stat-meter.h"
+#include "meter/group-carried.h"
+#include "meter/group-stat.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+/* The counters among what is read here; the others are gauges. */
+static const Metric counters[] = {
+        METRIC_CPU_PRESSURE,
+        METRIC_MEMORY_FAULTS,
+        METRIC_MEMORY_MAJOR_FAULTS,
+        METRIC_MEMORY_REFAULTS,
+        METRIC_MEMORY_RECLAIMED,
+        METRIC_MEMORY_PRESSURE,
+        METRIC_MEMORY_STALL,
+        METRIC_IO_READ_BYTES,
+        METRIC_IO_WRITE_BYTES,
+        METRIC_IO_READ_OPERATIONS,
+        METRIC_IO_WRITE_OPERATIONS,
+        METRIC_IO_PRESSURE,
+        METRIC_IO_STALL,
+};
+
+typedef struct Group {
+        uint32_t slot;
+        uint32_t place; /* its row among those of group-carried */
+        uint64_t id;
+        int fd; /* the directory */
+} Group;
+
+struct StatMeter {
+        GroupCarried *carried;
+        Sample *samples; /* [slot], as of its last turn */
+        Group *groups;   /* owned, ordered by slot */
+        size_t n_groups;
+        size_t next; /* the group that begins the next turn */
+};
+
+int stat_meter_new(const char *pin_dir, uint32_t slots, uint32_t places, StatMeter **ret) {
+        _cleanup_(stat_meter_free_p) StatMeter *meter = malloc(sizeof(*meter));
+        int r;
+
+        if (!meter)
+                return -ENOMEM;
+        *meter = (StatMeter){};
+        meter->samples = calloc(slots, sizeof(*meter->samples));
+        if (!meter->samples)
+                return -ENOMEM;
+        r = group_carried_new(&(GroupCarriedOptions){ pin_dir, "stat_carried_1", "stat_gone_1", counters,
+                                              ELEMENTSOF(counters), slots, places },
+                        &meter->carried);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(meter);
+        return 0;
+}
+
+StatMeter *stat_meter_free(StatMeter *meter) {
+        if (!meter)
+                return NULL;
+
+        for (size_t i = 0; i < meter->n_groups; i++)
+                close(meter->groups[i].fd);
+        free(meter->groups);
+        free(meter->samples);
+        group_carried_free(meter->carried);
+        free(meter);
+        return NULL;
+}
+
+/* Read no more; what it has in its slot is another matter. */
+static void detach(StatMeter *meter, uint64_t group_id) {
+        for (size_t i = meter->n_groups; i-- > 0;)
+                if (meter->groups[i].id == group_id) {
+                        close(meter->groups[i].fd);
+                        meter->n_groups--;
+                        memmove(meter->groups + i, meter->groups + i + 1,
+                                        (meter->n_groups - i) * sizeof(*meter->groups));
+                }
+}
+
+/* Its counters to its slot's, and the slot's gauges so much more. */
+static void take_group(StatMeter *meter, const Group *group) {
+        Sample *sum = meter->samples + group->slot, now = {};
+
+        group_stat_read(group->fd, &now);
+        group_carried_note(meter->carried, group->place, &now);
+        for (Metric m = 0; m < METRIC_MAX; m++)
+                if (sample_has(&now, m))
+                        sample_add(sum, m, now.value[m]);
+}
+
+int stat_meter_add(StatMeter *meter, uint32_t slot, int group_fd, uint64_t group_id, bool adopted) {
+        _cleanup_close_ int fd = -EBADF;
+        uint32_t place;
+        Group *groups;
+        size_t at;
+        int r;
+
+        detach(meter, group_id);
+        groups = reallocarray(meter->groups, meter->n_groups + 1, sizeof(*groups));
+        if (!groups)
+                return -ENOMEM;
+        meter->groups = groups;
+        /* Opened anew: what is given may be there for its path alone (O_PATH). */
+        fd = openat(group_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        r = group_carried_place(meter->carried, slot, group_id, adopted, &place);
+        if (r < 0)
+                return r;
+
+        for (at = 0; at < meter->n_groups && groups[at].slot <= slot; at++)
+                ;
+        memmove(groups + at + 1, groups + at, (meter->n_groups - at) * sizeof(*groups));
+        groups[at] = (Group){ slot, place, group_id, TAKE_FD(fd) };
+        meter->n_groups++;
+        /* What it counts from here on is its slot's: its turn may be far. */
+        if (adopted)
+                take_group(meter, &groups[at]);
+        return 0;
+}
+
+void stat_meter_remove(StatMeter *meter, uint64_t group_id) {
+        detach(meter, group_id);
+        group_carried_leave(meter->carried, group_id);
+}
+
+/* All groups of the slot whose first is the i-th; gives how many they are. */
+static size_t take_slot(StatMeter *meter, size_t i) {
+        const uint32_t slot = meter->groups[i].slot;
+        size_t n = 0;
+
+        meter->samples[slot] = (Sample){};
+        for (; i + n < meter->n_groups && meter->groups[i + n].slot == slot; n++)
+                take_group(meter, &meter->groups[i + n]);
+        return n;
+}
+
+void stat_meter_run(StatMeter *meter, size_t groups) {
+        size_t at = meter->next, done = 0;
+
+        /* Groups may have gone or come: a turn begins with the first of its slot. */
+        while (at > 0 && at < meter->n_groups && meter->groups[at - 1].slot == meter->groups[at].slot)
+                at--;
+        while (done < groups && done < meter->n_groups) {
+                size_t n;
+
+                if (at >= meter->n_groups)
+                        at = 0;
+                n = take_slot(meter, at);
+                at += n;
+                done += n;
+        }
+        meter->next = at;
+        group_carried_sum(meter->carried, meter->samples);
+}
+
+void stat_meter_read(const StatMeter *meter, uint32_t slot, Sample *sample) {
+        const Sample *known = meter->samples + slot;
+
+        for (Metric m = 0; m < METRIC_MAX; m++)
+                if (sample_has(known, m))
+                        sample_put(sample, m, known->value[m]);
+}
+
+void stat_meter_clear(StatMeter *meter, uint32_t slot) {
+        group_carried_clear(meter->carried, slot);
+        meter->samples[slot] = (Sample){};
+}
+
+void stat_meter_keep_pins(const StatMeter *meter, const char *pin_dir, PinTell tell, void *userdata) {
+        group_carried_keep_pins(meter->carried, pin_dir, tell, userdata);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "meter/stat-text.h"
+#include "util/cleanup.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NSEC_PER_USEC 1000ULL
+
+typedef struct StatKey {
+        const char *key;
+        Metric metric;
+        bool pages; /* counted in pages */
+} StatKey;
+
+static const StatKey memory_keys[] = {
+        { "anon", METRIC_MEMORY_ANON, false },
+        { "file", METRIC_MEMORY_FILE, false },
+        { "kernel", METRIC_MEMORY_KERNEL, false },
+        { "pgfault", METRIC_MEMORY_FAULTS, false },
+        { "pgmajfault", METRIC_MEMORY_MAJOR_FAULTS, false },
+        { "workingset_refault_anon", METRIC_MEMORY_REFAULTS, false },
+        { "workingset_refault_file", METRIC_MEMORY_REFAULTS, false },
+        { "pgsteal", METRIC_MEMORY_RECLAIMED, true },
+};
+
+static const char *next_line(const char *line) {
+        const char *end = strchr(line, '\n');
+
+        return end ? end + 1 : line + strlen(line);
+}
+
+/* The number after `prefix`, which ends where a number may: false where the line has another. */
+static bool parse_after(const char *text, const char *prefix, uint64_t *ret) {
+        const size_t length = strlen(prefix);
+        char *end;
+        uint64_t value;
+
+        if (strncmp(text, prefix, length) != 0 || !isdigit((unsigned char) text[length]))
+                return false;
+        errno = 0;
+        value = strtoull(text + length, &end, 10);
+        if (errno != 0 || !strchr(" \n", *end)) /* its NUL counts */
+                return false;
+        *ret = value;
+        return true;
+}
+
+void stat_text_add_memory(const char *text, uint64_t page_bytes, Sample *sum) {
+        for (const char *line = text; *line; line = next_line(line))
+                for (size_t i = 0; i < ELEMENTSOF(memory_keys); i++) {
+                        const StatKey *key = &memory_keys[i];
+                        const size_t length = strlen(key->key);
+                        uint64_t value;
+
+                        if (strncmp(line, key->key, length) == 0 && parse_after(line + length, " ", &value))
+                                sample_add(sum, key->metric, key->pages ? value * page_bytes : value);
+                }
+}
+
+void stat_text_add_pressure(const char *text, Metric some, Metric full, Sample *sum) {
+        for (const char *line = text; *line; line = next_line(line)) {
+                const char *total = strstr(line, "total=");
+                const Metric metric = strncmp(line, "some ", 5) == 0   ? some
+                                      : strncmp(line, "full ", 5) == 0 ? full
+                                                                       : METRIC_INVALID;
+                uint64_t usec;
+
+                if (metric != METRIC_INVALID && total && total < next_line(line) &&
+                                parse_after(total, "total=", &usec))
+                        sample_add(sum, metric, usec * NSEC_PER_USEC);
+        }
+}
+
+static void add_device(const char *fields, const char *end, Sample *sum) {
+        static const struct {
+                const char *key;
+                Metric metric;
+        } keys[] = {
+                { "rbytes=", METRIC_IO_READ_BYTES },
+                { "wbytes=", METRIC_IO_WRITE_BYTES },
+                { "rios=", METRIC_IO_READ_OPERATIONS },
+                { "wios=", METRIC_IO_WRITE_OPERATIONS },
+        };
+
+        for (const char *field = fields; field && field < end; field = strchr(field + 1, ' ')) {
+                uint64_t value;
+
+                for (size_t i = 0; i < ELEMENTSOF(keys); i++)
+                        if (parse_after(field + 1, keys[i].key, &value))
+                                sample_add(sum, keys[i].metric, value);
+        }
+}
+
+void stat_text_add_io(const char *text, StatDeviceIsLayer is_layer, void *userdata, Sample *sum) {
+        for (Metric metric = METRIC_IO_READ_BYTES; metric <= METRIC_IO_WRITE_OPERATIONS; metric++)
+                sample_add(sum, metric, 0);
+        for (const char *line = text; *line; line = next_line(line)) {
+                unsigned major, minor;
+                int length = 0;
+
+                if (sscanf(line, "%u:%u%n", &major, &minor, &length) != 2 || line[length] != ' ')
+                        continue;
+                if (!is_layer || !is_layer(major, minor, userdata))
+                        add_device(line + length, next_line(line), sum);
+        }
+}
