@@ -14,6 +14,7 @@
 #include <systemd/sd-event.h>
 
 typedef struct DriftWatch DriftWatch;
+typedef struct AttachedProcess AttachedProcess;
 
 struct Manager {
         ManagerOptions options;
@@ -39,8 +40,10 @@ struct Manager {
         sd_bus *bus;   /* NULL while there is none: enforcement goes on */
         Api *api;
         ApiOptions api_options;
-        DriftWatch *drift;   /* NULL before the first look at everything, and in a dry run */
-        bool look_at_all;    /* at every allocation, not only at those that are due */
+        DriftWatch *drift;         /* NULL before the first look at everything, and in a dry run */
+        bool look_at_all;          /* at every allocation, not only at those that are due */
+        AttachedProcess *attached; /* owned; those that left something with their old groups */
+        size_t n_attached;
         bool tenants_may_go; /* an allocation left the calendar: its tenant may have been its last reason */
 };
 
@@ -137,6 +140,13 @@ int manager_judge_requests(Manager *manager, Allocation **requests, size_t *n, u
 int manager_apply(void *userdata, uid_t caller, Allocation **requests, size_t n, Failure *ret_failure);
 int manager_sync(void *userdata, uid_t caller, const char *issuer, Allocation **requests, size_t n,
                 Failure *ret_failure);
+
+/* manager-attach.c */
+int manager_attach(void *userdata, const char *tenant_id, const int *pidfds, size_t n, Failure *ret_failure);
+int manager_attach_unit(void *userdata, const char *tenant_id, const char *unit, Failure *ret_failure);
+/* What those that were attached left with their old groups, into their tenants' words. */
+void manager_look_at_attached(Manager *manager);
+void manager_free_attached(Manager *manager);
 
 /* manager-adopt.c */
 int manager_adopt(void *userdata, const char *tenant_id, const char *path, Failure *ret_failure);

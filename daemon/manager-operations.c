@@ -11,7 +11,6 @@
 #include "export/json.h"
 #include "export/openmetrics.h"
 #include "util/log.h"
-#include "util/strv.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -138,87 +137,6 @@ static int manager_renew(
         calendar_look_again(&manager->node.calendar, allocation);
         api_allocation_renewed(manager->api, allocation);
         return manager_reconcile(manager);
-}
-
-static int find_group(Manager *manager, const char *tenant_id, TenantGroup **ret_group, Tenant **ret_tenant,
-                Failure *failure) {
-        Tenant *tenant = node_find_tenant(&manager->node, tenant_id);
-        int r;
-
-        if (!tenant)
-                return failure_set(failure, FAILURE_NO_SUCH_TENANT,
-                                "no tenant '%.64s'; it appears with its first allocation", tenant_id);
-        r = reconciler_group(manager->reconciler, tenant, ret_group);
-        if (r == -EOPNOTSUPP)
-                return failure_set(failure, FAILURE_NOT_SUPPORTED,
-                                "tenant %s has no control group: this is a dry run", tenant_id);
-        if (r > 0) { /* someone took the old one away: no process goes in before the limits hold again */
-                (void) manager_reconcile(manager);
-                r = reconciler_group(manager->reconciler, tenant, ret_group);
-        }
-        if (r >= 0 && tenant->failed)
-                return failure_set(failure, FAILURE_NOT_ENFORCED, "tenant %s takes no processes now: %s",
-                                tenant_id,
-                                strv_length(tenant->problems) > 0 ? tenant->problems[0]
-                                                                  : "it could not be given its share");
-        *ret_tenant = tenant;
-        return r < 0 ? r : 0;
-}
-
-static int manager_attach(
-                void *userdata, const char *tenant_id, const int *pidfds, size_t n, Failure *ret_failure) {
-        _cleanup_free_ char *where = NULL;
-        Manager *manager = userdata;
-        TenantGroup *group;
-        Tenant *tenant;
-        int r;
-
-        r = find_group(manager, tenant_id, &group, &tenant, ret_failure);
-        if (r != 0)
-                return r;
-        if (n == 0)
-                return failure_set(ret_failure, FAILURE_NO_SUCH_PROCESS, "tenant %s: no process was given",
-                                tenant_id);
-        r = tenant_group_attach(group, pidfds, n, &where);
-        if (r == -ESRCH)
-                return failure_set(ret_failure, FAILURE_NO_SUCH_PROCESS,
-                                "tenant %s: a process is gone, or was not the one meant", tenant_id);
-        if (r < 0)
-                return failure_set(ret_failure, FAILURE_NOT_ENFORCED,
-                                "tenant %s: %zu processes could not be attached: %s", tenant_id, n,
-                                strerror(-r));
-        /* What runs while it is moved is charged to its old group until it is looked at. */
-        (void) manager_take_sample(manager, /* all= */ false);
-        log_write(LOG_INFO, &(LogFields){ .tenant = tenant_id, .object = where },
-                        "%zu processes attached to tenant %s in %s", n, tenant_id, where);
-        return 0;
-}
-
-static int manager_attach_unit(
-                void *userdata, const char *tenant_id, const char *unit, Failure *ret_failure) {
-        _cleanup_free_ char *where = NULL;
-        Manager *manager = userdata;
-        TenantGroup *group;
-        Tenant *tenant;
-        int r;
-
-        r = find_group(manager, tenant_id, &group, &tenant, ret_failure);
-        if (r != 0)
-                return r;
-        r = tenant_group_attach_unit(group, unit, &where);
-        if (r == -EOPNOTSUPP)
-                return failure_set(ret_failure, FAILURE_NOT_SUPPORTED,
-                                "unit '%.256s' cannot be attached: the cgroup driver is not systemd", unit);
-        if (r == -ENOENT)
-                return failure_set(ret_failure, FAILURE_NO_SUCH_UNIT, "no unit '%.256s'", unit);
-        if (r == -EINVAL)
-                return failure_set(ret_failure, FAILURE_NO_SUCH_UNIT,
-                                "'%.256s' is not the name of a service or scope", unit);
-        if (r < 0)
-                return r;
-        log_write(LOG_INFO, &(LogFields){ .tenant = tenant_id, .object = unit },
-                        "Unit %s belongs to tenant %s from its next start", unit, tenant_id);
-        return 0;
 }
 
 static int seal(const char *text, size_t size, int *ret_fd) {

@@ -183,6 +183,7 @@ int manager_take_sample(Manager *manager, bool all) {
         if (r < 0)
                 (void) log_warning_errno(r, "The tenants' counters cannot be read");
         manager_look_at_adopted(manager);
+        manager_look_at_attached(manager);
         manager->node.sampled_usec = clock_usec(CLOCK_REALTIME);
         return r;
 }
@@ -336,6 +337,7 @@ Manager *manager_free(Manager *manager) {
         sd_event_source_unref(manager->sample_timer);
         sd_event_source_unref(manager->clock_watch);
         cleanup_close(&manager->clock_fd);
+        manager_free_attached(manager);
         reconciler_free(manager->reconciler);
         state_free(manager->state);
         node_deinit(&manager->node);

@@ -179,6 +179,11 @@ int reconciler_remove_tenant(Reconciler *reconciler, const Tenant *tenant) {
         return meter_remove(reconciler->meter, tenant->slot);
 }
 
+int reconciler_count_sockets(Reconciler *reconciler, const Tenant *tenant, int pidfd, unsigned *ret) {
+        return reconciler->meter ? meter_count_sockets(reconciler->meter, tenant->slot, pidfd, ret)
+                                 : -EOPNOTSUPP;
+}
+
 int reconciler_list_groups(Reconciler *reconciler, char ***ret_tenant_ids) {
         return reconciler->driver ? cgroup_driver_list(reconciler->driver, ret_tenant_ids) : 0;
 }

@@ -115,6 +115,9 @@ bool reconciler_adopted_lives(const Reconciler *reconciler, const AdoptedGroup *
  */
 void reconciler_drop_adopted(Reconciler *reconciler, const AdoptedGroup *group);
 
+/* Sockets that a process of the tenant's opened elsewhere: meter_count_sockets(). */
+int reconciler_count_sockets(Reconciler *reconciler, const Tenant *tenant, int pidfd, unsigned *ret);
+
 /* Takes the tenant's group, class and meter (which is open by now) away: -EBUSY where processes are in it,
  * and then nothing is taken. */
 int reconciler_remove_tenant(Reconciler *reconciler, const Tenant *tenant);

@@ -102,11 +102,14 @@ static int get_tenant_string(sd_bus *bus, const char *path, const char *interfac
         return sd_bus_message_append_basic(reply, 's', value);
 }
 
-static int append_list(sd_bus_message *reply, const char *const *list) {
+/* Both into one; either may be NULL. */
+static int append_lists(sd_bus_message *reply, const char *const *first, const char *const *second) {
         int r = sd_bus_message_open_container(reply, 'a', "s");
 
-        for (; r >= 0 && list && *list; list++)
-                r = sd_bus_message_append_basic(reply, 's', *list);
+        for (; r >= 0 && first && *first; first++)
+                r = sd_bus_message_append_basic(reply, 's', *first);
+        for (; r >= 0 && second && *second; second++)
+                r = sd_bus_message_append_basic(reply, 's', *second);
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
@@ -117,7 +120,7 @@ static int get_tenant_users(sd_bus *bus, const char *path, const char *interface
         int r;
 
         r = tenant ? api_tenant_users(((const Api *) userdata)->node, tenant->id, &users) : 0;
-        return r < 0 ? r : append_list(reply, users);
+        return r < 0 ? r : append_lists(reply, users, NULL);
 }
 
 static int get_tenant_adopted(sd_bus *bus, const char *path, const char *interface, const char *property,
@@ -134,7 +137,8 @@ static int get_tenant_problems(sd_bus *bus, const char *path, const char *interf
                 sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
         const Tenant *tenant = tenant_of(userdata, path);
 
-        return append_list(reply, tenant ? (const char *const *) tenant->problems : NULL);
+        return append_lists(reply, tenant ? (const char *const *) tenant->problems : NULL,
+                        tenant ? (const char *const *) tenant->remains : NULL);
 }
 
 static int get_tenant_allocations(sd_bus *bus, const char *path, const char *interface, const char *property,

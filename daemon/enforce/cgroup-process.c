@@ -138,3 +138,12 @@ void processes_undo(CgroupDriver *driver, const Process *processes, size_t n, co
                         (void) group_put_process(driver, process->group, process->pid);
         }
 }
+
+int cgroup_find_process(int pidfd, char **ret) {
+        Process process;
+        int r = process_identify(pidfd, &process);
+
+        if (r >= 0)
+                *ret = process.group;
+        return r;
+}

@@ -112,6 +112,9 @@ int tenant_group_kill(TenantGroup *group);
  * none. */
 int tenant_group_remove(CgroupDriver *driver, const char *tenant_id);
 
+/* The group that the process is in, below the mount; the caller frees. -ESRCH: it has exited. */
+int cgroup_find_process(int pidfd, char **ret);
+
 /*
  * A group of someone else's, by its path below the mount: its directory, which the caller closes, and its id.
  * -ENOENT: there is none.

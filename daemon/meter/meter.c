@@ -10,6 +10,7 @@
 #include "meter/net-meter.h"
 #include "meter/pin.h"
 #include "meter/sched-meter.h"
+#include "meter/socket-iter.h"
 #include "meter/stat-meter.h"
 
 #include <assert.h>
@@ -40,7 +41,8 @@ struct Meter {
         NetMeter *net;
         GroupIter *iter;
         StatMeter *stats;
-        Group *groups; /* owned, in no order */
+        SocketIter *sockets; /* NULL where it does not load */
+        Group *groups;       /* owned, in no order */
         size_t n_groups;
         struct SlotState {
                 bool known;   /* a group was added */
@@ -259,6 +261,23 @@ static int set_up_stats(Meter *meter, const char *cgroup_root, FeatureSet *featu
         return feature_set_put(features, "meter.pressure", true, "the pressure files of each group");
 }
 
+static int set_up_sockets(Meter *meter, FeatureSet *features) {
+        int r;
+
+        pin_words_begin();
+        r = meter->groups_map.fd >= 0 ? socket_iter_new(meter->groups_map.fd, &meter->sockets)
+                                      : meter->groups_map.fd;
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0)
+                return feature_set_put(features, "attach.sockets", false,
+                                "the iterator over sockets does not load (%s%s%s): sockets that a process "
+                                "had before it was attached are not told",
+                                strerror(-r), pin_words_last()[0] ? "; " : "", pin_words_last());
+        return feature_set_put(features, "attach.sockets", true,
+                        "a BPF iterator over the files of a process that is attached");
+}
+
 int meter_new(const MeterOptions *options, FeatureSet *features, Meter **ret) {
         _cleanup_(meter_free_p) Meter *meter = NULL;
         int r;
@@ -300,6 +319,9 @@ int meter_new(const MeterOptions *options, FeatureSet *features, Meter **ret) {
         r = set_up_stats(meter, options->cgroup_root, features);
         if (r < 0)
                 return r;
+        r = set_up_sockets(meter, features);
+        if (r < 0)
+                return r;
         r = adopt_groups(meter);
         if (r < 0)
                 return r;
@@ -322,6 +344,7 @@ Meter *meter_free(Meter *meter) {
         net_meter_free(meter->net);
         group_iter_free(meter->iter);
         stat_meter_free(meter->stats);
+        socket_iter_free(meter->sockets);
         table_deinit(&meter->groups_map);
         free(meter->pin_dir);
         free(meter);
@@ -559,6 +582,10 @@ bool meter_holds(const Meter *meter, uint64_t group_id) {
         const Group *group = find_group(meter, group_id);
 
         return !meter->net || !group || !group->network || net_meter_holds(meter->net, group_id);
+}
+
+int meter_count_sockets(Meter *meter, uint32_t slot, int pidfd, unsigned *ret) {
+        return meter->sockets ? socket_iter_count(meter->sockets, slot, pidfd, ret) : -EOPNOTSUPP;
 }
 
 int meter_groups_fd(const Meter *meter) {

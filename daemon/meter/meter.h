@@ -73,6 +73,11 @@ const char *meter_pin_dir(const Meter *meter);
 void meter_keep_pins(const Meter *meter, PinTell tell, void *userdata);
 /* Whether the group's packets are counted by programs that hang on it; true where none do. */
 bool meter_holds(const Meter *meter, uint64_t group_id);
+/*
+ * Sockets that the process has and that are counted and classed elsewhere than with the slot: it opened them
+ * before it came there. -ESRCH: it has exited; -EOPNOTSUPP: this kernel does not tell.
+ */
+int meter_count_sockets(Meter *meter, uint32_t slot, int pidfd, unsigned *ret);
 
 /* The map of cgroup id (u64) to slot (u32), for the uplink's classifier; owned by the meter. -EBADF: none. */
 int meter_groups_fd(const Meter *meter);

@@ -39,6 +39,7 @@ Tenant *tenant_free(Tenant *tenant) {
         resource_set_deinit(&tenant->desired);
         resource_set_deinit(&tenant->effective);
         strv_free(tenant->problems);
+        strv_free(tenant->remains);
         free(tenant);
         return NULL;
 }

@@ -662,6 +662,25 @@ Test(api, a_tenant_names_what_it_adopted) {
         adopted_groups_deinit(&alpha->adopted);
 }
 
+Test(api, what_was_left_behind_is_told_with_the_problems) {
+        sd_bus_message *reply,
+                        *m = method(API_PATH "/tenant/beta_2d2", "org.freedesktop.DBus.Properties", "Get");
+        Tenant *beta = node.tenants[1];
+        char **problems;
+
+        cr_assert_eq(strv_push(&beta->remains, "process 1 left a socket"), 0);
+        cr_assert_geq(sd_bus_message_append(m, "ss", "org.headgate.Node1.Tenant", "Problems"), 0);
+        reply = call(m);
+        expect_success(reply);
+        cr_assert_geq(sd_bus_message_enter_container(reply, 'v', "as"), 0);
+        cr_assert_geq(sd_bus_message_read_strv(reply, &problems), 0);
+        cr_assert_eq(strv_length(problems), 3);
+        cr_expect_str_eq(problems[2], "process 1 left a socket");
+        strv_free(problems);
+        sd_bus_message_unref(reply);
+        beta->remains = strv_free(beta->remains);
+}
+
 Test(api, attach_takes_sixteen_and_no_more) {
         for (unsigned n = 16; n <= 17; n++) {
                 sd_bus_message *m = manager_method("Attach"), *reply;

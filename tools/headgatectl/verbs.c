@@ -115,9 +115,11 @@ const Verb verbs[] = {
                         .name = "attach",
                         .synopsis = "TENANT PID...|UNIT...",
                         .summary = "Place running processes, or systemd units, in a tenant",
-                        .help = "A unit is named with its suffix (web.service) and moves at its next start. "
-                                "Sockets that a\n"
-                                "process has open and memory that it has stay counted where they were.\n",
+                        .help = "A unit is named with its suffix (web.service) and moves at its next start; its "
+                                "present group is\n"
+                                "adopted until then. Sockets that a process has open and memory that it has "
+                                "stay counted where\n"
+                                "they were: 'show' names them while they last.\n",
                         .options = "",
                         .args_min = 2,
                         .args_max = SIZE_MAX,
