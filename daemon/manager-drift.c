@@ -47,6 +47,7 @@ struct DriftWatch {
         PinWatch *pins;
         UnitWatch *units; /* with the systemd driver alone */
         sd_event_source *sources[3];
+        bool emptied;     /* a group whose news are being read has no process any more */
         DriftCause cause; /* of settings that differ at the place that is checked */
         Found *found;     /* owned */
         size_t n_found;
@@ -98,9 +99,13 @@ static Mark present_mark(const DriftWatch *watch) {
                                                                   : MARK_TOUCHED;
 }
 
-static void on_group(uint32_t slot, void *userdata) {
+static void on_group(uint32_t slot, CgroupNews news, void *userdata) {
         DriftWatch *watch = userdata;
 
+        if (news == CGROUP_NEWS_EVENTS) {
+                watch->emptied = watch->emptied || reconciler_slot_is_empty(watch->manager->reconciler, slot);
+                return;
+        }
         mark(watch, slot == CGROUP_WATCH_PARENT ? watch->n_slots : slot, present_mark(watch));
 }
 
@@ -116,8 +121,13 @@ static void on_link(const LinkChange *change, void *userdata) {
 static int on_groups(sd_event_source *source, int fd, uint32_t events, void *userdata) {
         DriftWatch *watch = userdata;
 
+        watch->emptied = false;
         if (cgroup_watch_read(watch->groups, on_group, watch) > 0)
                 mark_groups(watch, MARK_TOUCHED);
+        /* What its processes have used to their last moment, while the group is there: somebody may remove it
+         * now, and what is read of its files would go with it. */
+        if (watch->emptied)
+                (void) manager_take_sample(watch->manager, /* all= */ true);
         arm_for_news(watch);
         return sd_event_source_set_enabled(source, SD_EVENT_OFF);
 }

@@ -161,6 +161,12 @@ int reconciler_change_tenant(
         return r;
 }
 
+bool reconciler_slot_is_empty(const Reconciler *reconciler, uint32_t slot) {
+        TenantGroup *group = reconciler->groups[slot];
+
+        return group && tenant_group_populated(group) == 0;
+}
+
 int reconciler_remove_tenant(Reconciler *reconciler, const Tenant *tenant) {
         TenantGroup **held = &reconciler->groups[tenant->slot];
         int r;

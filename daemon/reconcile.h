@@ -99,6 +99,9 @@ int reconciler_follow_groups(const Reconciler *reconciler, CgroupWatch *watch);
  * where a group is gone. */
 int reconciler_sample(Reconciler *reconciler, Node *node, bool all);
 
+/* Whether the slot's group is there and has no process. */
+bool reconciler_slot_is_empty(const Reconciler *reconciler, uint32_t slot);
+
 /* The tenant's group, which stays the reconciler's: 1 where it was made just now, and has no limits before
  * the next apply. */
 int reconciler_group(Reconciler *reconciler, const Tenant *tenant, TenantGroup **ret);

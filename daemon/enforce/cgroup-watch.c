@@ -113,8 +113,8 @@ static bool is_watched(const Watched *watched, int descriptor, const char *gone_
 }
 
 /* By the watch, or of a group that is gone by its name. Events come in runs. */
-static void tell_slot(CgroupWatch *watch, int descriptor, const char *gone_name, CgroupWatchTell tell,
-                void *userdata) {
+static void tell_slot(CgroupWatch *watch, int descriptor, const char *gone_name, CgroupNews news,
+                CgroupWatchTell tell, void *userdata) {
         uint32_t slot = watch->last;
 
         if (!is_watched(&watch->slots[slot], descriptor, gone_name))
@@ -124,7 +124,7 @@ static void tell_slot(CgroupWatch *watch, int descriptor, const char *gone_name,
         if (slot == watch->n_slots)
                 return;
         watch->last = slot;
-        tell(slot, userdata);
+        tell(slot, news, userdata);
 }
 
 static void take_event(
@@ -132,13 +132,17 @@ static void take_event(
         const char *name = event->len > 0 ? event->name : "";
 
         if (event->mask & IN_DELETE)
-                tell_slot(watch, 0, name, tell, userdata);
-        else if (!(event->mask & IN_MODIFY) || !cgroup_file_is_set(name))
-                return; /* cgroup.events, memory.events …: the kernel's own */
+                tell_slot(watch, 0, name, CGROUP_NEWS_WRITTEN, tell, userdata);
+        else if (!(event->mask & IN_MODIFY))
+                return;
+        else if (strcmp(name, "cgroup.events") == 0 && event->wd != watch->parent)
+                tell_slot(watch, event->wd, NULL, CGROUP_NEWS_EVENTS, tell, userdata);
+        else if (!cgroup_file_is_set(name))
+                return; /* memory.events …: the kernel's own */
         else if (event->wd == watch->parent)
-                tell(CGROUP_WATCH_PARENT, userdata);
+                tell(CGROUP_WATCH_PARENT, CGROUP_NEWS_WRITTEN, userdata);
         else
-                tell_slot(watch, event->wd, NULL, tell, userdata);
+                tell_slot(watch, event->wd, NULL, CGROUP_NEWS_WRITTEN, tell, userdata);
 }
 
 int cgroup_watch_read(CgroupWatch *watch, CgroupWatchTell tell, void *userdata) {

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Says which groups of ours somebody wrote to, us among them, and which of them went: one inotify descriptor,
- * one watch a group. It compares nothing: who asks looks at the group.
+ * Says which groups of ours somebody wrote to, us among them, which of them went, and which fell empty: one
+ * inotify descriptor, one watch a group. It compares nothing: who asks looks at the group.
  *
  * A write through any descriptor is an event of the directory (fs/kernfs uses vfs_write(): measured on 6.1,
  * 6.12 and 6.18); the removal of a group is one of its parent's directory alone.
@@ -26,7 +26,12 @@ int cgroup_watch_follow_parent(CgroupWatch *watch, const CgroupDriver *driver);
 int cgroup_watch_follow(CgroupWatch *watch, uint32_t slot, const TenantGroup *group);
 
 #define CGROUP_WATCH_PARENT UINT32_MAX
-typedef void (*CgroupWatchTell)(uint32_t slot, void *userdata);
+typedef enum CgroupNews {
+        CGROUP_NEWS_WRITTEN, /* or gone */
+        CGROUP_NEWS_EVENTS,  /* the kernel changed cgroup.events: it was populated, emptied, frozen or thawed
+                              */
+} CgroupNews;
+typedef void (*CgroupWatchTell)(uint32_t slot, CgroupNews news, void *userdata);
 /* Reads some of the news, and tells whom they concern, perhaps repeatedly: 1 where the kernel dropped some,
  * and any group may have been written to. */
 int cgroup_watch_read(CgroupWatch *watch, CgroupWatchTell tell, void *userdata);

@@ -98,6 +98,8 @@ static void drop_link(NetMeter *meter, NetLink *link) {
 
         (void) bpf_link_detach(link->fd);
         close(link->fd);
+        if (!meter->pin_dir)
+                pin_pace();
         pin_name(link, name);
         pin_remove(meter->pin_dir, name);
         *link = meter->links[--meter->n_links];
@@ -255,8 +257,11 @@ NetMeter *net_meter_free(NetMeter *meter) {
         if (!meter)
                 return NULL;
 
-        for (size_t i = 0; i < meter->n_links; i++)
+        for (size_t i = 0; i < meter->n_links; i++) {
                 close(meter->links[i].fd);
+                if (!meter->pin_dir)
+                        pin_pace();
+        }
         free(meter->links);
         net_meter_bpf__destroy(meter->skeleton);
         table_deinit(&meter->rows);
@@ -276,6 +281,7 @@ static int update_link(NetMeter *meter, NetLink *link, const NetLink *wanted, in
 
         if (bpf_link_update(link->fd, program, NULL) < 0)
                 return -errno;
+        pin_pace(); /* its old one is let go of */
 
         pin_name(link, name);
         pin_name(wanted, new_name);

@@ -11,6 +11,10 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
+
+#define PACE_PROGRAMS 64U
+#define PACE_PAUSE_NSEC 50000000L
 
 static __thread char words_last[256];
 
@@ -95,6 +99,13 @@ int pin_open(const char *dir, const char *name) {
         return r < 0 ? -errno : r;
 }
 
+void pin_pace(void) {
+        static unsigned n; /* the queue is one for all */
+
+        if (++n % PACE_PROGRAMS == 0)
+                (void) nanosleep(&(struct timespec){ .tv_nsec = PACE_PAUSE_NSEC }, NULL);
+}
+
 void pin_remove(const char *dir, const char *name) {
         _cleanup_close_ int fd = -EBADF;
         _cleanup_free_ char *path = NULL;
@@ -105,7 +116,8 @@ void pin_remove(const char *dir, const char *name) {
         /* A link whose last reference is its pin goes a while after the unlink, but at once with the last
          * descriptor. */
         fd = bpf_obj_get(path);
-        unlink(path);
+        if (unlink(path) == 0)
+                pin_pace();
 }
 
 int pin_put(const char *dir, const char *name, int fd) {

@@ -60,6 +60,12 @@ int pin_open(const char *dir, const char *name);
 int pin_put(const char *dir, const char *name, int fd);
 int pin_rename(const char *dir, const char *name, const char *new_name);
 void pin_remove(const char *dir, const char *name);
+/*
+ * To be called for each program that is let go of. The kernel frees one a while later, in a queue that must
+ * not fill up: Linux 6.18 was seen to stand still for good with a thousand and more in it. So every 64 of
+ * them there is a pause of 50 ms, longer than the kernel takes for these.
+ */
+void pin_pace(void);
 
 /* Calls back with the name of every pin that begins with `prefix`. */
 void pin_list(const char *dir, const char *prefix, void (*found)(const char *name, void *userdata),

@@ -51,6 +51,8 @@ def pinned_ids(directory):
     """The id of each object that is pinned below: of a link, a program and a map it stands in the same place."""
     ids = {}
     for path in sorted(path for path in Path(directory).rglob("*") if path.is_file()):
+        if "." in path.name:  # maps.debug, progs.debug: the kernel's
+            continue
         attributes, _name = with_path(path)
         fd = bpf(OBJ_GET, attributes)
         ids[str(path)] = str(int.from_bytes(info_of(fd)[4:8], "little"))

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+headgated on the machine that builds, for native tests in Python that are run as TEST HEADGATED HEADGATECTL: in a network and
+a mount namespace, below a control group and with a bus, a state and pins of its own, all of which goes with the case. To be
+imported first: it runs the test again inside the namespaces. What tests/system/guest.py offers works on it.
+"""
+import atexit
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+if os.geteuid() != 0:
+    print("1..0 # SKIP needs root")
+    sys.exit(77)
+HEADGATED, HEADGATECTL = map(os.path.abspath, sys.argv[1:3])
+if sys.argv[3:] != ["inside"]:
+    os.execvp("unshare", ["unshare", "--net", "--mount", sys.argv[0], HEADGATED, HEADGATECTL, "inside"])
+sys.argv[1:] = []
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "system"))
+FOLDER = Path(tempfile.mkdtemp(prefix="headgate-test."))
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+BUS = f"unix:path={FOLDER}/bus"
+os.environ.update(HEADGATE_BUS=BUS, DBUS_SYSTEM_BUS_ADDRESS=BUS, PATH=f"{os.path.dirname(HEADGATECTL)}:{os.environ['PATH']}")
+
+import guest  # noqa: E402
+from guest import BOUND, check, cleanup, run  # noqa: E402
+
+RELEASED = 79  # the exit status after which nothing starts it again
+MOUNT = Path(next(line.split()[1] for line in open("/proc/mounts") if line.split()[2] == "cgroup2"))
+
+
+class Node:
+    """With the driver for nodes without systemd, and a thread that starts it again at once."""
+
+    def __init__(self, config, prepare=lambda node: None):
+        self.root = MOUNT / f"headgate-test-{os.getpid()}"
+        self.pins = FOLDER / "bpf/headgate"
+        self._command = [HEADGATED, f"--config={FOLDER}/conf", f"--bus={BUS}", f"--state-dir={FOLDER}/state",
+                         f"--pin-dir={self.pins}", "--cgroup-driver=cgroupfs", f"--cgroup-root=/{self.root.name}"]
+        self.root.mkdir()
+        cleanup(self._remove)
+        (FOLDER / "bpf").mkdir(exist_ok=True)
+        run("mount", "-t", "bpf", "bpf", str(FOLDER / "bpf"))
+        (FOLDER / "conf").write_text(f"{config}\n[clock]\nrequire-sync = no\n")
+        self._bus = subprocess.Popen(["dbus-daemon", "--session", f"--address={BUS}", "--nofork", "--print-address"],
+                                     stdout=subprocess.PIPE)
+        cleanup(guest.end_process, self._bus)
+        check(self._bus.stdout.readline(), "no bus")
+        self._log = open(FOLDER / "log", "w")
+        prepare(self)
+        self._process, self._ended = None, False
+        self._keeper = threading.Thread(target=self._keep)
+        self._keeper.start()
+        cleanup(self._end)
+        guest.wait(self.ready, BOUND, "the daemon")
+
+    def _keep(self):
+        while not self._ended:
+            self._process = subprocess.Popen(self._command, stderr=self._log)
+            if self._process.wait() == RELEASED:
+                self._ended = True
+            self._process = None
+
+    def wait_ended(self):
+        self._keeper.join(BOUND)
+        check(not self._keeper.is_alive(), "the daemon is still there")
+
+    def _end(self):
+        self._ended = True
+        if process := self._process:
+            process.terminate()
+        self.wait_ended()
+        run(*self._command, "--release")
+        check(not (self.root / "headgate").exists(), "its group is left")
+
+    def _remove(self):
+        for directory, _, _ in os.walk(self.root, topdown=False):
+            os.rmdir(directory)
+        run("umount", str(FOLDER / "bpf"), code=None)
+        shutil.rmtree(FOLDER / "state", ignore_errors=True)
+
+    def group_of(self, tenant):
+        return self.root / "headgate" / tenant
+
+    def main_pid(self):
+        process = self._process
+        return process.pid if process else 0
+
+    def ready(self):
+        return guest.ctl("status", code=None).returncode in (0, 3)
+
+
+def add_uplink(name):
+    """A veth whose other end is here too."""
+    run("ip", "link", "set", "lo", "up")
+    run("ip", "link", "add", name, "type", "veth", "peer", "name", name + "p")
+    run("ip", "link", "set", name, "up")
+    run("ip", "link", "set", name + "p", "up")
+    cleanup(run, "ip", "link", "delete", name)
