@@ -90,6 +90,8 @@ int manager_add_tenant(Manager *manager, const char *id, Tenant **ret);
 int manager_set_mode(void *userdata, const char *tenant_id, const char *mode, Failure *ret_failure);
 
 /* manager-explain.c */
+int manager_explain(void *userdata, const char *object, const char *name, ExplanationList *ret,
+                Failure *ret_failure);
 int manager_diff(void *userdata, const char *tenant_id, DifferenceList *ret, Failure *ret_failure);
 
 /* manager-node.c: the node as a whole. */

@@ -190,6 +190,7 @@ const ApiOperations manager_operations = {
         .attach_unit = manager_attach_unit,
         .set_mode = manager_set_mode,
         .diff = manager_diff,
+        .explain = manager_explain,
         .adopt = manager_adopt,
         .abandon = manager_abandon,
         .snapshot = manager_snapshot,

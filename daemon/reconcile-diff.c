@@ -12,7 +12,6 @@
 #include <inttypes.h>
 
 #define OBSERVED "its Mode is observe"
-#define CLASS_TEXT_SIZE 96
 
 static int put(const ReconcilerDiff *diff, const char *tenant_id, const char *object, const char *name,
                 const char *have, const char *want, const char *held_back) {
@@ -86,15 +85,14 @@ static const TenantPlan *find_by_slot(const Plan *plan, uint32_t slot) {
         return NULL;
 }
 
-static const NetClass *find_class(const NetPlan *plan, uint32_t slot) {
+const NetClass *reconciler_find_class(const NetPlan *plan, uint32_t slot) {
         for (size_t i = 0; i < plan->n_classes; i++)
                 if (plan->classes[i].slot == slot)
                         return &plan->classes[i];
         return NULL;
 }
 
-/* As the kernel would show it; "" where there is none. */
-static void format_class(const NetPlan *plan, const NetClass *class, char *ret) {
+void reconciler_format_class(const NetPlan *plan, const NetClass *class, char *ret) {
         HtbClass rounded;
         NetClass shown;
 
@@ -103,7 +101,7 @@ static void format_class(const NetPlan *plan, const NetClass *class, char *ret) 
                 return;
         htb_class_from_plan(plan, class, /* mtu= */ 1500, &rounded);
         htb_class_to_model(&rounded, &shown);
-        snprintf(ret, CLASS_TEXT_SIZE, "prio %u rate %" PRIu64 "bit ceil %" PRIu64 "bit", shown.priority,
+        snprintf(ret, NET_CLASS_TEXT_SIZE, "prio %u rate %" PRIu64 "bit ceil %" PRIu64 "bit", shown.priority,
                         shown.floor_bps, shown.ceil_bps);
 }
 
@@ -113,12 +111,12 @@ static int diff_class(const ReconcilerDiff *diff, size_t uplink, const NetPlan *
         const TenantPlan *tenant = find_by_slot(diff->plan, slot);
         const bool held_back = tenant && tenant->observed;
         NetClass would_be = held_back ? plan_net_class(&diff->input->uplinks[uplink], tenant) : (NetClass){};
-        char have[CLASS_TEXT_SIZE], want[CLASS_TEXT_SIZE], name[32];
+        char have[NET_CLASS_TEXT_SIZE], want[NET_CLASS_TEXT_SIZE], name[32];
 
         if (!is_asked_for(diff, tenant ? tenant->tenant->id : NULL))
                 return 0;
-        format_class(observed, find_class(observed, slot), have);
-        format_class(planned, held_back ? &would_be : find_class(planned, slot), want);
+        reconciler_format_class(observed, reconciler_find_class(observed, slot), have);
+        reconciler_format_class(planned, held_back ? &would_be : reconciler_find_class(planned, slot), want);
         if (strcmp(have, want) == 0)
                 return 0;
         snprintf(name, sizeof name, "class %x:%x", UPLINK_HTB_MAJOR, UPLINK_MINOR_SLOT_BASE + slot);
@@ -140,7 +138,7 @@ static int diff_uplink(
         for (size_t i = 0; r >= 0 && i < observed->n_classes; i++) {
                 uint32_t slot = observed->classes[i].slot;
 
-                if (!find_by_slot(diff->plan, slot) && !find_class(planned, slot))
+                if (!find_by_slot(diff->plan, slot) && !reconciler_find_class(planned, slot))
                         r = diff_class(diff, uplink, observed, slot, refusal);
         }
         return r;

@@ -101,6 +101,11 @@ void reconciler_check_placement(const Reconciler *reconciler, uint32_t slot,
                 void *userdata);
 int reconciler_diff_placement(const ReconcilerDiff *diff, const TenantPlan *plan, TenantGroup *group);
 
+const NetClass *reconciler_find_class(const NetPlan *plan, uint32_t slot);
+#define NET_CLASS_TEXT_SIZE 96
+/* As the kernel would show it; "" where there is none. `ret` has this size. */
+void reconciler_format_class(const NetPlan *plan, const NetClass *class, char *ret);
+
 /* reconcile-release.c: what a group carries that nobody limits. */
 Settings reconciler_open_settings(const Reconciler *reconciler);
 
@@ -118,6 +123,8 @@ int reconciler_hold_all_adopted(Reconciler *reconciler, Tenant *tenant);
 
 /* reconcile-problems.c: what is not as planned, in words, into the tenant's Problems. -ENOMEM alone is an
  * error. */
+/* The resource that the setting serves. */
+ResourceKind reconciler_setting_resource(Setting setting);
 /* What this node cannot do at all, and what the share names that is not there now. */
 int reconciler_note_missing(const Reconciler *reconciler, const PlanInput *input, const FeatureSet *features,
                 const TenantPlan *plan, Tenant *tenant);

@@ -15,7 +15,7 @@ static bool share_names(const ResourceSet *share, ResourceKind kind) {
 }
 
 /* Which resource a setting serves, so that the lack of it is a problem of those alone who asked for it. */
-static ResourceKind setting_resource(Setting setting) {
+ResourceKind reconciler_setting_resource(Setting setting) {
         switch (setting) {
         case SETTING_CPU_IDLE:
         case SETTING_CPU_WEIGHT:
@@ -37,7 +37,7 @@ static int note_missing(const FeatureSet *features, const TenantPlan *plan, uint
         for (Setting setting = SETTING_MAX;
                         setting-- > 0;) { /* limits stand last, and are what matters most */
                 const char *name = setting_info(setting)->feature;
-                ResourceKind kind = setting_resource(setting);
+                ResourceKind kind = reconciler_setting_resource(setting);
                 const Feature *feature;
                 int r;
 

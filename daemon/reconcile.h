@@ -59,6 +59,10 @@ const char *reconciler_parent_problem(const Reconciler *reconciler);
 /* Reads the kernel and compares it with the plan of now, of one tenant, or with NULL of all and of the node
  * itself. Writes nothing. -EOPNOTSUPP in a dry run. */
 int reconciler_diff(Reconciler *reconciler, const Node *node, const char *only_tenant, DifferenceList *ret);
+/* Why a tenant's values, or with NULL the node's own, are what they are: those of that name, or that serve
+ * the resource of that name; "" is all. What no value has adds nothing. */
+int reconciler_explain(Reconciler *reconciler, const Node *node, const char *tenant_id, const char *name,
+                ExplanationList *ret);
 /* Believe nothing of what was read back before: the next apply looks at every group and uplink. */
 void reconciler_look_again(Reconciler *reconciler);
 

@@ -70,6 +70,7 @@ API_METHOD(api_method_attach);
 API_METHOD(api_method_attach_unit);
 API_METHOD(api_method_set_mode);
 API_METHOD(api_method_diff);
+API_METHOD(api_method_explain);
 API_METHOD(api_method_adopt);
 API_METHOD(api_method_abandon);
 API_METHOD(api_method_snapshot);

@@ -24,6 +24,8 @@ static const sd_bus_vtable manager_vtable[] = {
         METHOD("Diff", "s", SD_BUS_PARAM(tenant), "aa{sv}", SD_BUS_PARAM(differences), api_method_diff),
         METHOD("Adopt", "ss", SD_BUS_PARAM(tenant) SD_BUS_PARAM(path), "", , api_method_adopt),
         METHOD("Abandon", "ss", SD_BUS_PARAM(tenant) SD_BUS_PARAM(path), "", , api_method_abandon),
+        METHOD("Explain", "ss", SD_BUS_PARAM(object) SD_BUS_PARAM(name), "aa{sv}", SD_BUS_PARAM(reasons),
+                        api_method_explain),
         METHOD("Snapshot", "s", SD_BUS_PARAM(format), "h", SD_BUS_PARAM(memfd), api_method_snapshot),
         METHOD("GetCalendar", "tt", SD_BUS_PARAM(from_usec) SD_BUS_PARAM(until_usec), "aa{sv}",
                         SD_BUS_PARAM(segments), api_method_get_calendar),

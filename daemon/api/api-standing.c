@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* How things stand: a tenant's Mode, and what differs from the plan. */
+/* How things stand: a tenant's Mode, what differs from the plan, and why it is what it is. */
 
 #include "api-internal.h"
+#include "authorize.h"
+
+#include <string.h>
 
 int api_method_set_mode(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
         _cleanup_failure_ Failure failure = FAILURE_NULL;
@@ -40,6 +43,54 @@ int api_method_diff(sd_bus_message *message, void *userdata, sd_bus_error *ret_e
                 r = sd_bus_message_open_container(reply, 'a', "a{sv}");
         for (size_t i = 0; r >= 0 && i < list.n; i++)
                 r = append_difference(reply, &list.entries[i]);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+}
+
+/* A tenant's users may ask of it and of its allocations. */
+static bool is_own(const Api *api, const char *object, uid_t caller) {
+        const char *slash = strchr(object, '/'), *id = slash ? slash + 1 : object;
+        const Allocation *allocation = calendar_find(&api->node->calendar, id);
+
+        if (strncmp(object, "allocation/", strlen("allocation/")) != 0 && node_find_tenant(api->node, id))
+                return api_is_tenant_user(api->node, id, caller);
+        return allocation && api_is_tenant_user(api->node, allocation->tenant_id, caller);
+}
+
+static int append_explanation(sd_bus_message *reply, const Explanation *entry) {
+        return sd_bus_message_append(reply, "a{sv}", 4, "Name", "s", entry->name, "Value", "s", entry->value,
+                        "InForce", "s", entry->in_force, "Why", "s", entry->why);
+}
+
+int api_method_explain(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_explanations_ ExplanationList list = EXPLANATION_LIST_NULL;
+        _cleanup_failure_ Failure failure = FAILURE_NULL;
+        const char *object, *name;
+        uid_t caller = (uid_t) -1;
+        Api *api = userdata;
+        int r;
+
+        r = sd_bus_message_read(message, "ss", &object, &name);
+        if (r >= 0)
+                r = api_caller(api, message, &caller);
+        if (r >= 0 &&
+                        !authorize_user(caller, ACCESS_READER, api->options->schedulers,
+                                        api->options->readers_group) &&
+                        !is_own(api, object, caller))
+                r = failure_set(&failure, FAILURE_ACCESS_DENIED,
+                                "Explain is for readers and for users of the tenant; user %d is neither",
+                                (int) caller);
+        else if (r >= 0)
+                r = api->operations->explain(api->userdata, object, name, &list, &failure);
+        if (r != 0)
+                return api_fail(r, &failure, ret_error);
+        r = sd_bus_message_new_method_return(message, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+        for (size_t i = 0; r >= 0 && i < list.n; i++)
+                r = append_explanation(reply, &list.entries[i]);
         if (r >= 0)
                 r = sd_bus_message_close_container(reply);
         return r < 0 ? r : sd_bus_send(NULL, reply, NULL);

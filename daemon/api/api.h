@@ -43,6 +43,10 @@ typedef struct ApiOperations {
         /* `path` below the cgroup mount. */
         int (*adopt)(void *userdata, const char *tenant_id, const char *path, Failure *ret_failure);
         int (*abandon)(void *userdata, const char *tenant_id, const char *path, Failure *ret_failure);
+        /* Why the values of a tenant or an allocation ("": of the node itself) are what they are: those that
+         * `name` names, or with "" all. */
+        int (*explain)(void *userdata, const char *object, const char *name, ExplanationList *ret,
+                        Failure *ret_failure);
         /* A sealed memfd that the caller closes. */
         int (*snapshot)(void *userdata, const char *format, const char *only_tenant, int *ret_fd,
                         Failure *ret_failure);

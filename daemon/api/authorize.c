@@ -39,6 +39,7 @@ static const struct {
         { MANAGER, "AttachUnit", ACCESS_ROOT },
         { MANAGER, "SetMode", ACCESS_SCHEDULER },
         { MANAGER, "Diff", ACCESS_READER },
+        { MANAGER, "Explain", ACCESS_ANYONE },
         { MANAGER, "Adopt", ACCESS_SCHEDULER },
         { MANAGER, "Abandon", ACCESS_SCHEDULER },
         { MANAGER, "Snapshot", ACCESS_ANYONE },

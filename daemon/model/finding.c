@@ -1,49 +1,77 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Lists of texts with an owner. */
+/* Lists of entries that are nothing but texts. */
 
 #include "finding.h"
 
 #include <errno.h>
 #include <string.h>
 
-static void texts_free(char **const *texts, size_t n) {
+/* An entry is an array of so many texts. */
+#define DIFFERENCE_TEXTS 6
+#define EXPLANATION_TEXTS 4
+_Static_assert(sizeof(Difference) == DIFFERENCE_TEXTS * sizeof(char *), "it has nothing but texts");
+_Static_assert(sizeof(Explanation) == EXPLANATION_TEXTS * sizeof(char *), "it has nothing but texts");
+
+static void texts_free(char **texts, size_t n) {
         for (size_t i = 0; i < n; i++)
-                free(*texts[i]);
+                free(texts[i]);
+}
+
+/* The n entries and, behind them, a copy of one more; NULL: no memory, and they are as they were. */
+static void *texts_append(void *entries, size_t n, const char *const *texts, size_t n_texts) {
+        const size_t size = n_texts * sizeof(char *);
+        char *copies[DIFFERENCE_TEXTS] = {}, *grown = NULL;
+        bool complete = true;
+
+        for (size_t i = 0; i < n_texts; i++) {
+                copies[i] = texts[i] ? strdup(texts[i]) : NULL;
+                complete = complete && (copies[i] || !texts[i]);
+        }
+        if (complete)
+                grown = reallocarray(entries, n + 1, size);
+        if (!grown) {
+                texts_free(copies, n_texts);
+                return NULL;
+        }
+        memcpy(grown + n * size, copies, size);
+        return grown;
 }
 
 int difference_list_add(DifferenceList *list, const char *tenant_id, const char *object, const char *name,
                 const char *have, const char *want, const char *held_back) {
-        const char *const texts[] = { tenant_id, object, name, have, want, held_back };
-        Difference entry = {}, *entries;
-        char **const copies[] = { &entry.tenant_id, &entry.object, &entry.name, &entry.have, &entry.want,
-                &entry.held_back };
+        const char *const texts[DIFFERENCE_TEXTS] = { tenant_id, object, name, have, want, held_back };
 
-        for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
-                *copies[i] = texts[i] ? strdup(texts[i]) : NULL;
-                if (texts[i] && !*copies[i]) {
-                        texts_free(copies, ELEMENTSOF(copies));
-                        return -ENOMEM;
-                }
-        }
-        entries = reallocarray(list->entries, list->n + 1, sizeof(Difference));
-        if (!entries) {
-                texts_free(copies, ELEMENTSOF(copies));
+        Difference *entries = texts_append(list->entries, list->n, texts, DIFFERENCE_TEXTS);
+
+        if (!entries)
                 return -ENOMEM;
-        }
         list->entries = entries;
-        list->entries[list->n++] = entry;
+        list->n++;
         return 0;
 }
 
 void difference_list_deinit(DifferenceList *list) {
-        for (size_t i = 0; i < list->n; i++) {
-                Difference *entry = &list->entries[i];
-                char **const texts[] = { &entry->tenant_id, &entry->object, &entry->name, &entry->have,
-                        &entry->want, &entry->held_back };
-
-                texts_free(texts, ELEMENTSOF(texts));
-        }
+        texts_free((char **) list->entries, list->n * DIFFERENCE_TEXTS);
         free(list->entries);
         *list = (DifferenceList) DIFFERENCE_LIST_NULL;
+}
+
+int explanation_list_add(ExplanationList *list, const char *name, const char *value, const char *in_force,
+                const char *why) {
+        const char *const texts[EXPLANATION_TEXTS] = { name, value, in_force, why };
+
+        Explanation *entries = texts_append(list->entries, list->n, texts, EXPLANATION_TEXTS);
+
+        if (!entries)
+                return -ENOMEM;
+        list->entries = entries;
+        list->n++;
+        return 0;
+}
+
+void explanation_list_deinit(ExplanationList *list) {
+        texts_free((char **) list->entries, list->n * EXPLANATION_TEXTS);
+        free(list->entries);
+        *list = (ExplanationList) EXPLANATION_LIST_NULL;
 }

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * What was found when somebody asked how things stand: where the node differs from its plan, value by value.
- * Texts, as they are to be read.
+ * What was found when somebody asked how things stand: where the node differs from its plan, value by value,
+ * and why a value is what it is. Texts, as they are to be read.
  */
 
 #include "util/cleanup.h"
@@ -33,3 +33,23 @@ int difference_list_add(DifferenceList *list, const char *tenant_id, const char 
                 const char *have, const char *want, const char *held_back);
 void difference_list_deinit(DifferenceList *list);
 #define _cleanup_differences_ _cleanup_(difference_list_deinit)
+
+typedef struct Explanation {
+        char *name;     /* "cpu.max"; "cpu"; "State" */
+        char *value;    /* as planned */
+        char *in_force; /* as read just now; "": it is not read */
+        char *why;
+} Explanation;
+
+typedef struct ExplanationList {
+        Explanation *entries; /* owned, with their texts */
+        size_t n;
+} ExplanationList;
+
+#define EXPLANATION_LIST_NULL \
+        { NULL, 0 }
+
+int explanation_list_add(ExplanationList *list, const char *name, const char *value, const char *in_force,
+                const char *why);
+void explanation_list_deinit(ExplanationList *list);
+#define _cleanup_explanations_ _cleanup_(explanation_list_deinit)

@@ -174,6 +174,13 @@ static int append_drift(const Scene *scene, sd_bus_message *m, sd_bus_message *r
                         (uint64_t) 4, "tc", (uint64_t) 0, (uint64_t) 0, "link", (uint64_t) 1, (uint64_t) 0);
 }
 
+static int append_reasons(const Scene *scene, sd_bus_message *m, sd_bus_message *reply, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "aa{sv}", 2, 4, "Name", "s", "cpu.max", "Value", "s",
+                        "20000 100000", "InForce", "s", "max 100000", "Why", "s",
+                        "limit 200 = 200 (web-1, held)", 4, "Name", "s", "State", "Value", "s", "held",
+                        "InForce", "s", "", "Why", "s", "its lease is over");
+}
+
 static int append_checks(const Scene *scene, sd_bus_message *m, sd_bus_message *reply, sd_bus_error *error) {
         return sd_bus_message_append(reply, "aa{sv}", 2, 7, "AllocationId", "s", "web-1", "Fits", "b", 0,
                         "Reason", "s", "cpu is short", "Missing", "a{s(tt)}", 1, "cpu", (uint64_t) 4000,
@@ -303,6 +310,7 @@ static const struct {
         { "ReleaseAll", "", true, NULL, append_left },
         { "SetMode", "ss", true, on_nothing, NULL },
         { "Diff", "s", true, NULL, append_differences },
+        { "Explain", "ss", true, NULL, append_reasons },
         { "Attach", "sah", true, on_nothing, NULL },
         { "Adopt", "ss", true, on_nothing, NULL },
         { "Abandon", "ss", true, on_nothing, NULL },

@@ -113,6 +113,14 @@ static int fake_abandon(void *userdata, const char *tenant_id, const char *path,
         return refuse(ret_failure);
 }
 
+static int fake_explain(void *userdata, const char *object, const char *name, ExplanationList *ret,
+                Failure *ret_failure) {
+        cr_assert_str_eq(object, "alpha");
+        cr_assert_str_eq(name, "cpu");
+        cr_assert_eq(explanation_list_add(ret, "cpu.max", "1 2", "max 2", "so it is"), 0);
+        return refuse(ret_failure);
+}
+
 static int fake_snapshot(void *userdata, const char *format, const char *only_tenant, int *ret_fd,
                 Failure *ret_failure) {
         cr_assert_null(only_tenant, "the daemon's own user reads all");
@@ -190,6 +198,7 @@ static const ApiOperations operations = {
         .attach_unit = fake_attach_unit,
         .set_mode = fake_set_mode,
         .diff = fake_diff,
+        .explain = fake_explain,
         .adopt = fake_adopt,
         .abandon = fake_abandon,
         .snapshot = fake_snapshot,
@@ -589,6 +598,24 @@ Test(api, differences_are_told_one_by_one) {
         sd_bus_message_unref(reply);
 }
 
+Test(api, reasons_are_told_value_by_value) {
+        sd_bus_message *m = manager_method("Explain"), *reply;
+        const char *key, *name, *value, *in_force, *why;
+
+        cr_assert_geq(sd_bus_message_append(m, "ss", "alpha", "cpu"), 0);
+        reply = call(m);
+        expect_success(reply);
+        cr_assert_gt(sd_bus_message_read(reply, "aa{sv}", 1, 4, &key, "s", &name, &key, "s", &value, &key,
+                                     "s", &in_force, &key, "s", &why),
+                        0);
+        cr_expect_str_eq(name, "cpu.max");
+        cr_expect_str_eq(value, "1 2");
+        cr_expect_str_eq(in_force, "max 2");
+        cr_expect_str_eq(why, "so it is");
+        cr_expect_str_eq(key, "Why");
+        sd_bus_message_unref(reply);
+}
+
 Test(api, check_answers_request_by_request) {
         sd_bus_message *m = manager_method("Check"), *reply;
         const char *id, *reason, *resource, *key;
@@ -739,6 +766,8 @@ static const char *const manager_interface[] = {
         "<method name=\"Renew\">\n   <arg type=\"s\" name=\"id\" direction=\"in\"/>\n   <arg type=\"t\"",
         "<method name=\"GetCalendar\">\n   <arg type=\"t\"",
         "<method name=\"SetMode\">\n   <arg type=\"s\" name=\"tenant\" direction=\"in\"/>\n   <arg "
+        "type=\"s\"",
+        "<method name=\"Explain\">\n   <arg type=\"s\" name=\"object\" direction=\"in\"/>\n   <arg "
         "type=\"s\"",
         "<method name=\"Diff\">\n   <arg type=\"s\"",
         "<method name=\"Drain\">\n   <arg type=\"s\"",

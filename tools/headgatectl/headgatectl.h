@@ -74,6 +74,7 @@ int verb_capacity(const Ctl *ctl);
 int verb_clock(const Ctl *ctl);
 int verb_mode(const Ctl *ctl);
 int verb_diff(const Ctl *ctl);
+int verb_explain(const Ctl *ctl);
 int verb_calendar(const Ctl *ctl);
 int verb_drift(const Ctl *ctl);
 int verb_top(const Ctl *ctl);

@@ -208,6 +208,18 @@ const Verb verbs[] = {
                         .run = verb_diff,
         },
         {
+                        .name = "explain",
+                        .synopsis = "[TENANT|ALLOCATION [NAME]]",
+                        .summary = "Why a value is what it is",
+                        .help = "NAME is a value's (cpu.max, State) or a resource's (cpu, "
+                                "net.egress@eth1); without it all are\n"
+                                "explained, without an object those of the node. tenant/ID and "
+                                "allocation/ID say which is meant.\n",
+                        .options = "",
+                        .args_max = 2,
+                        .run = verb_explain,
+        },
+        {
                         .name = "calendar",
                         .synopsis = "[--from T] [--until T]",
                         .summary = "What is reserved in the coming hours and days, drawn",
