@@ -10,6 +10,10 @@
 #define LIST_LENGTH_MAX 1023
 #define SHOWN_LENGTH_MAX 64 /* of a list that is not one */
 
+static uint64_t least(uint64_t a, uint64_t b) {
+        return a < b ? a : b;
+}
+
 static bool is_given(const char *text) {
         return text && *text;
 }
@@ -38,7 +42,7 @@ static Amount cpu_amount(const Allocation *allocation) {
 unsigned allocation_cpus_to_choose(const Allocation *allocation) {
         if (allocation->cpu_set_mode != PLACEMENT_EXCLUSIVE || is_given(allocation->cpu_set))
                 return 0;
-        return (unsigned) (cpu_amount(allocation).reserved / 1000);
+        return (unsigned) least(cpu_amount(allocation).reserved / 1000, CPU_SET_SIZE);
 }
 
 static int validate_list(const Allocation *allocation, const char *key, const char *text, const char *example,
@@ -139,22 +143,25 @@ static int claim_alone(ResourceSet *claims, ResourceKind kind, const CpuSet *set
 }
 
 static int claim_cpus(const Allocation *allocation, ResourceSet *claims) {
-        const uint64_t reserved = cpu_amount(allocation).reserved;
+        uint64_t reserved = cpu_amount(allocation).reserved, count;
         CpuSet cpus;
         bool named = allocation_cpus(allocation, &cpus);
 
+        count = cpu_set_count(&cpus);
         if (allocation->cpu_set_mode == PLACEMENT_EXCLUSIVE)
                 return claim_alone(claims, RESOURCE_CPUSET, &cpus, CPU_CLAIM_ALL, 1000,
-                                named ? cpu_set_count(&cpus) : allocation_cpus_to_choose(allocation));
+                                named ? (unsigned) count : allocation_cpus_to_choose(allocation));
         if (!named)
                 return 0;
-        return claim_each(claims, RESOURCE_CPUSET, &cpus,
-                        reserved * CPU_CLAIM_PARTS / cpu_set_count(&cpus) + 1);
+        reserved = least(reserved, count * 1000);
+        return claim_each(claims, RESOURCE_CPUSET, &cpus, reserved * CPU_CLAIM_PARTS / count + 1);
 }
 
 /* No one else has memory on a node that is had alone, however little is reserved there. */
 static int claim_nodes(const Allocation *allocation, ResourceSet *claims) {
         const Amount *memory = resource_set_get(claims, RESOURCE_MEMORY, "");
+        uint64_t reserved = memory ? memory->reserved : 0,
+                 all = least(allocation->node_memory_bytes, RESERVED_MAX);
         CpuSet nodes;
         int r;
 
@@ -163,9 +170,9 @@ static int claim_nodes(const Allocation *allocation, ResourceSet *claims) {
         if (allocation->numa_mode != PLACEMENT_EXCLUSIVE)
                 return claim_each(claims, RESOURCE_NUMA, &nodes, 1);
         r = claim_alone(claims, RESOURCE_NUMA, &nodes, NODE_CLAIM_ALL, 1, cpu_set_count(&nodes));
-        if (r < 0 || allocation->node_memory_bytes <= (memory ? memory->reserved : 0))
+        if (r < 0 || all <= reserved)
                 return r;
-        return resource_set_put(claims, RESOURCE_MEMORY, "", (Amount){ allocation->node_memory_bytes, 0 });
+        return resource_set_put(claims, RESOURCE_MEMORY, "", (Amount){ all, 0 });
 }
 
 int allocation_claim_placement(const Allocation *allocation, ResourceSet *claims) {

@@ -295,7 +295,7 @@ Test(api, apply_gives_every_key_to_the_model) {
         sd_bus_message *m = manager_method("Apply"), *reply;
         const char *path;
 
-        cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 17, "AllocationId", "s", "a-b", "Generation", "t",
+        cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 21, "AllocationId", "s", "a-b", "Generation", "t",
                                       (uint64_t) 7, "TenantId", "s", "acme", "Issuer", "s", "central",
                                       "ExternalIds", "a{ss}", 1, "slurm", "42", "ProjectId", "s", "p",
                                       "ReservationId", "s", "r", "StartTime", "t", (uint64_t) 11, "EndTime",
@@ -303,7 +303,9 @@ Test(api, apply_gives_every_key_to_the_model) {
                                       (uint64_t) 13, "OnEnd", "s", "kill", "QosClass", "s", "burstable",
                                       "Resources", "a{s(tt)}", 2, "cpu", (uint64_t) 1, (uint64_t) 2,
                                       "net.egress@eth1", (uint64_t) 3, UINT64_MAX, "Users", "as", 2, "alice",
-                                      "bob", "Labels", "a{ss}", 1, "k", "v", "x_mine", "s", "kept"),
+                                      "bob", "Labels", "a{ss}", 1, "k", "v", "CpuSet", "s", "0-3,8",
+                                      "CpuSetMode", "s", "exclusive", "NumaNodes", "s", "1", "NumaMode", "s",
+                                      "exclusive", "x_mine", "s", "kept"),
                         0);
         reply = call(m);
         expect_success(reply);
@@ -327,6 +329,10 @@ Test(api, apply_gives_every_key_to_the_model) {
         cr_expect_eq(asked.first->qos_class, QOS_CLASS_BURSTABLE);
         cr_expect_eq(resource_set_get(&asked.first->resources, RESOURCE_NET_EGRESS, "eth1")->limit,
                         UNLIMITED);
+        cr_expect_str_eq(asked.first->cpu_set, "0-3,8");
+        cr_expect_eq(asked.first->cpu_set_mode, PLACEMENT_EXCLUSIVE);
+        cr_expect_str_eq(asked.first->numa_nodes, "1");
+        cr_expect_eq(asked.first->numa_mode, PLACEMENT_EXCLUSIVE);
         cr_expect_eq(strv_length(asked.first->users), 2);
         cr_expect_str_eq(string_map_get(&asked.first->labels, "k"), "v");
         cr_expect_str_eq(string_map_get(&asked.first->extensions, "x_mine"), "kept");

@@ -2,6 +2,7 @@
 
 #include "decide/admission.h"
 #include "decide/shortage.h"
+#include "model/allocation-placement.h"
 #include "support/topology-make.h"
 
 #include <criterion/criterion.h>
@@ -253,4 +254,114 @@ Test(admission_placement, who_can_be_cancelled_gives_its_cpus) {
         allocation_free(a);
         calendar_deinit(&calendar);
         capacity_done(&capacity);
+}
+
+/* --- at random --- */
+
+#define LAST 120 /* instants that are looked at, one by one */
+
+static Allocation *at_random(const char *id, uint64_t start, uint64_t duration, unsigned seed) {
+        static const char *const lists[] = { "0", "1", "2", "3", "0-1", "2-3", "1-2", "1,3", "0-3", "1-3" };
+        CpuSet set = made_set(lists[seed / 7 % ELEMENTSOF(lists)]);
+        Want want = { .cpu = seed / 100 % 4 * 250 };
+
+        switch (seed % 4) {
+        case 0:
+                want.cpus = lists[seed / 7 % ELEMENTSOF(lists)];
+                want.cpu = want.cpu > cpu_set_count(&set) * 1000 ? 0 : want.cpu;
+                break;
+        case 1:
+                want.mode = PLACEMENT_EXCLUSIVE;
+                want.cpus = lists[seed / 7 % ELEMENTSOF(lists)];
+                want.cpu = cpu_set_count(&set) * 1000;
+                break;
+        case 2:
+                want.mode = PLACEMENT_EXCLUSIVE;
+                want.cpu = (1 + seed / 7 % 3) * 1000;
+                break;
+        }
+        return make(id, start, start + duration, want);
+}
+
+static bool fits(Calendar *calendar, const Capacity *capacity, Allocation *a, uint64_t *ret_earliest) {
+        Verdict verdict;
+        bool answer;
+
+        cr_assert_eq(admission_check(calendar, capacity, 0, &a, 1, NULL, &verdict), 0);
+        answer = verdict.fits;
+        if (ret_earliest)
+                *ret_earliest = verdict.earliest_usec;
+        verdict_deinit(&verdict);
+        return answer;
+}
+
+/* At one instant: nobody shares what somebody has alone, and no CPU is promised by more than it has. */
+static void check_instant(const Calendar *calendar, uint64_t at) {
+        uint64_t promised[4] = {}, sum = 0;
+        unsigned holders[4] = {};
+        bool alone[4] = {};
+
+        for (size_t i = 0; i < calendar->n; i++) {
+                const Allocation *a = calendar->allocations[i];
+                CpuSet cpus;
+
+                if (at < a->start_usec || at >= a->end_usec)
+                        continue;
+                sum += resource_set_get(&a->resources, RESOURCE_CPU, "")->reserved;
+                if (!allocation_cpus(a, &cpus))
+                        continue;
+                CPU_SET_FOREACH (cpu, &cpus) {
+                        holders[cpu]++;
+                        alone[cpu] = alone[cpu] || a->cpu_set_mode == PLACEMENT_EXCLUSIVE;
+                        promised[cpu] += resource_set_get(&a->resources, RESOURCE_CPU, "")->reserved /
+                                         cpu_set_count(&cpus);
+                }
+        }
+        cr_assert_leq(sum, 3900);
+        for (unsigned cpu = 0; cpu < 4; cpu++) {
+                cr_assert(!alone[cpu] || holders[cpu] == 1, "CPU %u at %zu", cpu, (size_t) at);
+                cr_assert_leq(promised[cpu], 1000);
+        }
+        cr_assert_not(alone[0] && alone[1] && alone[2] && alone[3]);
+}
+
+/* The earliest start is right: it fits there, and at no instant before. */
+static void check_earliest(Calendar *calendar, const Capacity *capacity, uint64_t start, uint64_t duration,
+                unsigned seed, uint64_t earliest) {
+        for (uint64_t at = start; at < 3 * LAST && at <= earliest; at++) {
+                Allocation *moved = at_random("request", at, duration, seed);
+
+                cr_assert_eq(fits(calendar, capacity, moved, NULL), at == earliest, "seed %u, %zu of %zu",
+                                seed, (size_t) at, (size_t) earliest);
+                allocation_free(moved);
+        }
+}
+
+Test(admission_placement, at_random_nothing_is_promised_twice, .timeout = 60) {
+        srand(1);
+        for (int round = 0; round < 30; round++) {
+                Capacity capacity = capacity_make();
+                Calendar calendar = CALENDAR_NULL;
+
+                for (int i = 0; i < 40; i++) {
+                        uint64_t start = (uint64_t) rand() % LAST, duration = 1 + (uint64_t) rand() % 30,
+                                 earliest;
+                        unsigned seed = (unsigned) rand();
+                        Allocation *a, *replaced;
+                        char id[16];
+
+                        snprintf(id, sizeof id, "a%d", i);
+                        a = at_random(id, start, duration, seed);
+                        if (fits(&calendar, &capacity, a, &earliest)) {
+                                cr_assert_eq(calendar_put(&calendar, a, &replaced), 0);
+                                continue;
+                        }
+                        allocation_free(a);
+                        check_earliest(&calendar, &capacity, start, duration, seed, earliest);
+                }
+                for (uint64_t at = 0; at < LAST + 40; at++)
+                        check_instant(&calendar, at);
+                calendar_deinit(&calendar);
+                capacity_done(&capacity);
+        }
 }

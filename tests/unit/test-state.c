@@ -58,6 +58,12 @@ static Allocation *full_allocation(void) {
         a->qos_class = QOS_CLASS_BURSTABLE;
         cr_assert_eq(resource_set_put(&a->resources, RESOURCE_NET_EGRESS, "eth1", (Amount){ 7, UNLIMITED }),
                         0);
+        a->cpu_set = strdup("0-3,8");
+        a->cpu_set_mode = PLACEMENT_EXCLUSIVE;
+        a->numa_nodes = strdup("1");
+        a->numa_mode = PLACEMENT_EXCLUSIVE;
+        a->assigned_cpus = strdup("6-7");
+        a->node_memory_bytes = UINT64_MAX - 2;
         cr_assert_eq(strv_push(&a->users, "alice"), 0);
         cr_assert_eq(string_map_put(&a->labels, "k", "v"), 0);
         cr_assert_eq(string_map_put(&a->extensions, "x_k", "v"), 0);
@@ -100,6 +106,8 @@ Test(state, what_was_committed_comes_back_whole) {
         cr_expect_str_eq(back->reason, "its window closed");
         cr_expect_eq(back->actual_start_usec, 6);
         cr_expect_eq(back->actual_end_usec, 7);
+        cr_expect_str_eq(back->assigned_cpus, "6-7", "a choice is kept");
+        cr_expect_eq(back->node_memory_bytes, UINT64_MAX - 2);
         cr_expect_eq(node_find_tenant(&again, "zeta")->slot, SLOT_FIRST,
                         "slots name rows of counters: they must not move");
         cr_expect_eq(node_find_tenant(&again, "acme")->slot, SLOT_FIRST + 1);
