@@ -107,6 +107,7 @@ void driver_setup(void) {
                 controllers_format(controllers_parse(available), plus);
                 if (*plus)
                         cr_assert(write_text("/", "cgroup.subtree_control", plus), "%s", plus);
+                (void) write_text("/", "cgroup.subtree_control", "+cpuset"); /* where there is one */
                 (void) snprintf(root, sizeof(root), "/headgate-test-%d", getpid());
                 cr_assert_eq(change_directory(make_directory, root), 0);
         }
