@@ -127,13 +127,16 @@ int tenant_group_unmake_partition(TenantGroup *group) {
         return k == -ENOENT ? 0 : k;
 }
 
+/* The kernel asks for them all the way down: a root that was delegated to us has to have them, too. */
 int cgroup_parent_give(CgroupDriver *driver, const CpuSet *cpus) {
         GroupPlacement have;
         int r = observe(driver->parent->fd, &have);
 
         if (r < 0 || !have.can_be_alone || cpu_set_equal(&have.alone, cpus))
                 return r;
-        return write_list(driver->parent->fd, "cpuset.cpus.exclusive", cpus);
+        if (strcmp(driver->root, "/") != 0)
+                r = write_list(driver->root_fd, "cpuset.cpus.exclusive", cpus);
+        return r < 0 ? r : write_list(driver->parent->fd, "cpuset.cpus.exclusive", cpus);
 }
 
 /* The file is there only once the controller is enabled: until then, by the kernel's release. */
