@@ -8,6 +8,7 @@
 #include "reconcile-internal.h"
 
 #include "decide/explain.h"
+#include "enforce/cgroup-placement.h"
 #include "util/words.h"
 
 #include <inttypes.h>
@@ -131,6 +132,38 @@ static int add_processes(const Answer *answer, const TenantPlan *tenant, TenantG
                         r, why);
 }
 
+static int add_set(const Answer *answer, const TenantPlan *tenant, const char *file, bool of_nodes,
+                const CpuSet *observed) {
+        const Placement *placement = tenant->placement;
+        _cleanup_free_ char *value = NULL, *in_force = NULL;
+        const CpuSet none = {}, *planned = !placement ? &none
+                                           : of_nodes ? &placement->nodes
+                                                      : &placement->cpus;
+        char *why = NULL;
+        int r;
+
+        if (!is_asked_for(answer, file, RESOURCE_KIND_INVALID) &&
+                        strcmp(answer->name, of_nodes ? "NumaNodes" : "CpuSet") != 0)
+                return 0;
+        value = cpu_set_format(planned);
+        in_force = cpu_set_format(observed);
+        if (!value || !in_force)
+                return -ENOMEM;
+        r = explain_placement(&answer->input, tenant, of_nodes, &why);
+        return add(answer, file, *value ? value : "anywhere", in_force, r, why);
+}
+
+static int add_placement(const Answer *answer, const TenantPlan *tenant, TenantGroup *group) {
+        GroupPlacement have = {};
+        int r;
+
+        if (group && tenant_group_observe_placement(group, &have) < 0)
+                have = (GroupPlacement){};
+        r = add_set(answer, tenant, "cpuset.cpus", /* of_nodes= */ false, &have.placement.cpus);
+        return r < 0 ? r
+                     : add_set(answer, tenant, "cpuset.mems", /* of_nodes= */ true, &have.placement.nodes);
+}
+
 static int add_mode(const Answer *answer, const TenantPlan *tenant) {
         if (!is_asked_for(answer, "Mode", RESOURCE_KIND_INVALID))
                 return 0;
@@ -179,6 +212,8 @@ static int add_tenant(const Answer *answer, size_t i) {
                 r = add_share(answer, exact);
         if (r >= 0)
                 r = add_settings(answer, exact, &answer->plan.tenants[i].settings, &observed);
+        if (r >= 0)
+                r = add_placement(answer, exact, group);
         if (r >= 0)
                 r = add_processes(answer, exact, group);
         return r < 0 ? r : add_classes(answer, exact);

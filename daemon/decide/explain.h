@@ -16,6 +16,8 @@ int explain_share(const PlanInput *input, const TenantPlan *plan, const Resource
 int explain_setting(const PlanInput *input, const TenantPlan *plan, Setting setting, char **ret);
 /* Whether its processes are frozen. */
 int explain_frozen(const TenantPlan *plan, char **ret);
+/* Its CPUs, or its NUMA nodes. */
+int explain_placement(const PlanInput *input, const TenantPlan *plan, bool of_nodes, char **ret);
 /* Its class on an uplink. */
 int explain_class(const PlanInput *input, const TenantPlan *plan, const UplinkCapacity *uplink, char **ret);
 

@@ -35,11 +35,13 @@
 
 /* And the interface's index. */
 #define MARK_PREFIX "net-class-made-clsact-"
+#define PROGRAM_PREFIX "net-class-program-"
 
 struct NetClassifier {
         Netlink *netlink;
         char ifname[IF_NAMESIZE];
         unsigned ifindex;
+        char *program; /* path of the pin of what hangs there; NULL as below */
         char *mark; /* path of the pin which says that the clsact is of our making; NULL: nothing is pinned */
         bool made_clsact; /* by this process */
 };
@@ -163,7 +165,8 @@ static int load(int groups_fd, struct net_class_bpf **ret) {
 }
 
 static int is_mark(const struct dirent *entry) {
-        return strncmp(entry->d_name, MARK_PREFIX, strlen(MARK_PREFIX)) == 0;
+        return strncmp(entry->d_name, MARK_PREFIX, strlen(MARK_PREFIX)) == 0 ||
+               strncmp(entry->d_name, PROGRAM_PREFIX, strlen(PROGRAM_PREFIX)) == 0;
 }
 
 /* A clsact goes with its interface, and what says of it that we made it goes here. */
@@ -176,7 +179,7 @@ static void drop_stale_marks(const char *pin_dir) {
                 _cleanup_free_ struct dirent *entry = entries[i];
                 char name[IF_NAMESIZE];
 
-                if (!if_indextoname((unsigned) strtoul(entry->d_name + strlen(MARK_PREFIX), NULL, 10), name))
+                if (!if_indextoname((unsigned) strtoul(strrchr(entry->d_name, '-') + 1, NULL, 10), name))
                         (void) unlinkat(fd, entry->d_name, 0);
         }
         free(entries);
@@ -184,14 +187,14 @@ static void drop_stale_marks(const char *pin_dir) {
 
 /* The mark is the program pinned once more: bpffs keeps nothing but such objects. No dots: so no interface's
  * name. */
-static int mark_path(const char *pin_dir, unsigned ifindex, char **ret) {
+static int mark_path(const char *pin_dir, const char *prefix, unsigned ifindex, char **ret) {
         struct statfs fs;
 
         *ret = NULL;
         if (!pin_dir || (mkdir(pin_dir, 0700) < 0 && errno != EEXIST) || statfs(pin_dir, &fs) < 0 ||
                         fs.f_type != BPF_FS_MAGIC)
                 return 0;
-        return asprintf(ret, "%s/" MARK_PREFIX "%u", pin_dir, ifindex) < 0 ? -ENOMEM : 0;
+        return asprintf(ret, "%s/%s%u", pin_dir, prefix, ifindex) < 0 ? -ENOMEM : 0;
 }
 
 /* Ours in its place, an earlier one of ours replaced in one step. */
@@ -212,7 +215,12 @@ static int attach(NetClassifier *classifier, int program_fd, const Hook *hook) {
                 }
         }
 
-        return bpf_tc_attach(&egress, &options);
+        r = bpf_tc_attach(&egress, &options);
+        if (r >= 0 && classifier->program) {
+                (void) unlink(classifier->program);
+                (void) bpf_obj_pin(program_fd, classifier->program); /* else it is replaced once more */
+        }
+        return r;
 }
 
 static bool program_info(int fd, struct bpf_prog_info *ret, uint32_t *map_ids, uint32_t n) {
@@ -229,37 +237,21 @@ static bool map_is(uint32_t id, int fd) {
         return bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && info.id == id;
 }
 
-/* Whether the map holds these constants, which are no part of a program's tag. */
-static bool map_has_constants(uint32_t id, const void *constants, size_t n) {
-        _cleanup_close_ int fd = bpf_map_get_fd_by_id(id);
-        struct bpf_map_info info = {};
-        uint32_t size = sizeof(info), key = 0;
-        _cleanup_free_ void *value = NULL;
-
-        if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size) < 0 || info.type != BPF_MAP_TYPE_ARRAY ||
-                        info.value_size != n)
-                return false;
-        value = malloc(n);
-        return value && bpf_map_lookup_elem(fd, &key, value) == 0 && memcmp(value, constants, n) == 0;
-}
-
-/* Whether what hangs there already does what the program just loaded would: then it is left as it is. */
-static bool runs_already(const Hook *hook, const struct net_class_bpf *skeleton, int groups_fd) {
-        _cleanup_close_ int fd = hook->program_id ? bpf_prog_get_fd_by_id(hook->program_id) : -EBADF;
+/* Whether what hangs there already does what the program just loaded would: then it is left as it is. It is
+ * known by its pin, as only CAP_SYS_ADMIN opens a program by its id. Its constants are our mark's. */
+static bool runs_already(const NetClassifier *classifier, const Hook *hook, int program_fd, int groups_fd) {
+        _cleanup_close_ int fd = classifier->program ? bpf_obj_get(classifier->program) : -EBADF;
         struct bpf_prog_info have, want;
-        bool same_groups = false, same_constants = false;
         uint32_t map_ids[4];
 
-        if (fd < 0 || !program_info(bpf_program__fd(skeleton->progs.NET_CLASS_PROGRAM), &want, NULL, 0) ||
+        if (fd < 0 || !program_info(program_fd, &want, NULL, 0) ||
                         !program_info(fd, &have, map_ids, ELEMENTSOF(map_ids)) ||
-                        memcmp(have.tag, want.tag, sizeof(have.tag)) != 0)
+                        have.id != hook->program_id || memcmp(have.tag, want.tag, sizeof(have.tag)) != 0)
                 return false;
-        for (uint32_t i = 0; i < have.nr_map_ids; i++) {
-                same_groups = same_groups || map_is(map_ids[i], groups_fd);
-                same_constants = same_constants ||
-                                 map_has_constants(map_ids[i], skeleton->rodata, sizeof(*skeleton->rodata));
-        }
-        return same_groups && same_constants;
+        for (uint32_t i = 0; i < have.nr_map_ids; i++)
+                if (map_is(map_ids[i], groups_fd))
+                        return true;
+        return false;
 }
 
 static int set_up(NetClassifier *classifier, int groups_fd, const char **ret_words) {
@@ -282,7 +274,8 @@ static int set_up(NetClassifier *classifier, int groups_fd, const char **ret_wor
         r = load(groups_fd, &skeleton);
         if (r < 0)
                 return r == -ENOMEM ? r : -EOPNOTSUPP;
-        if (hook.has_ours && runs_already(&hook, skeleton, groups_fd))
+        if (hook.has_ours && runs_already(classifier, &hook,
+                                             bpf_program__fd(skeleton->progs.NET_CLASS_PROGRAM), groups_fd))
                 return 0;
         *ret_words = "the program can't be attached";
         return attach(classifier, bpf_program__fd(skeleton->progs.NET_CLASS_PROGRAM), &hook);
@@ -306,7 +299,10 @@ int net_classifier_new(const char *ifname, int groups_fd, const char *pin_dir, F
         classifier->ifindex = if_nametoindex(ifname);
         if (pin_dir)
                 drop_stale_marks(pin_dir);
-        r = classifier->ifindex ? mark_path(pin_dir, classifier->ifindex, &classifier->mark) : -ENODEV;
+        r = classifier->ifindex ? mark_path(pin_dir, MARK_PREFIX, classifier->ifindex, &classifier->mark)
+                                : -ENODEV;
+        if (r >= 0)
+                r = mark_path(pin_dir, PROGRAM_PREFIX, classifier->ifindex, &classifier->program);
         if (r >= 0)
                 r = set_up(classifier, groups_fd, &words);
 
@@ -340,6 +336,7 @@ NetClassifier *net_classifier_free(NetClassifier *classifier) {
 
         netlink_free(classifier->netlink);
         free(classifier->mark);
+        free(classifier->program);
         free(classifier);
         return NULL;
 }
@@ -373,6 +370,8 @@ int net_classifier_release(NetClassifier *classifier) {
         }
         if (classifier->mark)
                 unlink(classifier->mark);
+        if (classifier->program)
+                unlink(classifier->program);
         classifier->made_clsact = false;
 
         return 0;

@@ -177,13 +177,13 @@ Test(net_class, what_is_in_place_is_left) {
         _cleanup_close_ int map = make_map(&group), other_map = make_map(&group);
 
         make_uplink();
-        net_classifier_free(make_classifier(map, NULL));
+        net_classifier_free(make_classifier(map, host_bpffs()));
         before = output_of(show);
         cr_assert(strstr(before, " id "), "%s", before);
-        net_classifier_free(make_classifier(map, NULL));
+        net_classifier_free(make_classifier(map, host_bpffs()));
         same = output_of(show);
         cr_expect_str_eq(same, before);
-        net_classifier_free(make_classifier(other_map, NULL));
+        net_classifier_free(make_classifier(other_map, host_bpffs()));
         other = output_of(show);
         cr_expect_str_neq(other, before);
         send_in(&group, 0);

@@ -149,6 +149,24 @@ Test(explain, a_share_and_a_class) {
                                    "idle class it borrows last");
 }
 
+Test(explain, where_it_runs) {
+        static const Placement placement = { .cpus = { { 0xf } } };
+        Allocation *b1 = calendar_find(&node.calendar, "b1");
+        _cleanup_free_ char *anywhere = NULL, *cpus = NULL, *nodes = NULL;
+        TenantPlan *both = &plan.tenants[BOTH];
+
+        cr_assert_eq(explain_placement(&input, both, /* of_nodes= */ false, &anywhere), 0);
+        cr_expect_str_eq(anywhere, "nothing asks for less than all that there are");
+        both->placement = &placement;
+        b1->cpu_set = strdup("0-1");
+        b1->cpu_set_mode = PLACEMENT_EXCLUSIVE;
+        cr_assert_eq(explain_placement(&input, both, /* of_nodes= */ false, &cpus), 0);
+        cr_expect_str_eq(cpus, "b1 (active) has CPUs 0-1, alone; b2 (suspended) names none, and runs on what "
+                               "nobody has alone");
+        cr_assert_eq(explain_placement(&input, both, /* of_nodes= */ true, &nodes), 0);
+        cr_expect_str_eq(nodes, "nothing asks for less than all that there are");
+}
+
 Test(explain, the_parent_and_the_capacity) {
         Resource entry = { RESOURCE_CPU, "", { 0, 900 } }, hardware = { RESOURCE_CPU, "", { 0, 3900 } };
         const Capacity capacity = { .total = { &entry, 1 }, .hardware = { &hardware, 1 } };
