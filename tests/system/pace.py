@@ -13,7 +13,7 @@ import time
 
 PERIOD = 0.02
 STOOD_STILL = 0.25  # seconds: what is promised is promised within one
-SLOW = 1.6  # times the pace of the best tenth
+SLOW = 1.4  # times the pace of the best tenth
 
 
 def work():
