@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Counts CPU time, run-queue wait and switches of every tenant at sched_switch, and there alone: no wake-up
- * hook, no per-task map, no clock of its own. It decides nothing and drops nothing.
+ * hook, no per-task map, no clock of its own. At the full level, how the waits are distributed, and whose
+ * tasks had the CPU meanwhile: a CPU remembers who had it last. It decides nothing and drops nothing.
  *
  * CPU time is the growth of the task's sum_exec_runtime, the very figure that the kernel adds up in cpu.stat:
  * free of steal and interrupt time, and the same to the nanosecond. Wait is rq->clock less
@@ -21,6 +22,8 @@
 #define MAX_RT_PRIO 100
 
 const volatile __u32 slots = 1;
+/* Histograms, and who made whom wait. */
+const volatile bool full = true;
 
 struct {
         __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -37,6 +40,30 @@ struct {
         __type(key, __u32);
         __type(value, struct sched_cpu);
 } sched_cpus SEC(".maps");
+
+struct {
+        __uint(type, BPF_MAP_TYPE_ARRAY);
+        __uint(map_flags, BPF_F_MMAPABLE);
+        __uint(max_entries, 1);
+        __type(key, __u32);
+        __type(value, struct sched_waits);
+} sched_waits SEC(".maps");
+
+struct {
+        __uint(type, BPF_MAP_TYPE_ARRAY);
+        __uint(map_flags, BPF_F_MMAPABLE);
+        __uint(max_entries, 1);
+        __type(key, __u32);
+        __type(value, struct sched_history);
+} sched_histories SEC(".maps");
+
+/* Filled as pairs meet, and no further than its size. */
+struct {
+        __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+        __uint(max_entries, 1);
+        __type(key, struct sched_pair);
+        __type(value, __u64);
+} sched_pairs SEC(".maps");
 
 /* cgroup id to slot: the tenants' groups themselves, not what lies below them. */
 struct {
@@ -96,9 +123,75 @@ static __always_inline __u64 stretch_begin(const struct task_struct *task) {
         return task->prio >= MAX_RT_PRIO ? task->se.prev_sum_exec_runtime : task->se.sum_exec_runtime;
 }
 
+static __always_inline __u32 wait_bucket(__u64 nsec) {
+        __u32 bucket = 0;
+
+        nsec >>= 9;
+        for (int step = 16; step > 0; step >>= 1)
+                if (nsec >> step) {
+                        nsec >>= step;
+                        bucket += step;
+                }
+        return bucket < SCHED_WAIT_BUCKETS ? bucket : SCHED_WAIT_BUCKETS - 1;
+}
+
+static __always_inline void count_wait(__u32 cpu_index, __u32 slot, __u64 nsec) {
+        __u32 key = cpu_index * slots + slot;
+        struct sched_waits *waits = bpf_map_lookup_elem(&sched_waits, &key);
+
+        if (waits)
+                waits->bucket[wait_bucket(nsec)]++;
+}
+
+static __noinline void ascribe(struct sched_history *history, __u32 victim, __u32 culprit, __u64 nsec) {
+        struct sched_pair pair = { .victim = victim, .culprit = culprit };
+        __u64 *sum = bpf_map_lookup_elem(&sched_pairs, &pair);
+
+        if (sum)
+                *sum += nsec;
+        else if (bpf_map_update_elem(&sched_pairs, &pair, &nsec, BPF_NOEXIST) < 0)
+                history->unascribed_nsec += nsec;
+}
+
+/* `slot` had the CPU until now. */
+static __always_inline void note_stretch(struct sched_history *history, __u32 slot, __u64 now) {
+        struct sched_stretch *newest = &history->stretch[history->newest % SCHED_STRETCHES];
+
+        if (newest->slot != slot) {
+                history->newest = (history->newest + 1) % SCHED_STRETCHES;
+                newest = &history->stretch[history->newest % SCHED_STRETCHES];
+                newest->slot = slot;
+        }
+        newest->end_nsec = now;
+}
+
+/* Who had the CPU while a task of `victim` was queued, from `queued` until now: newest first. */
+static __always_inline void find_culprits(
+                struct sched_history *history, __u32 victim, __u64 queued, __u64 now) {
+        __u64 until = now;
+
+        for (__u32 i = 0; i < SCHED_STRETCHES - 1 && until > queued; i++) {
+                __u32 at = history->newest + SCHED_STRETCHES - i;
+                const struct sched_stretch *stretch = &history->stretch[at % SCHED_STRETCHES];
+                __u64 begin = history->stretch[(at - 1) % SCHED_STRETCHES].end_nsec;
+
+                if (begin < queued)
+                        begin = queued;
+                if (begin < until) {
+                        ascribe(history, victim, stretch->slot, until - begin);
+                        until = begin;
+                }
+        }
+        if (until > queued)
+                ascribe(history, victim, SCHED_CULPRIT_UNKNOWN, until - queued);
+}
+
 SEC("tp_btf/sched_switch")
-int BPF_PROG(sched_meter_switch, bool preempt, struct task_struct *prev, struct task_struct *next) {
-        __u32 cpu_index = bpf_get_smp_processor_id(), slot;
+int BPF_PROG(sched_meter_switch, bool preempt, struct task_struct *prev, struct task_struct *next,
+                unsigned int prev_state) {
+        __u32 cpu_index = bpf_get_smp_processor_id(), slot, had = 0;
+        struct sched_history *history = NULL;
+        __u64 now = prev->se.cfs_rq->rq->clock;
         struct sched_cpu *cpu = bpf_map_lookup_elem(&sched_cpus, &cpu_index);
         struct sched_row *row;
 
@@ -106,19 +199,27 @@ int BPF_PROG(sched_meter_switch, bool preempt, struct task_struct *prev, struct 
                 return 0;
 
         if (is_noted(cpu, prev)) {
-                row = cpu->slot ? find_row(cpu_index, cpu->slot) : NULL;
-                if (row)
+                had = cpu->slot;
+                row = had ? find_row(cpu_index, had) : NULL;
+                if (row) {
                         row->cpu_nsec += prev->se.sum_exec_runtime - cpu->exec_nsec;
+                        row->preempted += preempt || !prev_state;
+                }
         } else if (prev->pid) {
                 cpu->unnoted++;
-                slot = find_slot(cpu, prev);
-                row = slot ? find_row(cpu_index, slot) : NULL;
+                had = find_slot(cpu, prev);
+                row = had ? find_row(cpu_index, had) : NULL;
                 if (row) {
                         row->cpu_nsec += prev->se.sum_exec_runtime - stretch_begin(prev);
                         row->switches++;
+                        row->preempted += preempt || !prev_state;
                 }
         }
 
+        if (full)
+                history = bpf_map_lookup_elem(&sched_histories, &cpu_index);
+        if (history)
+                note_stretch(history, had, now);
         slot = next->pid ? find_slot(cpu, next) : 0;
         cpu->slot = slot;
         cpu->pid = next->pid;
@@ -129,11 +230,16 @@ int BPF_PROG(sched_meter_switch, bool preempt, struct task_struct *prev, struct 
         row = find_row(cpu_index, slot);
         if (row) {
                 __u64 queued = next->sched_info.last_queued;
-                __u64 now = next->se.cfs_rq->rq->clock;
 
                 row->switches++;
-                if (queued && now > queued)
+                if (queued && now > queued) {
                         row->wait_nsec += now - queued;
+                        if (history) {
+                                count_wait(cpu_index, slot, now - queued);
+                                if (now - queued >= SCHED_ASCRIBED_NSEC)
+                                        find_culprits(history, slot, queued, now);
+                        }
+                }
         }
 
         return 0;
@@ -182,6 +288,19 @@ int sched_meter_poke(void *ctx) {
 SEC("tp_btf/cgroup_attach_task")
 int sched_meter_attach(void *ctx) {
         charge_current();
+        return 0;
+}
+
+SEC("tp_btf/sched_migrate_task")
+int BPF_PROG(sched_meter_migrate, struct task_struct *task, int to) {
+        __u32 cpu_index = bpf_get_smp_processor_id(), slot;
+        struct sched_cpu *cpu = bpf_map_lookup_elem(&sched_cpus, &cpu_index);
+        struct sched_row *row;
+
+        slot = cpu ? find_slot(cpu, task) : 0;
+        row = slot ? find_row(cpu_index, slot) : NULL;
+        if (row)
+                row->migrations++;
         return 0;
 }
 

@@ -11,7 +11,7 @@
 
 /* Changed with the meaning of what stands here; part of the pins' names, so that another layout starts anew.
  */
-#define SCHED_METER_LAYOUT 1
+#define SCHED_METER_LAYOUT 2
 
 /* A power of two. Groups whose ids differ by a multiple of it share an entry. */
 #define SCHED_METER_CACHE 16
@@ -20,12 +20,52 @@
 
 /* Row [cpu * slots + slot]. */
 struct sched_row {
-        __u64 cpu_nsec;  /* ran: the kernel's sum_exec_runtime, as cpu.stat counts it */
-        __u64 wait_nsec; /* was runnable, and queued on the CPU that it then ran on */
-        __u64 switches;  /* times that a task was given this CPU */
-        __u64 pad[5];
+        __u64 cpu_nsec;   /* ran: the kernel's sum_exec_runtime, as cpu.stat counts it */
+        __u64 wait_nsec;  /* was runnable, and queued on the CPU that it then ran on */
+        __u64 switches;   /* times that a task was given this CPU */
+        __u64 preempted;  /* times that it was taken from one that wanted to go on */
+        __u64 migrations; /* times that a task was moved to another CPU, by this one */
+        __u64 pad[3];
 };
 _Static_assert(sizeof(struct sched_row) == 64, "a row is one line of cache");
+
+/*
+ * How long tasks waited, by powers of two: bucket 0 is below 1024 ns, bucket i from 2^(9+i) ns to below twice
+ * that, the last all that is longer. Row [cpu * slots + slot].
+ */
+#define SCHED_WAIT_BUCKETS 24
+struct sched_waits {
+        __u64 bucket[SCHED_WAIT_BUCKETS];
+};
+_Static_assert(sizeof(struct sched_waits) == 3 * 64, "whole lines of cache");
+
+/* Who had this CPU, and until when: stretches of one slot are one. What is older than all of these is not
+ * known. */
+#define SCHED_STRETCHES 16
+struct sched_stretch {
+        __u64 end_nsec; /* of the run queue's clock */
+        __u32 slot;     /* 0: none of a tenant's */
+        __u32 pad;
+};
+struct sched_history {
+        __u32 newest; /* index of the stretch that ended last */
+        __u32 pad[3];
+        struct sched_stretch stretch[SCHED_STRETCHES];
+        __u64 unascribed_nsec; /* of who is on nobody's account, as there is no more room for pairs */
+        __u64 pad2;
+};
+_Static_assert(sizeof(struct sched_history) == 16 + 16 * SCHED_STRETCHES + 16, "no hidden padding");
+
+/* Waits below this are no one's fault: looking for whose would cost as much as they do. */
+#define SCHED_ASCRIBED_NSEC 16384
+
+/* Key of the matrix; its value, a CPU, is in ns. */
+struct sched_pair {
+        __u32 victim;  /* the slot that waited */
+        __u32 culprit; /* the slot that had the CPU meanwhile; 0: none of a tenant's */
+};
+/* The culprit where it was longer ago than is known. */
+#define SCHED_CULPRIT_UNKNOWN 0xffffffffU
 
 struct sched_cached {
         __u64 group; /* cgroup id; 0: empty */

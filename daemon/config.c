@@ -13,6 +13,7 @@
 #include <string.h>
 
 typedef enum ValueType {
+        VALUE_LEVEL, /* basic or full: of the meter */
         VALUE_TEXT,
         VALUE_COUNT,
         VALUE_BYTES, /* suffixes K, M, G, T of 1024 */
@@ -46,6 +47,7 @@ static const ConfigKey global_keys[] = {
         GLOBAL("residual", "memory", VALUE_BYTES, residual.memory_bytes, 1 << 20, UINT64_MAX / 2),
         GLOBAL("residual", "tasks", VALUE_COUNT, residual.tasks, 1, 4194304),
         GLOBAL("residual", "net-egress", VALUE_BPS, residual.net_egress_bps, 8000, UINT64_MAX / 2),
+        GLOBAL("meter", "level", VALUE_LEVEL, meter_full, 0, 1),
         GLOBAL("control", "groups", VALUE_WORDS, control_groups, 0, 16),
         GLOBAL("access", "schedulers", VALUE_WORDS, schedulers, 0, 64),
 };
@@ -66,6 +68,7 @@ void config_init(Config *config) {
                 .sample_interval_usec = 1000000,
                 .horizon_usec = 14ULL * 24 * 3600 * 1000000,
                 .sync_required = true,
+                .meter_full = true,
                 .cpu_reserve_millicores = 100,
                 .memory_reserve_bytes = 256 << 20,
                 .residual = { .cpu_millicores = 50,
@@ -155,6 +158,13 @@ static int parse_words(const char *text, size_t max, char ***ret) {
         return 0;
 }
 
+static int parse_level(const char *text, bool *ret_full) {
+        if (strcmp(text, "basic") != 0 && strcmp(text, "full") != 0)
+                return -EINVAL;
+        *ret_full = strcmp(text, "full") == 0;
+        return 0;
+}
+
 static int store(const ConfigKey *key, void *base, const char *text) {
         void *field = (char *) base + key->offset;
         uint64_t number = 0;
@@ -175,6 +185,8 @@ static int store(const ConfigKey *key, void *base, const char *text) {
                 return parse_bool(text, field);
         case VALUE_MODE:
                 return tenant_mode_from_string(text, field);
+        case VALUE_LEVEL:
+                return parse_level(text, field);
         case VALUE_WORDS:
                 return parse_words(text, key->max, field);
         case VALUE_USEC:
@@ -214,6 +226,7 @@ static int refuse(Reader *reader, const ConfigKey *key, const char *value, int e
                 [VALUE_USEC] = "a time in ms, s, min, h or d, from %" PRIu64 " to %" PRIu64 " microseconds",
                 [VALUE_BOOL] = "yes or no",
                 [VALUE_MODE] = "enforce or observe",
+                [VALUE_LEVEL] = "basic or full",
                 [VALUE_WORDS] = "words with spaces between, %" PRIu64 " to %" PRIu64 " of them",
         };
         char bound[160];

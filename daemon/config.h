@@ -27,6 +27,7 @@ typedef struct Config {
         uint64_t sample_interval_usec;
         uint64_t horizon_usec; /* how far ahead windows that recur are admitted */
         bool sync_required; /* a clock that is not synchronised is not trusted with what cannot be undone */
+        bool meter_full;    /* histograms of waits, and whose fault they were */
         uint64_t cpu_reserve_millicores;
         uint64_t memory_reserve_bytes;
         ResidualShare residual;

@@ -29,6 +29,7 @@ struct Reconciler {
         char parent_problem[128]; /* what of it is not as planned; "" where all is */
         uint64_t sibling_weight;  /* beside it, as of then */
         int parent_fd;            /* held locked: one headgated a parent group */
+        unsigned samples;
         uint32_t n_slots;
         Uplinks *uplinks;
         DriftTell tell_drift;

@@ -63,6 +63,7 @@ int reconciler_open_meter(Reconciler *reconciler, FeatureSet *features) {
                                         .slots = reconciler->n_slots,
                                         .cgroup_root = parent,
                                         .classid_base = UPLINK_CLASSID(0),
+                                        .basic = !reconciler->options.config->meter_full,
                         },
                         features, &reconciler->meter);
         if (r < 0)
@@ -459,30 +460,6 @@ int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_written) 
                 read = read_all_back(reconciler, node, &input, &plan, changes);
         end_changes(changes, plan.n_tenants);
         return r < 0 ? r : read;
-}
-
-int reconciler_sample(Reconciler *reconciler, Node *node, bool all) {
-        bool gone = false;
-        int r;
-
-        if (!reconciler->meter)
-                return 0;
-        r = meter_refresh(reconciler->meter, all);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < node->n_tenants; i++) {
-                Tenant *tenant = node->tenants[i];
-                TenantGroup *group = reconciler->groups[tenant->slot];
-                Sample sample = {};
-
-                r = meter_read(reconciler->meter, tenant->slot, &sample);
-                if (r >= 0)
-                        tenant->usage = sample;
-                else if (r != -ENOENT)
-                        return r;
-                gone = gone || (group && !tenant_group_alive(group));
-        }
-        return gone;
 }
 
 void reconciler_drop_slots(Reconciler *reconciler, const Node *node) {

@@ -79,6 +79,7 @@ API_METHOD(api_method_drain);
 API_METHOD(api_method_resume);
 API_METHOD(api_method_set_capacity);
 API_METHOD(api_method_accept_clock);
+API_METHOD(api_method_culprits);
 API_METHOD(api_method_drift);
 API_METHOD(api_method_release_all);
 

@@ -33,6 +33,8 @@ static const sd_bus_vtable manager_vtable[] = {
         METHOD0("Resume", api_method_resume),
         METHOD("SetCapacity", "a{st}", SD_BUS_PARAM(capacity), "", , api_method_set_capacity),
         METHOD0("AcceptClock", api_method_accept_clock),
+        METHOD("Culprits", "s", SD_BUS_PARAM(tenant_id), "a{st}", SD_BUS_PARAM(culprits),
+                        api_method_culprits),
         METHOD("Drift", "", , "aa{sv}a{s(tt)}", SD_BUS_PARAM(drifts) SD_BUS_PARAM(counts), api_method_drift),
         METHOD("ReleaseAll", "", , "as", SD_BUS_PARAM(tenants_left), api_method_release_all),
         SD_BUS_PROPERTY("NodeId", "s", api_get_string, 0, SD_BUS_VTABLE_PROPERTY_CONST),

@@ -181,6 +181,26 @@ static int get_tenant_usage(sd_bus *bus, const char *path, const char *interface
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
+static int append_histogram(sd_bus_message *reply, const char *name, const Histogram *histogram) {
+        int r = sd_bus_message_open_container(reply, 'e', "sat");
+
+        if (r >= 0)
+                r = sd_bus_message_append_basic(reply, 's', name);
+        if (r >= 0)
+                r = sd_bus_message_append_array(reply, 't', histogram->bucket, sizeof(histogram->bucket));
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int get_tenant_histograms(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        const Tenant *tenant = tenant_of(userdata, path);
+        int r = sd_bus_message_open_container(reply, 'a', "{sat}");
+
+        if (r >= 0 && tenant && tenant->usage.has_cpu_waits)
+                r = append_histogram(reply, "cpu.wait", &tenant->usage.cpu_waits);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
 static const sd_bus_vtable tenant_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_PROPERTY("TenantId", "s", get_tenant_string, 0, SD_BUS_VTABLE_PROPERTY_CONST),
@@ -193,6 +213,7 @@ static const sd_bus_vtable tenant_vtable[] = {
         SD_BUS_PROPERTY("Desired", "a{s(tt)}", get_tenant_amounts, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Effective", "a{s(tt)}", get_tenant_amounts, 0, 0),
         SD_BUS_PROPERTY("Usage", "a{st}", get_tenant_usage, 0, 0),
+        SD_BUS_PROPERTY("Histograms", "a{sat}", get_tenant_histograms, 0, 0),
         SD_BUS_PROPERTY("Problems", "as", get_tenant_problems, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_VTABLE_END,
 };

@@ -28,6 +28,7 @@ static const struct {
         { MANAGER, "Check", ACCESS_SCHEDULER },
         { MANAGER, "Renew", ACCESS_SCHEDULER },
         { MANAGER, "GetCalendar", ACCESS_READER },
+        { MANAGER, "Culprits", ACCESS_READER },
         { MANAGER, "Drift", ACCESS_READER },
         { MANAGER, "Drain", ACCESS_SCHEDULER },
         { MANAGER, "Resume", ACCESS_SCHEDULER },

@@ -33,6 +33,17 @@ static int json_from_sample(const Sample *sample, json_t **ret) {
         }
         if (!object)
                 return -ENOMEM;
+        if (sample->has_cpu_waits) {
+                json_t *buckets = json_array();
+
+                for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+                        if (json_array_append_new(buckets, json_from_u64(sample->cpu_waits.bucket[i])) < 0) {
+                                json_decref(buckets);
+                                return -ENOMEM;
+                        }
+                if (json_object_set_new(object, "cpu.wait.histogram", buckets) < 0)
+                        return -ENOMEM;
+        }
         *ret = TAKE_PTR(object);
         return 0;
 }

@@ -243,6 +243,76 @@ static void append_metric(Text *text, const Node *node, const char *only_tenant,
         }
 }
 
+/* Cumulative, as the format has it; bounds in seconds. Every second bound: a page has such rows for each
+ * tenant. */
+static void append_wait_buckets(Text *text, const Node *node, const Tenant *tenant, Family *family) {
+        const Histogram *waits = &tenant->usage.cpu_waits;
+        uint64_t count = 0;
+
+        for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+                count += waits->bucket[i];
+                if (i % 2 == 0)
+                        continue;
+                family_begin(family, text);
+                text_append(text, family->name);
+                text_append(text, "_bucket{tenant=\"");
+                text_append_escaped(text, tenant->id);
+                text_append(text, "\",node=\"");
+                text_append_escaped(text, node->node_id);
+                text_append(text, "\",le=\"");
+                if (i + 1 < HISTOGRAM_BUCKETS)
+                        text_append_scaled(text, family->scale, histogram_bound_nsec(i));
+                else
+                        text_append(text, "+Inf");
+                text_append(text, "\"} ");
+                text_append_number(text, count);
+                text_append(text, "\n");
+        }
+}
+
+static void append_waits(Text *text, const Node *node, const char *only_tenant) {
+        Family family = { "headgate_cpu_wait_duration_seconds", "histogram", "", &scale_nsec,
+                "How long tasks were on a run queue before they were given a CPU.", false };
+
+        for (size_t i = 0; i < node->n_tenants; i++) {
+                const Tenant *tenant = node->tenants[i];
+
+                if (!is_shown(tenant, only_tenant) || !tenant->usage.has_cpu_waits)
+                        continue;
+                append_wait_buckets(text, node, tenant, &family);
+                family.suffix = "_count";
+                family_append_labels(&family, text, node, tenant->id, NULL);
+                text_append_number(text, histogram_count(&tenant->usage.cpu_waits));
+                family.suffix = "_sum";
+                text_append(text, "\n");
+                family_append_labels(&family, text, node, tenant->id, NULL);
+                text_append_scaled(text, family.scale, tenant->usage.value[METRIC_CPU_WAIT]);
+                text_append(text, "\n");
+        }
+}
+
+/* Not to a tenant's own users: it names other tenants. */
+static void append_culprits(Text *text, const Node *node) {
+        Family family = { "headgate_cpu_wait_culprit_seconds", "counter", "_total", &scale_nsec,
+                "Time that tasks of the tenant were queued while the culprit had their CPU.", false };
+
+        for (size_t i = 0; i < node->n_tenants; i++)
+                for (size_t k = 0; k < node->tenants[i]->blames.n; k++) {
+                        const Blame *blame = &node->tenants[i]->blames.entries[k];
+
+                        family_begin(&family, text);
+                        text_append(text, "headgate_cpu_wait_culprit_seconds_total{tenant=\"");
+                        text_append_escaped(text, node->tenants[i]->id);
+                        text_append(text, "\",node=\"");
+                        text_append_escaped(text, node->node_id);
+                        text_append(text, "\",culprit=\"");
+                        text_append_escaped(text, blame->culprit);
+                        text_append(text, "\"} ");
+                        text_append_scaled(text, family.scale, blame->nsec);
+                        text_append(text, "\n");
+                }
+}
+
 /* What a tenant's share is now. No family for what a resource cannot promise: swap and tasks have only a
  * limit. */
 static const struct Promise {
@@ -318,6 +388,9 @@ int export_openmetrics(const Node *node, const char *only_tenant, char **ret_tex
                 append_drift(&text, node);
         for (Metric metric = 0; metric < METRIC_MAX; metric++)
                 append_metric(&text, node, only_tenant, metric);
+        append_waits(&text, node, only_tenant);
+        if (!only_tenant)
+                append_culprits(&text, node);
         for (size_t i = 0; i < ELEMENTSOF(promises); i++) {
                 if (promises[i].reserved_family)
                         append_promise(&text, node, only_tenant, &promises[i], /* limit= */ false);

@@ -138,13 +138,15 @@ static int set_up_pins(Meter *meter, const char *dir, FeatureSet *features) {
                         meter->pin_dir);
 }
 
-static int set_up_sched(Meter *meter, FeatureSet *features) {
+static int set_up_sched(Meter *meter, bool full, FeatureSet *features) {
         int r;
 
         pin_words_begin();
-        r = meter->groups_map.fd >= 0 ? sched_meter_new(meter->pin_dir, meter->slots, meter->groups_map.fd,
-                                                        meter->groups_map.adopted, &meter->sched)
-                                      : meter->groups_map.fd;
+        r = meter->groups_map.fd < 0 ? meter->groups_map.fd
+                                     : sched_meter_new(&(SchedMeterOptions){ meter->pin_dir, meter->slots,
+                                                                       meter->groups_map.fd,
+                                                                       meter->groups_map.adopted, full },
+                                                       &meter->sched);
         if (r == -ENOMEM)
                 return r;
         if (r < 0)
@@ -153,7 +155,8 @@ static int set_up_sched(Meter *meter, FeatureSet *features) {
                                 "cpu.stat, there is no "
                                 "cpu.wait and no cpu.switches",
                                 strerror(-r), pin_words_last()[0] ? "; " : "", pin_words_last());
-        return feature_set_put(features, "meter.cpu", true, "one BPF program at sched_switch%s%s",
+        return feature_set_put(features, "meter.cpu", true,
+                        "one BPF program at sched_switch, at the %s level%s%s", full ? "full" : "basic",
                         sched_meter_adopted(meter->sched) ? ", adopted as it was running" : "",
                         sched_meter_splits_moves(meter->sched)
                                         ? ""
@@ -307,7 +310,7 @@ int meter_new(const MeterOptions *options, FeatureSet *features, Meter **ret) {
         if (r < 0)
                 meter->groups_map.fd = r;
 
-        r = set_up_sched(meter, features);
+        r = set_up_sched(meter, !options->basic, features);
         if (r < 0)
                 return r;
         r = set_up_net(meter, options->classid_base, features);
@@ -586,6 +589,12 @@ bool meter_holds(const Meter *meter, uint64_t group_id) {
 
 int meter_count_sockets(Meter *meter, uint32_t slot, int pidfd, unsigned *ret) {
         return meter->sockets ? socket_iter_count(meter->sockets, slot, pidfd, ret) : -EOPNOTSUPP;
+}
+
+int meter_each_culprit(const Meter *meter, CulpritFound found, void *userdata) {
+        const Culprits *culprits = meter->sched ? sched_meter_culprits(meter->sched) : NULL;
+
+        return culprits ? culprits_each(culprits, found, userdata) : -EOPNOTSUPP;
 }
 
 int meter_groups_fd(const Meter *meter) {

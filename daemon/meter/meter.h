@@ -11,6 +11,7 @@
  */
 
 #include "meter/pin.h"
+#include "meter/culprits.h"
 #include "model/feature.h"
 #include "model/sample.h"
 
@@ -24,6 +25,7 @@ typedef struct MeterOptions {
                                   */
         uint32_t classid_base; /* skb->priority of slot 0; a slot's is this + slot. 0: packets are not classed
                                 */
+        bool basic;            /* without histograms and without who made whom wait */
 } MeterOptions;
 
 /* Adds "meter.cpu", "meter.network", "meter.memory" … to `features`; fails only where memory or arguments do.
@@ -78,6 +80,8 @@ bool meter_holds(const Meter *meter, uint64_t group_id);
  * before it came there. -ESRCH: it has exited; -EOPNOTSUPP: this kernel does not tell.
  */
 int meter_count_sockets(Meter *meter, uint32_t slot, int pidfd, unsigned *ret);
+/* Who had the CPU while whose tasks waited, and how long that was. -EOPNOTSUPP at the basic level. */
+int meter_each_culprit(const Meter *meter, CulpritFound found, void *userdata);
 
 /* The map of cgroup id (u64) to slot (u32), for the uplink's classifier; owned by the meter. -EBADF: none. */
 int meter_groups_fd(const Meter *meter);

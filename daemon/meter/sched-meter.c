@@ -13,15 +13,20 @@
 
 #define PIN_SWITCH "sched-switch-"
 #define PIN_ATTACH "sched-attach-"
+#define PIN_MIGRATE "sched-migrate-"
 
 #define STRINGIFY_(x) #x
 #define STRINGIFY(x) STRINGIFY_(x)
 
+_Static_assert(SCHED_WAIT_BUCKETS == HISTOGRAM_BUCKETS, "a histogram is a sum of rows");
+
 struct SchedMeter {
         struct sched_meter_bpf *skeleton;
-        Table rows, cpus;
+        Table rows, cpus, waits;
+        Culprits culprits;
         uint32_t slots, n_cpus;
-        int switch_link, attach_link;
+        bool full;
+        int switch_link, attach_link, migrate_link;
         bool adopted;
 };
 
@@ -33,7 +38,12 @@ static struct sched_row *row_of(const SchedMeter *meter, uint32_t cpu, uint32_t 
         return (struct sched_row *) meter->rows.rows + (size_t) cpu * meter->slots + slot;
 }
 
-static int load(SchedMeter *meter, int groups_fd, bool with_attach) {
+static struct sched_waits *waits_of(const SchedMeter *meter, uint32_t cpu, uint32_t slot) {
+        return (struct sched_waits *) meter->waits.rows + (size_t) cpu * meter->slots + slot;
+}
+
+/* What the kernel may lack: each is left out with `extras` false. */
+static int load(SchedMeter *meter, int groups_fd, bool extras) {
         struct sched_meter_bpf *skeleton;
         int r;
 
@@ -42,13 +52,20 @@ static int load(SchedMeter *meter, int groups_fd, bool with_attach) {
                 return -errno;
 
         skeleton->rodata->slots = meter->slots;
-        if (!with_attach)
-                bpf_program__set_autoload(skeleton->progs.sched_meter_attach, false);
+        skeleton->rodata->full = meter->full;
+        bpf_program__set_autoload(skeleton->progs.sched_meter_attach, extras);
+        bpf_program__set_autoload(skeleton->progs.sched_meter_migrate, extras);
         r = bpf_map__reuse_fd(skeleton->maps.sched_rows, meter->rows.fd);
         if (r == 0)
                 r = bpf_map__reuse_fd(skeleton->maps.sched_cpus, meter->cpus.fd);
         if (r == 0)
                 r = bpf_map__reuse_fd(skeleton->maps.groups, groups_fd);
+        if (r == 0 && meter->full)
+                r = bpf_map__reuse_fd(skeleton->maps.sched_waits, meter->waits.fd);
+        if (r == 0 && meter->full)
+                r = bpf_map__reuse_fd(skeleton->maps.sched_histories, meter->culprits.histories.fd);
+        if (r == 0 && meter->full)
+                r = bpf_map__reuse_fd(skeleton->maps.sched_pairs, meter->culprits.pairs.fd);
         if (r == 0)
                 r = sched_meter_bpf__load(skeleton);
         if (r < 0) {
@@ -56,6 +73,18 @@ static int load(SchedMeter *meter, int groups_fd, bool with_attach) {
                 meter->skeleton = NULL;
         }
 
+        return r;
+}
+
+/* The name of a link's pin: by the program's tag, and its level, which the tag does not tell. */
+static int format_link(const SchedMeter *meter, const char *prefix, const struct bpf_program *program,
+                char ret[static PIN_NAME_SIZE]) {
+        char tag[PIN_TAG_SIZE];
+        int r;
+
+        r = pin_program_tag(bpf_program__fd(program), tag);
+        if (r >= 0)
+                snprintf(ret, PIN_NAME_SIZE, "%s%s-%s", prefix, meter->full ? "full" : "basic", tag);
         return r;
 }
 
@@ -71,19 +100,18 @@ static void remove_outdated(const char *name, void *userdata) {
 }
 
 /*
- * The link of this very program on its tracepoint, pinned under its tag: adopted, else made. A link of this
- * type can't be given another program, so that an old one goes first, and a few microseconds stay uncounted.
+ * The link of this very program on its tracepoint: adopted, else made. A link of this type can't be given
+ * another program, so that an old one goes first, and a few microseconds stay uncounted.
  */
-static int attach(const char *dir, const char *prefix, const struct bpf_program *program, bool adopt,
-                bool *ret_adopted, int *ret_fd) {
-        char tag[PIN_TAG_SIZE], name[PIN_NAME_SIZE];
+static int attach(const SchedMeter *meter, const char *dir, const char *prefix,
+                const struct bpf_program *program, bool adopt, bool *ret_adopted, int *ret_fd) {
+        char name[PIN_NAME_SIZE];
         _cleanup_close_ int fd = -EBADF;
         int r;
 
-        r = pin_program_tag(bpf_program__fd(program), tag);
+        r = format_link(meter, prefix, program, name);
         if (r < 0)
                 return r;
-        snprintf(name, sizeof(name), "%s%s", prefix, tag);
         pin_list(dir, prefix, remove_outdated, &(Outdated){ dir, adopt ? name : "" });
 
         fd = pin_open(dir, name);
@@ -101,10 +129,56 @@ static int attach(const char *dir, const char *prefix, const struct bpf_program 
         return 0;
 }
 
-int sched_meter_new(
-                const char *pin_dir, uint32_t slots, int groups_fd, bool groups_adopted, SchedMeter **ret) {
+static int open_tables(SchedMeter *meter, const char *pin_dir) {
+        const uint32_t rows = meter->slots * meter->n_cpus;
+        int r;
+
+        r = table_open(pin_dir,
+                        &(TableShape){ "sched_rows_" STRINGIFY(SCHED_METER_LAYOUT), BPF_MAP_TYPE_ARRAY,
+                                        sizeof(uint32_t), sizeof(struct sched_row), rows },
+                        &meter->rows);
+        if (r < 0)
+                return r;
+        /* What is noted of a CPU names rows. */
+        if (!meter->rows.adopted)
+                pin_remove(pin_dir, "sched_cpus_" STRINGIFY(SCHED_METER_LAYOUT));
+        r = table_open(pin_dir,
+                        &(TableShape){ "sched_cpus_" STRINGIFY(SCHED_METER_LAYOUT), BPF_MAP_TYPE_ARRAY,
+                                        sizeof(uint32_t), sizeof(struct sched_cpu), meter->n_cpus },
+                        &meter->cpus);
+        if (r < 0 || !meter->full)
+                return r;
+        r = table_open(pin_dir,
+                        &(TableShape){ "sched_waits_" STRINGIFY(SCHED_METER_LAYOUT), BPF_MAP_TYPE_ARRAY,
+                                        sizeof(uint32_t), sizeof(struct sched_waits), rows },
+                        &meter->waits);
+        return r < 0 ? r : culprits_open(pin_dir, meter->n_cpus, &meter->culprits);
+}
+
+/* The pinned program's tables are these: with another it would count where nobody looks. */
+static bool can_adopt(const SchedMeter *meter, bool groups_adopted) {
+        return groups_adopted && meter->rows.adopted && meter->cpus.adopted &&
+               (!meter->full || (meter->waits.adopted && meter->culprits.pairs.adopted &&
+                                                meter->culprits.histories.adopted));
+}
+
+static int attach_all(SchedMeter *meter, const char *pin_dir, bool adopt) {
+        bool ignored;
+        int r;
+
+        r = attach(meter, pin_dir, PIN_SWITCH, meter->skeleton->progs.sched_meter_switch, adopt,
+                        &meter->adopted, &meter->switch_link);
+        if (r < 0 || !bpf_program__autoload(meter->skeleton->progs.sched_meter_attach))
+                return r;
+        (void) attach(meter, pin_dir, PIN_ATTACH, meter->skeleton->progs.sched_meter_attach, adopt, &ignored,
+                        &meter->attach_link);
+        (void) attach(meter, pin_dir, PIN_MIGRATE, meter->skeleton->progs.sched_meter_migrate, adopt,
+                        &ignored, &meter->migrate_link);
+        return 0;
+}
+
+int sched_meter_new(const SchedMeterOptions *options, SchedMeter **ret) {
         _cleanup_(sched_meter_free_p) SchedMeter *meter = NULL;
-        bool adopt, ignored;
         int r, n_cpus;
 
         n_cpus = libbpf_num_possible_cpus();
@@ -116,44 +190,27 @@ int sched_meter_new(
         *meter = (SchedMeter){
                 .rows = TABLE_NULL,
                 .cpus = TABLE_NULL,
-                .slots = slots,
-                .n_cpus = n_cpus,
+                .waits = TABLE_NULL,
+                .culprits = CULPRITS_NULL,
+                .slots = options->slots,
+                .n_cpus = (uint32_t) n_cpus,
+                .full = options->full,
                 .switch_link = -EBADF,
                 .attach_link = -EBADF,
+                .migrate_link = -EBADF,
         };
-        if ((uint64_t) slots * meter->n_cpus > UINT32_MAX)
+        if ((uint64_t) meter->slots * meter->n_cpus > UINT32_MAX)
                 return -E2BIG;
 
-        r = table_open(pin_dir,
-                        &(TableShape){ "sched_rows_" STRINGIFY(SCHED_METER_LAYOUT), BPF_MAP_TYPE_ARRAY,
-                                        sizeof(uint32_t), sizeof(struct sched_row), slots * meter->n_cpus },
-                        &meter->rows);
+        r = open_tables(meter, options->pin_dir);
+        if (r >= 0)
+                r = load(meter, options->groups_fd, /* extras= */ true);
+        if (r < 0)
+                r = load(meter, options->groups_fd, /* extras= */ false);
+        if (r >= 0)
+                r = attach_all(meter, options->pin_dir, can_adopt(meter, options->groups_adopted));
         if (r < 0)
                 return r;
-        /* What is noted of a CPU names rows. */
-        if (!meter->rows.adopted)
-                pin_remove(pin_dir, "sched_cpus_" STRINGIFY(SCHED_METER_LAYOUT));
-        r = table_open(pin_dir,
-                        &(TableShape){ "sched_cpus_" STRINGIFY(SCHED_METER_LAYOUT), BPF_MAP_TYPE_ARRAY,
-                                        sizeof(uint32_t), sizeof(struct sched_cpu), meter->n_cpus },
-                        &meter->cpus);
-        if (r < 0)
-                return r;
-
-        r = load(meter, groups_fd, /* with_attach= */ true);
-        if (r < 0)
-                r = load(meter, groups_fd, /* with_attach= */ false);
-        if (r < 0)
-                return r;
-
-        adopt = groups_adopted && meter->rows.adopted && meter->cpus.adopted;
-        r = attach(pin_dir, PIN_SWITCH, meter->skeleton->progs.sched_meter_switch, adopt, &meter->adopted,
-                        &meter->switch_link);
-        if (r < 0)
-                return r;
-        if (bpf_program__autoload(meter->skeleton->progs.sched_meter_attach))
-                (void) attach(pin_dir, PIN_ATTACH, meter->skeleton->progs.sched_meter_attach, adopt, &ignored,
-                                &meter->attach_link);
         *ret = TAKE_PTR(meter);
         return 0;
 }
@@ -164,30 +221,38 @@ SchedMeter *sched_meter_free(SchedMeter *meter) {
 
         cleanup_close(&meter->switch_link);
         cleanup_close(&meter->attach_link);
+        cleanup_close(&meter->migrate_link);
         sched_meter_bpf__destroy(meter->skeleton);
         table_deinit(&meter->rows);
         table_deinit(&meter->cpus);
+        table_deinit(&meter->waits);
+        culprits_close(&meter->culprits);
         free(meter);
         return NULL;
 }
 
-static void keep_link(const char *dir, const char *prefix, const struct bpf_program *program, int fd,
-                PinTell tell, void *userdata) {
-        char tag[PIN_TAG_SIZE], name[PIN_NAME_SIZE];
+static void keep_link(const SchedMeter *meter, const char *dir, const char *prefix,
+                const struct bpf_program *program, int fd, PinTell tell, void *userdata) {
+        char name[PIN_NAME_SIZE];
 
-        if (fd < 0 || pin_program_tag(bpf_program__fd(program), tag) < 0)
-                return;
-        snprintf(name, sizeof(name), "%s%s", prefix, tag);
-        pin_keep(dir, name, fd, tell, userdata);
+        if (fd >= 0 && format_link(meter, prefix, program, name) >= 0)
+                pin_keep(dir, name, fd, tell, userdata);
 }
 
 void sched_meter_keep_pins(const SchedMeter *meter, const char *pin_dir, PinTell tell, void *userdata) {
         table_keep_pin(pin_dir, &meter->rows, tell, userdata);
         table_keep_pin(pin_dir, &meter->cpus, tell, userdata);
-        keep_link(pin_dir, PIN_SWITCH, meter->skeleton->progs.sched_meter_switch, meter->switch_link, tell,
-                        userdata);
-        keep_link(pin_dir, PIN_ATTACH, meter->skeleton->progs.sched_meter_attach, meter->attach_link, tell,
-                        userdata);
+        if (meter->full) {
+                table_keep_pin(pin_dir, &meter->waits, tell, userdata);
+                table_keep_pin(pin_dir, &meter->culprits.pairs, tell, userdata);
+                table_keep_pin(pin_dir, &meter->culprits.histories, tell, userdata);
+        }
+        keep_link(meter, pin_dir, PIN_SWITCH, meter->skeleton->progs.sched_meter_switch, meter->switch_link,
+                        tell, userdata);
+        keep_link(meter, pin_dir, PIN_ATTACH, meter->skeleton->progs.sched_meter_attach, meter->attach_link,
+                        tell, userdata);
+        keep_link(meter, pin_dir, PIN_MIGRATE, meter->skeleton->progs.sched_meter_migrate,
+                        meter->migrate_link, tell, userdata);
 }
 
 bool sched_meter_adopted(const SchedMeter *meter) {
@@ -196,6 +261,14 @@ bool sched_meter_adopted(const SchedMeter *meter) {
 
 bool sched_meter_splits_moves(const SchedMeter *meter) {
         return meter->attach_link >= 0;
+}
+
+bool sched_meter_counts_migrations(const SchedMeter *meter) {
+        return meter->migrate_link >= 0;
+}
+
+const Culprits *sched_meter_culprits(const SchedMeter *meter) {
+        return meter->full ? &meter->culprits : NULL;
 }
 
 /* Fails for a CPU that is offline, which runs nothing. */
@@ -223,23 +296,46 @@ void sched_meter_settle(SchedMeter *meter) {
         }
 }
 
+static uint64_t load_relaxed(const __u64 *counter) {
+        return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+static void read_waits(const SchedMeter *meter, uint32_t slot, Sample *sample) {
+        sample->has_cpu_waits = true;
+        for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++)
+                for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+                        sample->cpu_waits.bucket[i] += load_relaxed(&waits_of(meter, cpu, slot)->bucket[i]);
+}
+
 void sched_meter_read(const SchedMeter *meter, uint32_t slot, Sample *sample) {
-        uint64_t cpu_nsec = 0, wait_nsec = 0, switches = 0;
+        struct sched_row sum = {};
 
         for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++) {
                 const struct sched_row *row = row_of(meter, cpu, slot);
 
-                cpu_nsec += __atomic_load_n(&row->cpu_nsec, __ATOMIC_RELAXED);
-                wait_nsec += __atomic_load_n(&row->wait_nsec, __ATOMIC_RELAXED);
-                switches += __atomic_load_n(&row->switches, __ATOMIC_RELAXED);
+                sum.cpu_nsec += load_relaxed(&row->cpu_nsec);
+                sum.wait_nsec += load_relaxed(&row->wait_nsec);
+                sum.switches += load_relaxed(&row->switches);
+                sum.preempted += load_relaxed(&row->preempted);
+                sum.migrations += load_relaxed(&row->migrations);
         }
 
-        sample_put(sample, METRIC_CPU_TIME, cpu_nsec);
-        sample_put(sample, METRIC_CPU_WAIT, wait_nsec);
-        sample_put(sample, METRIC_CPU_SWITCHES, switches);
+        sample_put(sample, METRIC_CPU_TIME, sum.cpu_nsec);
+        sample_put(sample, METRIC_CPU_WAIT, sum.wait_nsec);
+        sample_put(sample, METRIC_CPU_SWITCHES, sum.switches);
+        sample_put(sample, METRIC_CPU_PREEMPTIONS, sum.preempted);
+        if (meter->migrate_link >= 0)
+                sample_put(sample, METRIC_CPU_MIGRATIONS, sum.migrations);
+        if (meter->full)
+                read_waits(meter, slot, sample);
 }
 
 void sched_meter_clear(SchedMeter *meter, uint32_t slot) {
-        for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++)
+        for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++) {
                 memset(row_of(meter, cpu, slot), 0, sizeof(struct sched_row));
+                if (meter->full)
+                        memset(waits_of(meter, cpu, slot), 0, sizeof(struct sched_waits));
+        }
+        if (meter->full)
+                culprits_clear(&meter->culprits, slot);
 }

@@ -7,14 +7,21 @@
  */
 
 #include "meter/pin.h"
+#include "meter/culprits.h"
 #include "model/sample.h"
 #include "util/cleanup.h"
 
 typedef struct SchedMeter SchedMeter;
 
-/* `groups_adopted`: the map is the one that the pinned program looks into. */
-int sched_meter_new(
-                const char *pin_dir, uint32_t slots, int groups_fd, bool groups_adopted, SchedMeter **ret);
+typedef struct SchedMeterOptions {
+        const char *pin_dir; /* as in meter.h */
+        uint32_t slots;
+        int groups_fd;
+        bool groups_adopted; /* the map is the one that the pinned program looks into */
+        bool full;           /* histograms and culprits too */
+} SchedMeterOptions;
+
+int sched_meter_new(const SchedMeterOptions *options, SchedMeter **ret);
 /* What is pinned goes on counting. */
 SchedMeter *sched_meter_free(SchedMeter *meter);
 DEFINE_CLEANUP(SchedMeter *, sched_meter_free);
@@ -23,6 +30,8 @@ void sched_meter_keep_pins(const SchedMeter *meter, const char *pin_dir, PinTell
 
 /* The program in the kernel was there before us. */
 bool sched_meter_adopted(const SchedMeter *meter);
+/* Moves between CPUs are counted. */
+bool sched_meter_counts_migrations(const SchedMeter *meter);
 /* A task that moves itself is charged to its old group up to then. */
 bool sched_meter_splits_moves(const SchedMeter *meter);
 
@@ -37,4 +46,6 @@ void sched_meter_groups_changed(SchedMeter *meter);
 void sched_meter_settle(SchedMeter *meter);
 
 void sched_meter_read(const SchedMeter *meter, uint32_t slot, Sample *sample);
+/* NULL at the basic level. */
+const Culprits *sched_meter_culprits(const SchedMeter *meter);
 void sched_meter_clear(SchedMeter *meter, uint32_t slot);

@@ -29,6 +29,37 @@ int tenant_mode_from_string(const char *s, bool *ret_observed) {
         return -EINVAL;
 }
 
+int blames_push(Blames *blames, const char *culprit, uint64_t nsec) {
+        Blame *entries = reallocarray(blames->entries, blames->n + 1, sizeof(Blame));
+
+        if (!entries)
+                return -ENOMEM;
+        blames->entries = entries;
+        entries[blames->n] = (Blame){ strdup(culprit), nsec };
+        if (!entries[blames->n].culprit)
+                return -ENOMEM;
+        blames->n++;
+        return 0;
+}
+
+static int blame_compare(const void *a, const void *b) {
+        const Blame *x = a, *y = b;
+
+        return x->nsec > y->nsec ? -1 : x->nsec < y->nsec ? 1 : strcmp(x->culprit, y->culprit);
+}
+
+void blames_sort(Blames *blames) {
+        if (blames->n > 0)
+                qsort(blames->entries, blames->n, sizeof(Blame), blame_compare);
+}
+
+void blames_deinit(Blames *blames) {
+        for (size_t i = 0; i < blames->n; i++)
+                free(blames->entries[i].culprit);
+        free(blames->entries);
+        *blames = (Blames){};
+}
+
 Tenant *tenant_free(Tenant *tenant) {
         if (!tenant)
                 return NULL;
@@ -40,6 +71,7 @@ Tenant *tenant_free(Tenant *tenant) {
         resource_set_deinit(&tenant->effective);
         strv_free(tenant->problems);
         strv_free(tenant->remains);
+        blames_deinit(&tenant->blames);
         free(tenant);
         return NULL;
 }

@@ -13,6 +13,23 @@
 #include "network.h"
 #include "sample.h"
 
+/* How long tasks of a tenant waited while another had their CPU. */
+typedef struct Blame {
+        char *culprit; /* owned: a tenant, or BLAME_SYSTEM, BLAME_UNKNOWN, which are no ids */
+        uint64_t nsec;
+} Blame;
+#define BLAME_SYSTEM "@system"   /* what runs on the node and is no tenant's */
+#define BLAME_UNKNOWN "@unknown" /* longer ago than the node remembers */
+
+typedef struct Blames {
+        Blame *entries; /* owned; the worst first */
+        size_t n;
+} Blames;
+
+int blames_push(Blames *blames, const char *culprit, uint64_t nsec);
+void blames_sort(Blames *blames);
+void blames_deinit(Blames *blames);
+
 typedef struct Tenant {
         char *id;
         uint32_t slot;         /* its row in the meter and its class on every uplink */
@@ -23,6 +40,7 @@ typedef struct Tenant {
         char *assigned_cpus;   /* where it runs, as read back: a list of CPUs; NULL before */
         bool residual;         /* no allocation is active */
         Sample usage;
+        Blames blames;   /* as of the last time that all was sampled, or some samples ago */
         char **problems; /* sentences; empty when all that is desired is in force */
         char **remains;  /* sentences; what processes that were attached left with their old groups: told with
                             its problems, but nothing that this node does not do */

@@ -6,6 +6,8 @@
  * One table (sample.c): a new meter is a row there and a place that sets it.
  */
 
+#include "model/histogram.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,6 +16,8 @@ typedef enum Metric {
         METRIC_CPU_TIME,            /* ns on a CPU */
         METRIC_CPU_WAIT,            /* ns runnable on a run queue without a CPU */
         METRIC_CPU_SWITCHES,        /* times a task of the tenant was given a CPU */
+        METRIC_CPU_PREEMPTIONS,     /* times the CPU was taken from one that wanted to go on */
+        METRIC_CPU_MIGRATIONS,      /* times a task was moved to another CPU */
         METRIC_CPU_THROTTLED,       /* ns that run queues of the group were held by cpu.max */
         METRIC_CPU_PRESSURE,        /* ns in which some task waited for a CPU (pressure's "some") */
         METRIC_MEMORY_CURRENT,      /* bytes */
@@ -64,6 +68,9 @@ typedef struct Sample {
         uint64_t present; /* bit (1ULL << Metric): value[Metric] was read. What the kernel lacks is absent,
                              never 0 */
         uint64_t value[METRIC_MAX];
+        bool has_cpu_waits;
+        Histogram cpu_waits; /* of cpu.wait: one for each time that a task was given a CPU after it had waited
+                              */
 } Sample;
 
 static inline bool sample_has(const Sample *sample, Metric metric) {

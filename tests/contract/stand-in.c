@@ -45,9 +45,14 @@ static int append_node(sd_bus_message *m, const Scene *scene) {
                         (int) scene->clock_trusted, scene->clock_trusted ? "accepted" : "stepped by 2h");
 }
 
+#define ZEROES_7 \
+        (uint64_t) 0, (uint64_t) 0, (uint64_t) 0, (uint64_t) 0, (uint64_t) 0, (uint64_t) 0, (uint64_t) 0
+
 static int append_tenant(sd_bus_message *m, const Part *part) {
-        return sd_bus_message_append(m, "a{sv}", 3, "TenantId", "s", part->tenant_id, "Mode", "s", "enforce",
-                        "Allocations", "ao", 1, part->path);
+        /* 99 waits of at most 1 µs, one of 2 to 4 µs. */
+        return sd_bus_message_append(m, "a{sv}", 4, "TenantId", "s", part->tenant_id, "Mode", "s", "enforce",
+                        "Allocations", "ao", 1, part->path, "Histograms", "a{sat}", 1, "cpu.wait", 24,
+                        (uint64_t) 99, (uint64_t) 0, (uint64_t) 1, ZEROES_7, ZEROES_7, ZEROES_7);
 }
 
 static int append_allocation(sd_bus_message *m, const Part *part) {
@@ -162,6 +167,12 @@ static int append_differences(
                         "max 100000", "Want", "s", "20000 100000", "HeldBack", "s", "its Mode is observe", 6,
                         "TenantId", "s", "", "Object", "s", "eth0", "Name", "s", "class 4847:10", "Have", "s",
                         "", "Want", "s", "prio 1", "HeldBack", "s", "");
+}
+
+static int append_culprits(
+                const Scene *scene, sd_bus_message *m, sd_bus_message *reply, sd_bus_error *error) {
+        return sd_bus_message_append(
+                        reply, "a{st}", 2, "batch", (uint64_t) 7500000, "web", (uint64_t) 2500000);
 }
 
 static int append_drift(const Scene *scene, sd_bus_message *m, sd_bus_message *reply, sd_bus_error *error) {
@@ -298,6 +309,7 @@ static const struct {
         { "GetAll", "s", false, NULL, append_all },
         { "GetManagedObjects", "", false, NULL, append_objects },
         { "GetCalendar", "tt", true, NULL, append_calendar },
+        { "Culprits", "s", true, NULL, append_culprits },
         { "Drift", "", true, NULL, append_drift },
         { "Check", "aa{sv}", true, NULL, append_checks },
         { "Apply", "aa{sv}", true, NULL, append_paths },

@@ -581,6 +581,25 @@ Test(api, the_calendar_is_told_segment_by_segment) {
         sd_bus_message_unref(reply);
 }
 
+Test(api, who_made_whom_wait_is_told_to_readers) {
+        sd_bus_message *m = manager_method("Culprits"), *reply;
+        const char *culprit;
+        uint64_t nsec;
+
+        cr_assert_geq(sd_bus_message_append(m, "s", "alpha"), 0);
+        reply = call(m);
+        expect_success(reply);
+        cr_assert_gt(sd_bus_message_enter_container(reply, 'a', "{st}"), 0);
+        cr_assert_gt(sd_bus_message_read(reply, "{st}", &culprit, &nsec), 0);
+        cr_expect_str_eq(culprit, "beta-2");
+        cr_expect_eq(nsec, 999999999);
+        sd_bus_message_unref(reply);
+
+        m = manager_method("Culprits");
+        cr_assert_geq(sd_bus_message_append(m, "s", "nobody"), 0);
+        expect_error(call(m), "org.headgate.Error.NoSuchTenant", "there is no tenant 'nobody'", "Culprits");
+}
+
 Test(api, differences_are_told_one_by_one) {
         sd_bus_message *m = manager_method("Diff"), *reply;
         const char *key, *texts[6];

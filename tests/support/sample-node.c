@@ -25,12 +25,17 @@ static char *beta_problems[] = { (char *) "memory: limit wanted max, is 4096", (
 
 #define READ(metric) (1ULL << (metric))
 
+static Blame alpha_blames[] = { { (char *) "beta-2", 999999999 }, { (char *) BLAME_SYSTEM, 7 } };
+
 static Tenant alpha = {
         .id = (char *) "alpha",
         .slot = SLOT_FIRST,
         .desired = { alpha_desired, ELEMENTSOF(alpha_desired) },
+        .blames = { alpha_blames, ELEMENTSOF(alpha_blames) },
         .usage = {
                 .present = READ(METRIC_MAX) - 1,
+                .has_cpu_waits = true,
+                .cpu_waits = { { 5, 0, 1, [HISTOGRAM_BUCKETS - 1] = 1 } },
                 .value = {
                         [METRIC_CPU_TIME] = 12345678901234567, /* more digits than a double has */
                         [METRIC_CPU_WAIT] = 1,

@@ -38,6 +38,7 @@ typedef struct Ctl {
         const char *reason;
         bool all;
         bool residual;
+        bool histograms;
         bool batch;
         uint64_t count; /* 0: without end */
         uint64_t delay_usec;

@@ -29,6 +29,7 @@ enum {
         OPTION_FROM,
         OPTION_UNTIL,
         OPTION_ALL,
+        OPTION_HISTOGRAMS,
 };
 
 typedef struct Option {
@@ -52,6 +53,7 @@ static const Option options[] = {
         { "generation", OPTION_GENERATION, 'g', "N", "refuse where a later Generation is held" },
         { "reason", OPTION_REASON, 'r', "TEXT", "why, for the allocation's Reason" },
         { "residual", OPTION_RESIDUAL, 'R', NULL, "also outside a window, in the tenant's residual share" },
+        { "histograms", OPTION_HISTOGRAMS, 'i', NULL, "draw how long tasks waited, and say for whom" },
         { "from", OPTION_FROM, 'f', "T", "from when on (default: now)" },
         { "until", OPTION_UNTIL, 'u', "T", "up to when (default: a day later)" },
         { "batch", OPTION_BATCH, 'b', NULL, "plain tables one after another, also on a terminal" },
@@ -166,6 +168,9 @@ static int set_option(Ctl *ctl, int value, const char *argument) {
                 return 0;
         case OPTION_ALL:
                 ctl->all = true;
+                return 0;
+        case OPTION_HISTOGRAMS:
+                ctl->histograms = true;
                 return 0;
         case OPTION_REASON:
                 ctl->reason = argument;

@@ -5,6 +5,7 @@
 #include "client.h"
 #include "units.h"
 #include "view.h"
+#include "waits.h"
 
 #include <string.h>
 
@@ -142,6 +143,8 @@ static int print_tenant(const Ctl *ctl, Client *client, const json_t *tenant) {
                                 json_object_get(tenant, "Effective"));
         if (r == 0)
                 r = print_usage(ctl, json_object_get(tenant, "Usage"));
+        if (r == 0 && ctl->histograms)
+                r = waits_print(ctl, client, tenant);
         if (r == 0 && json_array_size(own) > 0) {
                 putchar('\n');
                 r = view_allocations(ctl, own, "");

@@ -33,11 +33,11 @@ const Verb verbs[] = {
         },
         {
                         .name = "show",
-                        .synopsis = "TENANT|ALLOCATION",
+                        .synopsis = "[--histograms] TENANT|ALLOCATION",
                         .summary = "Everything about one tenant or allocation",
                         .help = "Where both have the id, the tenant is shown; tenant/ID and allocation/ID "
                                 "say which.\n",
-                        .options = "",
+                        .options = "i",
                         .args_min = 1,
                         .args_max = 1,
                         .run = verb_show,

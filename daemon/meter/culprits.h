@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Who made whom wait: for each pair of slots, how long tasks of the one were queued while the other had the
+ * CPU. Counted by bpf/sched-meter.bpf.c; here are its tables, and what they say.
+ */
+
+#include "meter/pin.h"
+
+/* Pairs that are told apart; those that meet when all are taken are counted together, as unascribed. */
+#define CULPRIT_PAIRS 8192U
+
+/* The culprit of what nobody had who is a tenant, and of what is longer ago than is known. */
+#define CULPRIT_SYSTEM 0U
+#define CULPRIT_UNKNOWN UINT32_MAX
+
+typedef struct Culprits {
+        Table pairs, histories;
+        uint32_t n_cpus;
+} Culprits;
+
+#define CULPRITS_NULL \
+        { TABLE_NULL, TABLE_NULL, 0 }
+
+/* `pin_dir` as in meter.h. Opened by an earlier run with another layout, they begin anew. */
+int culprits_open(const char *pin_dir, uint32_t n_cpus, Culprits *ret);
+void culprits_close(Culprits *culprits); /* what is pinned goes on counting */
+
+/* Calls back with every pair, in no order: a system call or two for each. */
+typedef void (*CulpritFound)(uint32_t victim, uint32_t culprit, uint64_t nsec, void *userdata);
+int culprits_each(const Culprits *culprits, CulpritFound found, void *userdata);
+/* What found no room among the pairs, of all victims, in ns. */
+uint64_t culprits_unascribed_nsec(const Culprits *culprits);
+/* Forgets the slot, as victim and as culprit. */
+void culprits_clear(Culprits *culprits, uint32_t slot);

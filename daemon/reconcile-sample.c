@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What the meters have counted, into the node: each tenant's figures, and who made whom wait. It writes to no
+ * kernel. */
+
+#include "reconcile-internal.h"
+
+/* Who made whom wait is a table to be walked, some milliseconds where it is full. */
+#define SAMPLES_A_BLAME 16
+
+typedef struct BlameWalk {
+        Tenant **by_slot; /* [slots] */
+        uint32_t slots;
+        int error;
+} BlameWalk;
+
+static void add_blame(uint32_t victim, uint32_t culprit, uint64_t nsec, void *userdata) {
+        BlameWalk *walk = userdata;
+        Tenant *tenant = victim < walk->slots ? walk->by_slot[victim] : NULL;
+        const char *name = culprit == CULPRIT_UNKNOWN                        ? BLAME_UNKNOWN
+                           : culprit < walk->slots && walk->by_slot[culprit] ? walk->by_slot[culprit]->id
+                                                                             : BLAME_SYSTEM;
+
+        if (tenant && nsec > 0 && walk->error >= 0)
+                walk->error = blames_push(&tenant->blames, name, nsec);
+}
+
+static int sample_blames(Reconciler *reconciler, Node *node) {
+        _cleanup_free_ Tenant **by_slot = calloc(reconciler->n_slots, sizeof(Tenant *));
+        BlameWalk walk = { by_slot, reconciler->n_slots, 0 };
+        int r;
+
+        if (!by_slot)
+                return -ENOMEM;
+        for (size_t i = 0; i < node->n_tenants; i++) {
+                blames_deinit(&node->tenants[i]->blames);
+                by_slot[node->tenants[i]->slot] = node->tenants[i];
+        }
+        r = meter_each_culprit(reconciler->meter, add_blame, &walk);
+        if (r < 0)
+                return r == -EOPNOTSUPP ? 0 : r;
+        for (size_t i = 0; i < node->n_tenants; i++)
+                blames_sort(&node->tenants[i]->blames);
+        return walk.error;
+}
+
+int reconciler_sample(Reconciler *reconciler, Node *node, bool all) {
+        bool gone = false;
+        int r;
+
+        if (!reconciler->meter)
+                return 0;
+        r = meter_refresh(reconciler->meter, all);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < node->n_tenants; i++) {
+                Tenant *tenant = node->tenants[i];
+                TenantGroup *group = reconciler->groups[tenant->slot];
+                Sample sample = {};
+
+                r = meter_read(reconciler->meter, tenant->slot, &sample);
+                if (r >= 0)
+                        tenant->usage = sample;
+                else if (r != -ENOENT)
+                        return r;
+                gone = gone || (group && !tenant_group_alive(group));
+        }
+        if (all || reconciler->samples++ % SAMPLES_A_BLAME == 0) {
+                r = sample_blames(reconciler, node);
+                if (r < 0)
+                        return r;
+        }
+        return gone;
+}

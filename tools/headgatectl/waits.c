@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "waits.h"
+
+#include "model/histogram.h"
+#include "units.h"
+#include "view.h"
+
+#include <inttypes.h>
+
+static bool read_histogram(const json_t *buckets, Histogram *ret) {
+        Histogram histogram = {};
+
+        if (json_array_size(buckets) != HISTOGRAM_BUCKETS)
+                return false;
+        for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+                histogram.bucket[i] = variant_u64_value(json_array_get(buckets, i));
+        *ret = histogram;
+        return true;
+}
+
+/* "16.4µs": as long as a wait is, coarser than a counter. */
+static char *format_nsec(uint64_t nsec, char *ret) {
+        static const struct {
+                uint64_t nsec;
+                const char *unit;
+        } units[] = { { 1000000000, "s" }, { 1000000, "ms" }, { 1000, "µs" } };
+
+        for (size_t i = 0; i < ELEMENTSOF(units); i++)
+                if (nsec >= units[i].nsec) {
+                        snprintf(ret, UNITS_SIZE, "%" PRIu64 ".%" PRIu64 "%s", nsec / units[i].nsec,
+                                        nsec % units[i].nsec * 10 / units[i].nsec, units[i].unit);
+                        return ret;
+                }
+        snprintf(ret, UNITS_SIZE, "%" PRIu64 "ns", nsec);
+        return ret;
+}
+
+/* The rows between the first and the last that is not empty. */
+static int print_buckets(const Ctl *ctl, const Histogram *waits) {
+        static const char *const titles[] = { ">WAIT BELOW", ">TIMES", "", NULL };
+        _cleanup_table_ Table *table = NULL;
+        size_t first = 0, last = HISTOGRAM_BUCKETS;
+        uint64_t most = 0;
+        int r;
+
+        for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+                most = waits->bucket[i] > most ? waits->bucket[i] : most;
+        while (first < last && waits->bucket[first] == 0)
+                first++;
+        while (last > first && waits->bucket[last - 1] == 0)
+                last--;
+        r = table_new(titles, &table);
+        if (r < 0)
+                return ctl_fail_errno(r, "cannot print a table");
+        for (size_t i = first; i < last; i++) {
+                uint64_t bound = histogram_bound_nsec(i);
+                char text[UNITS_SIZE];
+
+                table_add(table, bound == UINT64_MAX ? "longer" : format_nsec(bound, text));
+                table_addf(table, "%" PRIu64, waits->bucket[i]);
+                table_add(table, units_format_bar(waits->bucket[i], most, text));
+        }
+        return table_rows(table) > 0 ? view_table(ctl, table, "") : CTL_OK;
+}
+
+static int get_culprits(Client *client, const char *tenant_id, json_t **ret) {
+        _cleanup_bus_message_ sd_bus_message *call = NULL, *reply = NULL;
+        int r;
+
+        r = client_new_call(client, HEADGATE_PATH, HEADGATE_MANAGER, "Culprits", &call);
+        if (r != 0)
+                return r;
+        r = sd_bus_message_append(call, "s", tenant_id);
+        if (r < 0)
+                return client_fail(client, r, "cannot ask for culprits");
+        r = client_call(client, call, CLIENT_TIMEOUT_READ, &reply);
+        if (r != 0)
+                return r;
+        r = variant_read(reply, ret);
+        return r < 0 ? client_fail(client, r, "cannot read what headgated answered") : 0;
+}
+
+static int print_culprits(const Ctl *ctl, Client *client, const char *tenant_id) {
+        static const char *const titles[] = { "WAITED FOR", ">TIME", ">SHARE", NULL };
+        _cleanup_table_ Table *table = NULL;
+        _cleanup_json_ json_t *culprits = NULL;
+        uint64_t all = 0;
+        const char *name;
+        json_t *nsec;
+        int r;
+
+        r = get_culprits(client, tenant_id, &culprits);
+        if (r != 0)
+                return r;
+        json_object_foreach (culprits, name, nsec)
+                all += variant_u64_value(nsec);
+        r = table_new(titles, &table);
+        if (r < 0)
+                return ctl_fail_errno(r, "cannot print a table");
+        json_object_foreach (culprits, name, nsec) {
+                uint64_t value = variant_u64_value(nsec);
+                char text[UNITS_SIZE];
+
+                table_add(table, strcmp(name, tenant_id) == 0 ? "itself" : name);
+                table_add(table, format_nsec(value, text));
+                table_addf(table, "%.1f%%", all > 0 ? 100.0 * (double) value / (double) all : 0.0);
+        }
+        if (table_rows(table) == 0)
+                return CTL_OK;
+        putchar('\n');
+        return view_table(ctl, table, "");
+}
+
+int waits_print(const Ctl *ctl, Client *client, const json_t *tenant) {
+        char p50[UNITS_SIZE], p99[UNITS_SIZE];
+        Histogram waits;
+        int r;
+
+        putchar('\n');
+        if (!read_histogram(json_object_get(json_object_get(tenant, "Histograms"), "cpu.wait"), &waits)) {
+                puts("Waits are not told apart: the node meters at the basic level, or cannot.");
+                return CTL_OK;
+        }
+        r = print_buckets(ctl, &waits);
+        if (r != 0)
+                return r;
+        printf("Half of all waits are below %s, 99 %% below %s.\n",
+                        format_nsec(histogram_quantile_nsec(&waits, 500), p50),
+                        format_nsec(histogram_quantile_nsec(&waits, 990), p99));
+        return print_culprits(ctl, client, variant_get_string(tenant, "TenantId"));
+}
