@@ -284,6 +284,8 @@ static void tell_accepted(Transaction *transaction) {
                 victim->allocation->untold = false;
                 if (victim->allocation->state != victim->state)
                         api_allocation_changed(manager->api, victim->allocation, victim->state);
+                else
+                        api_allocation_lends(manager->api, victim->allocation);
                 calendar_look_again(&manager->node.calendar, victim->allocation);
         }
 }
@@ -413,7 +415,8 @@ static int transact(Manager *manager, uid_t caller, Allocation **requests, size_
 
         while (leaving && leaving[transaction.n_leaving])
                 transaction.n_leaving++;
-        r = manager_judge_requests(manager, requests, &transaction.n, caller, &transaction.begun, failure);
+        r = manager_judge_requests(manager, requests, &transaction.n, transaction.n_leaving, caller,
+                        &transaction.begun, failure);
         if (r != 0)
                 transaction.n = n; /* the list is as it was given */
         if (r == 0)

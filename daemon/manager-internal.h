@@ -134,8 +134,8 @@ int manager_judge_request(
 int manager_judge_draining(const Manager *manager, const Allocation *request, Failure *failure);
 int manager_judge_duplicates(Allocation *const *requests, size_t n, Failure *failure);
 /* Each on its own, then all against the limits of the node. Those that are held as they are leave the list,
- * which stays as it was where any is refused. */
-int manager_judge_requests(Manager *manager, Allocation **requests, size_t *n, uid_t caller,
+ * which stays as it was where any is refused. `n_leaving` of those that are held make room for them. */
+int manager_judge_requests(Manager *manager, Allocation **requests, size_t *n, size_t n_leaving, uid_t caller,
                 const Instant *now, Failure *failure);
 
 /* manager-apply.c: both take ownership of the requests. */

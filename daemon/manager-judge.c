@@ -108,9 +108,9 @@ int manager_judge_draining(const Manager *manager, const Allocation *request, Fa
                         manager->node.drain_reason);
 }
 
-int manager_judge_requests(Manager *manager, Allocation **requests, size_t *n, uid_t caller,
+int manager_judge_requests(Manager *manager, Allocation **requests, size_t *n, size_t n_leaving, uid_t caller,
                 const Instant *now, Failure *failure) {
-        size_t kept = 0, added = 0;
+        size_t kept = 0, total = manager->node.calendar.n - n_leaving;
         int r;
 
         for (size_t i = 0; i < *n; i++) {
@@ -119,15 +119,15 @@ int manager_judge_requests(Manager *manager, Allocation **requests, size_t *n, u
                         r = manager_judge_draining(manager, requests[i], failure);
                 if (r != 0 && r != -EALREADY)
                         return r;
-                added += !calendar_find(&manager->node.calendar, requests[i]->id);
+                total += !calendar_find(&manager->node.calendar, requests[i]->id);
         }
         r = manager_judge_duplicates(requests, *n, failure);
         if (r != 0)
                 return r;
-        if (manager->node.calendar.n + added > manager->options.config->allocations_max)
+        if (total > manager->options.config->allocations_max)
                 return failure_set(failure, FAILURE_LIMIT_EXCEEDED,
-                                "%zu allocations would be over allocations-max, %" PRIu64,
-                                manager->node.calendar.n + added, manager->options.config->allocations_max);
+                                "%zu allocations would be over allocations-max, %" PRIu64, total,
+                                manager->options.config->allocations_max);
         for (size_t i = 0; i < *n; i++) {
                 const Allocation *held = calendar_find(&manager->node.calendar, requests[i]->id);
 

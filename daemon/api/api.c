@@ -200,7 +200,7 @@ void api_allocation_changed(Api *api, const Allocation *allocation, AllocationSt
         path = api_allocation_path(allocation->id);
         if (path)
                 (void) sd_bus_emit_properties_changed(api->bus, path, API_ALLOCATION_INTERFACE, "State",
-                                "Reason", "ActualStart", "ActualEnd", "WindowStart", "WindowEnd",
+                                "Reason", "ActualStart", "ActualEnd", "WindowStart", "WindowEnd", "Preempts",
                                 "PreemptedBy", NULL);
 }
 
@@ -255,6 +255,10 @@ void api_allocation_updated(Api *api, const Allocation *allocation) {
         if (path)
                 (void) sd_bus_emit_properties_changed_strv(
                                 api->bus, path, API_ALLOCATION_INTERFACE, (char **) names);
+}
+
+void api_allocation_lends(Api *api, const Allocation *allocation) {
+        emit_allocation(api, allocation, (const char *[]){ "PreemptedBy", NULL });
 }
 
 void api_tenant_changed(Api *api, const Tenant *tenant) {
