@@ -38,8 +38,7 @@ class Fault:
         """The steps that there were, each in words."""
         self._word(0, 0)
         self._word(8, 0)
-        return [self._map[_HEAD.size + i * _ENTRY_SIZE:][:_ENTRY_SIZE].split(b"\0")[0].decode()
-                for i in range(min(self.steps, _ENTRIES))]
+        return [self.words(step) for step in range(1, min(self.steps, _ENTRIES) + 1)]
 
     @property
     def fired(self):
@@ -54,6 +53,11 @@ class Fault:
         """The step that waits, or 0."""
         waiting = self._long(32)
         return waiting if waiting > self._long(40) else 0
+
+    def words(self, step):
+        """What a step is, as far as it has been reached: its kind first."""
+        at = _HEAD.size + (step - 1) * _ENTRY_SIZE
+        return self._map[at:at + _ENTRY_SIZE].split(b"\0")[0].decode() if 0 < step <= min(self.steps, _ENTRIES) else ""
 
     def go(self):
         self._long(40, self._long(32))
