@@ -158,11 +158,11 @@ static int seal(const char *text, size_t size, int *ret_fd) {
         return 0;
 }
 
-static int manager_snapshot(void *userdata, const char *format, const char *only_tenant, int *ret_fd,
+static int manager_snapshot(void *userdata, const char *format, char *const *only_tenants, int *ret_fd,
                 Failure *ret_failure) {
         static const struct {
                 const char *name;
-                int (*print)(const Node *node, const char *only_tenant, char **ret_text, size_t *ret_size);
+                int (*print)(const Node *node, char *const *only_tenants, char **ret_text, size_t *ret_size);
         } formats[] = { { "openmetrics", export_openmetrics }, { "json", export_json } };
         Manager *manager = userdata;
 
@@ -173,7 +173,7 @@ static int manager_snapshot(void *userdata, const char *format, const char *only
                         int r;
 
                         (void) manager_take_sample(manager, /* all= */ true);
-                        r = formats[i].print(&manager->node, only_tenant, &text, &size);
+                        r = formats[i].print(&manager->node, only_tenants, &text, &size);
                         return r < 0 ? r : seal(text, size, ret_fd);
                 }
         return failure_set(ret_failure, FAILURE_NOT_SUPPORTED, "format '%.64s' must be openmetrics or json",

@@ -7,28 +7,32 @@
 #include "authorize.h"
 #include "util/strv.h"
 
+#include "util/strv.h"
+
 #include <string.h>
 
-/* What the caller may see: all (NULL in *ret), or the tenant that it is a user of. */
-static int snapshot_scope(const Api *api, uid_t caller, const char **ret, Failure *failure) {
-        if (authorize_user(caller, ACCESS_READER, api->options->schedulers, api->options->readers_group)) {
-                *ret = NULL;
+/* What the caller may see: all (NULL in *ret), or the tenants that it is a user of; the caller frees. */
+static int snapshot_scope(const Api *api, uid_t caller, char ***ret, Failure *failure) {
+        _cleanup_strv_ char **tenants = NULL;
+
+        if (authorize_user(caller, ACCESS_READER, api->options->schedulers, api->options->readers_group))
                 return 0;
-        }
-        /* One user, one tenant: the first that names it. */
         for (size_t i = 0; i < api->node->n_tenants; i++)
-                if (api_is_tenant_user(api->node, api->node->tenants[i]->id, caller)) {
-                        *ret = api->node->tenants[i]->id;
-                        return 0;
-                }
-        return failure_set(failure, FAILURE_ACCESS_DENIED,
-                        "Snapshot is for readers and for users of a tenant; user %d is neither",
-                        (int) caller);
+                if (api_is_tenant_user(api->node, api->node->tenants[i]->id, caller) &&
+                                strv_push(&tenants, api->node->tenants[i]->id) < 0)
+                        return -ENOMEM;
+        if (!tenants)
+                return failure_set(failure, FAILURE_ACCESS_DENIED,
+                                "Snapshot is for readers and for users of a tenant; user %d is neither",
+                                (int) caller);
+        *ret = TAKE_PTR(tenants);
+        return 0;
 }
 
 int api_method_snapshot(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
         _cleanup_failure_ Failure failure = FAILURE_NULL;
-        const char *format, *only_tenant = NULL;
+        _cleanup_strv_ char **only_tenants = NULL;
+        const char *format;
         _cleanup_close_ int fd = -EBADF;
         Api *api = userdata;
         uid_t caller = (uid_t) -1;
@@ -38,9 +42,9 @@ int api_method_snapshot(sd_bus_message *message, void *userdata, sd_bus_error *r
         if (r >= 0)
                 r = api_caller(api, message, &caller);
         if (r >= 0)
-                r = snapshot_scope(api, caller, &only_tenant, &failure);
+                r = snapshot_scope(api, caller, &only_tenants, &failure);
         if (r == 0)
-                r = api->operations->snapshot(api->userdata, format, only_tenant, &fd, &failure);
+                r = api->operations->snapshot(api->userdata, format, only_tenants, &fd, &failure);
         return r != 0 ? api_fail(r, &failure, ret_error) : sd_bus_reply_method_return(message, "h", fd);
 }
 

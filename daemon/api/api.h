@@ -48,7 +48,7 @@ typedef struct ApiOperations {
         int (*explain)(void *userdata, const char *object, const char *name, ExplanationList *ret,
                         Failure *ret_failure);
         /* A sealed memfd that the caller closes. */
-        int (*snapshot)(void *userdata, const char *format, const char *only_tenant, int *ret_fd,
+        int (*snapshot)(void *userdata, const char *format, char *const *only_tenants, int *ret_fd,
                         Failure *ret_failure);
         /* An array that the caller frees; what it points to is the node's. */
         int (*calendar)(void *userdata, uint64_t from_usec, uint64_t until_usec, Segment **ret, size_t *ret_n,

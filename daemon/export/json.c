@@ -7,6 +7,8 @@
 
 #include "json.h"
 
+#include "util/strv.h"
+
 #include <jansson.h>
 #include <stdint.h>
 #include <string.h>
@@ -48,7 +50,7 @@ static int json_from_sample(const Sample *sample, json_t **ret) {
         return 0;
 }
 
-int export_json(const Node *node, const char *only_tenant, char **ret_text, size_t *ret_size) {
+int export_json(const Node *node, char *const *only_tenants, char **ret_text, size_t *ret_size) {
         _cleanup_json_ json_t *object = NULL, *tenants = json_object();
         _cleanup_free_ char *line = NULL;
         char *text;
@@ -59,7 +61,7 @@ int export_json(const Node *node, const char *only_tenant, char **ret_text, size
                 const Tenant *tenant = node->tenants[i];
                 _cleanup_json_ json_t *usage = NULL;
 
-                if (only_tenant && strcmp(tenant->id, only_tenant) != 0)
+                if (only_tenants && !strv_contains(only_tenants, tenant->id))
                         continue;
                 r = json_from_sample(&tenant->usage, &usage);
                 if (r < 0)

@@ -6,4 +6,4 @@
 
 #include "model/node.h"
 
-int export_json(const Node *node, const char *only_tenant, char **ret_text, size_t *ret_size);
+int export_json(const Node *node, char *const *only_tenants, char **ret_text, size_t *ret_size);

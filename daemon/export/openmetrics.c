@@ -10,6 +10,8 @@
 
 #include "openmetrics.h"
 
+#include "util/strv.h"
+
 #include <stdint.h>
 #include <string.h>
 
@@ -220,11 +222,11 @@ static void append_drift(Text *text, const Node *node) {
                 }
 }
 
-static bool is_shown(const Tenant *tenant, const char *only_tenant) {
-        return !only_tenant || strcmp(tenant->id, only_tenant) == 0;
+static bool is_shown(const Tenant *tenant, char *const *only_tenants) {
+        return !only_tenants || strv_contains(only_tenants, tenant->id);
 }
 
-static void append_metric(Text *text, const Node *node, const char *only_tenant, Metric metric) {
+static void append_metric(Text *text, const Node *node, char *const *only_tenants, Metric metric) {
         const MetricInfo *info = metric_info(metric);
         Family family = { info->family, info->counter ? "counter" : "gauge", info->counter ? "_total" : "",
                 info->unit == METRIC_UNIT_NSEC    ? &scale_nsec
@@ -235,7 +237,7 @@ static void append_metric(Text *text, const Node *node, const char *only_tenant,
         for (size_t i = 0; i < node->n_tenants; i++) {
                 const Tenant *tenant = node->tenants[i];
 
-                if (!is_shown(tenant, only_tenant) || !sample_has(&tenant->usage, metric))
+                if (!is_shown(tenant, only_tenants) || !sample_has(&tenant->usage, metric))
                         continue;
                 family_append_labels(&family, text, node, tenant->id, NULL);
                 text_append_scaled(text, family.scale, tenant->usage.value[metric]);
@@ -270,14 +272,14 @@ static void append_wait_buckets(Text *text, const Node *node, const Tenant *tena
         }
 }
 
-static void append_waits(Text *text, const Node *node, const char *only_tenant) {
+static void append_waits(Text *text, const Node *node, char *const *only_tenants) {
         Family family = { "headgate_cpu_wait_duration_seconds", "histogram", "", &scale_nsec,
                 "How long tasks were on a run queue before they were given a CPU.", false };
 
         for (size_t i = 0; i < node->n_tenants; i++) {
                 const Tenant *tenant = node->tenants[i];
 
-                if (!is_shown(tenant, only_tenant) || !tenant->usage.has_cpu_waits)
+                if (!is_shown(tenant, only_tenants) || !tenant->usage.has_cpu_waits)
                         continue;
                 append_wait_buckets(text, node, tenant, &family);
                 family.suffix = "_count";
@@ -336,7 +338,7 @@ static const struct Promise {
                         "uplink." },
 };
 
-static void append_promise(Text *text, const Node *node, const char *only_tenant,
+static void append_promise(Text *text, const Node *node, char *const *only_tenants,
                 const struct Promise *promise, bool limit) {
         Family family = { limit ? promise->limit_family : promise->reserved_family, "gauge", "",
                 promise->scale, limit ? promise->limit_help : promise->reserved_help, false };
@@ -344,7 +346,7 @@ static void append_promise(Text *text, const Node *node, const char *only_tenant
         for (size_t i = 0; i < node->n_tenants; i++) {
                 const Tenant *tenant = node->tenants[i];
 
-                if (!is_shown(tenant, only_tenant))
+                if (!is_shown(tenant, only_tenants))
                         continue;
                 for (size_t j = 0; j < tenant->desired.n; j++) {
                         const Resource *entry = &tenant->desired.entries[j];
@@ -362,7 +364,7 @@ static void append_promise(Text *text, const Node *node, const char *only_tenant
         }
 }
 
-static void append_problems(Text *text, const Node *node, const char *only_tenant) {
+static void append_problems(Text *text, const Node *node, char *const *only_tenants) {
         Family family = { "headgate_tenant_problems", "gauge", "", &scale_count,
                 "Reasons why not all that the tenant should have is in force.", false };
 
@@ -370,7 +372,7 @@ static void append_problems(Text *text, const Node *node, const char *only_tenan
                 const Tenant *tenant = node->tenants[i];
                 size_t n = 0;
 
-                if (!is_shown(tenant, only_tenant))
+                if (!is_shown(tenant, only_tenants))
                         continue;
                 while (tenant->problems && tenant->problems[n])
                         n++;
@@ -380,23 +382,23 @@ static void append_problems(Text *text, const Node *node, const char *only_tenan
         }
 }
 
-int export_openmetrics(const Node *node, const char *only_tenant, char **ret_text, size_t *ret_size) {
+int export_openmetrics(const Node *node, char *const *only_tenants, char **ret_text, size_t *ret_size) {
         _cleanup_text_ Text text = TEXT_NULL;
 
         append_node(&text, node);
-        if (!only_tenant)
+        if (!only_tenants)
                 append_drift(&text, node);
         for (Metric metric = 0; metric < METRIC_MAX; metric++)
-                append_metric(&text, node, only_tenant, metric);
-        append_waits(&text, node, only_tenant);
-        if (!only_tenant)
+                append_metric(&text, node, only_tenants, metric);
+        append_waits(&text, node, only_tenants);
+        if (!only_tenants)
                 append_culprits(&text, node);
         for (size_t i = 0; i < ELEMENTSOF(promises); i++) {
                 if (promises[i].reserved_family)
-                        append_promise(&text, node, only_tenant, &promises[i], /* limit= */ false);
-                append_promise(&text, node, only_tenant, &promises[i], /* limit= */ true);
+                        append_promise(&text, node, only_tenants, &promises[i], /* limit= */ false);
+                append_promise(&text, node, only_tenants, &promises[i], /* limit= */ true);
         }
-        append_problems(&text, node, only_tenant);
+        append_problems(&text, node, only_tenants);
         text_append(&text, "# EOF\n");
 
         if (text.error < 0)

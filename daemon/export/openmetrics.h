@@ -6,5 +6,5 @@
 
 #include "model/node.h"
 
-/* `only_tenant`: NULL for all, else the one tenant that the caller may read. The caller frees `ret_text`. */
-int export_openmetrics(const Node *node, const char *only_tenant, char **ret_text, size_t *ret_size);
+/* `only_tenants`: NULL for all, else the tenants that the caller may read. The caller frees `ret_text`. */
+int export_openmetrics(const Node *node, char *const *only_tenants, char **ret_text, size_t *ret_size);

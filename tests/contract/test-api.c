@@ -121,9 +121,9 @@ static int fake_explain(void *userdata, const char *object, const char *name, Ex
         return refuse(ret_failure);
 }
 
-static int fake_snapshot(void *userdata, const char *format, const char *only_tenant, int *ret_fd,
+static int fake_snapshot(void *userdata, const char *format, char *const *only_tenants, int *ret_fd,
                 Failure *ret_failure) {
-        cr_assert_null(only_tenant, "the daemon's own user reads all");
+        cr_assert_null(only_tenants, "the daemon's own user reads all");
         if (refuse(ret_failure) > 0)
                 return (int) asked.answer;
         *ret_fd = memfd_create("test", MFD_CLOEXEC);

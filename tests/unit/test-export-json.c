@@ -14,11 +14,12 @@
 Test(export_json, golden) {
         static const struct {
                 const char *name;
-                const char *only_tenant;
+                const char *only_tenants[4];
         } cases[] = {
-                { "json-all.txt", NULL },
-                { "json-one-tenant.txt", "beta-2" },
-                { "json-no-such-tenant.txt", "beta" },
+                { "json-all.txt", {} },
+                { "json-all.txt", { "alpha", "beta-2", "gamma" } },
+                { "json-one-tenant.txt", { "beta-2" } },
+                { "json-no-such-tenant.txt", { "beta" } },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -27,8 +28,11 @@ Test(export_json, golden) {
                 size_t size = 0;
                 json_t *json;
 
-                cr_assert_eq(export_json(sample_node(), cases[i].only_tenant, &text, &size), 0, "%s",
-                                cases[i].name);
+                cr_assert_eq(export_json(sample_node(),
+                                             cases[i].only_tenants[0] ? (char *const *) cases[i].only_tenants
+                                                                      : NULL,
+                                             &text, &size),
+                                0, "%s", cases[i].name);
                 cr_assert_eq(size, strlen(text), "%s: size and text disagree", cases[i].name);
                 cr_expect(golden_equal(cases[i].name, text, size), "%s", cases[i].name);
                 json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);

@@ -17,12 +17,12 @@ Test(openmetrics, golden) {
         static const struct {
                 const char *name;
                 const Node *node;
-                const char *only_tenant;
+                const char *only_tenants[2];
         } cases[] = {
-                { "openmetrics-empty.txt", &empty_node, NULL },
-                { "openmetrics-all.txt", NULL, NULL },
-                { "openmetrics-one-tenant.txt", NULL, "beta-2" },
-                { "openmetrics-no-such-tenant.txt", NULL, "beta" },
+                { "openmetrics-empty.txt", &empty_node, {} },
+                { "openmetrics-all.txt", NULL, {} },
+                { "openmetrics-one-tenant.txt", NULL, { "beta-2" } },
+                { "openmetrics-no-such-tenant.txt", NULL, { "beta" } },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -30,8 +30,11 @@ Test(openmetrics, golden) {
                 _cleanup_free_ char *text = NULL;
                 size_t size = 0;
 
-                cr_assert_eq(export_openmetrics(node, cases[i].only_tenant, &text, &size), 0, "%s",
-                                cases[i].name);
+                cr_assert_eq(export_openmetrics(node,
+                                             cases[i].only_tenants[0] ? (char *const *) cases[i].only_tenants
+                                                                      : NULL,
+                                             &text, &size),
+                                0, "%s", cases[i].name);
                 cr_assert_eq(size, strlen(text), "%s: size and text disagree", cases[i].name);
                 cr_expect(golden_equal(cases[i].name, text, size), "%s", cases[i].name);
         }
