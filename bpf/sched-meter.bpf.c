@@ -65,6 +65,18 @@ struct {
         __type(value, __u64);
 } sched_pairs SEC(".maps");
 
+/*
+ * The one place of each holds the program that counts at a tracepoint. What is attached there is a stub that
+ * goes on to it, and is never replaced: a link at a tracepoint cannot be given another program, a place in a
+ * map can, from one event to the next.
+ */
+struct {
+        __uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+        __uint(max_entries, 1);
+        __type(key, __u32);
+        __type(value, __u32);
+} switch_calls SEC(".maps"), attach_calls SEC(".maps"), migrate_calls SEC(".maps");
+
 /* cgroup id to slot: the tenants' groups themselves, not what lies below them. */
 struct {
         __uint(type, BPF_MAP_TYPE_HASH);
@@ -301,6 +313,24 @@ int BPF_PROG(sched_meter_migrate, struct task_struct *task, int to) {
         row = slot ? find_row(cpu_index, slot) : NULL;
         if (row)
                 row->migrations++;
+        return 0;
+}
+
+SEC("tp_btf/sched_switch")
+int sched_switch_stub(void *ctx) {
+        bpf_tail_call(ctx, &switch_calls, 0);
+        return 0;
+}
+
+SEC("tp_btf/cgroup_attach_task")
+int sched_attach_stub(void *ctx) {
+        bpf_tail_call(ctx, &attach_calls, 0);
+        return 0;
+}
+
+SEC("tp_btf/sched_migrate_task")
+int sched_migrate_stub(void *ctx) {
+        bpf_tail_call(ctx, &migrate_calls, 0);
         return 0;
 }
 

@@ -144,8 +144,7 @@ static int set_up_sched(Meter *meter, bool full, FeatureSet *features) {
         pin_words_begin();
         r = meter->groups_map.fd < 0 ? meter->groups_map.fd
                                      : sched_meter_new(&(SchedMeterOptions){ meter->pin_dir, meter->slots,
-                                                                       meter->groups_map.fd,
-                                                                       meter->groups_map.adopted, full },
+                                                                       meter->groups_map.fd, full },
                                                        &meter->sched);
         if (r == -ENOMEM)
                 return r;

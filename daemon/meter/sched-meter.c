@@ -11,14 +11,30 @@
 #include "bpf/sched-meter.h"
 #include "bpf/sched-meter.skel.h"
 
-#define PIN_SWITCH "sched-switch-"
-#define PIN_ATTACH "sched-attach-"
-#define PIN_MIGRATE "sched-migrate-"
-
 #define STRINGIFY_(x) #x
 #define STRINGIFY(x) STRINGIFY_(x)
 
 _Static_assert(SCHED_WAIT_BUCKETS == HISTOGRAM_BUCKETS, "a histogram is a sum of rows");
+
+typedef enum HookKind { HOOK_SWITCH, HOOK_ATTACH, HOOK_MIGRATE, HOOK_MAX } HookKind;
+
+/*
+ * The stub's link at a tracepoint and the map that it calls through, both pinned, are adopted together or
+ * made anew together. The number at the end of their names changes where the two of another version would not
+ * fit; what begins with `prefix` and is not `link` is an older version's.
+ */
+static const struct {
+        const char *calls, *link, *prefix;
+} hook_info[HOOK_MAX] = {
+        [HOOK_SWITCH] = { "sched_switch_1", "sched-switch-stub-1", "sched-switch-" },
+        [HOOK_ATTACH] = { "sched_attach_1", "sched-attach-stub-1", "sched-attach-" },
+        [HOOK_MIGRATE] = { "sched_migrate_1", "sched-migrate-stub-1", "sched-migrate-" },
+};
+
+typedef struct Hook {
+        Table calls;
+        int link; /* negative: nothing is attached */
+} Hook;
 
 struct SchedMeter {
         struct sched_meter_bpf *skeleton;
@@ -26,7 +42,7 @@ struct SchedMeter {
         Culprits culprits;
         uint32_t slots, n_cpus;
         bool full;
-        int switch_link, attach_link, migrate_link;
+        Hook hooks[HOOK_MAX];
         bool adopted;
 };
 
@@ -42,10 +58,28 @@ static struct sched_waits *waits_of(const SchedMeter *meter, uint32_t cpu, uint3
         return (struct sched_waits *) meter->waits.rows + (size_t) cpu * meter->slots + slot;
 }
 
+typedef struct HookParts {
+        struct bpf_program *program, *stub;
+        struct bpf_map *calls;
+} HookParts;
+
+static HookParts parts_of(const struct sched_meter_bpf *skeleton, HookKind kind) {
+        const HookParts parts[HOOK_MAX] = {
+                [HOOK_SWITCH] = { skeleton->progs.sched_meter_switch, skeleton->progs.sched_switch_stub,
+                                skeleton->maps.switch_calls },
+                [HOOK_ATTACH] = { skeleton->progs.sched_meter_attach, skeleton->progs.sched_attach_stub,
+                                skeleton->maps.attach_calls },
+                [HOOK_MIGRATE] = { skeleton->progs.sched_meter_migrate, skeleton->progs.sched_migrate_stub,
+                                skeleton->maps.migrate_calls },
+        };
+
+        return parts[kind];
+}
+
 /* What the kernel may lack: each is left out with `extras` false. */
 static int load(SchedMeter *meter, int groups_fd, bool extras) {
         struct sched_meter_bpf *skeleton;
-        int r;
+        int r = 0;
 
         skeleton = meter->skeleton = sched_meter_bpf__open();
         if (!skeleton)
@@ -53,9 +87,16 @@ static int load(SchedMeter *meter, int groups_fd, bool extras) {
 
         skeleton->rodata->slots = meter->slots;
         skeleton->rodata->full = meter->full;
-        bpf_program__set_autoload(skeleton->progs.sched_meter_attach, extras);
-        bpf_program__set_autoload(skeleton->progs.sched_meter_migrate, extras);
-        r = bpf_map__reuse_fd(skeleton->maps.sched_rows, meter->rows.fd);
+        for (HookKind kind = 0; r == 0 && kind < HOOK_MAX; kind++) {
+                bool wanted = kind == HOOK_SWITCH || extras;
+                HookParts parts = parts_of(skeleton, kind);
+
+                bpf_program__set_autoload(parts.program, wanted);
+                bpf_program__set_autoload(parts.stub, wanted && meter->hooks[kind].link < 0);
+                r = bpf_map__reuse_fd(parts.calls, meter->hooks[kind].calls.fd);
+        }
+        if (r == 0)
+                r = bpf_map__reuse_fd(skeleton->maps.sched_rows, meter->rows.fd);
         if (r == 0)
                 r = bpf_map__reuse_fd(skeleton->maps.sched_cpus, meter->cpus.fd);
         if (r == 0)
@@ -76,18 +117,6 @@ static int load(SchedMeter *meter, int groups_fd, bool extras) {
         return r;
 }
 
-/* The name of a link's pin: by the program's tag, and its level, which the tag does not tell. */
-static int format_link(const SchedMeter *meter, const char *prefix, const struct bpf_program *program,
-                char ret[static PIN_NAME_SIZE]) {
-        char tag[PIN_TAG_SIZE];
-        int r;
-
-        r = pin_program_tag(bpf_program__fd(program), tag);
-        if (r >= 0)
-                snprintf(ret, PIN_NAME_SIZE, "%s%s-%s", prefix, meter->full ? "full" : "basic", tag);
-        return r;
-}
-
 typedef struct Outdated {
         const char *dir, *wanted;
 } Outdated;
@@ -99,34 +128,37 @@ static void remove_outdated(const char *name, void *userdata) {
                 pin_remove(outdated->dir, name);
 }
 
-/*
- * The link of this very program on its tracepoint: adopted, else made. A link of this type can't be given
- * another program, so that an old one goes first, and a few microseconds stay uncounted.
- */
-static int attach(const SchedMeter *meter, const char *dir, const char *prefix,
-                const struct bpf_program *program, bool adopt, bool *ret_adopted, int *ret_fd) {
-        char name[PIN_NAME_SIZE];
-        _cleanup_close_ int fd = -EBADF;
-        int r;
+static int hooks_open(SchedMeter *meter, const char *dir) {
+        for (HookKind kind = 0; kind < HOOK_MAX; kind++) {
+                Hook *hook = &meter->hooks[kind];
+                int r = table_open(dir,
+                                &(TableShape){ hook_info[kind].calls, BPF_MAP_TYPE_PROG_ARRAY,
+                                                sizeof(uint32_t), sizeof(uint32_t), 1 },
+                                &hook->calls);
 
-        r = format_link(meter, prefix, program, name);
-        if (r < 0)
-                return r;
-        pin_list(dir, prefix, remove_outdated, &(Outdated){ dir, adopt ? name : "" });
-
-        fd = pin_open(dir, name);
-        *ret_adopted = fd >= 0;
-        if (fd < 0) {
-                fd = bpf_raw_tracepoint_open(NULL, bpf_program__fd(program));
-                if (fd < 0)
-                        return -errno;
-                r = pin_put(dir, name, fd);
                 if (r < 0)
                         return r;
+                if (hook->calls.adopted)
+                        hook->link = pin_open(dir, hook_info[kind].link);
         }
-
-        *ret_fd = TAKE_FD(fd);
         return 0;
+}
+
+/* From here on this is the program that counts, whichever did before: not one event is missed in between. */
+static int hook_set(SchedMeter *meter, const char *dir, HookKind kind) {
+        HookParts parts = parts_of(meter->skeleton, kind);
+        int place = 0, fd = bpf_program__fd(parts.program);
+        Hook *hook = &meter->hooks[kind];
+
+        if (bpf_map_update_elem(hook->calls.fd, &place, &fd, BPF_ANY) < 0)
+                return -errno;
+        pin_pace(); /* the one before is let go of */
+        pin_list(dir, hook_info[kind].prefix, remove_outdated,
+                        &(Outdated){ dir, hook->link >= 0 ? hook_info[kind].link : "" });
+        if (hook->link >= 0)
+                return 0;
+        hook->link = bpf_raw_tracepoint_open(NULL, bpf_program__fd(parts.stub));
+        return hook->link < 0 ? -errno : pin_put(dir, hook_info[kind].link, hook->link);
 }
 
 static int open_tables(SchedMeter *meter, const char *pin_dir) {
@@ -155,25 +187,15 @@ static int open_tables(SchedMeter *meter, const char *pin_dir) {
         return r < 0 ? r : culprits_open(pin_dir, meter->n_cpus, &meter->culprits);
 }
 
-/* The pinned program's tables are these: with another it would count where nobody looks. */
-static bool can_adopt(const SchedMeter *meter, bool groups_adopted) {
-        return groups_adopted && meter->rows.adopted && meter->cpus.adopted &&
-               (!meter->full || (meter->waits.adopted && meter->culprits.pairs.adopted &&
-                                                meter->culprits.histories.adopted));
-}
+static int hooks_set(SchedMeter *meter, const char *pin_dir) {
+        for (HookKind kind = 0; kind < HOOK_MAX; kind++) {
+                int r = 0;
 
-static int attach_all(SchedMeter *meter, const char *pin_dir, bool adopt) {
-        bool ignored;
-        int r;
-
-        r = attach(meter, pin_dir, PIN_SWITCH, meter->skeleton->progs.sched_meter_switch, adopt,
-                        &meter->adopted, &meter->switch_link);
-        if (r < 0 || !bpf_program__autoload(meter->skeleton->progs.sched_meter_attach))
-                return r;
-        (void) attach(meter, pin_dir, PIN_ATTACH, meter->skeleton->progs.sched_meter_attach, adopt, &ignored,
-                        &meter->attach_link);
-        (void) attach(meter, pin_dir, PIN_MIGRATE, meter->skeleton->progs.sched_meter_migrate, adopt,
-                        &ignored, &meter->migrate_link);
+                if (bpf_program__autoload(parts_of(meter->skeleton, kind).program))
+                        r = hook_set(meter, pin_dir, kind);
+                if (r < 0 && kind == HOOK_SWITCH)
+                        return r;
+        }
         return 0;
 }
 
@@ -195,20 +217,23 @@ int sched_meter_new(const SchedMeterOptions *options, SchedMeter **ret) {
                 .slots = options->slots,
                 .n_cpus = (uint32_t) n_cpus,
                 .full = options->full,
-                .switch_link = -EBADF,
-                .attach_link = -EBADF,
-                .migrate_link = -EBADF,
         };
+        for (HookKind kind = 0; kind < HOOK_MAX; kind++)
+                meter->hooks[kind] = (Hook){ TABLE_NULL, -EBADF };
         if ((uint64_t) meter->slots * meter->n_cpus > UINT32_MAX)
                 return -E2BIG;
 
         r = open_tables(meter, options->pin_dir);
         if (r >= 0)
-                r = load(meter, options->groups_fd, /* extras= */ true);
+                r = hooks_open(meter, options->pin_dir);
+        if (r < 0)
+                return r;
+        meter->adopted = meter->hooks[HOOK_SWITCH].link >= 0;
+        r = load(meter, options->groups_fd, /* extras= */ true);
         if (r < 0)
                 r = load(meter, options->groups_fd, /* extras= */ false);
         if (r >= 0)
-                r = attach_all(meter, options->pin_dir, can_adopt(meter, options->groups_adopted));
+                r = hooks_set(meter, options->pin_dir);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(meter);
@@ -219,9 +244,10 @@ SchedMeter *sched_meter_free(SchedMeter *meter) {
         if (!meter)
                 return NULL;
 
-        cleanup_close(&meter->switch_link);
-        cleanup_close(&meter->attach_link);
-        cleanup_close(&meter->migrate_link);
+        for (HookKind kind = 0; kind < HOOK_MAX; kind++) {
+                cleanup_close(&meter->hooks[kind].link);
+                table_deinit(&meter->hooks[kind].calls);
+        }
         sched_meter_bpf__destroy(meter->skeleton);
         table_deinit(&meter->rows);
         table_deinit(&meter->cpus);
@@ -229,14 +255,6 @@ SchedMeter *sched_meter_free(SchedMeter *meter) {
         culprits_close(&meter->culprits);
         free(meter);
         return NULL;
-}
-
-static void keep_link(const SchedMeter *meter, const char *dir, const char *prefix,
-                const struct bpf_program *program, int fd, PinTell tell, void *userdata) {
-        char name[PIN_NAME_SIZE];
-
-        if (fd >= 0 && format_link(meter, prefix, program, name) >= 0)
-                pin_keep(dir, name, fd, tell, userdata);
 }
 
 void sched_meter_keep_pins(const SchedMeter *meter, const char *pin_dir, PinTell tell, void *userdata) {
@@ -247,12 +265,13 @@ void sched_meter_keep_pins(const SchedMeter *meter, const char *pin_dir, PinTell
                 table_keep_pin(pin_dir, &meter->culprits.pairs, tell, userdata);
                 table_keep_pin(pin_dir, &meter->culprits.histories, tell, userdata);
         }
-        keep_link(meter, pin_dir, PIN_SWITCH, meter->skeleton->progs.sched_meter_switch, meter->switch_link,
-                        tell, userdata);
-        keep_link(meter, pin_dir, PIN_ATTACH, meter->skeleton->progs.sched_meter_attach, meter->attach_link,
-                        tell, userdata);
-        keep_link(meter, pin_dir, PIN_MIGRATE, meter->skeleton->progs.sched_meter_migrate,
-                        meter->migrate_link, tell, userdata);
+        for (HookKind kind = 0; kind < HOOK_MAX; kind++) {
+                const Hook *hook = &meter->hooks[kind];
+
+                table_keep_pin(pin_dir, &hook->calls, tell, userdata);
+                if (hook->link >= 0)
+                        pin_keep(pin_dir, hook_info[kind].link, hook->link, tell, userdata);
+        }
 }
 
 bool sched_meter_adopted(const SchedMeter *meter) {
@@ -260,11 +279,11 @@ bool sched_meter_adopted(const SchedMeter *meter) {
 }
 
 bool sched_meter_splits_moves(const SchedMeter *meter) {
-        return meter->attach_link >= 0;
+        return meter->hooks[HOOK_ATTACH].link >= 0;
 }
 
 bool sched_meter_counts_migrations(const SchedMeter *meter) {
-        return meter->migrate_link >= 0;
+        return meter->hooks[HOOK_MIGRATE].link >= 0;
 }
 
 const Culprits *sched_meter_culprits(const SchedMeter *meter) {
@@ -324,7 +343,7 @@ void sched_meter_read(const SchedMeter *meter, uint32_t slot, Sample *sample) {
         sample_put(sample, METRIC_CPU_WAIT, sum.wait_nsec);
         sample_put(sample, METRIC_CPU_SWITCHES, sum.switches);
         sample_put(sample, METRIC_CPU_PREEMPTIONS, sum.preempted);
-        if (meter->migrate_link >= 0)
+        if (meter->hooks[HOOK_MIGRATE].link >= 0)
                 sample_put(sample, METRIC_CPU_MIGRATIONS, sum.migrations);
         if (meter->full)
                 read_waits(meter, slot, sample);

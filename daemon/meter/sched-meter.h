@@ -17,10 +17,11 @@ typedef struct SchedMeterOptions {
         const char *pin_dir; /* as in meter.h */
         uint32_t slots;
         int groups_fd;
-        bool groups_adopted; /* the map is the one that the pinned program looks into */
-        bool full;           /* histograms and culprits too */
+        bool full; /* histograms and culprits too */
 } SchedMeterOptions;
 
+/* What counted until now is replaced without an event in between: another version's or level's, or one that
+ * looked into other maps. */
 int sched_meter_new(const SchedMeterOptions *options, SchedMeter **ret);
 /* What is pinned goes on counting. */
 SchedMeter *sched_meter_free(SchedMeter *meter);

@@ -4,11 +4,13 @@
 
 #include "host.h"
 
+#include <bpf/bpf.h>
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -116,6 +118,69 @@ Test(meter, counts_over_a_kill) {
         cr_expect(opening.value[METRIC_CPU_SWITCHES] > closing.value[METRIC_CPU_SWITCHES]);
 
         worker_stop(&worker);
+        cr_expect(meter_release(meter) == 0);
+        meter_free(meter);
+}
+
+static uint32_t pinned_link_id(const char *name) {
+        char path[256];
+        struct bpf_link_info info = {};
+        uint32_t size = sizeof(info);
+        _cleanup_close_ int fd = -EBADF;
+
+        snprintf(path, sizeof(path), "%s/meter/%s", pin_dir(), name);
+        fd = bpf_obj_get(path);
+        cr_assert(fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size) == 0, "%s: %m", path);
+        return info.id;
+}
+
+static void switch_often(void *userdata) {
+        pin_to_cpu(0);
+        for (unsigned i = 0; i < 700; i++) {
+                burn_msec(1);
+                for (unsigned k = 0; k < 100; k++)
+                        sched_yield();
+        }
+}
+
+/* Each start gives the tracepoint its own program, as another version would: between the old and the new no
+ * switch and no CPU time is missed. */
+Test(meter, replaced_without_a_gap) {
+        TestGroup group = group_make("a");
+        Meter *meter = meter_make(pin_dir(), SLOTS, CLASSID_BASE);
+        uint64_t arrivals = 0, cpu_before;
+        Worker workers[2];
+        Sample before, after;
+        uint32_t link_id;
+
+        meter_must_add(meter, SLOT, &group);
+        for (size_t i = 0; i < ELEMENTSOF(workers); i++) {
+                workers[i] = worker_start(&group, switch_often, NULL);
+                arrivals -= worker_schedstat(workers + i).arrivals;
+        }
+        before = meter_must_read(meter, SLOT);
+        cpu_before = group_cpu_nsec(&group);
+        link_id = pinned_link_id("sched-switch-stub-1");
+        for (size_t i = 0; i < ELEMENTSOF(workers); i++)
+                worker_begin(workers + i);
+        for (unsigned i = 0; i < 10; i++) {
+                meter_free(meter);
+                meter = meter_make(pin_dir(), SLOTS, CLASSID_BASE);
+                meter_must_add(meter, SLOT, &group);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(workers); i++) {
+                worker_finish(workers + i);
+                arrivals += worker_schedstat(workers + i).arrivals;
+        }
+        after = meter_must_read(meter, SLOT);
+
+        cr_expect(pinned_link_id("sched-switch-stub-1") == link_id, "the link was made anew");
+        expect_near(after.value[METRIC_CPU_SWITCHES] - before.value[METRIC_CPU_SWITCHES], arrivals, 0, 1,
+                        "cpu.switches");
+        expect_near(after.value[METRIC_CPU_TIME] - before.value[METRIC_CPU_TIME],
+                        group_cpu_nsec(&group) - cpu_before, 0, 200000, "cpu.time");
+        for (size_t i = 0; i < ELEMENTSOF(workers); i++)
+                worker_stop(workers + i);
         cr_expect(meter_release(meter) == 0);
         meter_free(meter);
 }
