@@ -39,8 +39,9 @@ struct DriftWatch {
         uint32_t n_slots, n_places; /* slots, the parent, the pins, uplinks: in this order */
         uint8_t *marks;             /* owned, by place */
         uint32_t cursor;            /* of the slow check; n_places: it is through */
+        uint32_t turn_from;         /* the place that the next turn begins with: each has its turn */
         uint64_t turn_usec;         /* boot time of the last turn */
-        uint64_t reload_until_usec; /* boot time until which a reload is waited for */
+        uint64_t reload_until_usec; /* boot time until which a reload is waited for; 0: there is none */
         sd_event_source *turn;
         CgroupWatch *groups; /* NULL where it cannot be had; so are the next */
         LinkWatch *links;
@@ -191,6 +192,21 @@ static void take_drift(const DriftPlace *place, DriftCause cause, const char *ke
         };
 }
 
+/* What is asked of PID 1 while it reloads would keep us waiting, and what it writes is not yet all. */
+static void look_at_reload(DriftWatch *watch, uint64_t now_usec) {
+        if (!watch->units || !unit_watch_reloading(watch->units))
+                watch->reload_until_usec = 0;
+        else if (watch->reload_until_usec == 0)
+                watch->reload_until_usec = now_usec + RELOAD_WAIT_USEC;
+}
+
+/* When the place may be put back. */
+static uint64_t due_of(const DriftWatch *watch, uint32_t i, const char *object, uint64_t now_usec) {
+        uint64_t due = drift_log_due(&watch->manager->node.drift, object, now_usec);
+
+        return i <= watch->n_slots && watch->reload_until_usec > due ? watch->reload_until_usec : due;
+}
+
 /* Compares one place, if it may be put back now: else it stays marked, and the time when it may is returned.
  */
 static uint64_t check_place(DriftWatch *watch, uint32_t i, uint64_t now_usec) {
@@ -199,7 +215,7 @@ static uint64_t check_place(DriftWatch *watch, uint32_t i, uint64_t now_usec) {
         DriftPlace place = place_at(watch, i);
         const char *name = reconciler_place_name(reconciler, &place);
         _cleanup_free_ char *object = name ? strdup(name) : NULL;
-        uint64_t due = object ? drift_log_due(log, object, now_usec) : now_usec;
+        uint64_t due = object ? due_of(watch, i, object, now_usec) : now_usec;
         size_t before = watch->n_found;
 
         if (due > now_usec)
@@ -219,13 +235,16 @@ static uint64_t check_marked(DriftWatch *watch, uint64_t now_usec) {
         uint64_t next = UINT64_MAX;
         unsigned n = 0;
 
-        for (uint32_t i = 0; i < watch->n_places; i++) {
+        for (uint32_t k = 0; k < watch->n_places; k++) {
+                uint32_t i = (watch->turn_from + k) % watch->n_places;
                 uint64_t due;
 
                 if (!watch->marks[i])
                         continue;
-                if (n == PLACES_A_TURN)
+                if (n == PLACES_A_TURN) {
+                        watch->turn_from = i;
                         return now_usec;
+                }
                 due = check_place(watch, i, now_usec);
                 if (due > now_usec)
                         next = due < next ? due : next;
@@ -247,11 +266,21 @@ static void advance_slow_check(DriftWatch *watch) {
         }
 }
 
-static bool any_uplink_marked(const DriftWatch *watch) {
+/* First which interfaces there are, then what hangs on them. One that could not be shaped may be now: the
+ * foreign qdisc in its way may be what went. */
+static bool follow_uplinks(DriftWatch *watch) {
+        bool any = false, due = false;
+
         for (uint32_t i = watch->n_slots + 2; i < watch->n_places; i++)
-                if (watch->marks[i])
-                        return true;
-        return false;
+                any = any || watch->marks[i];
+        if (any)
+                due = manager_follow_capacity(watch->manager);
+        for (uint32_t i = watch->n_slots + 2; i < watch->n_places; i++) {
+                DriftPlace place = place_at(watch, i);
+
+                due = due || (watch->marks[i] && !reconciler_is_verified(watch->manager->reconciler, &place));
+        }
+        return due;
 }
 
 static void listen_again(DriftWatch *watch) {
@@ -270,19 +299,8 @@ static int on_turn(sd_event_source *source, uint64_t usec, void *userdata) {
         bool due;
 
         watch->turn_usec = now_usec;
-        /* What is asked of PID 1 while it reloads would keep us waiting, and what it writes is not yet all.
-         */
-        if (watch->units && unit_watch_reloading(watch->units)) {
-                if (watch->reload_until_usec == 0)
-                        watch->reload_until_usec = now_usec + RELOAD_WAIT_USEC;
-                if (now_usec < watch->reload_until_usec) {
-                        arm_at(watch, watch->reload_until_usec);
-                        return 0;
-                }
-        }
-        watch->reload_until_usec = 0;
-        /* First which interfaces there are, then what hangs on them. */
-        due = any_uplink_marked(watch) && manager_follow_capacity(watch->manager);
+        look_at_reload(watch, now_usec);
+        due = follow_uplinks(watch);
         advance_slow_check(watch);
         next = check_marked(watch, now_usec);
         if (due || watch->n_found > 0)

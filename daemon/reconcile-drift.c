@@ -49,6 +49,15 @@ static void tell_placement(const char *file, const char *have, const char *want,
         tell(userdata, DRIFT_CGROUP_FILE, file, have, want);
 }
 
+void reconciler_forget_if_replanned(Reconciler *reconciler, const TenantPlan *plan) {
+        Verified *verified = &reconciler->verified[plan->tenant->slot];
+
+        if (verified->look_again && !(settings_equal(&verified->settings, &plan->settings) &&
+                                                    verified->frozen == plan->frozen &&
+                                                    verified->observed == plan->observed))
+                *verified = (Verified){};
+}
+
 static void check_tenant(Telling *telling, uint32_t slot) {
         const Reconciler *reconciler = telling->reconciler;
         const Verified *verified = &reconciler->verified[slot];
@@ -137,7 +146,7 @@ unsigned reconciler_check(Reconciler *reconciler, const DriftPlace *place) {
 void reconciler_look_again_at(Reconciler *reconciler, const DriftPlace *place) {
         switch (place->kind) {
         case DRIFT_PLACE_TENANT:
-                reconciler->verified[place->index] = (Verified){};
+                reconciler->verified[place->index].look_again = true;
                 break;
         case DRIFT_PLACE_PARENT:
                 reconciler->parent = (Settings){};
@@ -154,7 +163,8 @@ bool reconciler_is_verified(const Reconciler *reconciler, const DriftPlace *plac
         switch (place->kind) {
         case DRIFT_PLACE_TENANT:
                 return reconciler->groups[place->index] &&
-                       reconciler->verified[place->index].settings.present;
+                       reconciler->verified[place->index].settings.present &&
+                       !reconciler->verified[place->index].look_again;
         case DRIFT_PLACE_PARENT:
                 return reconciler->parent.present;
         case DRIFT_PLACE_PINS:

@@ -16,6 +16,7 @@
 typedef struct Verified {
         Settings settings;
         bool frozen, observed;
+        bool look_again; /* found otherwise since, and not yet read back as it was */
 } Verified;
 
 struct Reconciler {
@@ -74,6 +75,10 @@ int reconciler_change_tenant(
                 Reconciler *reconciler, TenantChange *change, ChangePhase phase, unsigned *written);
 /* Whether nothing needs to be looked at: planned as it was when it was last read back. */
 bool reconciler_is_settled(const Reconciler *reconciler, const TenantPlan *plan);
+
+/* reconcile-drift.c: what is planned otherwise than it was when drift was found is not compared with that any
+ * more. */
+void reconciler_forget_if_replanned(Reconciler *reconciler, const TenantPlan *plan);
 
 /* reconcile-diff.c: what each part that it asks is given. */
 typedef struct ReconcilerDiff {

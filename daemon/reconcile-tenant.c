@@ -72,7 +72,7 @@ int reconciler_prepare_tenant(Reconciler *reconciler, Tenant *tenant) {
 bool reconciler_is_settled(const Reconciler *reconciler, const TenantPlan *plan) {
         const Verified *verified = &reconciler->verified[plan->tenant->slot];
 
-        return reconciler->groups[plan->tenant->slot] &&
+        return reconciler->groups[plan->tenant->slot] && !verified->look_again &&
                settings_equal(&verified->settings, &plan->settings) && verified->frozen == plan->frozen &&
                verified->observed == plan->observed &&
                placement_equal(reconciler->placed[plan->tenant->slot], plan->placement) &&

@@ -411,16 +411,32 @@ void reconciler_look_again(Reconciler *reconciler) {
 }
 
 /* Whether any differs from what was last read back. */
-static bool begin_changes(const Reconciler *reconciler, Node *node, const Plan *plan, TenantChange *changes) {
+static bool begin_changes(Reconciler *reconciler, Node *node, const Plan *plan, TenantChange *changes) {
         bool any = false;
 
         for (size_t i = 0; i < plan->n_tenants; i++) {
                 changes[i].plan = &plan->tenants[i];
                 changes[i].tenant = node->tenants[i];
+                reconciler_forget_if_replanned(reconciler, &plan->tenants[i]);
                 changes[i].settled = reconciler_is_settled(reconciler, &plan->tenants[i]);
                 any = any || !changes[i].settled;
         }
         return any;
+}
+
+/* Who was passed over is read back all the same, where an uplink is shaped now that was not, or the reverse.
+ */
+static int read_everyone_back(Reconciler *reconciler, TenantChange *changes, size_t n) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < n; i++) {
+                if (!changes[i].settled)
+                        continue;
+                changes[i].settled = false;
+                changes[i].problems = TAKE_PTR(changes[i].tenant->problems);
+                r = reconciler_hold_all_adopted(reconciler, changes[i].tenant);
+        }
+        return r;
 }
 
 static void end_changes(TenantChange *changes, size_t n) {
@@ -456,7 +472,11 @@ int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_written) 
                 return r;
         any = begin_changes(reconciler, node, &plan, changes);
         r = apply_plan(reconciler, &node->features, &plan, changes, ret_written);
-        if (r != -ENOMEM && any)
+        if (r != -ENOMEM && uplinks_take_news(reconciler->uplinks)) {
+                read = read_everyone_back(reconciler, changes, plan.n_tenants);
+                any = true;
+        }
+        if (r != -ENOMEM && read >= 0 && any)
                 read = read_all_back(reconciler, node, &input, &plan, changes);
         end_changes(changes, plan.n_tenants);
         return r < 0 ? r : read;

@@ -22,6 +22,7 @@ typedef struct UplinkHold {
         NetClassifier *classifier; /* NULL where there is none */
         int error;                 /* of the last apply */
         char words[256];           /* and why, in words */
+        bool news;                 /* of these two, not yet taken */
         NetPlan applied;           /* the plan that last went through; no classes: look again */
 } UplinkHold;
 
@@ -179,14 +180,29 @@ void uplinks_look_again_at(Uplinks *uplinks, uint32_t index) {
         uplinks->holds[index].applied.n_classes = 0;
 }
 
+typedef struct Comparison {
+        const UplinkHold *hold;
+        UplinkDifference tell;
+        void *userdata;
+} Comparison;
+
+/* What hung on an interface that has gone by now went with it: uplinks_refresh() tells of that. */
+static void tell_if_there(const char *key, const char *have, const char *want, void *userdata) {
+        const Comparison *comparison = userdata;
+
+        if (if_nametoindex(comparison->hold->config->name) == comparison->hold->ifindex)
+                comparison->tell(key, have, want, comparison->userdata);
+}
+
 void uplinks_check(Uplinks *uplinks, uint32_t index, UplinkDifference tell, void *userdata) {
         UplinkHold *hold = &uplinks->holds[index];
+        Comparison comparison = { hold, tell, userdata };
 
         if (!hold->uplink || hold->applied.n_classes == 0)
                 return; /* the next apply looks at it in any case */
-        (void) uplink_compare(hold->uplink, &hold->applied, tell, userdata);
+        (void) uplink_compare(hold->uplink, &hold->applied, tell_if_there, &comparison);
         if (hold->classifier && !net_classifier_alive(hold->classifier))
-                tell("filter", "none", "net.classify", userdata);
+                tell_if_there("filter", "none", "net.classify", &comparison);
 }
 
 static void tell_nobody(const char *key, const char *have, const char *want, void *userdata) {
@@ -263,6 +279,7 @@ static void hold_note(UplinkHold *hold, int error, const char *why, FeatureSet *
                 hold->applied.n_classes = 0;
         } else if (hold->error < 0)
                 (void) feature_set_put(features, feature, true, "shaped by HTB");
+        hold->news = hold->news || error != hold->error || strcmp(words, hold->words) != 0;
         hold->error = error;
         memcpy(hold->words, words, sizeof words);
 }
@@ -305,6 +322,16 @@ void uplinks_read_back(Uplinks *uplinks, FeatureSet *features, NetPlan *ret) {
                 if (r != 0 && applied)
                         hold_note(hold, r < 0 ? r : -EREMOTEIO, uplink_words(hold->uplink), features);
         }
+}
+
+bool uplinks_take_news(Uplinks *uplinks) {
+        bool news = false;
+
+        for (size_t i = 0; i < uplinks->n_holds; i++) {
+                news = news || uplinks->holds[i].news;
+                uplinks->holds[i].news = false;
+        }
+        return news;
 }
 
 const char *uplinks_refusal(const Uplinks *uplinks, size_t i) {

@@ -47,6 +47,8 @@ void uplinks_observe(Uplinks *uplinks, NetPlan *ret);
 /* The same after an apply: one that is not as it was applied has not gone through, and uplinks_problem() says
  * so. */
 void uplinks_read_back(Uplinks *uplinks, FeatureSet *features, NetPlan *ret);
+/* Whether uplinks_problem() says anything else since this was last asked. */
+bool uplinks_take_news(Uplinks *uplinks);
 /* Why the i-th could not be shaped when it was last tried; NULL where it could. */
 const char *uplinks_refusal(const Uplinks *uplinks, size_t i);
 /* Why the share, which names uplinks of the plan, is not shaped on the i-th: NULL where it is, or where it

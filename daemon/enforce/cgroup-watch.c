@@ -11,6 +11,7 @@
 
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 
 #define READ_SIZE 16384
 
@@ -22,8 +23,7 @@ typedef struct Watched {
 
 struct CgroupWatch {
         int fd;
-        int parent;    /* watch descriptor, or 0 */
-        int parent_fd; /* the directory that it was made for, not owned */
+        Watched parent; /* its name is not kept */
         uint32_t n_slots;
         uint32_t last;  /* slot of the last event */
         Watched *slots; /* owned */
@@ -34,7 +34,6 @@ int cgroup_watch_new(uint32_t n_slots, CgroupWatch **ret) {
 
         if (!watch)
                 return -ENOMEM;
-        watch->parent_fd = -EBADF;
         watch->n_slots = n_slots;
         watch->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
         if (watch->fd < 0)
@@ -61,29 +60,38 @@ int cgroup_watch_fd(const CgroupWatch *watch) {
         return watch->fd;
 }
 
+/* 0: the directory is gone by now. */
 static int add_watch(const CgroupWatch *watch, int directory_fd, uint32_t mask) {
         char path[sizeof("/proc/self/fd/-2147483648")];
         int descriptor;
 
         (void) snprintf(path, sizeof(path), "/proc/self/fd/%d", directory_fd);
         descriptor = inotify_add_watch(watch->fd, path, mask | IN_ONLYDIR);
-        return descriptor < 0 ? -errno : descriptor;
+        if (descriptor < 0)
+                return errno == ENOENT || errno == ENODEV ? 0 : -errno;
+        return descriptor;
+}
+
+static void end_watch(const CgroupWatch *watch, Watched *watched) {
+        if (watched->descriptor > 0)
+                (void) inotify_rm_watch(watch->fd, watched->descriptor);
+        free(watched->name);
+        *watched = (Watched){};
 }
 
 int cgroup_watch_follow_parent(CgroupWatch *watch, const CgroupDriver *driver) {
         int fd = cgroup_driver_parent_fd(driver), descriptor;
+        struct stat st;
 
-        if (watch->parent_fd == fd)
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (watch->parent.descriptor > 0 && watch->parent.id == st.st_ino)
                 return 0;
-        if (watch->parent > 0)
-                (void) inotify_rm_watch(watch->fd, watch->parent);
-        watch->parent = 0;
+        end_watch(watch, &watch->parent);
         descriptor = add_watch(watch, fd, IN_MODIFY | IN_DELETE);
-        if (descriptor < 0)
-                return descriptor;
-        watch->parent = descriptor;
-        watch->parent_fd = fd;
-        return 0;
+        if (descriptor > 0)
+                watch->parent = (Watched){ .descriptor = descriptor, .id = st.st_ino };
+        return descriptor < 0 ? descriptor : 0;
 }
 
 int cgroup_watch_follow(CgroupWatch *watch, uint32_t slot, const TenantGroup *group) {
@@ -92,14 +100,9 @@ int cgroup_watch_follow(CgroupWatch *watch, uint32_t slot, const TenantGroup *gr
 
         if (group && watched->descriptor > 0 && watched->id == tenant_group_id(group))
                 return 0;
-        if (watched->descriptor > 0)
-                (void) inotify_rm_watch(watch->fd, watched->descriptor);
-        free(watched->name);
-        *watched = (Watched){};
-        if (!group)
-                return 0;
-        descriptor = add_watch(watch, tenant_group_fd(group), IN_MODIFY);
-        if (descriptor < 0)
+        end_watch(watch, watched);
+        descriptor = group ? add_watch(watch, tenant_group_fd(group), IN_MODIFY) : 0;
+        if (descriptor <= 0)
                 return descriptor;
         *watched = (Watched){ descriptor, tenant_group_id(group),
                 strdup(strrchr(tenant_group_path(group), '/') + 1) };
@@ -135,11 +138,11 @@ static void take_event(
                 tell_slot(watch, 0, name, CGROUP_NEWS_WRITTEN, tell, userdata);
         else if (!(event->mask & IN_MODIFY))
                 return;
-        else if (strcmp(name, "cgroup.events") == 0 && event->wd != watch->parent)
+        else if (strcmp(name, "cgroup.events") == 0 && event->wd != watch->parent.descriptor)
                 tell_slot(watch, event->wd, NULL, CGROUP_NEWS_EVENTS, tell, userdata);
         else if (!cgroup_file_is_set(name))
                 return; /* memory.events …: the kernel's own */
-        else if (event->wd == watch->parent)
+        else if (event->wd == watch->parent.descriptor)
                 tell(CGROUP_WATCH_PARENT, CGROUP_NEWS_WRITTEN, userdata);
         else
                 tell_slot(watch, event->wd, NULL, CGROUP_NEWS_WRITTEN, tell, userdata);

@@ -16,14 +16,16 @@
 TestSuite(cgroup_watch, .init = driver_setup, .fini = driver_teardown);
 
 typedef struct Heard {
-        unsigned n[SLOTS], parent;
+        unsigned n[SLOTS], events[SLOTS], parent;
 } Heard;
 
-static void hear(uint32_t slot, void *userdata) {
+static void hear(uint32_t slot, CgroupNews news, void *userdata) {
         Heard *heard = userdata;
 
         if (slot == CGROUP_WATCH_PARENT)
                 heard->parent++;
+        else if (news == CGROUP_NEWS_EVENTS)
+                heard->events[slot]++;
         else
                 heard->n[slot]++;
 }
