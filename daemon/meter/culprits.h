@@ -6,7 +6,7 @@
  * CPU. Counted by bpf/sched-meter.bpf.c; here are its tables, and what they say.
  */
 
-#include "meter/pin.h"
+#include "bpf/pin.h"
 
 /* Pairs that are told apart; those that meet when all are taken are counted together, as unascribed. */
 #define CULPRIT_PAIRS 8192U

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "meter/group-carried.h"
-#include "meter/pin.h"
+#include "bpf/pin.h"
 
 #include <assert.h>
 #include <linux/bpf.h>

@@ -7,7 +7,7 @@
  * group, pinned, so that a restart goes on from it. It reads no kernel counter.
  */
 
-#include "meter/pin.h"
+#include "bpf/pin.h"
 #include "model/sample.h"
 #include "util/cleanup.h"
 

@@ -3,7 +3,7 @@
 #include "meter/group-iter.h"
 #include "meter/group-carried.h"
 #include "meter/group-files.h"
-#include "meter/pin.h"
+#include "bpf/pin.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

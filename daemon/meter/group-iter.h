@@ -9,7 +9,7 @@
  * A group that is made anew begins at 0 in the kernel. The slot's counters don't: meter/group-carried.h.
  */
 
-#include "meter/pin.h"
+#include "bpf/pin.h"
 #include "model/sample.h"
 #include "util/cleanup.h"
 

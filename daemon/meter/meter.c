@@ -8,7 +8,7 @@
 #include "meter/meter.h"
 #include "meter/group-iter.h"
 #include "meter/net-meter.h"
-#include "meter/pin.h"
+#include "bpf/pin.h"
 #include "meter/sched-meter.h"
 #include "meter/socket-iter.h"
 #include "meter/stat-meter.h"
@@ -127,7 +127,7 @@ static int set_up_pins(Meter *meter, const char *dir, FeatureSet *features) {
                 return feature_set_put(features, "meter.pins", false,
                                 "nothing is pinned, as asked: counters begin anew with every start");
 
-        r = pin_dir_make(dir, &meter->pin_dir);
+        r = pin_dir_make(dir, "meter", &meter->pin_dir);
         if (r == -ENOMEM)
                 return r;
         if (r < 0)

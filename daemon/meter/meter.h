@@ -10,7 +10,7 @@
  * pinned, and adopted at the next start.
  */
 
-#include "meter/pin.h"
+#include "bpf/pin.h"
 #include "meter/culprits.h"
 #include "model/feature.h"
 #include "model/sample.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "meter/net-meter.h"
-#include "meter/pin.h"
+#include "bpf/pin.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

@@ -7,7 +7,7 @@
  * a name that says what they are, and are found, kept, given another program or made anew by it.
  */
 
-#include "meter/pin.h"
+#include "bpf/pin.h"
 #include "model/sample.h"
 #include "util/cleanup.h"
 

@@ -6,7 +6,7 @@
  * or adopts what is pinned. Which group is whose stands in the groups map, which is the caller's.
  */
 
-#include "meter/pin.h"
+#include "bpf/pin.h"
 #include "meter/culprits.h"
 #include "model/sample.h"
 #include "util/cleanup.h"

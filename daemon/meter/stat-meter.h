@@ -7,7 +7,7 @@
  * between, the kernel counts on; a figure is as old as its tenant's last turn.
  */
 
-#include "meter/pin.h"
+#include "bpf/pin.h"
 #include "model/sample.h"
 #include "util/cleanup.h"
 

@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * Our directory on bpffs, and what outlives us there: tables of counters, mapped into this process, and
- * links. Objects are found by their path alone, never by an id, which would ask for CAP_SYS_ADMIN. A table
- * whose shape is not the wanted one is made anew. Everywhere below, a directory of NULL means that nothing is
- * pinned.
+ * Our directory on bpffs, and what outlives us there: tables, counters mapped into this process among
+ * them, and links. Objects are found by their path alone, never by an id, which would ask for CAP_SYS_ADMIN.
+ * A table whose shape is not the wanted one is made anew. Everywhere below, a directory of NULL means that
+ * nothing is pinned.
  */
 
 #include "util/cleanup.h"
@@ -38,8 +38,8 @@ typedef struct Table {
 #define TABLE_NULL \
         { NULL, -EBADF, NULL, 0, false }
 
-/* `path` with its parents there; makes it and "meter" below it, 0700. -EMEDIUMTYPE: not on bpffs. */
-int pin_dir_make(const char *path, char **ret);
+/* `path` with its parents there; makes it and `name` below it, 0700. -EMEDIUMTYPE: not on bpffs. */
+int pin_dir_make(const char *path, const char *name, char **ret);
 /* Removes every pin in it, then the directory. */
 int pin_dir_remove(const char *dir);
 
@@ -58,6 +58,8 @@ void table_deinit(Table *table);
 int pin_open(const char *dir, const char *name);
 /* Replaces what had the name. 0 with a directory of NULL. */
 int pin_put(const char *dir, const char *name, int fd);
+/* Whether the name is this very object's. True with a directory of NULL. */
+bool pin_is(const char *dir, const char *name, int fd);
 int pin_rename(const char *dir, const char *name, const char *new_name);
 void pin_remove(const char *dir, const char *name);
 /*

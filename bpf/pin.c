@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "meter/pin.h"
+#include "bpf/pin.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -54,7 +54,7 @@ static int make_one(const char *path) {
         return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
 }
 
-int pin_dir_make(const char *path, char **ret) {
+int pin_dir_make(const char *path, const char *name, char **ret) {
         _cleanup_free_ char *dir = NULL;
         struct statfs fs;
         int r;
@@ -66,7 +66,7 @@ int pin_dir_make(const char *path, char **ret) {
                 return -errno;
         if (fs.f_type != BPF_FS_MAGIC)
                 return -EMEDIUMTYPE;
-        r = path_format(path, "meter", &dir);
+        r = path_format(path, name, &dir);
         if (r < 0)
                 return r;
         r = make_one(dir);
@@ -157,6 +157,28 @@ void pin_dir_keep(const char *dir) {
 
         if (parent && make_one(parent) >= 0)
                 (void) make_one(dir);
+}
+
+/* What every object's information begins with. */
+typedef struct ObjectId {
+        uint32_t type, id;
+} ObjectId;
+
+static bool object_id(int fd, ObjectId *ret) {
+        uint32_t size = sizeof(*ret);
+
+        *ret = (ObjectId){};
+        return bpf_obj_get_info_by_fd(fd, ret, &size) == 0;
+}
+
+bool pin_is(const char *dir, const char *name, int fd) {
+        _cleanup_close_ int pinned = -EBADF;
+        ObjectId a, b;
+
+        if (!dir)
+                return true;
+        pinned = pin_open(dir, name);
+        return pinned >= 0 && object_id(pinned, &a) && object_id(fd, &b) && a.type == b.type && a.id == b.id;
 }
 
 int pin_rename(const char *dir, const char *name, const char *new_name) {
