@@ -48,6 +48,7 @@ static const ConfigKey global_keys[] = {
         GLOBAL("residual", "tasks", VALUE_COUNT, residual.tasks, 1, 4194304),
         GLOBAL("residual", "net-egress", VALUE_BPS, residual.net_egress_bps, 8000, UINT64_MAX / 2),
         GLOBAL("meter", "level", VALUE_LEVEL, meter_full, 0, 1),
+        GLOBAL("devices", "closed", VALUE_BOOL, devices_closed, 0, 1),
         GLOBAL("control", "groups", VALUE_WORDS, control_groups, 0, 16),
         GLOBAL("access", "schedulers", VALUE_WORDS, schedulers, 0, 64),
 };

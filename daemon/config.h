@@ -31,6 +31,7 @@ typedef struct Config {
         uint64_t cpu_reserve_millicores;
         uint64_t memory_reserve_bytes;
         ResidualShare residual;
+        bool devices_closed; /* every tenant is held to the devices that it is allotted */
         ConfigUplink uplinks[CONFIG_UPLINKS_MAX];
         size_t n_uplinks;
         char **control_groups; /* owned; paths below the cgroup mount whose packets ride the control class */

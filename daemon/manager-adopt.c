@@ -81,6 +81,7 @@ int manager_adopt(void *userdata, const char *tenant_id, const char *path, Failu
         if (r != 0)
                 return r;
         tenant->changed = true;
+        (void) manager_reconcile(manager);                     /* it may open what the tenant may */
         (void) manager_take_sample(manager, /* all= */ false); /* from here on it is the tenant's */
         log_write(LOG_INFO, &(LogFields){ .tenant = tenant->id, .object = path },
                         "Group %s is adopted by tenant %s", path, tenant->id);

@@ -12,8 +12,10 @@
 
 int manager_release_node(Manager *manager) {
         _cleanup_strv_ char **left = NULL;
-        int r = reconciler_open_meter(manager->reconciler, &manager->node.features);
+        int r = reconciler_open_devices(manager->reconciler, &manager->node.features);
 
+        if (r >= 0)
+                r = reconciler_open_meter(manager->reconciler, &manager->node.features);
         if (r >= 0)
                 r = reconciler_release(manager->reconciler, &left);
         return r < 0 ? log_error_errno(r, "Not everything could be taken off this node") : 0;

@@ -41,6 +41,14 @@ static void tenant_wakes(Manager *manager, Tenant *tenant) {
         manager_log_lost(state_put_tenant(manager->state, tenant), "A tenant's share");
 }
 
+/* With the last allocation that names Devices, its tenant must not come to have every one. */
+static void tenant_stays_guarded(Manager *manager, Tenant *tenant) {
+        if (tenant->guarded)
+                return;
+        tenant->guarded = true;
+        manager_log_lost(state_put_tenant(manager->state, tenant), "A tenant's guard of devices");
+}
+
 static void allocation_signal_end(Manager *manager, const Allocation *allocation, const Tenant *tenant) {
         const LogFields fields = { .tenant = tenant->id, .allocation = allocation->id };
         TenantGroup *group;
@@ -95,6 +103,8 @@ void manager_enter_state(Manager *manager, Allocation *allocation, AllocationSta
                         tenant_on_end(tenant, allocation->on_end);
                 break;
         }
+        if (tenant && was_current && !allocation_is_live(allocation) && allocation->devices.n > 0)
+                tenant_stays_guarded(manager, tenant);
         if (rests)
                 tenant_rests(manager, tenant);
         if (tenant)

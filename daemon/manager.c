@@ -363,6 +363,10 @@ int manager_run(Manager *manager) {
          * node. */
         (void) manager_reconcile(manager);
         /* After the limits: an end that has passed does not wait for programs to load. */
+        r = reconciler_open_devices(manager->reconciler, &manager->node.features);
+        if (r < 0)
+                return r;
+        (void) manager_reconcile(manager);
         r = reconciler_open_meter(manager->reconciler, &manager->node.features);
         if (r < 0)
                 return r;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Groups that tenants have adopted: counted and classed as the tenant's own. No file of theirs is written. */
+/* Groups that tenants have adopted: counted, classed and guarded as the tenant's own. No file of theirs is
+ * written. */
 
 #include "reconcile-internal.h"
 
@@ -37,10 +38,13 @@ int reconciler_hold_adopted(Reconciler *reconciler, const Tenant *tenant, const 
                 return r;
         if (id != group->id)
                 return -ENOENT;
+        devices_look_again_at(reconciler->devices, tenant->slot);
         return reconciler_meter_group(reconciler, tenant->slot, group->path, fd, id, METER_GROUP_ADOPTED);
 }
 
 void reconciler_drop_adopted(Reconciler *reconciler, const AdoptedGroup *group) {
+        if (reconciler->devices)
+                devices_drop(reconciler->devices, group->id);
         if (reconciler->meter)
                 meter_drop(reconciler->meter, group->id);
 }

@@ -75,6 +75,8 @@ static int diff_tenant(Reconciler *reconciler, const ReconcilerDiff *diff, const
                                 cgroup_driver_settings(reconciler->driver));
         if (r >= 0)
                 r = reconciler_diff_placement(diff, tenant, group);
+        if (r >= 0)
+                r = devices_diff(reconciler->devices, diff, tenant, group);
         return r < 0 ? r : diff_processes(diff, tenant, group);
 }
 

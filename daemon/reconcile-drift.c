@@ -81,6 +81,8 @@ static void check_tenant(Telling *telling, uint32_t slot) {
         frozen = tenant_group_is_frozen(group);
         if (!verified->observed && frozen >= 0 && frozen != verified->frozen)
                 tell(telling, DRIFT_CGROUP_FILE, "cgroup.freeze", frozen ? "1" : "0", frozen ? "0" : "1");
+        if (!devices_hold(reconciler->devices, slot, tenant_group_id(group)))
+                tell(telling, DRIFT_PIN, "device-guard", "not as it was", "as planned");
         if (reconciler->meter && !meter_holds(reconciler->meter, tenant_group_id(group)))
                 tell(telling, DRIFT_PIN, "net-meter", "detached", "attached");
 }

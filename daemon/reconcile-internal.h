@@ -19,6 +19,8 @@ typedef struct Verified {
         bool look_again; /* found otherwise since, and not yet read back as it was */
 } Verified;
 
+typedef struct Devices Devices;
+
 struct Reconciler {
         ReconcilerOptions options;
         CgroupDriver *driver;
@@ -33,6 +35,7 @@ struct Reconciler {
         unsigned samples;
         uint32_t n_slots;
         Uplinks *uplinks;
+        Devices *devices; /* NULL in a dry run */
         DriftTell tell_drift;
         void *tell_userdata;
         bool pins_missing; /* some could not be made again */
@@ -106,6 +109,24 @@ void reconciler_check_placement(const Reconciler *reconciler, uint32_t slot,
                 void (*differs)(const char *file, const char *have, const char *want, void *userdata),
                 void *userdata);
 int reconciler_diff_placement(const ReconcilerDiff *diff, const TenantPlan *plan, TenantGroup *group);
+/* reconcile-devices.c: what tenants may open. */
+int devices_new(uint32_t n_slots, Devices **ret);
+Devices *devices_free(Devices *devices);
+DEFINE_CLEANUP(Devices *, devices_free);
+/* Observe, compare, write, read back. Problems say what is not as planned; -ENOMEM alone is an error. */
+int devices_apply(Reconciler *reconciler, const TenantPlan *plan, Tenant *tenant, unsigned *written);
+/* Whether nothing needs to be looked at, as reconciler_is_settled(). */
+bool devices_settled(const Devices *devices, const TenantPlan *plan);
+void devices_look_again(Devices *devices);
+void devices_look_again_at(Devices *devices, uint32_t slot);
+/* Whether what was last read back is in force at the group still; writes nothing. */
+bool devices_hold(const Devices *devices, uint32_t slot, uint64_t group_id);
+/* A group that is the tenant's no more. */
+void devices_drop(Devices *devices, uint64_t group_id);
+/* No group of the slot is guarded any more. */
+void devices_remove(Devices *devices, uint32_t slot);
+int devices_release(Devices *devices);
+int devices_diff(Devices *devices, const ReconcilerDiff *diff, const TenantPlan *plan, TenantGroup *group);
 
 const NetClass *reconciler_find_class(const NetPlan *plan, uint32_t slot);
 #define NET_CLASS_TEXT_SIZE 96

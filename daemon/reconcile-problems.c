@@ -79,7 +79,10 @@ static int note_absent(
 int reconciler_note_missing(const Reconciler *reconciler, const PlanInput *input, const FeatureSet *features,
                 const TenantPlan *plan, Tenant *tenant) {
         int r = note_missing(features, plan, cgroup_driver_settings(reconciler->driver), tenant);
+        const Feature *devices = feature_set_get(features, "devices");
 
+        if (r >= 0 && plan->guarded && devices && !devices->available)
+                r = strv_pushf(&tenant->problems, "Devices: %s", devices->words);
         return r < 0 ? r : note_absent(input, features, plan, tenant);
 }
 

@@ -51,6 +51,8 @@ int reconciler_release(Reconciler *reconciler, char ***ret_left) {
         for (char **id = ids; r >= 0 && id && *id; id++)
                 r = release_group(reconciler, *id, &left);
         uplinks_release(reconciler->uplinks, reconciler_metered_groups_fd(reconciler));
+        if (reconciler->devices && r >= 0)
+                r = devices_release(reconciler->devices);
         if (reconciler->meter && r >= 0)
                 r = meter_release(reconciler->meter);
         /* It stays where somebody else put something into it, and is not there where nothing could be pinned.

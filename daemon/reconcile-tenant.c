@@ -76,6 +76,7 @@ bool reconciler_is_settled(const Reconciler *reconciler, const TenantPlan *plan)
                settings_equal(&verified->settings, &plan->settings) && verified->frozen == plan->frozen &&
                verified->observed == plan->observed &&
                placement_equal(reconciler->placed[plan->tenant->slot], plan->placement) &&
+               devices_settled(reconciler->devices, plan) &&
                !plan->tenant->to_be_opened && !plan->killed &&
                resource_set_equal(&plan->tenant->desired, &plan->share);
 }
@@ -151,6 +152,12 @@ int reconciler_change_tenant(
 
         if (!reconciler->groups[tenant->slot]) /* said so by prepare_tenant() */
                 return 0;
+        /* No floor, and no file that another may write: taken and given in one exchange, and taken off a
+         * tenant that is observed as long as it is there. */
+        if (phase == PHASE_TAKE)
+                r = devices_apply(reconciler, change->plan, tenant, written);
+        if (r < 0)
+                return r;
         if (change->plan->observed && !tenant->to_be_opened)
                 return 0;
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(parts); i++)
@@ -182,6 +189,7 @@ int reconciler_remove_tenant(Reconciler *reconciler, const Tenant *tenant) {
         r = tenant_group_remove(reconciler->driver, tenant->id);
         if (r < 0 && r != -ENOENT)
                 return r;
+        devices_remove(reconciler->devices, tenant->slot);
         return meter_remove(reconciler->meter, tenant->slot);
 }
 

@@ -102,6 +102,7 @@ int reconciler_new(const ReconcilerOptions *options, FeatureSet *features,
                 if (r < 0)
                         return log_error_errno(r, "Another headgated has %s, or it cannot be locked",
                                         cgroup_driver_parent(reconciler->driver));
+                r = devices_new(reconciler->n_slots, &reconciler->devices);
         }
         if (r >= 0)
                 r = reconciler_refresh_capacity(reconciler, features, operator_capacity);
@@ -123,6 +124,7 @@ Reconciler *reconciler_free(Reconciler *reconciler) {
         free(reconciler->placed);
         cleanup_close(&reconciler->parent_fd);
         uplinks_free(reconciler->uplinks);
+        devices_free(reconciler->devices);
         meter_free(reconciler->meter);
         cgroup_driver_free(reconciler->driver);
         topology_deinit(&reconciler->capacity.topology);
@@ -167,6 +169,7 @@ int reconciler_make_plan(Reconciler *reconciler, const Node *node, uint64_t sibl
                 .sibling_weight = sibling_weight,
                 .residual = reconciler->options.config->residual,
                 .topology = &reconciler->capacity.topology,
+                .devices_closed = reconciler->options.config->devices_closed,
         };
         input->uplinks = uplinks_capacity(reconciler->uplinks, &input->n_uplinks);
         r = plan_make(input, ret);
@@ -408,6 +411,8 @@ void reconciler_look_again(Reconciler *reconciler) {
         memset(reconciler->verified, 0, reconciler->n_slots * sizeof(Verified));
         reconciler->parent = (Settings){};
         uplinks_look_again(reconciler->uplinks);
+        if (reconciler->devices)
+                devices_look_again(reconciler->devices);
 }
 
 /* Whether any differs from what was last read back. */
@@ -488,7 +493,9 @@ void reconciler_drop_slots(Reconciler *reconciler, const Node *node) {
 
                 for (size_t i = 0; i < node->n_tenants && !taken; i++)
                         taken = node->tenants[i]->slot == slot;
-                if (!taken)
-                        (void) meter_remove(reconciler->meter, slot);
+                if (taken)
+                        continue;
+                devices_remove(reconciler->devices, slot);
+                (void) meter_remove(reconciler->meter, slot);
         }
 }

@@ -31,6 +31,10 @@ int reconciler_new(const ReconcilerOptions *options, FeatureSet *features,
 Reconciler *reconciler_free(Reconciler *reconciler); /* what is enforced stays */
 DEFINE_CLEANUP(Reconciler *, reconciler_free);
 
+/* Loads the program that guards devices, once, as below: in milliseconds. Until then what an earlier run made
+ * holds. The next apply looks at who is guarded, or should be. */
+int reconciler_open_devices(Reconciler *reconciler, FeatureSet *features);
+
 /*
  * Opens the meters, once: their programs take a while to load, seconds on a busy node, and limits come first.
  * Until then what an earlier run pinned goes on counting, and classing packets, as it did; nothing is added

@@ -64,6 +64,7 @@ static const Field tenant_fields[] = {
         { "Observed", FIELD_BOOL, offsetof(Tenant, observed) },
         { "ToBeOpened", FIELD_BOOL, offsetof(Tenant, to_be_opened) },
         { "Adopted", FIELD_ADOPTED, offsetof(Tenant, adopted) },
+        { "Guarded", FIELD_BOOL, offsetof(Tenant, guarded) },
         {},
 };
 
@@ -191,6 +192,40 @@ static int resources_from_json(json_t *json, ResourceSet *set) {
         return 0;
 }
 
+static json_t *devices_to_json(const DeviceSet *set) {
+        _cleanup_(json_decref_p) json_t *json = json_object();
+
+        for (size_t i = 0; i < set->n; i++) {
+                char access[DEVICE_ACCESS_SIZE];
+
+                device_access_format(set->entries[i].access, access);
+                if (json_object_set_new(json, set->entries[i].name, json_string(access)) < 0)
+                        return NULL;
+        }
+        return TAKE_PTR(json);
+}
+
+static int devices_from_json(json_t *json, DeviceSet *set) {
+        const char *name;
+        json_t *value;
+
+        if (!json_is_object(json))
+                return -EBADMSG;
+        json_object_foreach (json, name, value) {
+                DeviceName parsed;
+                uint32_t access;
+                int r;
+
+                if (!json_is_string(value) || device_access_parse(json_string_value(value), &access) < 0 ||
+                                device_name_parse(name, &parsed) < 0)
+                        return -EBADMSG;
+                r = device_set_put(set, name, access);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 /* --- a request's keys --- */
 
 static json_t *key_to_json(const void *field, const AllocationKey *key) {
@@ -207,6 +242,8 @@ static json_t *key_to_json(const void *field, const AllocationKey *key) {
                 return map_to_json(field);
         case KEY_RESOURCES:
                 return resources_to_json(field);
+        case KEY_DEVICES:
+                return devices_to_json(field);
         case KEY_ENUM:
                 return json_string(key->to_string(*(const int *) field));
         }
@@ -230,6 +267,8 @@ static int key_from_json(json_t *json, void *field, const AllocationKey *key) {
                 return map_from_json(json, field);
         case KEY_RESOURCES:
                 return resources_from_json(json, field);
+        case KEY_DEVICES:
+                return devices_from_json(json, field);
         case KEY_ENUM:
                 value = json_is_string(json) ? key->from_string(json_string_value(json)) : -EBADMSG;
                 if (value < 0)

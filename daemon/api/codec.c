@@ -109,6 +109,33 @@ static int read_resources(sd_bus_message *m, ResourceSet *set, Failure *failure)
         return r < 0 ? r : leave(m);
 }
 
+static int read_devices(sd_bus_message *m, DeviceSet *set, Failure *failure) {
+        const char *name, *text;
+        uint32_t access;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "(ss)");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_read(m, "(ss)", &name, &text)) > 0) {
+                if (set->n == ALLOCATION_ENTRIES_MAX)
+                        return refuse_length(failure, "Devices");
+                if (device_access_parse(text, &access) < 0)
+                        return failure_set(failure, FAILURE_INVALID_ALLOCATION,
+                                        "Devices: access '%.64s' to '%.64s' must be one or more of r, w and "
+                                        "m "
+                                        "(mknod)",
+                                        text, name);
+                if (device_set_has(set, name))
+                        return failure_set(failure, FAILURE_INVALID_ALLOCATION,
+                                        "Devices: '%.64s' is given twice", name);
+                r = device_set_put(set, name, access);
+                if (r < 0)
+                        return r;
+        }
+        return r < 0 ? r : leave(m);
+}
+
 static int read_enum(sd_bus_message *m, const AllocationKey *key, int *ret, Failure *failure) {
         const char *s;
         int r;
@@ -140,6 +167,8 @@ static int read_key(sd_bus_message *m, const AllocationKey *key, Allocation *all
                 return read_map(m, key->name, field, failure);
         case KEY_RESOURCES:
                 return read_resources(m, field, failure);
+        case KEY_DEVICES:
+                return read_devices(m, field, failure);
         case KEY_ENUM:
                 return read_enum(m, key, field, failure);
         }
@@ -309,6 +338,18 @@ int codec_append_amounts(sd_bus_message *m, const ResourceSet *set) {
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
+static int append_devices(sd_bus_message *m, const DeviceSet *set) {
+        int r = sd_bus_message_open_container(m, 'a', "(ss)");
+
+        for (size_t i = 0; r >= 0 && i < set->n; i++) {
+                char access[DEVICE_ACCESS_SIZE];
+
+                r = sd_bus_message_append(m, "(ss)", set->entries[i].name,
+                                device_access_format(set->entries[i].access, access));
+        }
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
 int codec_append_key(sd_bus_message *m, const Allocation *allocation, const AllocationKey *key) {
         const void *field = (const char *) allocation + key->offset;
 
@@ -325,6 +366,8 @@ int codec_append_key(sd_bus_message *m, const Allocation *allocation, const Allo
                 return append_map(m, field);
         case KEY_RESOURCES:
                 return codec_append_amounts(m, field);
+        case KEY_DEVICES:
+                return append_devices(m, field);
         case KEY_ENUM:
                 return sd_bus_message_append_basic(m, 's',
                                 key->offset == offsetof(Allocation, qos_class)

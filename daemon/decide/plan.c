@@ -241,6 +241,9 @@ int plan_make(const PlanInput *input, Plan *ret) {
                         return r;
                 make_settings(input, tenant);
                 make_processes(input, tenant);
+                r = plan_make_devices(input, tenant);
+                if (r < 0)
+                        return r;
         }
         r = plan_place(input, &plan);
         if (r < 0)
@@ -258,8 +261,10 @@ int plan_make(const PlanInput *input, Plan *ret) {
 }
 
 void plan_deinit(Plan *plan) {
-        for (size_t i = 0; i < plan->n_tenants; i++)
+        for (size_t i = 0; i < plan->n_tenants; i++) {
                 resource_set_deinit(&plan->tenants[i].share);
+                device_set_deinit(&plan->tenants[i].devices);
+        }
         for (size_t i = 0; i < plan->n_uplinks; i++)
                 free(plan->uplinks[i].classes);
         free(plan->tenants);

@@ -35,6 +35,7 @@ typedef struct PlanInput {
         const UplinkCapacity *uplinks;
         size_t n_uplinks;
         const Topology *topology; /* NULL: not known, and nobody is placed */
+        bool devices_closed; /* every tenant is guarded */
 } PlanInput;
 
 typedef struct TenantPlan {
@@ -46,6 +47,8 @@ typedef struct TenantPlan {
         ResourceSet share;
         Settings settings;
         const Placement *placement; /* the plan's; NULL: anywhere */
+        bool guarded; /* it may open `devices`, and those that do no harm; else as if we were not there */
+        DeviceSet devices; /* of all its current allocations */
 } TenantPlan;
 
 typedef struct Plan {
@@ -64,6 +67,8 @@ typedef struct Plan {
 int plan_make(const PlanInput *input, Plan *ret);
 /* The class that the tenant has, or while it is observed would have, on one of the input's uplinks. */
 NetClass plan_net_class(const UplinkCapacity *uplink, const TenantPlan *tenant);
+/* plan-devices.c: `guarded` and `devices` of the plan's tenant. */
+int plan_make_devices(const PlanInput *input, TenantPlan *plan);
 void plan_deinit(Plan *plan);
 #define _cleanup_plan_ _cleanup_(plan_deinit)
 

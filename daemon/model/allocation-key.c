@@ -159,16 +159,12 @@ const AllocationKey allocation_keys[] = {
         KEY("NumaNodes", "s", KEY_STRING, numa_nodes),
         KEY("NumaMode", "s", KEY_ENUM, numa_mode, placement_mode_to_string, placement_mode_from_string,
                         "shared or exclusive"),
+        KEY("Devices", "a(ss)", KEY_DEVICES, devices),
         KEY("Users", "as", KEY_STRINGS, users),
         KEY("Labels", "a{ss}", KEY_MAP, labels),
         { .name = NULL },
 };
 #undef KEY
-
-/* Keys of the design that this version does not have: said so, instead of "unknown". */
-static const char *const keys_absent[] = {
-        "Devices",
-};
 
 const AllocationKey *allocation_key_find(const char *name) {
         for (const AllocationKey *key = allocation_keys; key->name; key++)
@@ -178,10 +174,6 @@ const AllocationKey *allocation_key_find(const char *name) {
 }
 
 int allocation_key_refuse(const char *name, Failure *ret_failure) {
-        for (size_t i = 0; i < ELEMENTSOF(keys_absent); i++)
-                if (strcmp(keys_absent[i], name) == 0)
-                        return failure_set(ret_failure, FAILURE_NOT_SUPPORTED,
-                                        "key '%s' is not supported by this version of headgated", name);
         return failure_set(ret_failure, FAILURE_UNKNOWN_KEY,
                         "unknown key '%s'; keys of your own start with 'x_'", name);
 }

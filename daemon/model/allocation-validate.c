@@ -200,6 +200,27 @@ static int validate_amount(const Allocation *allocation, const Resource *entry, 
         return 0;
 }
 
+static int validate_devices(const Allocation *allocation, Failure *failure) {
+        const DeviceSet *devices = &allocation->devices;
+
+        if (devices->n > ALLOCATION_ENTRIES_MAX)
+                return failure_set(failure, FAILURE_INVALID_ALLOCATION,
+                                "allocation %s: Devices has %zu entries, at most %d are allowed",
+                                allocation->id, devices->n, ALLOCATION_ENTRIES_MAX);
+        for (size_t i = 0; i < devices->n; i++) {
+                const char *name = devices->entries[i].name;
+                DeviceName parsed;
+
+                if (device_name_parse(name, &parsed) < 0)
+                        return failure_set(failure, FAILURE_INVALID_ALLOCATION,
+                                        "allocation %s: Devices: '%.64s' must be " DEVICE_NAME_FORMS
+                                        ", at most %d bytes",
+                                        allocation->id, is_printable(name) ? name : "?",
+                                        DEVICE_NAME_LENGTH_MAX);
+        }
+        return 0;
+}
+
 static int validate_qos_class(const Allocation *allocation, Failure *failure) {
         Allocation derived = *allocation;
         QosClass given = allocation->qos_class, fits;
@@ -234,6 +255,8 @@ int allocation_validate(const Allocation *allocation, Failure *ret_failure) {
                                 "allocation %s: Resources is missing or empty", allocation->id);
         for (size_t i = 0; r == 0 && i < allocation->resources.n; i++)
                 r = validate_amount(allocation, &allocation->resources.entries[i], ret_failure);
+        if (r == 0)
+                r = validate_devices(allocation, ret_failure);
         if (r == 0)
                 r = validate_qos_class(allocation, ret_failure);
         if (r == 0)

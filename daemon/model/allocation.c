@@ -117,6 +117,9 @@ static void field_deinit(void *value, KeyType type) {
         case KEY_RESOURCES:
                 resource_set_deinit(value);
                 break;
+        case KEY_DEVICES:
+                device_set_deinit(value);
+                break;
         case KEY_U64:
         case KEY_I32:
         case KEY_ENUM:
@@ -137,6 +140,8 @@ static int field_copy(const void *from, void *to, KeyType type) {
                 return string_map_copy(from, to);
         case KEY_RESOURCES:
                 return resource_set_copy(from, to);
+        case KEY_DEVICES:
+                return device_set_copy(from, to);
         case KEY_U64:
                 *(uint64_t *) to = *(const uint64_t *) from;
                 return 0;
@@ -164,6 +169,8 @@ static bool field_equal(const void *a, const void *b, KeyType type) {
                 return string_map_equal(a, b);
         case KEY_RESOURCES:
                 return resource_set_equal(a, b);
+        case KEY_DEVICES:
+                return device_set_equal(a, b);
         case KEY_U64:
                 return *(const uint64_t *) a == *(const uint64_t *) b;
         case KEY_I32:

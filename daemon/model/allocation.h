@@ -7,6 +7,7 @@
  * and the durable calendar all encode and decode.
  */
 
+#include "device.h"
 #include "failure.h"
 #include "recurrence.h"
 #include "resource.h"
@@ -129,6 +130,7 @@ struct Allocation {
         PlacementMode cpu_set_mode;
         char *numa_nodes; /* list of NUMA nodes: where its memory is; NULL or "": anywhere */
         PlacementMode numa_mode;
+        DeviceSet devices;
         char **users; /* names of users who may run in the tenant and read its usage */
         StringMap labels;
         StringMap extensions; /* keys that start with x_, strings only, kept and given back */
@@ -243,6 +245,7 @@ typedef enum KeyType {
         KEY_STRINGS,   /* as, char ** */
         KEY_MAP,       /* a{ss}, StringMap */
         KEY_RESOURCES, /* a{s(tt)}, ResourceSet */
+        KEY_DEVICES,   /* a(ss), DeviceSet */
         KEY_ENUM,      /* s, int through to_string and from_string */
 } KeyType;
 
@@ -262,5 +265,5 @@ const AllocationKey *allocation_key_find(const char *name);
 /* All of them, in DESIGN.md's order; the last has a NULL name. */
 extern const AllocationKey allocation_keys[];
 
-/* The failure for a key that is not in the table: says whether a later version has it. */
+/* The failure for a key that is not in the table. */
 int allocation_key_refuse(const char *name, Failure *ret_failure);

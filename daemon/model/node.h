@@ -54,6 +54,8 @@ typedef struct Tenant {
         bool throttled; /* in the idle class */
         bool frozen;
         bool doomed; /* to be killed, and not yet known to be */
+        /* An allocation that named Devices is over: what it had is not given back by leaving all open. */
+        bool guarded;
 } Tenant;
 
 /* "enforce" or "observe", its Mode. -EINVAL: neither. */

@@ -295,7 +295,7 @@ Test(api, apply_gives_every_key_to_the_model) {
         sd_bus_message *m = manager_method("Apply"), *reply;
         const char *path;
 
-        cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 21, "AllocationId", "s", "a-b", "Generation", "t",
+        cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 22, "AllocationId", "s", "a-b", "Generation", "t",
                                       (uint64_t) 7, "TenantId", "s", "acme", "Issuer", "s", "central",
                                       "ExternalIds", "a{ss}", 1, "slurm", "42", "ProjectId", "s", "p",
                                       "ReservationId", "s", "r", "StartTime", "t", (uint64_t) 11, "EndTime",
@@ -305,7 +305,8 @@ Test(api, apply_gives_every_key_to_the_model) {
                                       "net.egress@eth1", (uint64_t) 3, UINT64_MAX, "Users", "as", 2, "alice",
                                       "bob", "Labels", "a{ss}", 1, "k", "v", "CpuSet", "s", "0-3,8",
                                       "CpuSetMode", "s", "exclusive", "NumaNodes", "s", "1", "NumaMode", "s",
-                                      "exclusive", "x_mine", "s", "kept"),
+                                      "exclusive", "Devices", "a(ss)", 2, "char-drm", "wr", "/dev/null", "m",
+                                      "x_mine", "s", "kept"),
                         0);
         reply = call(m);
         expect_success(reply);
@@ -333,6 +334,10 @@ Test(api, apply_gives_every_key_to_the_model) {
         cr_expect_eq(asked.first->cpu_set_mode, PLACEMENT_EXCLUSIVE);
         cr_expect_str_eq(asked.first->numa_nodes, "1");
         cr_expect_eq(asked.first->numa_mode, PLACEMENT_EXCLUSIVE);
+        cr_expect_eq(asked.first->devices.n, 2);
+        cr_expect_str_eq(asked.first->devices.entries[0].name, "/dev/null");
+        cr_expect_eq(asked.first->devices.entries[0].access, DEVICE_MKNOD);
+        cr_expect_eq(asked.first->devices.entries[1].access, DEVICE_READ | DEVICE_WRITE);
         cr_expect_eq(strv_length(asked.first->users), 2);
         cr_expect_str_eq(string_map_get(&asked.first->labels, "k"), "v");
         cr_expect_str_eq(string_map_get(&asked.first->extensions, "x_mine"), "kept");
@@ -340,9 +345,6 @@ Test(api, apply_gives_every_key_to_the_model) {
 
 static void append_unknown_key(sd_bus_message *m) {
         cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 1, "Colour", "s", "blue"), 0);
-}
-static void append_later_key(sd_bus_message *m) {
-        cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 1, "Devices", "a(ss)", 0), 0);
 }
 static void append_wrong_type(sd_bus_message *m) {
         cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 1, "Generation", "s", "7"), 0);
@@ -372,6 +374,30 @@ static void append_resource_twice(sd_bus_message *m) {
                                       (uint64_t) 1, (uint64_t) 1, "cpu", (uint64_t) 1, (uint64_t) 1),
                         0);
 }
+static void append_device_access(sd_bus_message *m) {
+        cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 1, "Devices", "a(ss)", 1, "/dev/null", "rx"), 0);
+}
+static void append_device_twice(sd_bus_message *m) {
+        cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 1, "Devices", "a(ss)", 2, "/dev/null", "r",
+                                      "/dev/null", "w"),
+                        0);
+}
+static void append_devices_many(sd_bus_message *m) {
+        cr_assert_geq(sd_bus_message_open_container(m, 'a', "a{sv}"), 0);
+        cr_assert_geq(sd_bus_message_open_container(m, 'a', "{sv}"), 0);
+        cr_assert_geq(sd_bus_message_open_container(m, 'e', "sv"), 0);
+        cr_assert_geq(sd_bus_message_append(m, "s", "Devices"), 0);
+        cr_assert_geq(sd_bus_message_open_container(m, 'v', "a(ss)"), 0);
+        cr_assert_geq(sd_bus_message_open_container(m, 'a', "(ss)"), 0);
+        for (unsigned i = 0; i <= ALLOCATION_ENTRIES_MAX; i++) {
+                char name[16];
+
+                snprintf(name, sizeof name, "c 1:%u", i);
+                cr_assert_geq(sd_bus_message_append(m, "(ss)", name, "r"), 0);
+        }
+        for (unsigned i = 0; i < 5; i++)
+                cr_assert_geq(sd_bus_message_close_container(m), 0);
+}
 static void append_extension_number(sd_bus_message *m) {
         cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 1, "x_mine", "t", (uint64_t) 1), 0);
 }
@@ -387,8 +413,6 @@ static const struct {
         const char *error, *words;
 } refused[] = {
         { "unknown key", append_unknown_key, "org.headgate.Error.UnknownKey", "unknown key 'Colour'" },
-        { "a key of a later version", append_later_key, "org.headgate.Error.NotSupported",
-                        "'Devices' is not supported" },
         { "wrong type", append_wrong_type, "org.headgate.Error.InvalidAllocation",
                         "Generation must be of D-Bus type 't', not 's'" },
         { "a key twice", append_twice, "org.headgate.Error.InvalidAllocation", "TenantId is given twice" },
@@ -402,6 +426,12 @@ static const struct {
                         "unknown resource 'gold'" },
         { "a resource twice", append_resource_twice, "org.headgate.Error.InvalidAllocation",
                         "'cpu' is given twice" },
+        { "no such access", append_device_access, "org.headgate.Error.InvalidAllocation",
+                        "Devices: access 'rx' to '/dev/null' must be one or more of r, w and m" },
+        { "a device twice", append_device_twice, "org.headgate.Error.InvalidAllocation",
+                        "Devices: '/dev/null' is given twice" },
+        { "more devices than fit", append_devices_many, "org.headgate.Error.InvalidAllocation",
+                        "Devices has more than 64 entries" },
         { "x_ with a number", append_extension_number, "org.headgate.Error.InvalidAllocation", "x_mine" },
         { "which request", append_wrong_second, "org.headgate.Error.UnknownKey", "request 2: " },
 };
@@ -838,6 +868,7 @@ static const char *const allocation_interface[] = {
         "<property name=\"Priority\" type=\"i\"",
         "<property name=\"PreemptMode\" type=\"s\"",
         "<property name=\"Resources\" type=\"a{s(tt)}\"",
+        "<property name=\"Devices\" type=\"a(ss)\"",
         "<property name=\"Users\" type=\"as\"",
         "<property name=\"State\" type=\"s\"",
         "<property name=\"Reason\" type=\"s\"",

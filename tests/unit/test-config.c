@@ -41,7 +41,7 @@ Test(config, values_and_their_units) {
                          "[capacity]\nmemory-reserve = 1G ; as much as that\n"
                          "[residual]\nnet-egress = 2M\n"
                          "[uplink eth0]\ncapacity = 10G\n[uplink eth1]\ncapacity = 1G\ndefault = yes\n"
-                         "[control]\ngroups = /a.service /b.service\n");
+                         "[devices]\nclosed = yes\n[control]\ngroups = /a.service /b.service\n");
         config_init(&config);
         cr_assert_eq(config_read(&config, path, true, &failure), 0, "%s", failure.message);
         cr_expect_str_eq(config.node_id, "node-7");
@@ -50,6 +50,7 @@ Test(config, values_and_their_units) {
         cr_expect_eq(config.sample_interval_usec, 500000);
         cr_expect_eq(config.memory_reserve_bytes, 1ULL << 30);
         cr_expect_eq(config.residual.net_egress_bps, 2000000, "bit/s go by 1000");
+        cr_expect(config.devices_closed);
         cr_expect_eq(config.n_uplinks, 2);
         cr_expect_eq(config.uplinks[0].capacity_bps, 10000000000);
         cr_expect_not(config.uplinks[0].is_default);

@@ -81,8 +81,11 @@ Test(ctl_request, each_key_has_the_type_of_its_table) {
                 { "{\"Frob\": -5}", "Frob", "x", "-5" },
                 { "{\"Frob\": true}", "Frob", "b", "true" },
                 { "{\"Frob\": 0.5}", "Frob", "d", "0.5" },
-                { "{\"Devices\": [[\"/dev/null\", \"rw\"]]}", "Devices", "s",
+                { "{\"Frob\": [[\"/dev/null\", \"rw\"]]}", "Frob", "s",
                                 "\"[[\\\"/dev/null\\\",\\\"rw\\\"]]\"" },
+                { "{\"Devices\": [[\"/dev/null\", \"rw\"], [\"char-drm\", \"frob\"]]}", "Devices", "a(ss)",
+                                "[[\"/dev/null\",\"rw\"],[\"char-drm\",\"frob\"]]" },
+                { "{\"Devices\": []}", "Devices", "a(ss)", "[]" },
                 { "{\"Frob\": null}", "Frob", "s", "\"null\"" },
         };
         Quiet quiet = quiet_open();
@@ -169,6 +172,15 @@ Test(ctl_request, what_is_refused_says_where_and_what) {
                                 "allocation a: Users is \"ann\", expected a list of strings" },
                 { "{\"AllocationId\": \"a\", \"Users\": [1]}",
                                 "allocation a: Users is 1, expected a list of strings" },
+                { "{\"AllocationId\": \"a\", \"Devices\": {\"/dev/null\": \"rw\"}}",
+                                "allocation a: Devices is {\"/dev/null\":\"rw\"}, expected a list of pairs, "
+                                "[[\"/dev/null\", \"rw\"]]" },
+                { "{\"AllocationId\": \"a\", \"Devices\": [\"/dev/null\"]}",
+                                "allocation a: Devices is \"/dev/null\", expected a list of pairs, "
+                                "[[\"/dev/null\", \"rw\"]]" },
+                { "{\"AllocationId\": \"a\", \"Devices\": [[\"/dev/null\", 6]]}",
+                                "allocation a: Devices is [\"/dev/null\",6], expected a list of pairs, "
+                                "[[\"/dev/null\", \"rw\"]]" },
                 { "{\"AllocationId\": \"a\", \"Labels\": {\"n\": 1}}",
                                 "allocation a: Labels is {\"n\":1}, expected an object of strings, "
                                 "{\"name\": "

@@ -65,6 +65,7 @@ static Allocation *full_allocation(void) {
         a->assigned_cpus = strdup("6-7");
         a->node_memory_bytes = UINT64_MAX - 2;
         cr_assert_eq(strv_push(&a->users, "alice"), 0);
+        cr_assert_eq(device_set_put(&a->devices, "/dev/nvidia0", DEVICE_READ | DEVICE_WRITE), 0);
         cr_assert_eq(string_map_put(&a->labels, "k", "v"), 0);
         cr_assert_eq(string_map_put(&a->extensions, "x_k", "v"), 0);
         a->owner = 1234;

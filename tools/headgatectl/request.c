@@ -196,6 +196,34 @@ static int append_resources(sd_bus_message *m, const Place *place, json_t *value
         return sd_bus_message_close_container(m);
 }
 
+static int append_devices(sd_bus_message *m, const Place *place, json_t *value, Failure *ret_failure) {
+        static const char expected[] = "a list of pairs, [[\"/dev/null\", \"rw\"]]";
+        size_t i;
+        json_t *item;
+        int r;
+
+        if (!json_is_array(value))
+                return refuse(place, value, expected, ret_failure);
+
+        r = sd_bus_message_open_container(m, 'a', "(ss)");
+        if (r < 0)
+                return r;
+
+        json_array_foreach (value, i, item) {
+                const char *name = json_string_value(json_array_get(item, 0)),
+                           *access = json_string_value(json_array_get(item, 1));
+
+                if (json_array_size(item) != 2 || !name || !access)
+                        return refuse(place, item, expected, ret_failure);
+
+                r = sd_bus_message_append(m, "(ss)", name, access);
+                if (r < 0)
+                        return r;
+        }
+
+        return sd_bus_message_close_container(m);
+}
+
 /* By the key's type in the table. */
 static int append_known(sd_bus_message *m, const Place *place, const AllocationKey *key, json_t *value,
                 Failure *ret_failure) {
@@ -214,6 +242,8 @@ static int append_known(sd_bus_message *m, const Place *place, const AllocationK
                 return append_map(m, place, value, ret_failure);
         case KEY_RESOURCES:
                 return append_resources(m, place, value, ret_failure);
+        case KEY_DEVICES:
+                return append_devices(m, place, value, ret_failure);
         }
 
         return -EOPNOTSUPP;

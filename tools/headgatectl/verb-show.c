@@ -23,6 +23,20 @@ static char *format_map(const json_t *map) {
         return view_join(pairs);
 }
 
+/* [["/dev/null", "rw"]] as "/dev/null rw, …". */
+static char *format_devices(const json_t *devices) {
+        _cleanup_json_ json_t *pairs = json_array();
+        size_t i;
+        json_t *device;
+
+        json_array_foreach (devices, i, device)
+                json_array_append_new(pairs,
+                                json_sprintf("%s %s", json_string_value(json_array_get(device, 0)) ?: "?",
+                                                json_string_value(json_array_get(device, 1)) ?: "?"));
+
+        return view_join(pairs);
+}
+
 static void add_text(Table *table, const char *name, const char *text) {
         table_addf(table, "%s:", name);
         table_add(table, text && *text ? text : "-");
@@ -231,6 +245,11 @@ static void add_names(Table *table, const json_t *allocation) {
                         add_text(table, texts[i], variant_get_string(allocation, texts[i]));
         if (json_array_size(json_object_get(allocation, "Users")) > 0)
                 add_strings(table, "Users", json_object_get(allocation, "Users"));
+        if (json_array_size(json_object_get(allocation, "Devices")) > 0) {
+                _cleanup_free_ char *devices = format_devices(json_object_get(allocation, "Devices"));
+
+                add_text(table, "Devices", devices);
+        }
         for (size_t i = 0; i < ELEMENTSOF(maps); i++) {
                 _cleanup_free_ char *map = format_map(json_object_get(allocation, maps[i]));
 

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The rules are a value of the attachment (cgroup storage): written as a whole, and replaced by the kernel
+ * with one exchange of a pointer. So the program is the same for every group, and is loaded once. The link's
+ * pin says in its name whose it is and which program it runs.
+ */
+
+#include "enforce/device-guard.h"
+
+#include "bpf/pin.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <inttypes.h>
+#include <linux/types.h>
+#include <string.h>
+
+#include "bpf/device-guard.h"
+#include "bpf/device-guard.skel.h"
+
+#define STRINGIFY_(x) #x
+#define STRINGIFY(x) STRINGIFY_(x)
+
+/* A layout of another number is another map: an upgrade puts its own guards beside the old ones, then takes
+ * those away. */
+#define RULES_NAME "device_rules_" STRINGIFY(DEVICE_GUARD_LAYOUT)
+
+static const TableShape rules_shape = {
+        .name = RULES_NAME,
+        .type = BPF_MAP_TYPE_CGROUP_STORAGE,
+        .key_bytes = sizeof(__u64),
+        .row_bytes = sizeof(struct device_rules),
+};
+
+typedef struct GuardLink {
+        int fd;
+        uint64_t group_id;
+        uint32_t slot;
+        char tag[PIN_TAG_SIZE]; /* of the program that it runs */
+        bool stray;             /* that program reads a map that is no more ours */
+} GuardLink;
+
+struct DeviceGuard {
+        struct device_guard_bpf *skeleton; /* the program, attached nowhere by itself */
+        char *pin_dir;
+        Table rules;
+        char tag[PIN_TAG_SIZE]; /* of the program that we have */
+        GuardLink *links;       /* owned, in no order */
+        size_t n_links;
+};
+
+/* "group-<id>-<slot>-<tag>" */
+static void pin_name(const GuardLink *link, char ret[static PIN_NAME_SIZE]) {
+        snprintf(ret, PIN_NAME_SIZE, "group-%016" PRIx64 "-%" PRIu32 "-%s", link->group_id, link->slot,
+                        link->tag);
+}
+
+static bool pin_name_parse(const char *name, GuardLink *ret) {
+        GuardLink link = { .fd = -EBADF };
+        char again[PIN_NAME_SIZE];
+
+        if (sscanf(name, "group-%16" SCNx64 "-%" SCNu32 "-%16[0-9a-f]", &link.group_id, &link.slot,
+                            link.tag) != 3)
+                return false;
+        pin_name(&link, again);
+        if (strcmp(name, again) != 0)
+                return false;
+
+        *ret = link;
+        return true;
+}
+
+/* A link outlives its group, and being detached, with 0 for the group's id. */
+static bool link_lives(const GuardLink *link) {
+        struct bpf_link_info info = {};
+        uint32_t size = sizeof(info);
+
+        return bpf_obj_get_info_by_fd(link->fd, &info, &size) == 0 && info.cgroup.cgroup_id == link->group_id;
+}
+
+static GuardLink *find_link(const DeviceGuard *guard, uint64_t group_id) {
+        for (size_t i = 0; i < guard->n_links; i++)
+                if (guard->links[i].group_id == group_id)
+                        return guard->links + i;
+
+        return NULL;
+}
+
+static int push_link(DeviceGuard *guard, GuardLink link) {
+        GuardLink *links = reallocarray(guard->links, guard->n_links + 1, sizeof(*links));
+
+        if (!links)
+                return -ENOMEM;
+        guard->links = links;
+        links[guard->n_links++] = link;
+        return 0;
+}
+
+/* Out of the kernel, at once: not when the last reference goes. */
+static void drop_link(DeviceGuard *guard, GuardLink *link) {
+        char name[PIN_NAME_SIZE];
+
+        (void) bpf_link_detach(link->fd);
+        close(link->fd);
+        pin_name(link, name);
+        pin_remove(guard->pin_dir, name);
+        *link = guard->links[--guard->n_links];
+}
+
+static void adopt_pin(const char *name, void *userdata) {
+        DeviceGuard *guard = userdata;
+        GuardLink link;
+
+        if (strcmp(name, RULES_NAME) == 0)
+                return;
+        if (!pin_name_parse(name, &link)) {
+                pin_remove(guard->pin_dir, name);
+                return;
+        }
+        link.fd = pin_open(guard->pin_dir, name);
+        if (link.fd < 0 || !link_lives(&link)) {
+                cleanup_close(&link.fd);
+                pin_remove(guard->pin_dir, name);
+                return;
+        }
+        link.stray = !guard->rules.adopted;
+        if (push_link(guard, link) < 0)
+                close(link.fd);
+}
+
+static int load(DeviceGuard *guard) {
+        struct device_guard_bpf *skeleton = device_guard_bpf__open();
+        int r;
+
+        if (!skeleton)
+                return -errno;
+        r = bpf_map__reuse_fd(skeleton->maps.device_rules, guard->rules.fd);
+        if (r == 0)
+                r = device_guard_bpf__load(skeleton);
+        if (r < 0) {
+                device_guard_bpf__destroy(skeleton);
+                return r;
+        }
+
+        guard->skeleton = skeleton;
+        return 0;
+}
+
+static int program_fd(const DeviceGuard *guard) {
+        return bpf_program__fd(guard->skeleton->progs.device_guard);
+}
+
+/* `ret_words`: what could not be done. */
+static int set_up(DeviceGuard *guard, const char *pin_dir, const char **ret_words) {
+        int r = 0;
+
+        *ret_words = "nothing can be pinned";
+        if (pin_dir)
+                r = pin_dir_make(pin_dir, "devices", &guard->pin_dir);
+        if (r < 0)
+                return r;
+        *ret_words = "there is no map for the rules";
+        r = table_open(guard->pin_dir, &rules_shape, &guard->rules);
+        if (r < 0)
+                return r;
+        *ret_words = "the program does not load";
+        r = load(guard);
+        if (r >= 0)
+                r = pin_program_tag(program_fd(guard), guard->tag);
+        if (r < 0)
+                return r;
+        pin_list(guard->pin_dir, "", adopt_pin, guard);
+        return 0;
+}
+
+int device_guard_new(const char *pin_dir, FeatureSet *features, DeviceGuard **ret) {
+        _cleanup_(device_guard_free_p) DeviceGuard *guard = calloc(1, sizeof(*guard));
+        const char *words;
+        int r, k;
+
+        if (!guard)
+                return -ENOMEM;
+        guard->rules = (Table) TABLE_NULL;
+        pin_words_begin();
+        r = set_up(guard, pin_dir, &words);
+        if (r < 0)
+                k = feature_set_put(features, "devices", false, "%s (%s%s%s): Devices is not enforced", words,
+                                strerror(-r), pin_words_last()[0] ? "; " : "", pin_words_last());
+        else
+                k = feature_set_put(features, "devices", true,
+                                "a BPF program at the group of each tenant that is held to its devices, "
+                                "at most %d rules%s",
+                                DEVICE_RULES_MAX, pin_dir ? "" : "; not pinned: it ends with the daemon");
+        if (r == -ENOMEM || k < 0)
+                return -ENOMEM;
+        if (r < 0)
+                return -EOPNOTSUPP;
+        *ret = TAKE_PTR(guard);
+        return 0;
+}
+
+DeviceGuard *device_guard_free(DeviceGuard *guard) {
+        if (!guard)
+                return NULL;
+
+        for (size_t i = 0; i < guard->n_links; i++)
+                close(guard->links[i].fd);
+        free(guard->links);
+        device_guard_bpf__destroy(guard->skeleton);
+        table_deinit(&guard->rules);
+        free(guard->pin_dir);
+        free(guard);
+        return NULL;
+}
+
+/* As much of them as counts. */
+static bool rules_equal(const struct device_rules *a, const struct device_rules *b) {
+        return a->closed == b->closed && a->n == b->n &&
+               memcmp(a->rules, b->rules, a->n * sizeof(a->rules[0])) == 0;
+}
+
+int device_guard_get(DeviceGuard *guard, uint32_t slot, uint64_t group_id, struct device_rules **ret) {
+        _cleanup_device_rules_ struct device_rules *rules = NULL;
+        const GuardLink *link = find_link(guard, group_id);
+
+        if (!link || link->stray || link->slot != slot || !link_lives(link))
+                return -ENOENT;
+        rules = calloc(1, sizeof(*rules));
+        if (!rules)
+                return -ENOMEM;
+        if (bpf_map_lookup_elem(guard->rules.fd, &group_id, rules) < 0)
+                return -errno;
+        if (!rules->closed)
+                return -ENOENT;
+        *ret = TAKE_PTR(rules);
+        return 0;
+}
+
+bool device_guard_holds(
+                DeviceGuard *guard, uint32_t slot, uint64_t group_id, const struct device_rules *rules) {
+        _cleanup_device_rules_ struct device_rules *have = NULL;
+        char name[PIN_NAME_SIZE];
+        const GuardLink *link;
+
+        if (device_guard_get(guard, slot, group_id, &have) < 0)
+                return false;
+        link = find_link(guard, group_id);
+        pin_name(link, name);
+        return rules_equal(have, rules) && strcmp(link->tag, guard->tag) == 0 &&
+               pin_is(guard->pin_dir, name, link->fd) && pin_is(guard->pin_dir, RULES_NAME, guard->rules.fd);
+}
+
+/* The rules before the pin: what is found pinned after an interruption has them. */
+static int make_link(
+                DeviceGuard *guard, const GuardLink *wanted, int group_fd, const struct device_rules *rules) {
+        _cleanup_close_ int fd = -EBADF;
+        char name[PIN_NAME_SIZE];
+        GuardLink link = *wanted;
+        int r;
+
+        fd = bpf_link_create(program_fd(guard), group_fd, BPF_CGROUP_DEVICE, NULL);
+        if (fd < 0)
+                return -errno;
+        if (bpf_map_update_elem(guard->rules.fd, &wanted->group_id, rules, BPF_ANY) < 0)
+                return -errno;
+        pin_name(wanted, name);
+        r = pin_put(guard->pin_dir, name, fd);
+        if (r < 0)
+                return r;
+        link.fd = fd;
+        r = push_link(guard, link);
+        if (r < 0) {
+                pin_remove(guard->pin_dir, name);
+                return r;
+        }
+
+        TAKE_FD(fd);
+        return 0;
+}
+
+/* One of ours, pinned, with our program, and with these rules. */
+static int renew_link(DeviceGuard *guard, GuardLink *link, const GuardLink *wanted,
+                const struct device_rules *rules) {
+        char name[PIN_NAME_SIZE], new_name[PIN_NAME_SIZE];
+        int r;
+
+        if (bpf_map_update_elem(guard->rules.fd, &link->group_id, rules, BPF_ANY) < 0)
+                return -errno;
+        if (strcmp(link->tag, wanted->tag) != 0 && bpf_link_update(link->fd, program_fd(guard), NULL) < 0)
+                return -errno;
+        pin_name(link, name);
+        pin_name(wanted, new_name);
+        link->slot = wanted->slot;
+        memcpy(link->tag, wanted->tag, sizeof(link->tag));
+        if (pin_is(guard->pin_dir, new_name, link->fd))
+                return 0;
+        r = pin_rename(guard->pin_dir, name, new_name);
+        return r >= 0 && pin_is(guard->pin_dir, new_name, link->fd)
+                               ? 0
+                               : pin_put(guard->pin_dir, new_name, link->fd);
+}
+
+void device_guard_sweep(DeviceGuard *guard) {
+        for (size_t i = guard->n_links; i-- > 0;)
+                if (!link_lives(guard->links + i))
+                        drop_link(guard, guard->links + i);
+}
+
+int device_guard_put(DeviceGuard *guard, uint32_t slot, int group_fd, uint64_t group_id,
+                const struct device_rules *rules) {
+        GuardLink wanted = { .fd = -EBADF, .group_id = group_id, .slot = slot }, stray = { .fd = -EBADF };
+        GuardLink *link;
+        int r;
+
+        memcpy(wanted.tag, guard->tag, sizeof(wanted.tag));
+        if (!pin_is(guard->pin_dir, RULES_NAME, guard->rules.fd)) {
+                r = pin_put(guard->pin_dir, RULES_NAME, guard->rules.fd);
+                if (r < 0)
+                        return r;
+        }
+        link = find_link(guard, group_id);
+        if (link && link_lives(link) && !link->stray)
+                return renew_link(guard, link, &wanted, rules);
+        if (link) { /* it refuses until ours does, too */
+                stray = *link;
+                *link = guard->links[--guard->n_links];
+        }
+        r = make_link(guard, &wanted, group_fd, rules);
+        if (r < 0) {
+                if (stray.fd >= 0 && push_link(guard, stray) < 0)
+                        close(stray.fd);
+                return r;
+        }
+        if (stray.fd >= 0) {
+                char name[PIN_NAME_SIZE], new_name[PIN_NAME_SIZE];
+
+                (void) bpf_link_detach(stray.fd);
+                close(stray.fd);
+                pin_name(&stray, name);
+                pin_name(&wanted, new_name);
+                if (strcmp(name, new_name) != 0)
+                        pin_remove(guard->pin_dir, name);
+        }
+        return 0;
+}
+
+bool device_guard_has_slot(const DeviceGuard *guard, uint32_t slot) {
+        for (size_t i = 0; i < guard->n_links; i++)
+                if (guard->links[i].slot == slot)
+                        return true;
+        return false;
+}
+
+int device_guard_remove(DeviceGuard *guard, uint64_t group_id) {
+        static const struct device_rules open = {};
+        GuardLink *link = find_link(guard, group_id);
+
+        if (!link)
+                return 0;
+        /* The kernel keeps a value until the group goes, and gives it to the group's next guard. */
+        (void) bpf_map_update_elem(guard->rules.fd, &group_id, &open, BPF_ANY);
+        drop_link(guard, link);
+        return 1;
+}
+
+void device_guard_remove_slot(DeviceGuard *guard, uint32_t slot) {
+        for (size_t i = guard->n_links; i-- > 0;)
+                if (guard->links[i].slot == slot)
+                        (void) device_guard_remove(guard, guard->links[i].group_id);
+}
+
+int device_guard_release(DeviceGuard *guard) {
+        while (guard->n_links > 0)
+                (void) device_guard_remove(guard, guard->links[guard->n_links - 1].group_id);
+        return guard->pin_dir ? pin_dir_remove(guard->pin_dir) : 0;
+}
