@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/un.h>
 #include <sysexits.h>
 
+#define PEER_SOCKET_SIZE sizeof(((struct sockaddr_un *) NULL)->sun_path)
 #define CONFIG_DEFAULT "/etc/headgate/headgated.conf"
 
 static const char help[] =
@@ -20,6 +22,7 @@ static const char help[] =
                 "  --config=FILE          configuration, and its drop-ins in FILE.d (" CONFIG_DEFAULT ")\n"
                 "  --check-config         read it, say what is wrong, and exit\n"
                 "  --bus=BUS              system, session, or a D-Bus address (system)\n"
+                "  --peer-socket=PATH     serve schedulers at this socket, too (none)\n"
                 "  --state-dir=DIR        the durable calendar (/var/lib/headgate)\n"
                 "  --pin-dir=DIR          BPF programs and counters outlive the daemon here "
                 "(/sys/fs/bpf/headgate)\n"
@@ -40,6 +43,7 @@ enum {
         ARG_CONFIG,
         ARG_CHECK_CONFIG,
         ARG_BUS,
+        ARG_PEER_SOCKET,
         ARG_STATE_DIR,
         ARG_PIN_DIR,
         ARG_CGROUP_DRIVER,
@@ -55,6 +59,7 @@ static const struct option long_options[] = {
         { "config", required_argument, NULL, ARG_CONFIG },
         { "check-config", no_argument, NULL, ARG_CHECK_CONFIG },
         { "bus", required_argument, NULL, ARG_BUS },
+        { "peer-socket", required_argument, NULL, ARG_PEER_SOCKET },
         { "state-dir", required_argument, NULL, ARG_STATE_DIR },
         { "pin-dir", required_argument, NULL, ARG_PIN_DIR },
         { "cgroup-driver", required_argument, NULL, ARG_CGROUP_DRIVER },
@@ -101,6 +106,11 @@ static int parse_arguments(int argc, char **argv, Arguments *arguments) {
                         break;
                 case ARG_BUS:
                         options->bus = optarg;
+                        break;
+                case ARG_PEER_SOCKET:
+                        if (*optarg != '/' || strlen(optarg) >= PEER_SOCKET_SIZE)
+                                return wrong("peer-socket", optarg, "an absolute path of at most 107 bytes");
+                        options->peer_socket = optarg;
                         break;
                 case ARG_STATE_DIR:
                         options->state_dir = optarg;

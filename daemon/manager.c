@@ -240,7 +240,7 @@ static int manager_connect(Manager *manager) {
         _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
         int r;
 
-        manager->api = api_free(manager->api);
+        api_leave(manager->api);
         manager->bus = sd_bus_flush_close_unref(manager->bus);
         r = open_bus(manager->options.bus, &bus);
         if (r >= 0)
@@ -248,12 +248,11 @@ static int manager_connect(Manager *manager) {
         if (r >= 0)
                 r = sd_bus_attach_event(bus, manager->event, SD_EVENT_PRIORITY_NORMAL);
         if (r >= 0)
-                r = api_new(bus, &manager->node, &manager_operations, &manager->api_options, manager,
-                                &manager->api);
+                r = api_serve(manager->api, bus);
         if (r >= 0)
                 r = sd_bus_request_name(bus, API_BUS_NAME, 0);
         if (r < 0) {
-                manager->api = api_free(manager->api);
+                api_leave(manager->api);
                 if (!manager->bus_lost)
                         (void) log_warning_errno(r, "The %s bus cannot be served; tried again shortly",
                                         manager->options.bus);
@@ -263,6 +262,15 @@ static int manager_connect(Manager *manager) {
         manager->bus_lost = false;
         manager->bus = TAKE_PTR(bus);
         return 0;
+}
+
+/* Who cannot be served here is served on the bus. */
+static void manager_listen(Manager *manager) {
+        const char *path = manager->options.peer_socket;
+        int r = path ? api_listen(manager->api, manager->event, path) : 0;
+
+        if (r < 0)
+                (void) log_error_errno(r, "Peers cannot be served at %s", path);
 }
 
 static int add_timers(Manager *manager) {
@@ -321,6 +329,9 @@ int manager_new(const ManagerOptions *options, Manager **ret) {
         if (r >= 0)
                 r = reconciler_new(&reconcile, &manager->node.features, &manager->node.operator_capacity,
                                 &manager->reconciler);
+        if (r >= 0)
+                r = api_new(&manager->node, &manager_operations, &manager->api_options, manager,
+                                &manager->api);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(manager);
@@ -383,6 +394,7 @@ int manager_run(Manager *manager) {
                 api_rebooted(manager->api);
         if (r == -EEXIST)
                 return log_error_errno(r, "Another headgated serves the %s bus", manager->options.bus);
+        manager_listen(manager);
         r = sd_event_set_watchdog(manager->event, true);
         if (r < 0)
                 return log_error_errno(r, "The watchdog cannot be fed");

@@ -13,7 +13,8 @@ typedef struct Manager Manager;
 
 typedef struct ManagerOptions {
         const Config *config;
-        const char *bus; /* "system", "session", or a D-Bus address */
+        const char *bus;         /* "system", "session", or a D-Bus address */
+        const char *peer_socket; /* absolute; NULL: none */
         const char *state_dir;
         const char *pin_dir; /* below a bpffs; NULL: nothing is pinned */
         CgroupDriverKind cgroup_driver;

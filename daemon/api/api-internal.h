@@ -20,29 +20,59 @@ typedef struct KnownCaller {
 
 #define API_KNOWN_CALLERS 64
 
-struct Api {
+/* What the objects are served on: the bus, or one peer's socket. */
+typedef struct ApiConnection ApiConnection;
+struct ApiConnection {
+        Api *api;
         sd_bus *bus;
+        sd_bus_slot *slots[8]; /* what to take off it at the end */
+        size_t n_slots;
+        bool is_peer;
+        uid_t uid;                 /* a peer's, as the kernel says of its socket */
+        sd_event_source *deadline; /* a peer's: until then it has authenticated itself */
+        ApiConnection *next;
+};
+
+struct Api {
         const Node *node;
         const ApiOperations *operations;
         const ApiOptions *options;
         void *userdata;
-        sd_bus_slot *slots[8]; /* what to take off the bus at the end */
-        size_t n_slots;
+        ApiConnection *connections;
         KnownCaller callers[API_KNOWN_CALLERS];
         unsigned next_caller;
         sd_bus_vtable *allocation_vtable; /* made from the model's table of keys */
+        sd_event_source *listener;        /* api-peer.c; NULL: no peers */
+        char *listener_path;
 };
 
-/* Each adds its objects to api->bus and their slots to api. */
-int api_add_manager(Api *api);
-int api_add_objects(Api *api);
+/* Puts all objects on the bus, of which it takes a reference. */
+int api_connection_new(Api *api, sd_bus *bus, ApiConnection **ret);
+/* Takes it off the list, too; a peer is closed, the bus is not. */
+ApiConnection *api_connection_free(ApiConnection *connection);
+DEFINE_CLEANUP(ApiConnection *, api_connection_free);
+
+/* Closes a peer that leaves more unread than is kept for it, and says so: true where it did. */
+bool api_peer_drop_slow(ApiConnection *connection);
+
+/* Who is there to be told, each once: NULL at the end, and where there is no api. */
+ApiConnection *api_next_listener(Api *api, ApiConnection *last);
+#define API_FOREACH_LISTENER(c, api) \
+        for (ApiConnection *c = api_next_listener(api, NULL); c; c = api_next_listener(api, c))
+
+/* Each adds its objects to the connection's bus, and their slots to the connection. */
+int api_add_manager(ApiConnection *connection);
+int api_add_objects(ApiConnection *connection);
+/* Makes the vtable that api_add_objects() needs; once. */
+int api_make_vtables(Api *api);
 /* Where the next slot goes. */
-sd_bus_slot **api_slot(Api *api);
+sd_bus_slot **api_slot(ApiConnection *connection);
 
 /* Answers a refusal, or an errno, by its D-Bus name; for use as `return api_fail(...)` in a handler. */
 int api_fail(int r, const Failure *failure, sd_bus_error *ret_error);
 
-/* The effective uid behind a message: the bus daemon is asked once a connection. */
+/* The effective uid behind a message: a peer's by its socket, whatever name it claims; of others the bus
+ * daemon is asked once a connection. */
 int api_caller(Api *api, sd_bus_message *message, uid_t *ret_uid);
 
 /* The caller frees. NULL: no memory. */

@@ -57,7 +57,7 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_END,
 };
 
-int api_add_manager(Api *api) {
-        return sd_bus_add_object_vtable(
-                        api->bus, api_slot(api), API_PATH, API_MANAGER_INTERFACE, manager_vtable, api);
+int api_add_manager(ApiConnection *connection) {
+        return sd_bus_add_object_vtable(connection->bus, api_slot(connection), API_PATH,
+                        API_MANAGER_INTERFACE, manager_vtable, connection->api);
 }

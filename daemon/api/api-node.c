@@ -213,14 +213,16 @@ int api_get_horizon(sd_bus *bus, const char *path, const char *interface, const 
 }
 
 void api_capacity_changed(Api *api) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *signal = NULL;
-        int r;
+        API_FOREACH_LISTENER(c, api) {
+                _cleanup_(sd_bus_message_unrefp) sd_bus_message *signal = NULL;
+                int r;
 
-        if (!api)
-                return;
-        r = sd_bus_message_new_signal(api->bus, &signal, API_PATH, API_MANAGER_INTERFACE, "CapacityChanged");
-        if (r >= 0)
-                r = api_get_amounts(api->bus, API_PATH, API_MANAGER_INTERFACE, "Capacity", signal, api, NULL);
-        if (r >= 0)
-                (void) sd_bus_send(api->bus, signal, NULL);
+                r = sd_bus_message_new_signal(
+                                c->bus, &signal, API_PATH, API_MANAGER_INTERFACE, "CapacityChanged");
+                if (r >= 0)
+                        r = api_get_amounts(c->bus, API_PATH, API_MANAGER_INTERFACE, "Capacity", signal, api,
+                                        NULL);
+                if (r >= 0)
+                        (void) sd_bus_send(c->bus, signal, NULL);
+        }
 }

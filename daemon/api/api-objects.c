@@ -319,21 +319,25 @@ static int make_allocation_vtable(sd_bus_vtable **ret) {
         return 0;
 }
 
-int api_add_objects(Api *api) {
+int api_make_vtables(Api *api) {
+        return make_allocation_vtable(&api->allocation_vtable);
+}
+
+int api_add_objects(ApiConnection *connection) {
+        sd_bus *bus = connection->bus;
+        Api *api = connection->api;
         int r;
 
-        r = make_allocation_vtable(&api->allocation_vtable);
-        if (r >= 0)
-                r = sd_bus_add_fallback_vtable(api->bus, api_slot(api), API_TENANT_PREFIX,
-                                API_TENANT_INTERFACE, tenant_vtable, find_tenant, api);
+        r = sd_bus_add_fallback_vtable(bus, api_slot(connection), API_TENANT_PREFIX, API_TENANT_INTERFACE,
+                        tenant_vtable, find_tenant, api);
         if (r >= 0)
                 r = sd_bus_add_node_enumerator(
-                                api->bus, api_slot(api), API_TENANT_PREFIX, enumerate_tenants, api);
+                                bus, api_slot(connection), API_TENANT_PREFIX, enumerate_tenants, api);
         if (r >= 0)
-                r = sd_bus_add_fallback_vtable(api->bus, api_slot(api), API_ALLOCATION_PREFIX,
+                r = sd_bus_add_fallback_vtable(bus, api_slot(connection), API_ALLOCATION_PREFIX,
                                 API_ALLOCATION_INTERFACE, api->allocation_vtable, find_allocation, api);
         if (r >= 0)
                 r = sd_bus_add_node_enumerator(
-                                api->bus, api_slot(api), API_ALLOCATION_PREFIX, enumerate_allocations, api);
+                                bus, api_slot(connection), API_ALLOCATION_PREFIX, enumerate_allocations, api);
         return r;
 }

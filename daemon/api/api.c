@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The bus connection's one guard and its signals. Every message passes api_guard() before any object sees it,
+ * The connections' one guard and their signals. Every message passes api_guard() before any object sees it,
  * so that a member can be forgotten only in the table, where that means "denied".
  */
 
@@ -55,9 +55,15 @@ char *api_allocation_path(const char *id) {
 
 int api_caller(Api *api, sd_bus_message *message, uid_t *ret_uid) {
         const char *name = sd_bus_message_get_sender(message);
+        const sd_bus *bus = sd_bus_message_get_bus(message);
         KnownCaller *caller;
         int r;
 
+        for (const ApiConnection *c = api->connections; c; c = c->next)
+                if (c->is_peer && c->bus == bus) {
+                        *ret_uid = c->uid;
+                        return 0;
+                }
         for (unsigned i = 0; name && i < API_KNOWN_CALLERS; i++)
                 if (strcmp(api->callers[i].name, name) == 0) {
                         *ret_uid = api->callers[i].uid;
@@ -72,8 +78,8 @@ int api_caller(Api *api, sd_bus_message *message, uid_t *ret_uid) {
         return 0;
 }
 
-sd_bus_slot **api_slot(Api *api) {
-        return &api->slots[api->n_slots++];
+sd_bus_slot **api_slot(ApiConnection *connection) {
+        return &connection->slots[connection->n_slots++];
 }
 
 static bool is_ours(const char *path) {
@@ -97,8 +103,9 @@ static bool is_own_object(const Api *api, const char *path, uid_t uid) {
 
 /* Runs before any object: 0 lets the message through, 1 says that it has been answered. */
 static int api_guard(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
+        ApiConnection *connection = userdata;
+        Api *api = connection->api;
         const char *interface, *member;
-        Api *api = userdata;
         AccessLevel level;
         uid_t uid;
         uint8_t type;
@@ -107,6 +114,8 @@ static int api_guard(sd_bus_message *message, void *userdata, sd_bus_error *ret_
         r = sd_bus_message_get_type(message, &type);
         if (r < 0 || type != SD_BUS_MESSAGE_METHOD_CALL)
                 return 0;
+        if (api_peer_drop_slow(connection))
+                return 1;
         interface = sd_bus_message_get_interface(message);
         member = sd_bus_message_get_member(message);
         level = authorize_level(interface, member);
@@ -125,25 +134,59 @@ static int api_guard(sd_bus_message *message, void *userdata, sd_bus_error *ret_
         return r < 0 ? r : 1;
 }
 
-int api_new(sd_bus *bus, const Node *node, const ApiOperations *operations, const ApiOptions *options,
-                void *userdata, Api **ret) {
+int api_connection_new(Api *api, sd_bus *bus, ApiConnection **ret) {
+        _cleanup_(api_connection_free_p) ApiConnection *connection = calloc(1, sizeof(ApiConnection));
+        int r;
+
+        if (!connection)
+                return -ENOMEM;
+        connection->api = api;
+        connection->bus = sd_bus_ref(bus);
+        connection->next = api->connections;
+        api->connections = connection;
+        r = sd_bus_add_filter(bus, api_slot(connection), api_guard, connection);
+        if (r >= 0)
+                r = sd_bus_add_object_manager(bus, api_slot(connection), API_PATH);
+        if (r >= 0)
+                r = api_add_manager(connection);
+        if (r >= 0)
+                r = api_add_objects(connection);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(connection);
+        return 0;
+}
+
+ApiConnection *api_connection_free(ApiConnection *connection) {
+        if (!connection)
+                return NULL;
+        for (ApiConnection **c = &connection->api->connections; *c; c = &(*c)->next)
+                if (*c == connection) {
+                        *c = connection->next;
+                        break;
+                }
+        for (size_t i = 0; i < connection->n_slots; i++)
+                sd_bus_slot_unref(connection->slots[i]);
+        sd_event_source_disable_unref(connection->deadline);
+        if (connection->is_peer)
+                sd_bus_close(connection->bus);
+        sd_bus_unref(connection->bus);
+        free(connection);
+        return NULL;
+}
+
+int api_new(const Node *node, const ApiOperations *operations, const ApiOptions *options, void *userdata,
+                Api **ret) {
         _cleanup_(api_free_p) Api *api = calloc(1, sizeof(Api));
         int r;
 
         if (!api)
                 return -ENOMEM;
-        api->bus = sd_bus_ref(bus);
         api->node = node;
         api->operations = operations;
         api->options = options;
         api->userdata = userdata;
-        r = sd_bus_add_filter(bus, api_slot(api), api_guard, api);
-        if (r >= 0)
-                r = sd_bus_add_object_manager(bus, api_slot(api), API_PATH);
-        if (r >= 0)
-                r = api_add_manager(api);
-        if (r >= 0)
-                r = api_add_objects(api);
+        r = api_make_vtables(api);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(api);
@@ -153,20 +196,58 @@ int api_new(sd_bus *bus, const Node *node, const ApiOperations *operations, cons
 Api *api_free(Api *api) {
         if (!api)
                 return NULL;
-        for (size_t i = 0; i < api->n_slots; i++)
-                sd_bus_slot_unref(api->slots[i]);
-        sd_bus_unref(api->bus);
+        api_unlisten(api);
+        api_leave(api);
         free(api->allocation_vtable);
         free(api);
         return NULL;
+}
+
+int api_serve(Api *api, sd_bus *bus) {
+        ApiConnection *connection;
+
+        return api_connection_new(api, bus, &connection);
+}
+
+void api_leave(Api *api) {
+        for (ApiConnection *c = api->connections, *next; c; c = next) {
+                next = c->next;
+                if (!c->is_peer)
+                        api_connection_free(c);
+        }
+        memset(api->callers, 0, sizeof(api->callers)); /* names are of one bus */
+}
+
+ApiConnection *api_next_listener(Api *api, ApiConnection *last) {
+        ApiConnection *c = !api ? NULL : last ? last->next : api->connections;
+
+        while (c && (sd_bus_is_ready(c->bus) <= 0 || api_peer_drop_slow(c)))
+                c = c->next;
+        return c;
 }
 
 /* Signals are best effort: who missed one reads the properties. */
 static void emit_object(Api *api, char *owned_path, int (*emit)(sd_bus *bus, const char *path)) {
         _cleanup_free_ char *path = owned_path;
 
-        if (path)
-                (void) emit(api->bus, path);
+        API_FOREACH_LISTENER(c, path ? api : NULL)
+        (void) emit(c->bus, path);
+}
+
+/* Some properties of an object; the names end with NULL. */
+static void emit_properties(Api *api, char *owned_path, const char *interface, const char *const *names) {
+        _cleanup_free_ char *path = owned_path;
+
+        API_FOREACH_LISTENER(c, path ? api : NULL)
+        (void) sd_bus_emit_properties_changed_strv(c->bus, path, interface, (char **) names);
+}
+
+static void emit_manager(Api *api, const char *const *names) {
+        emit_properties(api, strdup(API_PATH), API_MANAGER_INTERFACE, names);
+}
+
+static void emit_allocation(Api *api, const Allocation *allocation, const char *const *names) {
+        emit_properties(api, api_allocation_path(allocation->id), API_ALLOCATION_INTERFACE, names);
 }
 
 void api_allocation_added(Api *api, const Allocation *allocation) {
@@ -190,39 +271,19 @@ void api_tenant_removed(Api *api, const char *id) {
 }
 
 void api_allocation_changed(Api *api, const Allocation *allocation, AllocationState old_state) {
-        _cleanup_free_ char *path = NULL;
-
-        if (!api)
-                return;
-        (void) sd_bus_emit_signal(api->bus, API_PATH, API_MANAGER_INTERFACE, "AllocationChanged", "ssss",
+        API_FOREACH_LISTENER(c, api)
+        (void) sd_bus_emit_signal(c->bus, API_PATH, API_MANAGER_INTERFACE, "AllocationChanged", "ssss",
                         allocation->id, old_state < 0 ? "" : allocation_state_to_string(old_state),
                         allocation_state_to_string(allocation->state), allocation->reason ?: "");
-        path = api_allocation_path(allocation->id);
-        if (path)
-                (void) sd_bus_emit_properties_changed(api->bus, path, API_ALLOCATION_INTERFACE, "State",
-                                "Reason", "ActualStart", "ActualEnd", "WindowStart", "WindowEnd", "Preempts",
-                                "PreemptedBy", NULL);
-}
-
-/* Some properties of the Manager, or of an allocation; the names end with NULL. */
-static void emit_manager(Api *api, const char *const *names) {
-        if (api)
-                (void) sd_bus_emit_properties_changed_strv(
-                                api->bus, API_PATH, API_MANAGER_INTERFACE, (char **) names);
-}
-
-static void emit_allocation(Api *api, const Allocation *allocation, const char *const *names) {
-        _cleanup_free_ char *path = api ? api_allocation_path(allocation->id) : NULL;
-
-        if (path)
-                (void) sd_bus_emit_properties_changed_strv(
-                                api->bus, path, API_ALLOCATION_INTERFACE, (char **) names);
+        emit_allocation(api, allocation,
+                        (const char *[]){ "State", "Reason", "ActualStart", "ActualEnd", "WindowStart",
+                                        "WindowEnd", "Preempts", "PreemptedBy", NULL });
 }
 
 void api_allocation_ending(Api *api, const Allocation *allocation, uint64_t left_usec) {
-        if (api)
-                (void) sd_bus_emit_signal(api->bus, API_PATH, API_MANAGER_INTERFACE, "AllocationEnding", "st",
-                                allocation->id, left_usec);
+        API_FOREACH_LISTENER(c, api)
+        (void) sd_bus_emit_signal(c->bus, API_PATH, API_MANAGER_INTERFACE, "AllocationEnding", "st",
+                        allocation->id, left_usec);
 }
 
 void api_allocation_renewed(Api *api, const Allocation *allocation) {
@@ -242,19 +303,13 @@ void api_rebooted(Api *api) {
 }
 
 void api_allocation_updated(Api *api, const Allocation *allocation) {
-        _cleanup_free_ char *path = NULL;
         const char *names[64];
         size_t n = 0;
 
-        if (!api)
-                return;
-        path = api_allocation_path(allocation->id);
         for (const AllocationKey *key = allocation_keys; key->name && n < ELEMENTSOF(names) - 1; key++)
                 names[n++] = key->name;
         names[n] = NULL;
-        if (path)
-                (void) sd_bus_emit_properties_changed_strv(
-                                api->bus, path, API_ALLOCATION_INTERFACE, (char **) names);
+        emit_allocation(api, allocation, names);
 }
 
 void api_allocation_lends(Api *api, const Allocation *allocation) {
@@ -262,15 +317,9 @@ void api_allocation_lends(Api *api, const Allocation *allocation) {
 }
 
 void api_tenant_changed(Api *api, const Tenant *tenant) {
-        _cleanup_free_ char *path = NULL;
-
-        if (!api)
-                return;
-        path = api_tenant_path(tenant->id);
-        if (path)
-                (void) sd_bus_emit_properties_changed(api->bus, path, API_TENANT_INTERFACE, "ControlGroup",
-                                "AdoptedGroups", "Users", "Mode", "AssignedCpus", "Allocations", "Desired",
-                                "Problems", NULL);
+        emit_properties(api, api_tenant_path(tenant->id), API_TENANT_INTERFACE,
+                        (const char *[]){ "ControlGroup", "AdoptedGroups", "Users", "Mode", "AssignedCpus",
+                                        "Allocations", "Desired", "Problems", NULL });
 }
 
 void api_node_changed(Api *api, bool state_changed) {

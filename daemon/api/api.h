@@ -12,6 +12,7 @@
 #include "model/verdict.h"
 
 #include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
 
 #define API_BUS_NAME "org.headgate.Node1"
 #define API_PATH "/org/headgate/Node1"
@@ -70,13 +71,24 @@ typedef struct ApiOptions {
 
 typedef struct Api Api;
 
-/* Serves on `bus` until freed; `node`, `operations` and `options` must live as long. */
-int api_new(sd_bus *bus, const Node *node, const ApiOperations *operations, const ApiOptions *options,
-                void *userdata, Api **ret);
+/* `node`, `operations` and `options` must live as long. */
+int api_new(const Node *node, const ApiOperations *operations, const ApiOptions *options, void *userdata,
+                Api **ret);
 Api *api_free(Api *api);
 DEFINE_CLEANUP(Api *, api_free);
 
-/* What changed, said to those who listen. A NULL api, or one whose bus is gone, is none to tell. */
+/* Serves on a bus until api_leave(), which leaves the peers. */
+int api_serve(Api *api, sd_bus *bus);
+void api_leave(Api *api);
+
+/*
+ * Serves the same, until api_unlisten(), to peers who connect to a socket at `path` (absolute; a socket that
+ * was left there goes): to root and the schedulers alone. -EEXIST: what is there is no socket.
+ */
+int api_listen(Api *api, sd_event *event, const char *path);
+void api_unlisten(Api *api);
+
+/* What changed, said to those who listen. A NULL api is none to tell. */
 void api_allocation_added(Api *api, const Allocation *allocation);
 /* While the object can still be found: a listener is told which interfaces went. */
 void api_allocation_removed(Api *api, const char *id);

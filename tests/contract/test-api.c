@@ -226,7 +226,8 @@ static void connect_both(void) {
         allocation->id = strdup("alpha-1");
         allocation->tenant_id = strdup("alpha");
         cr_assert_eq(calendar_put(&node.calendar, allocation, &replaced), 0);
-        cr_assert_geq(api_new(server, &node, &operations, &options, NULL, &api), 0);
+        cr_assert_geq(api_new(&node, &operations, &options, NULL, &api), 0);
+        cr_assert_geq(api_serve(api, server), 0);
         for (int turn = 0; sd_bus_is_ready(client) == 0 && turn < TURNS_MAX; turn++) {
                 cr_assert_geq(sd_bus_process(client, NULL), 0);
                 cr_assert_geq(sd_bus_process(server, NULL), 0);

@@ -36,7 +36,17 @@ int client_fail(Client *client, int error, const char *what) {
         return say(client, CTL_FAILED, sentence);
 }
 
-static int open_address(const char *address, sd_bus **ret) {
+#define PEER "peer"
+#define PEER_ADDRESS "unix:path=/run/headgate/bus"
+
+/* The address of a socket of headgated's own; NULL: it is some bus that is meant. */
+static const char *peer_address(const char *bus) {
+        if (strcmp(bus, PEER) == 0 || strcmp(bus, PEER_ADDRESS) == 0)
+                return PEER_ADDRESS;
+        return strncmp(bus, PEER ":", strlen(PEER ":")) == 0 ? bus + strlen(PEER ":") : NULL;
+}
+
+static int open_address(const char *address, bool bus_client, sd_bus **ret) {
         sd_bus *bus = NULL;
         int r;
 
@@ -44,7 +54,9 @@ static int open_address(const char *address, sd_bus **ret) {
         if (r >= 0)
                 r = sd_bus_set_address(bus, address);
         if (r >= 0)
-                r = sd_bus_set_bus_client(bus, true);
+                r = sd_bus_set_bus_client(bus, bus_client);
+        if (r >= 0)
+                r = sd_bus_negotiate_fds(bus, true);
         if (r >= 0)
                 r = sd_bus_start(bus);
         if (r < 0) {
@@ -58,10 +70,13 @@ static int open_address(const char *address, sd_bus **ret) {
 
 int client_open(const Ctl *ctl, Client *ret) {
         _cleanup_client_ Client client = CLIENT_NULL;
+        const char *peer = ctl->host ? NULL : peer_address(ctl->bus);
         int r;
 
         if (ctl->host)
                 r = asprintf(&client.where, "the system bus of %s", ctl->host);
+        else if (peer)
+                r = asprintf(&client.where, "its socket at %s", peer);
         else if (strcmp(ctl->bus, "system") == 0 || strcmp(ctl->bus, "session") == 0)
                 r = asprintf(&client.where, "the %s bus", ctl->bus);
         else
@@ -78,9 +93,10 @@ int client_open(const Ctl *ctl, Client *ret) {
         else if (strcmp(ctl->bus, "session") == 0)
                 r = sd_bus_open_user(&client.bus);
         else
-                r = open_address(ctl->bus, &client.bus);
+                r = open_address(peer ?: ctl->bus, /* bus_client= */ !peer, &client.bus);
         if (r == -EINVAL && !ctl->host)
-                return ctl_fail(CTL_USAGE, "no such bus: %s (system, session, or an address as unix:path=…)",
+                return ctl_fail(CTL_USAGE,
+                                "no such bus: %s (system, session, peer, or an address as unix:path=…)",
                                 ctl->bus);
         if (r < 0)
                 return say_error(&client, NULL, r);

@@ -44,7 +44,7 @@ static const Option options[] = {
         { "json", OPTION_JSON, 0, NULL, "print D-Bus properties under their D-Bus names" },
         { "no-legend", OPTION_NO_LEGEND, 0, NULL, "no headings and no closing lines" },
         { "host", 'H', 0, "[USER@]HOST", "work on another node, over ssh" },
-        { "bus", OPTION_BUS, 0, "BUS", "system (default), session, or an address; also HEADGATE_BUS" },
+        { "bus", OPTION_BUS, 0, "BUS", "system (default), session, peer, or an address; also HEADGATE_BUS" },
         { "help", 'h', 0, NULL, "this text; after a verb, that verb's" },
         { "version", OPTION_VERSION, 0, NULL, "print the version" },
         { "dry-run", OPTION_DRY_RUN, 'D', NULL, "ask whether it fits, change nothing: as 'check'" },

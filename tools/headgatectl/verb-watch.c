@@ -229,6 +229,11 @@ static int print_start(Client *client, Watch *watch) {
         const char *owner = "";
         int r;
 
+        if (sd_bus_is_bus_client(client->bus) == 0) { /* nobody else is at the other end */
+                print_owner(watch, "", HEADGATE_NAME);
+                watch->n = 0;
+                return 0;
+        }
         r = sd_bus_get_name_creds(client->bus, HEADGATE_NAME, SD_BUS_CREDS_UNIQUE_NAME, &creds);
         if (r < 0 && r != -ENXIO && r != -ESRCH)
                 return client_fail(client, r, "cannot listen");
