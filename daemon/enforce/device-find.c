@@ -16,6 +16,9 @@ static int find_node(const char *path, DeviceNumber *ret) {
                 return errno == ENOTDIR ? -ENOENT : -errno;
         if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode))
                 return -ENODEV;
+        /* What a service's sandbox puts in the place of what is hidden from it. */
+        if (st.st_rdev == 0)
+                return -EACCES;
         *ret = (DeviceNumber){
                 .kind = S_ISCHR(st.st_mode) ? DEVICE_KIND_CHARACTER : DEVICE_KIND_BLOCK,
                 .major = major(st.st_rdev),

@@ -152,6 +152,8 @@ static const char *words_for(int error) {
                 return "there is no such device node now";
         case -ENODEV:
                 return "it is no device node";
+        case -EACCES:
+                return "this service cannot see it; name it by its number";
         case -ENXIO:
                 return "there is no such driver now";
         case -ENOTUNIQ:

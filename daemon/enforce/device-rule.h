@@ -19,7 +19,8 @@ typedef struct DeviceNumber {
 /* What there is of devices: device_lookup_open(), or a test's. */
 typedef struct DeviceLookup {
         char *drivers; /* owned; as /proc/devices has them */
-        /* The device behind a path: -ENOENT, -ENODEV for what is no device node. */
+        /* The device behind a path: -ENOENT, -ENODEV for what is no device node, -EACCES for what is hidden.
+         */
         int (*find_node)(const char *path, DeviceNumber *ret);
         /* Whether the kernel has such a device now. */
         bool (*has_number)(const DeviceNumber *number);

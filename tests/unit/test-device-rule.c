@@ -24,7 +24,9 @@ static int find_node(const char *path, DeviceNumber *ret) {
         else if (strcmp(path, "/dev/sda") == 0)
                 *ret = (DeviceNumber){ DEVICE_KIND_BLOCK, 8, 0 };
         else
-                return strcmp(path, "/dev/shm") == 0 ? -ENODEV : -ENOENT;
+                return strcmp(path, "/dev/shm") == 0    ? -ENODEV
+                       : strcmp(path, "/dev/kmsg") == 0 ? -EACCES
+                                                        : -ENOENT;
         return 0;
 }
 
@@ -59,6 +61,7 @@ static const struct {
         { "/dev/sda", { { 8, 0, BLOCK, 0 } }, NULL },
         { "/dev/nvidia9", {}, "/dev/nvidia9: there is no such device node now" },
         { "/dev/shm", {}, "/dev/shm: it is no device node" },
+        { "/dev/kmsg", {}, "/dev/kmsg: this service cannot see it; name it by its number" },
         { "char-drm", { { 226, ANY, CHARACTER, 0 } }, NULL },
         { "block-drm", {}, "block-drm: there is no such driver now" },
         { "char-tty", { { 4, ANY, CHARACTER, 0 } }, NULL },
