@@ -49,6 +49,9 @@ static const ConfigKey global_keys[] = {
         GLOBAL("residual", "net-egress", VALUE_BPS, residual.net_egress_bps, 8000, UINT64_MAX / 2),
         GLOBAL("meter", "level", VALUE_LEVEL, meter_full, 0, 1),
         GLOBAL("devices", "closed", VALUE_BOOL, devices_closed, 0, 1),
+        GLOBAL("residual", "io", VALUE_BYTES, residual.io_bytes, 4096, UINT64_MAX / 2),
+        GLOBAL("tenant", "cpu-burst", VALUE_COUNT, cpu_burst_percent, 0, 100),
+        GLOBAL("tenant", "oom-group", VALUE_BOOL, oom_group, 0, 1),
         GLOBAL("control", "groups", VALUE_WORDS, control_groups, 0, 16),
         GLOBAL("access", "schedulers", VALUE_WORDS, schedulers, 0, 64),
 };
@@ -60,6 +63,15 @@ static const ConfigKey uplink_keys[] = {
         UPLINK("control-ceil", VALUE_BPS, control_ceil_bps, 8000, 1000000000000000),
         UPLINK("default-floor", VALUE_BPS, default_floor_bps, 8000, 1000000000000000),
         UPLINK("default", VALUE_BOOL, is_default, 0, 1),
+};
+
+#define DEVICE(key, type, field, min, max) \
+        { "device", key, type, offsetof(ConfigDevice, field), min, max }
+static const ConfigKey device_keys[] = {
+        DEVICE("read", VALUE_BYTES, read_bytes, 4096, RESERVED_MAX),
+        DEVICE("write", VALUE_BYTES, write_bytes, 4096, RESERVED_MAX),
+        DEVICE("latency", VALUE_USEC, latency_usec, 1000, 60000000),
+        DEVICE("weighted", VALUE_BOOL, weighted, 0, 1),
 };
 
 void config_init(Config *config) {
@@ -75,7 +87,8 @@ void config_init(Config *config) {
                 .residual = { .cpu_millicores = 50,
                                 .memory_bytes = 64 << 20,
                                 .tasks = 256,
-                                .net_egress_bps = 1000000 },
+                                .net_egress_bps = 1000000,
+                                .io_bytes = 16 << 20 },
         };
 }
 
@@ -272,6 +285,30 @@ static int read_uplink(Reader *reader, const char *name, ConfigUplink **ret) {
         return 1;
 }
 
+static int read_device(Reader *reader, const char *name, ConfigDevice **ret) {
+        Config *config = reader->config;
+        ConfigDevice *device;
+
+        for (size_t i = 0; i < config->n_devices; i++)
+                if (strcmp(config->devices[i].name, name) == 0) {
+                        *ret = &config->devices[i];
+                        return 1;
+                }
+        if (*name == '\0' || strlen(name) >= BLOCK_NAME_SIZE || strpbrk(name, "/ ") ||
+                        config->n_devices == CONFIG_DEVICES_MAX) {
+                reader->error = failure_set(reader->failure, FAILURE_INVALID_ALLOCATION,
+                                "[device %s]: a block device's name (sda) or numbers (8:0), at most %d "
+                                "devices",
+                                name, CONFIG_DEVICES_MAX);
+                return 0;
+        }
+        device = &config->devices[config->n_devices++];
+        *device = (ConfigDevice){};
+        strcpy(device->name, name);
+        *ret = device;
+        return 1;
+}
+
 /* inih's handler: 0 stops with an error, 1 goes on. */
 static int on_key(void *userdata, const char *section, const char *name, const char *value) {
         const ConfigKey *keys = global_keys;
@@ -288,6 +325,16 @@ static int on_key(void *userdata, const char *section, const char *name, const c
                 n = ELEMENTSOF(uplink_keys);
                 base = uplink;
                 section = "uplink";
+        }
+        if (strncmp(section, "device ", 7) == 0) {
+                ConfigDevice *device;
+
+                if (!read_device(reader, section + 7, &device))
+                        return 0;
+                keys = device_keys;
+                n = ELEMENTSOF(device_keys);
+                base = device;
+                section = "device";
         }
         for (size_t i = 0; i < n; i++)
                 if (strcmp(keys[i].section, section) == 0 && strcmp(keys[i].key, name) == 0) {
@@ -334,6 +381,19 @@ static int check_uplinks(Config *config, Failure *failure) {
         return 0;
 }
 
+/* io.cost needs to be told what the device can do. */
+static int check_devices(const Config *config, Failure *failure) {
+        for (size_t i = 0; i < config->n_devices; i++) {
+                const ConfigDevice *device = &config->devices[i];
+
+                if (device->weighted && device->read_bytes == 0 && device->write_bytes == 0)
+                        return failure_set(failure, FAILURE_INVALID_ALLOCATION,
+                                        "[device %s] weighted = yes needs read or write, what it can do",
+                                        device->name);
+        }
+        return 0;
+}
+
 int config_read(Config *config, const char *path, bool required, Failure *ret_failure) {
         _cleanup_free_ char *pattern = NULL;
         glob_t drop_ins = {};
@@ -350,5 +410,7 @@ int config_read(Config *config, const char *path, bool required, Failure *ret_fa
                 for (size_t i = 0; r == 0 && i < drop_ins.gl_pathc; i++)
                         r = read_file(config, drop_ins.gl_pathv[i], true, ret_failure);
         globfree(&drop_ins);
-        return r == 0 ? check_uplinks(config, ret_failure) : r;
+        if (r == 0)
+                r = check_uplinks(config, ret_failure);
+        return r == 0 ? check_devices(config, ret_failure) : r;
 }

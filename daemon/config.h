@@ -19,6 +19,17 @@ typedef struct ConfigUplink {
         bool is_default;
 } ConfigUplink;
 
+#define CONFIG_DEVICES_MAX 64
+
+/* A block device, by its name ("sda") or its numbers ("8:0"). */
+typedef struct ConfigDevice {
+        char name[BLOCK_NAME_SIZE];
+        uint64_t read_bytes,
+                        write_bytes; /* a second, that it can do; 0: not known, and nothing is promised */
+        uint64_t latency_usec;       /* 0: none */
+        bool weighted;               /* io.cost is to divide it */
+} ConfigDevice;
+
 typedef struct Config {
         char *node_id; /* owned; NULL: the host's name */
         bool observe;  /* the Mode of tenants that are new */
@@ -34,6 +45,10 @@ typedef struct Config {
         bool devices_closed; /* every tenant is held to the devices that it is allotted */
         ConfigUplink uplinks[CONFIG_UPLINKS_MAX];
         size_t n_uplinks;
+        ConfigDevice devices[CONFIG_DEVICES_MAX];
+        size_t n_devices;
+        uint64_t cpu_burst_percent; /* of a period's quota, that a tenant may save up */
+        bool oom_group;             /* a tenant out of memory is killed whole */
         char **control_groups; /* owned; paths below the cgroup mount whose packets ride the control class */
         char **schedulers;     /* owned; users who may push allocations beside root */
 } Config;

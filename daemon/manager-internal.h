@@ -103,6 +103,8 @@ int manager_keep_clock(Manager *manager);
 int manager_parse_capacity(const char *text, ResourceSet *ret);
 /* What it has: marks what no longer fits, and tells. */
 void manager_capacity_changed(Manager *manager);
+/* What is reserved of block devices, by those that are there now. */
+void manager_follow_devices(Manager *manager);
 void manager_mark_shortage(Manager *manager, const Instant *now);
 int manager_segments(void *userdata, uint64_t from_usec, uint64_t until_usec, Segment **ret, size_t *ret_n,
                 Failure *ret_failure);

@@ -217,9 +217,18 @@ void manager_mark_shortage(Manager *manager, const Instant *now) {
                 (void) log_error_errno(r, "What no longer fits cannot be marked");
 }
 
+void manager_follow_devices(Manager *manager) {
+        int r = calendar_set_devices(
+                        &manager->node.calendar, &reconciler_capacity(manager->reconciler)->hardware);
+
+        if (r < 0)
+                (void) log_error_errno(r, "What is reserved of block devices cannot be reckoned");
+}
+
 void manager_capacity_changed(Manager *manager) {
         const Capacity *capacity = reconciler_capacity(manager->reconciler);
 
+        manager_follow_devices(manager);
         for (size_t i = 0; i < capacity->total.n; i++) {
                 const Resource *entry = &capacity->total.entries[i];
                 char name[RESOURCE_NAME_SIZE];

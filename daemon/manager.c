@@ -334,6 +334,7 @@ int manager_new(const ManagerOptions *options, Manager **ret) {
                                 &manager->api);
         if (r < 0)
                 return r;
+        manager_follow_devices(manager);
         *ret = TAKE_PTR(manager);
         return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What this node has to promise: its CPUs, memory and uplinks, less the system's reserve, within an
- * operator's bounds. */
+/* What this node has to promise: its CPUs, memory, block devices and uplinks, less the system's reserve,
+ * within an operator's bounds. */
 
 #include "reconcile-internal.h"
 
@@ -72,13 +72,15 @@ int reconciler_refresh_capacity(
         const UplinkCapacity *uplinks;
         size_t n_uplinks;
         bool hardware_changed, changed;
-        int r;
+        int r, devices = 0;
 
         r = resource_set_put(&total, RESOURCE_CPU, "",
                         (Amount){ 0, less(cpu_millicores, config->cpu_reserve_millicores) });
         if (r >= 0)
                 r = resource_set_put(&total, RESOURCE_MEMORY, "",
                                 (Amount){ 0, less(total_memory(), config->memory_reserve_bytes) });
+        if (r >= 0)
+                r = devices = reconciler_refresh_block_devices(reconciler, features, &total);
         if (r >= 0 && !reconciler->options.dry_run)
                 r = uplinks_refresh(reconciler->uplinks, features, &total, tell_link, reconciler);
         if (r < 0)
@@ -88,7 +90,7 @@ int reconciler_refresh_capacity(
         for (size_t i = 0; i < n_uplinks; i++)
                 if (uplinks[i].is_default)
                         reconciler->capacity.default_uplink = uplinks[i].name;
-        hardware_changed = refresh_topology(&reconciler->capacity.topology) > 0 || r > 0 ||
+        hardware_changed = refresh_topology(&reconciler->capacity.topology) > 0 || r > 0 || devices > 0 ||
                            cpu_millicores != reconciler->cpu_millicores;
         r = bound_capacity(&total, operator_capacity, &bounded);
         if (r < 0)

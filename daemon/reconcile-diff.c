@@ -48,6 +48,24 @@ static int diff_settings(const ReconcilerDiff *diff, const TenantPlan *tenant, c
         return r;
 }
 
+static int diff_limits(const ReconcilerDiff *diff, const TenantPlan *tenant, const char *object,
+                const LimitSet *observed, uint32_t can) {
+        _cleanup_free_ LimitLine *changes = NULL;
+        size_t n;
+        int r;
+
+        r = limit_set_diff(observed, &tenant->limits, can, &changes, &n);
+        for (size_t i = 0; r >= 0 && i < n; i++) {
+                char have[LIMIT_TEXT_SIZE], want[LIMIT_TEXT_SIZE];
+
+                limit_format(&changes[i], want);
+                limit_format_held(observed, &changes[i], have);
+                r = put(diff, tenant->tenant->id, object, limit_file_info(changes[i].file)->file, have, want,
+                                tenant->observed ? OBSERVED : NULL);
+        }
+        return r;
+}
+
 static int diff_processes(const ReconcilerDiff *diff, const TenantPlan *tenant, TenantGroup *group) {
         const char *id = tenant->tenant->id, *path = tenant_group_path(group);
         int frozen = tenant_group_is_frozen(group), r = frozen < 0 ? frozen : 0;
@@ -63,16 +81,19 @@ static int diff_processes(const ReconcilerDiff *diff, const TenantPlan *tenant, 
 
 static int diff_tenant(Reconciler *reconciler, const ReconcilerDiff *diff, const TenantPlan *tenant) {
         TenantGroup *group = reconciler->groups[tenant->tenant->slot];
-        Settings observed;
+        _cleanup_(group_state_deinit) GroupState observed = {};
         int r;
 
-        r = group ? tenant_group_observe(group, &observed) : -ENOLINK;
+        r = group ? reconciler_observe(reconciler, group, &observed) : -ENOLINK;
         if (r == -ENOLINK)
                 return put(diff, tenant->tenant->id, cgroup_driver_parent(reconciler->driver),
                                 "control group", "", "one for it", NULL);
         if (r >= 0)
-                r = diff_settings(diff, tenant, tenant_group_path(group), &observed, &tenant->settings,
-                                cgroup_driver_settings(reconciler->driver));
+                r = diff_settings(diff, tenant, tenant_group_path(group), &observed.settings,
+                                &tenant->settings, cgroup_driver_settings(reconciler->driver));
+        if (r >= 0)
+                r = diff_limits(diff, tenant, tenant_group_path(group), &observed.limits,
+                                observed.limit_files);
         if (r >= 0)
                 r = reconciler_diff_placement(diff, tenant, group);
         if (r >= 0)
@@ -161,7 +182,7 @@ static int diff_uplinks(Reconciler *reconciler, const ReconcilerDiff *diff) {
 int reconciler_diff(Reconciler *reconciler, const Node *node, const char *only_tenant, DifferenceList *ret) {
         _cleanup_differences_ DifferenceList list = DIFFERENCE_LIST_NULL;
         _cleanup_plan_ Plan plan = PLAN_NULL;
-        uint64_t sibling_weight;
+        SiblingWeights siblings;
         Settings parent;
         PlanInput input;
         const ReconcilerDiff diff = { &plan, &input, only_tenant, &list };
@@ -169,9 +190,9 @@ int reconciler_diff(Reconciler *reconciler, const Node *node, const char *only_t
 
         if (!reconciler->driver)
                 return -EOPNOTSUPP;
-        r = cgroup_parent_observe(reconciler->driver, &parent, &sibling_weight);
+        r = cgroup_parent_observe(reconciler->driver, &parent, &siblings);
         if (r >= 0)
-                r = reconciler_make_plan(reconciler, node, sibling_weight, &input, &plan);
+                r = reconciler_make_plan(reconciler, node, &siblings, &input, &plan);
         if (r >= 0 && !only_tenant)
                 r = diff_settings(&diff, /* tenant= */ NULL, cgroup_driver_parent(reconciler->driver),
                                 &parent, &plan.parent, parent.present);

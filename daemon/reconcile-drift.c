@@ -53,16 +53,32 @@ void reconciler_forget_if_replanned(Reconciler *reconciler, const TenantPlan *pl
         Verified *verified = &reconciler->verified[plan->tenant->slot];
 
         if (verified->look_again && !(settings_equal(&verified->settings, &plan->settings) &&
+                                                    limit_set_equal(&verified->limits, &plan->limits) &&
                                                     verified->frozen == plan->frozen &&
                                                     verified->observed == plan->observed))
-                *verified = (Verified){};
+                verified_forget(verified);
+}
+
+static void tell_limits(Telling *telling, const GroupState *observed, const LimitSet *verified) {
+        _cleanup_free_ LimitLine *diff = NULL;
+        size_t n = 0;
+
+        if (limit_set_diff(&observed->limits, verified, observed->limit_files, &diff, &n) < 0)
+                return;
+        for (size_t i = 0; i < n; i++) {
+                char have[LIMIT_TEXT_SIZE], want[LIMIT_TEXT_SIZE];
+
+                limit_format(&diff[i], want);
+                limit_format_held(&observed->limits, &diff[i], have);
+                tell(telling, DRIFT_CGROUP_FILE, limit_file_info(diff[i].file)->file, have, want);
+        }
 }
 
 static void check_tenant(Telling *telling, uint32_t slot) {
         const Reconciler *reconciler = telling->reconciler;
         const Verified *verified = &reconciler->verified[slot];
         TenantGroup *group = reconciler->groups[slot];
-        Settings observed;
+        _cleanup_(group_state_deinit) GroupState observed = {};
         int frozen;
 
         if (!group || !verified->settings.present)
@@ -71,13 +87,14 @@ static void check_tenant(Telling *telling, uint32_t slot) {
                 tell(telling, DRIFT_CGROUP_GONE, "cgroup", "gone", "there");
                 return;
         }
-        if (tenant_group_observe(group, &observed) < 0)
+        if (reconciler_observe(reconciler, group, &observed) < 0)
                 return;
-        if (!verified->observed)
-                tell_settings(telling, &observed, &verified->settings,
+        if (!verified->observed) {
+                tell_settings(telling, &observed.settings, &verified->settings,
                                 cgroup_driver_settings(reconciler->driver));
-        if (!verified->observed)
+                tell_limits(telling, &observed, &verified->limits);
                 reconciler_check_placement(reconciler, slot, tell_placement, telling);
+        }
         frozen = tenant_group_is_frozen(group);
         if (!verified->observed && frozen >= 0 && frozen != verified->frozen)
                 tell(telling, DRIFT_CGROUP_FILE, "cgroup.freeze", frozen ? "1" : "0", frozen ? "0" : "1");
@@ -89,13 +106,13 @@ static void check_tenant(Telling *telling, uint32_t slot) {
 
 static void check_parent(Telling *telling) {
         Reconciler *reconciler = (Reconciler *) telling->reconciler;
-        uint64_t sibling_weight;
+        SiblingWeights siblings;
         Settings observed;
         int r;
 
         if (!reconciler->parent.present)
                 return;
-        r = cgroup_parent_observe(reconciler->driver, &observed, &sibling_weight);
+        r = cgroup_parent_observe(reconciler->driver, &observed, &siblings);
         if (r == -ENOLINK)
                 tell(telling, DRIFT_CGROUP_GONE, "cgroup", "gone", "there");
         else if (r >= 0)

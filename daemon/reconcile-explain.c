@@ -249,14 +249,14 @@ static int answer_all(Answer *answer, const char *tenant_id, const Settings *par
 int reconciler_explain(Reconciler *reconciler, const Node *node, const char *tenant_id, const char *name,
                 ExplanationList *ret) {
         Answer answer = { .reconciler = reconciler, .node = node, .name = name, .list = ret };
-        uint64_t sibling_weight = 0;
+        SiblingWeights siblings = {};
         Settings parent = {};
         int r = 0;
 
         if (reconciler->driver)
-                r = cgroup_parent_observe(reconciler->driver, &parent, &sibling_weight);
+                r = cgroup_parent_observe(reconciler->driver, &parent, &siblings);
         if (r >= 0)
-                r = reconciler_make_plan(reconciler, node, sibling_weight, &answer.input, &answer.plan);
+                r = reconciler_make_plan(reconciler, node, &siblings, &answer.input, &answer.plan);
         if (r >= 0)
                 r = plan_make(&answer.input, &answer.exact);
         if (r >= 0)

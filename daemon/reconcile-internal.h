@@ -6,6 +6,7 @@
 #include "reconcile.h"
 
 #include "enforce/cgroup-text.h"
+#include "enforce/limit-text.h"
 #include "enforce/uplink.h"
 #include "meter/meter.h"
 #include "uplinks.h"
@@ -15,9 +16,15 @@
 /* What was last read back as planned; no setting present: look again. */
 typedef struct Verified {
         Settings settings;
+        LimitSet limits; /* owned */
         bool frozen, observed;
         bool look_again; /* found otherwise since, and not yet read back as it was */
 } Verified;
+
+static inline void verified_forget(Verified *verified) {
+        limit_set_deinit(&verified->limits);
+        *verified = (Verified){};
+}
 
 typedef struct Devices Devices;
 
@@ -30,7 +37,7 @@ struct Reconciler {
         Placement **placed;       /* by slot, owned: where it was then; NULL: anywhere */
         Settings parent;          /* the same of our parent group */
         char parent_problem[128]; /* what of it is not as planned; "" where all is */
-        uint64_t sibling_weight;  /* beside it, as of then */
+        SiblingWeights siblings;  /* beside it, as of then */
         int parent_fd;            /* held locked: one headgated a parent group */
         unsigned samples;
         uint32_t n_slots;
@@ -38,7 +45,12 @@ struct Reconciler {
         Devices *devices; /* NULL in a dry run */
         DriftTell tell_drift;
         void *tell_userdata;
-        bool pins_missing; /* some could not be made again */
+        bool pins_missing;          /* some could not be made again */
+        BlockDevice *block_devices; /* owned, by reconcile-block.c */
+        size_t n_block_devices;
+        char *partitions; /* owned; the text that they were read from; NULL: not yet */
+        bool look_at_devices;
+        uint32_t limit_files; /* bits of those of the LimitFiles here that something can stand in */
         Capacity capacity;
         uint64_t cpu_millicores;
 };
@@ -54,10 +66,11 @@ int reconciler_metered_groups_fd(const Reconciler *reconciler);
 typedef struct TenantChange {
         const TenantPlan *plan;
         Tenant *tenant;
-        bool settled;    /* passed over: planned as it was when it was last read back */
-        bool refused;    /* something could not be taken: nothing is given */
-        char **problems; /* what was said of it before; owned */
-        Settings give;   /* what the take left for the give */
+        bool settled;     /* passed over: planned as it was when it was last read back */
+        bool refused;     /* something could not be taken: nothing is given */
+        char **problems;  /* what was said of it before; owned */
+        Settings give;    /* what the take left for the give */
+        bool give_limits; /* and whether it left some of what is held by device */
 } TenantChange;
 
 /*
@@ -78,6 +91,19 @@ int reconciler_change_tenant(
                 Reconciler *reconciler, TenantChange *change, ChangePhase phase, unsigned *written);
 /* Whether nothing needs to be looked at: planned as it was when it was last read back. */
 bool reconciler_is_settled(const Reconciler *reconciler, const TenantPlan *plan);
+
+/* Takes off what the group holds by device. */
+int reconciler_open_limits(const Reconciler *reconciler, TenantGroup *group);
+/* What the group holds; the caller deinits. */
+int reconciler_observe(const Reconciler *reconciler, TenantGroup *group, GroupState *ret);
+static inline void group_state_deinit(GroupState *state) {
+        limit_set_deinit(&state->limits);
+}
+
+/* reconcile-block.c: as uplinks_refresh(). */
+int reconciler_refresh_block_devices(Reconciler *reconciler, FeatureSet *features, ResourceSet *total);
+/* Turns off what was turned on of io.cost. */
+void reconciler_release_block_devices(Reconciler *reconciler);
 
 /* reconcile-drift.c: what is planned otherwise than it was when drift was found is not compared with that any
  * more. */
@@ -137,8 +163,8 @@ void reconciler_format_class(const NetPlan *plan, const NetClass *class, char *r
 Settings reconciler_open_settings(const Reconciler *reconciler);
 
 /* reconcile.c: the plan as of now, rounded as the kernel rounds. The input holds what the plan points to. */
-int reconciler_make_plan(Reconciler *reconciler, const Node *node, uint64_t sibling_weight, PlanInput *input,
-                Plan *ret);
+int reconciler_make_plan(Reconciler *reconciler, const Node *node, const SiblingWeights *siblings,
+                PlanInput *input, Plan *ret);
 /* `path` below the mount. */
 int reconciler_meter_group(Reconciler *reconciler, uint32_t slot, const char *path, int fd, uint64_t id,
                 MeterGroup kind);
@@ -157,4 +183,4 @@ int reconciler_note_missing(const Reconciler *reconciler, const PlanInput *input
                 const TenantPlan *plan, Tenant *tenant);
 /* What was observed otherwise than planned: the tenant is failed. */
 int reconciler_note_problems(Reconciler *reconciler, const PlanInput *input, const TenantPlan *plan,
-                const Settings *observed, Tenant *tenant);
+                const GroupState *observed, Tenant *tenant);

@@ -23,6 +23,11 @@ Settings reconciler_open_settings(const Reconciler *reconciler) {
         settings_put(&open, SETTING_MEMORY_MAX, UNLIMITED);
         settings_put(&open, SETTING_SWAP_MAX, UNLIMITED);
         settings_put(&open, SETTING_TASKS_MAX, UNLIMITED);
+        settings_put(&open, SETTING_CPU_BURST, 0);
+        settings_put(&open, SETTING_OOM_GROUP, 0);
+        settings_put(&open, SETTING_IO_WEIGHT, 100);
+        settings_put(&open, SETTING_HUGETLB_2M, UNLIMITED);
+        settings_put(&open, SETTING_HUGETLB_1G, UNLIMITED);
         open.present &= cgroup_driver_settings(reconciler->driver);
         return open;
 }
@@ -39,6 +44,7 @@ static int release_group(Reconciler *reconciler, const char *tenant_id, char ***
         (void) tenant_group_unmake_partition(group);
         (void) tenant_group_place(group, &(CpuSet){}, &(CpuSet){});
         (void) tenant_group_apply(group, &open);
+        (void) reconciler_open_limits(reconciler, group);
         log_warning("Tenant %s still has processes: its group is left to them, without limits", tenant_id);
         return strv_push(left, tenant_id);
 }
@@ -50,6 +56,7 @@ int reconciler_release(Reconciler *reconciler, char ***ret_left) {
         r = reconciler_list_groups(reconciler, &ids);
         for (char **id = ids; r >= 0 && id && *id; id++)
                 r = release_group(reconciler, *id, &left);
+        reconciler_release_block_devices(reconciler);
         uplinks_release(reconciler->uplinks, reconciler_metered_groups_fd(reconciler));
         if (reconciler->devices && r >= 0)
                 r = devices_release(reconciler->devices);

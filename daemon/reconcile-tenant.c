@@ -34,7 +34,7 @@ int reconciler_group(Reconciler *reconciler, const Tenant *tenant, TenantGroup *
         if (*held && !tenant_group_alive(*held))
                 *held = tenant_group_free(*held);
         if (!*held) {
-                reconciler->verified[tenant->slot] = (Verified){};
+                verified_forget(&reconciler->verified[tenant->slot]);
                 r = tenant_group_ensure(reconciler->driver, tenant->id, held);
                 if (r < 0)
                         return r;
@@ -73,11 +73,11 @@ bool reconciler_is_settled(const Reconciler *reconciler, const TenantPlan *plan)
         const Verified *verified = &reconciler->verified[plan->tenant->slot];
 
         return reconciler->groups[plan->tenant->slot] && !verified->look_again &&
-               settings_equal(&verified->settings, &plan->settings) && verified->frozen == plan->frozen &&
+               settings_equal(&verified->settings, &plan->settings) &&
+               limit_set_equal(&verified->limits, &plan->limits) && verified->frozen == plan->frozen &&
                verified->observed == plan->observed &&
                placement_equal(reconciler->placed[plan->tenant->slot], plan->placement) &&
-               devices_settled(reconciler->devices, plan) &&
-               !plan->tenant->to_be_opened && !plan->killed &&
+               devices_settled(reconciler->devices, plan) && !plan->tenant->to_be_opened && !plan->killed &&
                resource_set_equal(&plan->tenant->desired, &plan->share);
 }
 
@@ -134,12 +134,72 @@ static int change_settings(
         return write_settings(group, &take, written);
 }
 
+/* A weight that rises is given; all else of what is held by device is no floor, or less of one. */
+static bool is_given(const LimitSet *observed, const LimitLine *line) {
+        return (line->file == LIMIT_IO_WEIGHT || line->file == LIMIT_IO_BFQ_WEIGHT) &&
+               line->values[0] > limit_set_get(observed, line->file, line->target, 0);
+}
+
+/* The lines that differ, without those that are given where `take_only`: 1 where any was left out. */
+static int write_limits(const Reconciler *reconciler, TenantGroup *group, const LimitSet *wanted,
+                bool take_only, unsigned *written) {
+        _cleanup_limit_set_ LimitSet observed = LIMIT_SET_NULL;
+        _cleanup_free_ LimitLine *lines = NULL;
+        size_t n, kept = 0;
+        int r;
+
+        r = tenant_group_observe_limits(group, reconciler->limit_files, &observed);
+        if (r >= 0)
+                r = limit_set_diff(&observed, wanted, reconciler->limit_files, &lines, &n);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n; i++)
+                if (!take_only || !is_given(&observed, &lines[i]))
+                        lines[kept++] = lines[i];
+        *written += (unsigned) kept;
+        r = kept > 0 ? tenant_group_apply_limits(group, lines, kept) : 0;
+        return r < 0 ? r : kept < n;
+}
+
+static int change_limits(Reconciler *reconciler, TenantChange *change, ChangePhase phase, unsigned *written) {
+        const LimitSet none = LIMIT_SET_NULL,
+                       *wanted = change->plan->observed ? &none : &change->plan->limits;
+        TenantGroup *group = reconciler->groups[change->tenant->slot];
+        int r;
+
+        if (phase == PHASE_GIVE && !change->give_limits)
+                return 0;
+        r = write_limits(reconciler, group, wanted, phase == PHASE_TAKE, written);
+        change->give_limits = r > 0;
+        return r;
+}
+
+int reconciler_open_limits(const Reconciler *reconciler, TenantGroup *group) {
+        unsigned written = 0;
+
+        return write_limits(reconciler, group, &(LimitSet) LIMIT_SET_NULL, /* take_only= */ false, &written);
+}
+
+int reconciler_observe(const Reconciler *reconciler, TenantGroup *group, GroupState *ret) {
+        GroupState state = { .limit_files = reconciler->limit_files };
+        int r;
+
+        r = tenant_group_observe(group, &state.settings);
+        if (r >= 0)
+                r = tenant_group_observe_limits(group, state.limit_files, &state.limits);
+        if (r < 0)
+                return r;
+        *ret = state;
+        return 0;
+}
+
 /* What a tenant has, in the order in which it is taken; it is given in reverse, so that who was frozen wakes
  * with all that is his. */
 static int (*const parts[])(
                 Reconciler *reconciler, TenantChange *change, ChangePhase phase, unsigned *written) = {
         change_processes,
         change_settings,
+        change_limits,
         reconciler_change_placement,
 };
 
@@ -185,7 +245,7 @@ int reconciler_remove_tenant(Reconciler *reconciler, const Tenant *tenant) {
         if (*held) /* what it had alone is everyone's before it goes */
                 (void) tenant_group_unmake_partition(*held);
         *held = tenant_group_free(*held);
-        reconciler->verified[tenant->slot] = (Verified){};
+        verified_forget(&reconciler->verified[tenant->slot]);
         r = tenant_group_remove(reconciler->driver, tenant->id);
         if (r < 0 && r != -ENOENT)
                 return r;

@@ -117,7 +117,12 @@ Reconciler *reconciler_free(Reconciler *reconciler) {
                 return NULL;
         for (uint32_t slot = 0; reconciler->groups && slot < reconciler->n_slots; slot++)
                 tenant_group_free(reconciler->groups[slot]);
+        for (uint32_t slot = 0; reconciler->verified && slot < reconciler->n_slots; slot++)
+                verified_forget(&reconciler->verified[slot]);
         free(reconciler->groups);
+        free(reconciler->block_devices);
+        free(reconciler->partitions);
+        resource_set_deinit(&reconciler->capacity.targets);
         free(reconciler->verified);
         for (uint32_t slot = 0; reconciler->placed && slot < reconciler->n_slots; slot++)
                 free(reconciler->placed[slot]);
@@ -159,15 +164,23 @@ static void meter_control_groups(Reconciler *reconciler) {
 }
 
 /* 1. */
-int reconciler_make_plan(Reconciler *reconciler, const Node *node, uint64_t sibling_weight, PlanInput *input,
-                Plan *ret) {
+int reconciler_make_plan(Reconciler *reconciler, const Node *node, const SiblingWeights *siblings,
+                PlanInput *input, Plan *ret) {
+        const Config *config = reconciler->options.config;
         int r;
 
         *input = (PlanInput){
                 .node = node,
                 .cpu_millicores = reconciler->cpu_millicores,
-                .sibling_weight = sibling_weight,
-                .residual = reconciler->options.config->residual,
+                .sibling_weight = siblings->cpu,
+                .io_sibling_weight = siblings->io,
+                .residual = config->residual,
+                .block_devices = reconciler->block_devices,
+                .n_block_devices = reconciler->n_block_devices,
+                .capacity = &reconciler->capacity.total,
+                .targets = &reconciler->capacity.targets,
+                .cpu_burst_percent = config->cpu_burst_percent,
+                .oom_group = config->oom_group,
                 .topology = &reconciler->capacity.topology,
                 .devices_closed = reconciler->options.config->devices_closed,
         };
@@ -178,6 +191,8 @@ int reconciler_make_plan(Reconciler *reconciler, const Node *node, uint64_t sibl
         for (size_t i = 0; i <= ret->n_tenants; i++) {
                 Settings *settings = i < ret->n_tenants ? &ret->tenants[i].settings : &ret->parent;
 
+                if (i < ret->n_tenants)
+                        limit_set_round(&ret->tenants[i].limits);
                 for (Setting setting = 0; setting < SETTING_MAX; setting++)
                         if (settings_has(settings, setting))
                                 settings->value[setting] = setting_round(setting, settings->value[setting]);
@@ -200,7 +215,7 @@ static int change_parent(
         Settings observed, wanted = *planned, diff;
         int r;
 
-        r = cgroup_parent_observe(reconciler->driver, &observed, &reconciler->sibling_weight);
+        r = cgroup_parent_observe(reconciler->driver, &observed, &reconciler->siblings);
         if (r < 0)
                 return r;
         wanted.present &= observed.present;
@@ -212,7 +227,7 @@ static int change_parent(
                 *written += (unsigned) __builtin_popcount(diff.present);
                 r = cgroup_parent_apply(reconciler->driver, &diff);
                 if (r >= 0)
-                        r = cgroup_parent_observe(reconciler->driver, &observed, &reconciler->sibling_weight);
+                        r = cgroup_parent_observe(reconciler->driver, &observed, &reconciler->siblings);
                 if (r < 0)
                         return r;
                 settings_diff(&observed, &wanted, &diff);
@@ -251,19 +266,29 @@ const char *reconciler_parent_problem(const Reconciler *reconciler) {
         return reconciler->parent_problem[0] ? reconciler->parent_problem : NULL;
 }
 
+static int verify(Reconciler *reconciler, const TenantPlan *plan) {
+        Verified *verified = &reconciler->verified[plan->tenant->slot];
+
+        verified_forget(verified);
+        verified->settings = plan->settings;
+        verified->frozen = plan->frozen;
+        verified->observed = plan->observed;
+        return limit_set_copy(&plan->limits, &verified->limits);
+}
+
 /* 7. */
 static int read_back(Reconciler *reconciler, const PlanInput *input, const Plan *plan,
                 const TenantPlan *tenant_plan, const NetPlan *observed_uplinks, const FeatureSet *features,
                 Tenant *tenant) {
         TenantGroup *group = reconciler->groups[tenant->slot];
-        Settings observed = {};
+        _cleanup_(group_state_deinit) GroupState observed = {};
         int r = 0;
 
         if (!tenant_plan->observed)
                 r = reconciler_note_missing(reconciler, input, features, tenant_plan, tenant);
         if (r < 0)
                 return r;
-        r = group ? tenant_group_observe(group, &observed) : -ENOLINK;
+        r = group ? reconciler_observe(reconciler, group, &observed) : -ENOLINK;
         if (r < 0) {
                 tenant->failed = true;
                 return strv_pushf(&tenant->problems, "its control group cannot be read: %s", strerror(-r));
@@ -275,10 +300,7 @@ static int read_back(Reconciler *reconciler, const PlanInput *input, const Plan 
                 r = reconciler_note_problems(reconciler, input, tenant_plan, &observed, tenant);
         if (r >= 0)
                 r = reconciler_read_placement(reconciler, input, tenant_plan, features, tenant);
-        if (r >= 0 && !tenant->failed)
-                reconciler->verified[tenant->slot] = (Verified){ tenant_plan->settings, tenant_plan->frozen,
-                        tenant_plan->observed };
-        return r;
+        return r >= 0 && !tenant->failed ? verify(reconciler, tenant_plan) : r;
 }
 
 static void show_plan(const TenantPlan *plan) {
@@ -292,6 +314,13 @@ static void show_plan(const TenantPlan *plan) {
                 setting_format(setting, plan->settings.value[setting], text);
                 log_write(LOG_INFO, &fields, "Would set %s of tenant %s to %s", setting_info(setting)->file,
                                 plan->tenant->id, text);
+        }
+        for (size_t i = 0; i < plan->limits.n; i++) {
+                char text[LIMIT_TEXT_SIZE];
+
+                limit_format(&plan->limits.lines[i], text);
+                log_write(LOG_INFO, &fields, "Would set %s of tenant %s to %s",
+                                limit_file_info(plan->limits.lines[i].file)->file, plan->tenant->id, text);
         }
 }
 
@@ -307,7 +336,7 @@ static int plan_only(Reconciler *reconciler, Node *node) {
         PlanInput input;
         int r;
 
-        r = reconciler_make_plan(reconciler, node, 0, &input, &plan);
+        r = reconciler_make_plan(reconciler, node, &reconciler->siblings, &input, &plan);
         for (size_t i = 0; r >= 0 && i < plan.n_tenants; i++) {
                 bool same = resource_set_equal(&node->tenants[i]->desired, &plan.tenants[i].share);
 
@@ -408,7 +437,9 @@ static int read_all_back(Reconciler *reconciler, Node *node, const PlanInput *in
 }
 
 void reconciler_look_again(Reconciler *reconciler) {
-        memset(reconciler->verified, 0, reconciler->n_slots * sizeof(Verified));
+        for (uint32_t slot = 0; slot < reconciler->n_slots; slot++)
+                verified_forget(&reconciler->verified[slot]);
+        reconciler->look_at_devices = true;
         reconciler->parent = (Settings){};
         uplinks_look_again(reconciler->uplinks);
         if (reconciler->devices)
@@ -470,9 +501,9 @@ int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_written) 
                 return plan_only(reconciler, node);
         meter_control_groups(reconciler);
         if (!reconciler->parent.present)
-                r = cgroup_parent_observe(reconciler->driver, &parent, &reconciler->sibling_weight);
+                r = cgroup_parent_observe(reconciler->driver, &parent, &reconciler->siblings);
         if (r >= 0)
-                r = reconciler_make_plan(reconciler, node, reconciler->sibling_weight, &input, &plan);
+                r = reconciler_make_plan(reconciler, node, &reconciler->siblings, &input, &plan);
         if (r < 0)
                 return r;
         any = begin_changes(reconciler, node, &plan, changes);

@@ -134,8 +134,7 @@ static int read_capacity(sd_bus_message *message, ResourceSet *set, Failure *fai
         r = sd_bus_message_enter_container(message, 'a', "{st}");
         while (r >= 0 && (r = sd_bus_message_read(message, "{st}", &name, &value)) > 0) {
                 if (resource_parse_name(name, &kind, target) < 0)
-                        return failure_set(failure, FAILURE_UNKNOWN_KEY, "capacity: unknown resource '%.64s'",
-                                        name);
+                        return resource_refuse_name("capacity", name, failure);
                 r = resource_set_put(set, kind, target, (Amount){ 0, value });
         }
         return r;

@@ -94,11 +94,7 @@ static int read_resources(sd_bus_message *m, ResourceSet *set, Failure *failure)
                 if (set->n == ALLOCATION_ENTRIES_MAX)
                         return refuse_length(failure, "Resources");
                 if (resource_parse_name(name, &kind, target) < 0 || resource_info(kind)->claimed_only)
-                        return failure_set(failure, FAILURE_UNKNOWN_KEY,
-                                        "Resources: unknown resource '%.64s'; this version has cpu, memory, "
-                                        "swap, tasks and "
-                                        "net.egress (or net.egress@INTERFACE)",
-                                        name);
+                        return resource_refuse_name("Resources", name, failure);
                 if (resource_set_get(set, kind, target))
                         return failure_set(failure, FAILURE_INVALID_ALLOCATION,
                                         "Resources: '%s' is given twice", name);

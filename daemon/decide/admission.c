@@ -95,12 +95,22 @@ bool admission_fits(const AdmissionInput *input, const Allocation *request) {
 static int judge_existence(const AdmissionInput *input, const Allocation *request, const Resource *entry,
                 Failure *failure) {
         const char *target = calendar_target(input->calendar, entry);
+        const ResourceTarget kind = resource_info(entry->kind)->target;
         char name[RESOURCE_NAME_SIZE];
 
-        if (!resource_info(entry->kind)->has_target ||
-                        resource_set_get(&input->capacity->total, entry->kind, target))
+        if (kind == TARGET_NONE || (kind == TARGET_BLOCK && *target == '\0') ||
+                        resource_set_get(&input->capacity->total, entry->kind, target) ||
+                        resource_set_get(&input->capacity->targets, entry->kind, target))
                 return 0;
         resource_format_name(entry->kind, entry->target, name);
+        if (kind != TARGET_UPLINK)
+                return failure_set(failure, FAILURE_INVALID_ALLOCATION, "allocation %s: %s: %s", request->id,
+                                name,
+                                kind == TARGET_BLOCK
+                                                ? "this node has no such block device (a partition's disk "
+                                                  "is meant by the disk's numbers)"
+                                : kind == TARGET_RDMA ? "this node has no such RDMA device"
+                                                      : "this node has nothing of that name to count");
         if (input->capacity->default_uplink)
                 return failure_set(failure, FAILURE_INVALID_ALLOCATION,
                                 "allocation %s: %s: no uplink of that name is configured", request->id, name);

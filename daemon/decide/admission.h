@@ -14,6 +14,7 @@ typedef struct Capacity {
         ResourceSet total;    /* .limit of each entry: what can be reserved; uplinks as net.egress@<name> */
         ResourceSet hardware; /* the same without an operator's bounds */
         Topology topology;    /* CPUs and NUMA nodes: what CpuSet and NumaNodes can name */
+        ResourceSet targets;  /* what else a name can be of, behind its '@': block and RDMA devices … */
         const char *default_uplink; /* where "net.egress" without a target goes; NULL: no uplink is configured
                                      */
 } Capacity;

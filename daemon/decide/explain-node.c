@@ -61,6 +61,13 @@ int explain_parent(const PlanInput *input, const Plan *plan, Setting setting, ch
         case SETTING_CPU_WEIGHT:
                 print_weight(&words, input, plan);
                 break;
+        case SETTING_IO_WEIGHT:
+                words_add(&words,
+                                "groups beside it weigh %" PRIu64
+                                "; as cpu.weight, with the largest parts of a "
+                                "block device that its tenants reserve",
+                                input->io_sibling_weight);
+                break;
         case SETTING_MEMORY_MIN:
         case SETTING_MEMORY_LOW:
                 words_add(&words, "the sum of its tenants'");

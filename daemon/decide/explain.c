@@ -190,6 +190,38 @@ static void print_tasks_max(Words *words, const Question *question) {
         print_limit(words, question, RESOURCE_TASKS);
 }
 
+static void print_cpu_burst(Words *words, const Question *question) {
+        words_add(words, "cpu-burst of the configuration, %" PRIu64 " %% of the quota of a tenth of a second",
+                        question->input->cpu_burst_percent);
+}
+
+static void print_oom_group(Words *words, const Question *question) {
+        words_add(words, "oom-group of the configuration: %s",
+                        question->value ? "out of memory it is killed whole"
+                                        : "out of memory one process of it is killed");
+}
+
+static void print_io_weight(Words *words, const Question *question) {
+        words_add(words, "10000 × reserved / what the block device can do, of that of which it has the "
+                         "largest part, "
+                         "from 1 to 10000");
+        for (ResourceKind kind = RESOURCE_IO_READ; kind <= RESOURCE_IO_WRITE; kind++)
+                for (size_t i = 0; i < question->plan->share.n; i++) {
+                        const Resource *entry = &question->plan->share.entries[i];
+
+                        if (entry->kind != kind || entry->amount.reserved == 0)
+                                continue;
+                        words_add(words, "; %s%s%s ", resource_info(kind)->name, *entry->target ? "@" : "",
+                                        entry->target);
+                        print_half(words, question->input, question->plan, kind, entry->target, RESERVED);
+                }
+}
+
+static void print_hugetlb(Words *words, const Question *question) {
+        print_limit(words, question,
+                        question->setting == SETTING_HUGETLB_2M ? RESOURCE_HUGETLB_2M : RESOURCE_HUGETLB_1G);
+}
+
 static void (*const settings[SETTING_MAX])(Words *words, const Question *question) = {
         [SETTING_CPU_IDLE] = print_cpu_idle,
         [SETTING_CPU_WEIGHT] = print_cpu_weight,
@@ -200,6 +232,11 @@ static void (*const settings[SETTING_MAX])(Words *words, const Question *questio
         [SETTING_MEMORY_MAX] = print_memory_max,
         [SETTING_SWAP_MAX] = print_swap_max,
         [SETTING_TASKS_MAX] = print_tasks_max,
+        [SETTING_CPU_BURST] = print_cpu_burst,
+        [SETTING_OOM_GROUP] = print_oom_group,
+        [SETTING_IO_WEIGHT] = print_io_weight,
+        [SETTING_HUGETLB_2M] = print_hugetlb,
+        [SETTING_HUGETLB_1G] = print_hugetlb,
 };
 
 int explain_setting(const PlanInput *input, const TenantPlan *plan, Setting setting, char **ret) {

@@ -3,7 +3,8 @@
 /*
  * The plan, in steps:
  *   1. a tenant's share: the sum of its active allocations, or the residual share;
- *   2. the settings of its control group, from the share and from the classes of its allocations;
+ *   2. the settings of its control group, from the share and from the classes of its allocations, and what
+ * it holds by device (plan-limits.c);
  *   3. the parent's settings: the sums of its children's floors, and a weight that makes them hold against
  * the parent's siblings;
  *   4. where its processes run and its memory is (plan-placement.c);
@@ -17,35 +18,54 @@
 #define CPU_WEIGHT_MAX 10000U /* Documentation/admin-guide/cgroup-v2.rst */
 #define CPU_WEIGHT_DEFAULT 100U
 
-static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high) {
+uint64_t plan_clamp(uint64_t value, uint64_t low, uint64_t high) {
         return value < low ? low : value > high ? high : value;
 }
 
-static uint64_t scale(uint64_t value, uint64_t multiplier, uint64_t divisor) {
+uint64_t plan_scale(uint64_t value, uint64_t multiplier, uint64_t divisor) {
         return divisor == 0 ? 0 : (uint64_t) ((unsigned __int128) value * multiplier / divisor);
 }
 
 /* All weights are in proportion to the reserved part of the node, so that their ratios are those of the
  * floors. */
 static uint64_t cpu_weight(const PlanInput *input, uint64_t reserved_millicores) {
-        return clamp(scale(reserved_millicores, CPU_WEIGHT_MAX, input->cpu_millicores), 1, CPU_WEIGHT_MAX);
+        return plan_clamp(plan_scale(reserved_millicores, CPU_WEIGHT_MAX, input->cpu_millicores), 1,
+                        CPU_WEIGHT_MAX);
+}
+
+/* 0: nothing of it is left. */
+static uint64_t residual_limit(const ResidualShare *residual, ResourceKind kind) {
+        switch (kind) {
+        case RESOURCE_CPU:
+                return residual->cpu_millicores;
+        case RESOURCE_NET_EGRESS:
+                return residual->net_egress_bps;
+        case RESOURCE_IO_READ:
+        case RESOURCE_IO_WRITE:
+                return residual->io_bytes;
+        case RESOURCE_IOPS_READ:
+        case RESOURCE_IOPS_WRITE:
+                return residual->io_bytes / 4096 + 1; /* by pages */
+        case RESOURCE_TASKS:
+                return residual->tasks;
+        default:
+                return 0;
+        }
 }
 
 /* Never nothing: what a suspended allocation lends leaves the residual share. */
 static void keep_residual(const ResidualShare *residual, ResourceSet *share) {
         for (size_t i = 0; i < share->n; i++) {
                 Resource *entry = &share->entries[i];
-                uint64_t least = entry->kind == RESOURCE_CPU          ? residual->cpu_millicores
-                                 : entry->kind == RESOURCE_NET_EGRESS ? residual->net_egress_bps
-                                                                      : 0;
-
                 if (entry->amount.limit == 0)
-                        entry->amount.limit = least;
+                        entry->amount.limit = residual_limit(residual, entry->kind);
         }
 }
 
 /* 1. */
 static int make_share(const PlanInput *input, TenantPlan *plan) {
+        static const ResourceKind limits[] = { RESOURCE_SWAP, RESOURCE_TASKS, RESOURCE_IO_READ,
+                RESOURCE_IO_WRITE, RESOURCE_HUGETLB_2M, RESOURCE_HUGETLB_1G };
         const Tenant *tenant = plan->tenant;
         const ResidualShare *residual = &input->residual;
         uint64_t memory = tenant->residual_memory_bytes;
@@ -64,10 +84,15 @@ static int make_share(const PlanInput *input, TenantPlan *plan) {
         if (r >= 0)
                 r = resource_set_put(&plan->share, RESOURCE_MEMORY, "",
                                 (Amount){ 0, memory + memory / 4 + (16 << 20) });
-        if (r >= 0)
-                r = resource_set_put(&plan->share, RESOURCE_SWAP, "", (Amount){ 0, 0 });
-        if (r >= 0)
-                r = resource_set_put(&plan->share, RESOURCE_TASKS, "", (Amount){ 0, residual->tasks });
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(limits); i++)
+                r = resource_set_put(&plan->share, limits[i], "",
+                                (Amount){ 0, residual_limit(residual, limits[i]) });
+        for (size_t i = 0; input->targets && r >= 0 && i < input->targets->n; i++) {
+                const Resource *target = &input->targets->entries[i];
+
+                if (resource_info(target->kind)->target != TARGET_BLOCK)
+                        r = resource_set_put(&plan->share, target->kind, target->target, (Amount){ 0, 0 });
+        }
         for (size_t i = 0; r >= 0 && i < input->n_uplinks; i++)
                 r = resource_set_put(&plan->share, RESOURCE_NET_EGRESS,
                                 input->uplinks[i].is_default ? "" : input->uplinks[i].name,
@@ -113,10 +138,15 @@ static uint64_t memory_high(const TenantPlan *plan, Amount memory) {
 
         if (plan->residual) /* the headroom that make_share() added, taken off again: what it had is what it
                                keeps */
-                return scale(memory.limit - (16 << 20), 4, 5);
+                return plan_scale(memory.limit - (16 << 20), 4, 5);
         if (memory.limit == UNLIMITED || memory.reserved >= memory.limit)
                 return UNLIMITED;
         return present - (present - memory.reserved) / 16;
+}
+
+/* Of a period of a tenth of a second, in which cpu.max's quota counts. */
+static uint64_t cpu_burst(const PlanInput *input, uint64_t usec_per_sec) {
+        return usec_per_sec == UNLIMITED ? 0 : plan_scale(usec_per_sec / 10, input->cpu_burst_percent, 100);
 }
 
 /* 2. */
@@ -139,6 +169,10 @@ static void make_settings(const PlanInput *input, TenantPlan *plan) {
         settings_put(settings, SETTING_MEMORY_MAX, memory.limit);
         settings_put(settings, SETTING_SWAP_MAX, share_amount(&plan->share, RESOURCE_SWAP).limit);
         settings_put(settings, SETTING_TASKS_MAX, share_amount(&plan->share, RESOURCE_TASKS).limit);
+        settings_put(settings, SETTING_CPU_BURST, cpu_burst(input, settings->value[SETTING_CPU_MAX]));
+        settings_put(settings, SETTING_OOM_GROUP, input->oom_group);
+        settings_put(settings, SETTING_HUGETLB_2M, share_amount(&plan->share, RESOURCE_HUGETLB_2M).limit);
+        settings_put(settings, SETTING_HUGETLB_1G, share_amount(&plan->share, RESOURCE_HUGETLB_1G).limit);
 }
 
 /* 2. What becomes of its processes. A kill cannot be undone. */
@@ -152,26 +186,36 @@ static void make_processes(const PlanInput *input, TenantPlan *plan) {
 }
 
 /*
- * 3. Under contention a group gets weight / (weight + siblings) of the CPU: for R of C that is S·R/(C−R) at
- * least. Admission keeps R below C, so what the system itself needs stays.
+ * 3. Under contention a group gets weight / (weight + siblings) of the CPU, and of a block device: for R of C
+ * that is S·R/(C−R) at least. Admission keeps R below C, so what the system itself needs stays.
  */
+static uint64_t parent_weight(uint64_t siblings, uint64_t reserved, uint64_t capacity) {
+        const uint64_t weight = reserved < capacity ? plan_scale(siblings, reserved, capacity - reserved) + 1
+                                                    : CPU_WEIGHT_MAX;
+
+        return plan_clamp(weight, CPU_WEIGHT_DEFAULT, CPU_WEIGHT_MAX);
+}
+
 static void make_parent(const PlanInput *input, Plan *plan) {
-        uint64_t min = 0, low = 0, reserved = 0, weight = CPU_WEIGHT_MAX, siblings = input->sibling_weight;
+        uint64_t min = 0, low = 0, reserved = 0, io_fraction = 0;
 
         for (size_t i = 0; i < plan->n_tenants; i++) {
                 const TenantPlan *tenant = &plan->tenants[i];
 
                 if (tenant->observed) { /* no floors; but it has a weight, beside which others keep theirs */
-                        reserved += scale(input->cpu_millicores, CPU_WEIGHT_DEFAULT, CPU_WEIGHT_MAX);
+                        reserved += plan_scale(input->cpu_millicores, CPU_WEIGHT_DEFAULT, CPU_WEIGHT_MAX);
+                        io_fraction += IO_WEIGHT_DEFAULT;
                         continue;
                 }
                 min = amount_add(min, tenant->settings.value[SETTING_MEMORY_MIN]);
                 low = amount_add(low, tenant->settings.value[SETTING_MEMORY_LOW]);
                 reserved += share_amount(&tenant->share, RESOURCE_CPU).reserved;
+                io_fraction += plan_io_fraction(input, &tenant->share);
         }
-        if (reserved < input->cpu_millicores)
-                weight = scale(siblings, reserved, input->cpu_millicores - reserved) + 1;
-        settings_put(&plan->parent, SETTING_CPU_WEIGHT, clamp(weight, CPU_WEIGHT_DEFAULT, CPU_WEIGHT_MAX));
+        settings_put(&plan->parent, SETTING_CPU_WEIGHT,
+                        parent_weight(input->sibling_weight, reserved, input->cpu_millicores));
+        settings_put(&plan->parent, SETTING_IO_WEIGHT,
+                        parent_weight(input->io_sibling_weight, io_fraction, IO_WEIGHT_MAX));
         settings_put(&plan->parent, SETTING_MEMORY_MIN, min);
         settings_put(&plan->parent, SETTING_MEMORY_LOW, low);
 }
@@ -240,6 +284,9 @@ int plan_make(const PlanInput *input, Plan *ret) {
                 if (r < 0)
                         return r;
                 make_settings(input, tenant);
+                r = plan_make_limits(input, tenant);
+                if (r < 0)
+                        return r;
                 make_processes(input, tenant);
                 r = plan_make_devices(input, tenant);
                 if (r < 0)
@@ -264,6 +311,7 @@ void plan_deinit(Plan *plan) {
         for (size_t i = 0; i < plan->n_tenants; i++) {
                 resource_set_deinit(&plan->tenants[i].share);
                 device_set_deinit(&plan->tenants[i].devices);
+                limit_set_deinit(&plan->tenants[i].limits);
         }
         for (size_t i = 0; i < plan->n_uplinks; i++)
                 free(plan->uplinks[i].classes);
@@ -291,7 +339,7 @@ void settings_diff(const Settings *observed, const Settings *desired, Settings *
 /* Those that are shares of what siblings have together; and whether a change makes one less. */
 static bool is_floor(Setting setting) {
         return setting == SETTING_CPU_IDLE || setting == SETTING_CPU_WEIGHT ||
-               setting == SETTING_MEMORY_MIN || setting == SETTING_MEMORY_LOW;
+               setting == SETTING_MEMORY_MIN || setting == SETTING_MEMORY_LOW || setting == SETTING_IO_WEIGHT;
 }
 
 static bool is_taken(const Settings *observed, const Settings *changes, Setting setting) {
@@ -329,11 +377,36 @@ static const NetClass *find_class(const NetPlan *plan, uint32_t slot) {
         return NULL;
 }
 
-int plan_effective(const PlanInput *input, const TenantPlan *plan, const Settings *observed,
+/* Of a resource that is a limit alone. */
+static Setting limit_setting(ResourceKind kind) {
+        switch (kind) {
+        case RESOURCE_SWAP:
+                return SETTING_SWAP_MAX;
+        case RESOURCE_TASKS:
+                return SETTING_TASKS_MAX;
+        case RESOURCE_HUGETLB_2M:
+                return SETTING_HUGETLB_2M;
+        case RESOURCE_HUGETLB_1G:
+                return SETTING_HUGETLB_1G;
+        default:
+                return SETTING_INVALID;
+        }
+}
+
+static bool effective_setting(
+                const Settings *observed, const Settings *planned, Setting setting, Amount *amount) {
+        if (!settings_has(observed, setting))
+                return false;
+        if (observed->value[setting] != planned->value[setting])
+                amount->limit = observed->value[setting];
+        return true;
+}
+
+int plan_effective(const PlanInput *input, const TenantPlan *plan, const GroupState *state,
                 const NetPlan *observed_uplinks, const NetPlan *planned_uplinks, size_t n_uplinks,
                 ResourceSet *ret) {
         _cleanup_resource_set_ ResourceSet effective = RESOURCE_SET_NULL;
-        const Settings *planned = &plan->settings;
+        const Settings *planned = &plan->settings, *observed = &state->settings;
         int r = 0;
 
         for (size_t i = 0; r >= 0 && i < plan->share.n; i++) {
@@ -351,7 +424,7 @@ int plan_effective(const PlanInput *input, const TenantPlan *plan, const Setting
                         if (!planned->value[SETTING_CPU_IDLE] && settings_has(observed, SETTING_CPU_WEIGHT) &&
                                         observed->value[SETTING_CPU_WEIGHT] !=
                                                         planned->value[SETTING_CPU_WEIGHT])
-                                amount.reserved = scale(observed->value[SETTING_CPU_WEIGHT],
+                                amount.reserved = plan_scale(observed->value[SETTING_CPU_WEIGHT],
                                                 input->cpu_millicores, CPU_WEIGHT_MAX);
                         break;
                 case RESOURCE_MEMORY:
@@ -365,14 +438,22 @@ int plan_effective(const PlanInput *input, const TenantPlan *plan, const Setting
                                                 observed->value[SETTING_MEMORY_LOW]);
                         break;
                 case RESOURCE_SWAP:
-                case RESOURCE_TASKS: {
-                        Setting setting = entry->kind == RESOURCE_SWAP ? SETTING_SWAP_MAX : SETTING_TASKS_MAX;
-
-                        if (!settings_has(observed, setting))
+                case RESOURCE_TASKS:
+                case RESOURCE_HUGETLB_2M:
+                case RESOURCE_HUGETLB_1G:
+                        if (!effective_setting(observed, planned, limit_setting(entry->kind), &amount))
                                 continue;
-                        amount.limit = observed->value[setting];
                         break;
-                }
+                case RESOURCE_IO_READ:
+                case RESOURCE_IO_WRITE:
+                case RESOURCE_IOPS_READ:
+                case RESOURCE_IOPS_WRITE:
+                case RESOURCE_RDMA_HANDLES:
+                case RESOURCE_RDMA_OBJECTS:
+                case RESOURCE_MISC:
+                        if (!plan_effective_limit(input, plan, state, entry, &amount))
+                                continue;
+                        break;
                 case RESOURCE_NET_EGRESS: {
                         const NetClass *have = NULL, *want = NULL;
 

@@ -6,6 +6,8 @@
  * capacity.
  */
 
+#include "model/block-device.h"
+#include "model/limit.h"
 #include "model/node.h"
 #include "model/placement.h"
 #include "model/settings.h"
@@ -25,6 +27,7 @@ typedef struct ResidualShare {
         uint64_t memory_bytes; /* at least; its present memory where that is more */
         uint64_t tasks;
         uint64_t net_egress_bps;
+        uint64_t io_bytes; /* a second, of each block device, read and written alike */
 } ResidualShare;
 
 typedef struct PlanInput {
@@ -34,8 +37,15 @@ typedef struct PlanInput {
         ResidualShare residual;
         const UplinkCapacity *uplinks;
         size_t n_uplinks;
-        const Topology *topology; /* NULL: not known, and nobody is placed */
-        bool devices_closed; /* every tenant is guarded */
+        const Topology *topology;   /* NULL: not known, and nobody is placed */
+        uint64_t io_sibling_weight; /* sum of io.weight there */
+        const BlockDevice *block_devices;
+        size_t n_block_devices;
+        const ResourceSet *capacity; /* .limit of io.read@8:0: what the device can do, where that is known */
+        const ResourceSet *targets;  /* as in Capacity, decide/admission.h */
+        uint64_t cpu_burst_percent;  /* of a period's quota, that a tenant may save up */
+        bool oom_group;              /* a tenant out of memory is killed whole */
+        bool devices_closed;         /* every tenant is guarded */
 } PlanInput;
 
 typedef struct TenantPlan {
@@ -49,6 +59,7 @@ typedef struct TenantPlan {
         const Placement *placement; /* the plan's; NULL: anywhere */
         bool guarded; /* it may open `devices`, and those that do no harm; else as if we were not there */
         DeviceSet devices; /* of all its current allocations */
+        LimitSet limits;
 } TenantPlan;
 
 typedef struct Plan {
@@ -69,6 +80,8 @@ int plan_make(const PlanInput *input, Plan *ret);
 NetClass plan_net_class(const UplinkCapacity *uplink, const TenantPlan *tenant);
 /* plan-devices.c: `guarded` and `devices` of the plan's tenant. */
 int plan_make_devices(const PlanInput *input, TenantPlan *plan);
+/* The file that holds a resource by device; LIMIT_FILE_INVALID: it is not held so. */
+LimitFile plan_limit_file(ResourceKind kind);
 void plan_deinit(Plan *plan);
 #define _cleanup_plan_ _cleanup_(plan_deinit)
 
@@ -83,11 +96,18 @@ void settings_diff(const Settings *observed, const Settings *desired, Settings *
 void settings_split(
                 const Settings *observed, const Settings *changes, Settings *ret_take, Settings *ret_give);
 
+/* What was read back of a group. */
+typedef struct GroupState {
+        Settings settings;
+        LimitSet limits;
+        uint32_t limit_files; /* bits of the LimitFiles that it can have */
+} GroupState;
+
 /*
  * What the tenant's share is in truth, from settings and classes as read back. An amount is the share's own
  * where the kernel holds what was planned, so that only differences differ. Resources that cannot be read
  * back are absent.
  */
-int plan_effective(const PlanInput *input, const TenantPlan *plan, const Settings *observed,
+int plan_effective(const PlanInput *input, const TenantPlan *plan, const GroupState *state,
                 const NetPlan *observed_uplinks, const NetPlan *planned_uplinks, size_t n_uplinks,
                 ResourceSet *ret);

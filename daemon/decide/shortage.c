@@ -146,18 +146,18 @@ static int mark_resource(const Calendar *calendar, const Capacity *capacity, con
 
         for (size_t i = 0; r >= 0 && i < calendar->n; i++) {
                 const Resource *claim = sorted[i]->counted ? find_claim(sorted[i], resource) : NULL;
-                Resource name;
+                const Resource *name;
                 Left left;
 
                 if (!claim)
                         continue;
-                name = allocation_claim_name(calendar, sorted[i], claim);
+                name = allocation_claim_entry(calendar, sorted[i], claim) ?: claim;
                 r = place_anew(&filling, sorted[i], claim, &left);
                 if (r >= 0)
-                        r = mark_less(&marks[i].missing, &name,
+                        r = mark_less(&marks[i].missing, name,
                                         claim_amount_shown(claim, claim->amount.reserved, left.least));
                 if (r >= 0)
-                        r = mark_less(&marks[i].left_now, &name,
+                        r = mark_less(&marks[i].left_now, name,
                                         claim_amount_shown(claim, claim->amount.reserved, left.now));
         }
         timeline_deinit(&filling.scratch);

@@ -66,44 +66,11 @@ static char *path_join(const char *path, const char *name) {
         return asprintf(&joined, "%s/%s", strcmp(path, "/") == 0 ? "" : path, name) < 0 ? NULL : joined;
 }
 
-/* Enables what is available but not yet enabled for the children of a group; each alone, so that one may
- * fail. */
-static int enable_controllers(int fd, uint32_t *ret_enabled) {
-        char text[4096];
-        uint32_t available, enabled;
-        int r, error = 0;
-
-        r = group_read_file(fd, "cgroup.controllers", text, sizeof(text));
-        if (r < 0)
-                return r;
-        available = controllers_parse(text);
-        r = group_read_file(fd, "cgroup.subtree_control", text, sizeof(text));
-        if (r < 0)
-                return r;
-        enabled = controllers_parse(text);
-
-        for (int i = 0; i < CONTROLLER_MAX; i++) {
-                uint32_t missing = available & ~enabled & (1U << i);
-                char plus[CONTROLLERS_TEXT_SIZE];
-
-                if (missing == 0)
-                        continue;
-                controllers_format(missing, plus);
-                r = group_write_file(fd, "cgroup.subtree_control", plus);
-                if (r < 0)
-                        error = r;
-                else
-                        enabled |= missing;
-        }
-        *ret_enabled = enabled;
-        return error;
-}
-
 static int cgroupfs_enable(CgroupDriver *driver) {
         uint32_t enabled = 0;
         int r;
 
-        r = enable_controllers(driver->parent->fd, &enabled);
+        r = group_enable_controllers(driver->parent->fd, CONTROLLERS_ALL, &enabled);
         if (r < 0)
                 driver->enable_error = r;
         driver->controllers = enabled;
@@ -187,7 +154,7 @@ static int cgroupfs_make(CgroupDriver *driver, const char *tenant_id, char **ret
                 r = errno_from_cgroup(cgroup_init());
                 if (r < 0)
                         return r;
-                driver->enable_error = enable_controllers(driver->root_fd, &enabled);
+                driver->enable_error = group_enable_controllers(driver->root_fd, CONTROLLERS_ALL, &enabled);
                 r = ensure_directory(driver, driver->root_fd, path, enabled);
         }
         if (r < 0)
@@ -200,20 +167,6 @@ static int cgroupfs_make(CgroupDriver *driver, const char *tenant_id, char **ret
 static int cgroupfs_find(CgroupDriver *driver, const char *tenant_id, char **ret_unit, char **ret_path) {
         *ret_unit = NULL;
         return cgroupfs_locate(driver, tenant_id, ret_path);
-}
-
-static int cgroupfs_apply(TenantGroup *group, const Settings *settled) {
-        for (size_t i = 0; i < ELEMENTSOF(settings_order); i++) {
-                Setting setting = settings_order[i];
-                int r;
-
-                if (!settings_has(settled, setting))
-                        continue;
-                r = group_write_setting(group, setting, settled->value[setting]);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
 }
 
 /* The cpuset controller comes with the first who is placed: it is a cost to all. */
@@ -350,7 +303,7 @@ const CgroupDriverOps cgroup_cgroupfs_ops = {
         .kind = CGROUP_DRIVER_CGROUPFS,
         .make = cgroupfs_make,
         .enable = cgroupfs_enable,
-        .apply = cgroupfs_apply,
+        .apply = group_write_settings,
         .place = cgroupfs_place,
         .make_partition = cgroupfs_make_partition,
         .attach = cgroupfs_attach,

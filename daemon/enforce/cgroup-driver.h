@@ -9,6 +9,7 @@
 #include "enforce/cgroup-text.h"
 #include "enforce/cgroup.h"
 #include "model/cpu-set.h"
+#include "enforce/limit-text.h"
 
 #include <sys/types.h>
 
@@ -68,6 +69,7 @@ struct CgroupDriver {
         uint32_t controllers; /* bits of those that children of the parent can have */
         int enable_error;     /* why one of them could not be had, negative errno; or 0 */
         uint32_t settings;    /* bits of those whose files exist there */
+        uint32_t limits;      /* bits of LimitFile, the same */
 };
 
 /* `path` below the directory and never above or beside it, through no symlink; a readable directory. */
@@ -77,6 +79,8 @@ int group_open_file(int group_fd, const char *file, int flags, int *ret_fd);
 /* Short files: up to `size` - 1 bytes, NUL-terminated. */
 int group_read_fd(int fd, char *ret, size_t size);
 int group_read_file(int group_fd, const char *file, char *ret, size_t size);
+/* All of a file of any length; the caller frees. */
+int group_read_text(int group_fd, const char *file, char **ret);
 int group_write_fd(int fd, const char *text);
 int group_write_file(int group_fd, const char *file, const char *text);
 /* cgroup.procs of a group by its path below the mount. */
@@ -84,6 +88,15 @@ int group_put_process(CgroupDriver *driver, const char *path, pid_t pid);
 
 int group_read_setting(TenantGroup *group, Setting setting, uint64_t *ret);
 int group_write_setting(TenantGroup *group, Setting setting, uint64_t value);
+/* All that are present, in the kernel's order. */
+int group_write_settings(TenantGroup *group, const Settings *settings);
+
+/* Enables, for the children of a group, what is available to it of `wanted` and not yet enabled; each alone,
+ * so that one may fail. */
+int group_enable_controllers(int group_fd, uint32_t wanted, uint32_t *ret_enabled);
+
+/* Bits of the LimitFiles whose files the parent has, and so its children will. */
+uint32_t driver_find_limits(const CgroupDriver *driver);
 
 /* cpuset.cpus and cpuset.mems of a group that has them. */
 int group_write_placement(TenantGroup *group, const CpuSet *cpus, const CpuSet *nodes);

@@ -84,6 +84,33 @@ int group_read_file(int group_fd, const char *file, char *ret, size_t size) {
         return r < 0 ? r : group_read_fd(fd, ret, size);
 }
 
+int group_read_text(int group_fd, const char *file, char **ret) {
+        _cleanup_close_ int fd = -EBADF;
+        _cleanup_fclose_ FILE *f = NULL;
+        _cleanup_free_ char *text = NULL;
+        size_t size = 0;
+        int r;
+
+        r = group_open_file(group_fd, file, O_RDONLY, &fd);
+        if (r < 0)
+                return r;
+        f = fdopen(fd, "re");
+        if (!f)
+                return -errno;
+        TAKE_FD(fd);
+        errno = 0;
+        if (getdelim(&text, &size, '\0', f) < 0) {
+                if (errno != 0)
+                        return error_of_file(errno);
+                free(text); /* an empty file */
+                text = strdup("");
+                if (!text)
+                        return -ENOMEM;
+        }
+        *ret = TAKE_PTR(text);
+        return 0;
+}
+
 int group_write_fd(int fd, const char *text) {
         ssize_t n;
 
@@ -98,6 +125,37 @@ int group_write_file(int group_fd, const char *file, const char *text) {
         int r = group_open_file(group_fd, file, O_WRONLY, &fd);
 
         return r < 0 ? r : group_write_fd(fd, text);
+}
+
+int group_enable_controllers(int fd, uint32_t wanted, uint32_t *ret_enabled) {
+        char text[4096];
+        uint32_t available, enabled;
+        int r, error = 0;
+
+        r = group_read_file(fd, "cgroup.controllers", text, sizeof(text));
+        if (r < 0)
+                return r;
+        available = controllers_parse(text) & wanted;
+        r = group_read_file(fd, "cgroup.subtree_control", text, sizeof(text));
+        if (r < 0)
+                return r;
+        enabled = controllers_parse(text);
+
+        for (int i = 0; i < CONTROLLER_MAX; i++) {
+                uint32_t missing = available & ~enabled & (1U << i);
+                char plus[CONTROLLERS_TEXT_SIZE];
+
+                if (missing == 0)
+                        continue;
+                controllers_format(missing, plus);
+                r = group_write_file(fd, "cgroup.subtree_control", plus);
+                if (r < 0)
+                        error = r;
+                else
+                        enabled |= missing;
+        }
+        *ret_enabled = enabled;
+        return error;
 }
 
 int group_put_process(CgroupDriver *driver, const char *path, pid_t pid) {
@@ -137,6 +195,18 @@ int group_read_setting(TenantGroup *group, Setting setting, uint64_t *ret) {
         return setting_parse(setting, text, ret);
 }
 
+/* Huge pages in use cannot be taken, and a limit below them is refused (mm/page_counter.c): no more, at
+ * least. */
+static int lower_to_usage(TenantGroup *group, Setting setting, int fd) {
+        const char *file = setting_info(setting)->file;
+        char current[32], text[SETTING_TEXT_SIZE];
+        int r;
+
+        (void) snprintf(current, sizeof(current), "%.*s.current", (int) (strrchr(file, '.') - file), file);
+        r = group_read_file(group->fd, current, text, sizeof(text));
+        return r < 0 ? r : group_write_fd(fd, text);
+}
+
 int group_write_setting(TenantGroup *group, Setting setting, uint64_t value) {
         char text[SETTING_TEXT_SIZE];
         int fd, r;
@@ -145,7 +215,24 @@ int group_write_setting(TenantGroup *group, Setting setting, uint64_t value) {
         if (r < 0)
                 return r;
         setting_format(setting, value, text);
-        return group_write_fd(fd, text);
+        r = group_write_fd(fd, text);
+        return r == -EBUSY && setting_info(setting)->controller == CONTROLLER_HUGETLB
+                               ? lower_to_usage(group, setting, fd)
+                               : r;
+}
+
+int group_write_settings(TenantGroup *group, const Settings *settings) {
+        for (size_t i = 0; i < ELEMENTSOF(settings_order); i++) {
+                Setting setting = settings_order[i];
+                int r;
+
+                if (!settings_has(settings, setting))
+                        continue;
+                r = group_write_setting(group, setting, settings->value[setting]);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 static int walk(int fd, GroupVisit each, void *userdata, unsigned depth) {

@@ -399,15 +399,26 @@ static int systemd_make(CgroupDriver *driver, const char *tenant_id, char **ret_
         return 0;
 }
 
-/* systemd enables on demand for a slice's children what the slice itself can have. */
+/*
+ * systemd enables on demand for a slice's children what the slice itself can have, of the controllers that it
+ * knows. The others it leaves alone, and what is enabled of them stays over a daemon-reload.
+ */
 static int systemd_enable(CgroupDriver *driver) {
+        const uint32_t beside =
+                        (1U << CONTROLLER_HUGETLB) | (1U << CONTROLLER_RDMA) | (1U << CONTROLLER_MISC);
+        uint32_t enabled = 0;
         char text[4096];
         int r;
 
+        r = group_enable_controllers(driver->root_fd, beside, &enabled);
+        if (r >= 0)
+                r = group_enable_controllers(driver->parent->fd, beside, &enabled);
+        if (r < 0)
+                driver->enable_error = r;
         r = group_read_file(driver->parent->fd, "cgroup.controllers", text, sizeof(text));
         if (r < 0)
                 return r;
-        driver->controllers = controllers_parse(text);
+        driver->controllers = controllers_parse(text) & (~beside | enabled);
         return 0;
 }
 
@@ -429,13 +440,15 @@ static int systemd_find(CgroupDriver *driver, const char *tenant_id, char **ret_
         return 0;
 }
 
-static int systemd_apply(TenantGroup *group, const Settings *settled) {
+static int apply_properties(TenantGroup *group, const Settings *settled) {
         _cleanup_message_ sd_bus_message *m = NULL;
         _cleanup_bus_ sd_bus *bus = NULL;
         SettingProperty properties[SETTING_MAX];
         size_t n = settings_properties(settled, properties);
         int r;
 
+        if (n == 0)
+                return 0;
         r = connect_manager(&bus);
         if (r < 0)
                 return r;
@@ -512,6 +525,33 @@ static int systemd_make_partition(TenantGroup *group) {
         if (r < 0)
                 return r;
         return call_unit_job(bus, "StartUnit", unit);
+}
+
+/*
+ * systemd has no property for memory.oom.group of a slice, and still clears it with whatever else it writes
+ * of memory (252): it is written again, after.
+ */
+static int keep_oom_group(TenantGroup *group, Settings *beside) {
+        uint64_t value;
+        int r;
+
+        if (settings_has(beside, SETTING_OOM_GROUP) || !(group->driver->settings & (1U << SETTING_OOM_GROUP)))
+                return 0;
+        r = group_read_setting(group, SETTING_OOM_GROUP, &value);
+        if (r >= 0 && value != 0)
+                settings_put(beside, SETTING_OOM_GROUP, value);
+        return r;
+}
+
+static int systemd_apply(TenantGroup *group, const Settings *settled) {
+        Settings beside = *settled;
+        int r;
+
+        beside.present = settings_beside(settled);
+        r = keep_oom_group(group, &beside);
+        if (r >= 0)
+                r = apply_properties(group, settled);
+        return r < 0 ? r : group_write_settings(group, &beside);
 }
 
 static int start_scope(sd_bus *bus, const TenantGroup *group, const char *scope, const Process *processes,

@@ -25,24 +25,34 @@
 
 /* A limit of nothing would refuse even the first process or page, and systemd takes none: least is 1. */
 static const SettingInfo settings[SETTING_MAX] = {
-        [SETTING_CPU_IDLE] = { "cpu.idle", CONTROLLER_CPU, SHAPE_NUMBER, false, 0, 1, NULL, "cpu.idle",
+        [SETTING_CPU_IDLE] = { "cpu.idle", CONTROLLER_CPU, SHAPE_NUMBER, 0, 0, 1, NULL, "cpu.idle",
                         "best-effort tenants keep a small weight instead of the idle class" },
-        [SETTING_CPU_WEIGHT] = { "cpu.weight", CONTROLLER_CPU, SHAPE_NUMBER, false, 1, 10000, "CPUWeight",
+        [SETTING_CPU_WEIGHT] = { "cpu.weight", CONTROLLER_CPU, SHAPE_NUMBER, 0, 1, 10000, "CPUWeight",
                         "cpu.weight", "reserved CPU is not guaranteed" },
-        [SETTING_CPU_MAX] = { "cpu.max", CONTROLLER_CPU, SHAPE_QUOTA, false, 0, 0, "CPUQuotaPerSecUSec",
+        [SETTING_CPU_MAX] = { "cpu.max", CONTROLLER_CPU, SHAPE_QUOTA, 0, 0, 0, "CPUQuotaPerSecUSec",
                         "cpu.limit", "CPU limits are not enforced" },
-        [SETTING_MEMORY_MIN] = { "memory.min", CONTROLLER_MEMORY, SHAPE_NUMBER_OR_MAX, true, 0, PAGES_LIMIT,
+        [SETTING_MEMORY_MIN] = { "memory.min", CONTROLLER_MEMORY, SHAPE_NUMBER_OR_MAX, 1, 0, PAGES_LIMIT,
                         "MemoryMin", "memory.floor", "reserved memory is not guaranteed" },
-        [SETTING_MEMORY_LOW] = { "memory.low", CONTROLLER_MEMORY, SHAPE_NUMBER_OR_MAX, true, 0, PAGES_LIMIT,
+        [SETTING_MEMORY_LOW] = { "memory.low", CONTROLLER_MEMORY, SHAPE_NUMBER_OR_MAX, 1, 0, PAGES_LIMIT,
                         "MemoryLow", "memory.floor", "reserved memory is not guaranteed" },
-        [SETTING_MEMORY_HIGH] = { "memory.high", CONTROLLER_MEMORY, SHAPE_NUMBER_OR_MAX, true, 1, PAGES_LIMIT,
+        [SETTING_MEMORY_HIGH] = { "memory.high", CONTROLLER_MEMORY, SHAPE_NUMBER_OR_MAX, 1, 1, PAGES_LIMIT,
                         "MemoryHigh", "memory.limit", "memory limits are not enforced" },
-        [SETTING_MEMORY_MAX] = { "memory.max", CONTROLLER_MEMORY, SHAPE_NUMBER_OR_MAX, true, 1, PAGES_LIMIT,
+        [SETTING_MEMORY_MAX] = { "memory.max", CONTROLLER_MEMORY, SHAPE_NUMBER_OR_MAX, 1, 1, PAGES_LIMIT,
                         "MemoryMax", "memory.limit", "memory limits are not enforced" },
-        [SETTING_SWAP_MAX] = { "memory.swap.max", CONTROLLER_MEMORY, SHAPE_NUMBER_OR_MAX, true, 0,
-                        PAGES_LIMIT, "MemorySwapMax", "swap.limit", "swap limits are not enforced" },
-        [SETTING_TASKS_MAX] = { "pids.max", CONTROLLER_PIDS, SHAPE_NUMBER_OR_MAX, false, 1, TASKS_LIMIT,
+        [SETTING_SWAP_MAX] = { "memory.swap.max", CONTROLLER_MEMORY, SHAPE_NUMBER_OR_MAX, 1, 0, PAGES_LIMIT,
+                        "MemorySwapMax", "swap.limit", "swap limits are not enforced" },
+        [SETTING_TASKS_MAX] = { "pids.max", CONTROLLER_PIDS, SHAPE_NUMBER_OR_MAX, 0, 1, TASKS_LIMIT,
                         "TasksMax", "tasks.limit", "limits on tasks are not enforced" },
+        [SETTING_CPU_BURST] = { "cpu.max.burst", CONTROLLER_CPU, SHAPE_NUMBER, 0, 0, QUOTA_MAX_USEC, NULL,
+                        "cpu.burst", "what a tenant left of its quota is lost to it" },
+        [SETTING_OOM_GROUP] = { "memory.oom.group", CONTROLLER_MEMORY, SHAPE_NUMBER, 0, 0, 1, NULL,
+                        "memory.oom.group", "of a tenant out of memory one process is killed alone" },
+        [SETTING_IO_WEIGHT] = { "io.weight", CONTROLLER_IO, SHAPE_DEFAULT, 0, 1, 10000, "IOWeight",
+                        "io.weight", "reserved IO is not guaranteed" },
+        [SETTING_HUGETLB_2M] = { "hugetlb.2MB.max", CONTROLLER_HUGETLB, SHAPE_NUMBER_OR_MAX, 2ULL << 20, 0,
+                        PAGES_LIMIT, NULL, "hugetlb.2M", "limits on pages of 2 MiB are not enforced" },
+        [SETTING_HUGETLB_1G] = { "hugetlb.1GB.max", CONTROLLER_HUGETLB, SHAPE_NUMBER_OR_MAX, 1ULL << 30, 0,
+                        PAGES_LIMIT, NULL, "hugetlb.1G", "limits on pages of 1 GiB are not enforced" },
 };
 
 /* Swap before memory.high, so that what is squeezed has where to go; floors when their ceilings hold. */
@@ -50,19 +60,29 @@ const Setting settings_order[SETTING_MAX] = {
         SETTING_CPU_IDLE,
         SETTING_CPU_WEIGHT,
         SETTING_CPU_MAX,
+        SETTING_CPU_BURST,
         SETTING_SWAP_MAX,
         SETTING_MEMORY_HIGH,
         SETTING_MEMORY_MAX,
         SETTING_MEMORY_LOW,
         SETTING_MEMORY_MIN,
+        SETTING_OOM_GROUP,
         SETTING_TASKS_MAX,
+        SETTING_IO_WEIGHT,
+        SETTING_HUGETLB_2M,
+        SETTING_HUGETLB_1G,
 };
+
+static const char default_prefix[] = "default ";
 
 static const char *const controllers[CONTROLLER_MAX] = {
         [CONTROLLER_CPU] = "cpu",
         [CONTROLLER_MEMORY] = "memory",
         [CONTROLLER_PIDS] = "pids",
         [CONTROLLER_IO] = "io",
+        [CONTROLLER_HUGETLB] = "hugetlb",
+        [CONTROLLER_RDMA] = "rdma",
+        [CONTROLLER_MISC] = "misc",
 };
 
 const char *controller_to_string(CgroupController controller) {
@@ -133,18 +153,22 @@ static uint64_t quota_to_usec_per_sec(uint64_t quota_usec, uint64_t period_usec)
                quota_usec % period_usec * USEC_PER_SEC / period_usec;
 }
 
+static bool has_max(const SettingInfo *info) {
+        return info->shape == SHAPE_NUMBER_OR_MAX || info->shape == SHAPE_QUOTA;
+}
+
 uint64_t setting_round(Setting setting, uint64_t value) {
         const SettingInfo *info = setting_info(setting);
         uint64_t quota_usec, period_usec;
 
-        if (value == UNLIMITED && info->shape != SHAPE_NUMBER)
+        if (value == UNLIMITED && has_max(info))
                 return UNLIMITED;
         if (info->shape == SHAPE_QUOTA)
                 return quota_of(value, &quota_usec, &period_usec)
                                        ? quota_to_usec_per_sec(quota_usec, period_usec)
                                        : UNLIMITED;
-        if (info->pages) {
-                uint64_t page = (uint64_t) sysconf(_SC_PAGESIZE);
+        if (info->page) {
+                uint64_t page = info->page > 1 ? info->page : (uint64_t) sysconf(_SC_PAGESIZE);
                 uint64_t pages = value / page;
 
                 if (pages >= info->max / page)
@@ -154,7 +178,7 @@ uint64_t setting_round(Setting setting, uint64_t value) {
         if (value < info->min)
                 return info->min;
         if (value > info->max)
-                return info->shape == SHAPE_NUMBER ? info->max : UNLIMITED;
+                return has_max(info) ? UNLIMITED : info->max;
         return value;
 }
 
@@ -174,7 +198,8 @@ void setting_format(Setting setting, uint64_t value, char *ret) {
         if (info->shape == SHAPE_NUMBER_OR_MAX && value == UNLIMITED)
                 (void) snprintf(ret, SETTING_TEXT_SIZE, "max");
         else
-                (void) snprintf(ret, SETTING_TEXT_SIZE, "%" PRIu64, value);
+                (void) snprintf(ret, SETTING_TEXT_SIZE, "%s%" PRIu64,
+                                info->shape == SHAPE_DEFAULT ? default_prefix : "", value);
 }
 
 bool cgroup_file_is_set(const char *file) {
@@ -213,9 +238,16 @@ int setting_parse(Setting setting, const char *text, uint64_t *ret) {
         uint64_t value, period_usec;
         int r;
 
-        r = parse_number(&text, info->shape != SHAPE_NUMBER, &value);
+        if (info->shape == SHAPE_DEFAULT) {
+                if (strncmp(text, default_prefix, strlen(default_prefix)) != 0)
+                        return -EBADMSG;
+                text += strlen(default_prefix);
+        }
+        r = parse_number(&text, has_max(info), &value);
         if (r < 0)
                 return r;
+        if (info->shape == SHAPE_DEFAULT && *text == '\n')
+                text = "";
         if (info->shape == SHAPE_QUOTA) {
                 if (*text++ != ' ')
                         return -EBADMSG;
@@ -229,7 +261,9 @@ int setting_parse(Setting setting, const char *text, uint64_t *ret) {
         }
         if (strcmp(text, "") != 0 && strcmp(text, "\n") != 0)
                 return -EBADMSG;
-        *ret = value;
+        /* A new group shows huge pages without limit as the number that stands for it (mm/hugetlb_cgroup.c).
+         */
+        *ret = info->page > 1 ? setting_round(setting, value) : value;
         return 0;
 }
 
@@ -262,6 +296,16 @@ size_t settings_properties(const Settings *settled, SettingProperty *ret) {
                 if (settings_has(settled, (Setting) i) && settings[i].property)
                         ret[n++] = (SettingProperty){ settings[i].property, settled->value[i] };
         return n;
+}
+
+uint32_t settings_beside(const Settings *settled) {
+        uint32_t beside = 0;
+
+        /* The idle class is a weight, to systemd. */
+        for (int i = 0; i < SETTING_MAX; i++)
+                if (settings_has(settled, (Setting) i) && !settings[i].property && i != SETTING_CPU_IDLE)
+                        beside |= 1U << i;
+        return beside;
 }
 
 /* A field of mountinfo to a string: "\040" and the like become what they stand for (proc(5)). */

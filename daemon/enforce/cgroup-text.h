@@ -12,29 +12,36 @@ typedef enum CgroupController {
         CONTROLLER_CPU,
         CONTROLLER_MEMORY,
         CONTROLLER_PIDS,
-        CONTROLLER_IO, /* no setting yet, but block IO is charged to a group only while it is enabled */
+        CONTROLLER_IO, /* block IO is charged to a group only while it is enabled */
+        CONTROLLER_HUGETLB,
+        CONTROLLER_RDMA,
+        CONTROLLER_MISC,
         CONTROLLER_MAX,
         CONTROLLER_INVALID = -EINVAL,
 } CgroupController;
+
+#define CONTROLLERS_ALL ((1U << CONTROLLER_MAX) - 1)
 
 const char *controller_to_string(CgroupController controller);
 /* Bits (1U << CgroupController) of the names in `text`, a cgroup.controllers; others are passed over. */
 uint32_t controllers_parse(const char *text);
 /* The names of `controllers` with a '+' before each, for cgroup.subtree_control; `ret` has this size. */
-#define CONTROLLERS_TEXT_SIZE 64
+#define CONTROLLERS_TEXT_SIZE 96
 void controllers_format(uint32_t controllers, char *ret);
 
 typedef enum SettingShape {
         SHAPE_NUMBER,
         SHAPE_NUMBER_OR_MAX, /* UNLIMITED is "max" */
         SHAPE_QUOTA,         /* "QUOTA PERIOD" in µs of a period, "max PERIOD" */
+        SHAPE_DEFAULT,       /* "default NUMBER", and then what devices have */
 } SettingShape;
 
 typedef struct SettingInfo {
         const char *file; /* "cpu.max" */
         CgroupController controller;
         SettingShape shape;
-        bool pages;        /* the kernel counts it in pages, and drops what is over */
+        uint64_t page;     /* the kernel counts it in pages of so many bytes, and drops what is over; 1: the
+                              system's pages; 0: not in pages */
         uint64_t min, max; /* what the kernel (and systemd) take; more than `max` is UNLIMITED where there is
                               one */
         const char *property; /* of a systemd unit, of D-Bus type t; UINT64_MAX is infinity there too */
@@ -66,6 +73,9 @@ int setting_parse(Setting setting, const char *text, uint64_t *ret);
  * idleness where there is none.
  */
 Settings settings_settle(const Settings *changes, bool idle_now);
+
+/* Bits of the settled changes that have no property: to be written to files, after the properties. */
+uint32_t settings_beside(const Settings *settled);
 
 /* The order of writing to files: the idle class ends before a weight is written. */
 extern const Setting settings_order[SETTING_MAX];

@@ -8,6 +8,7 @@
 
 #include "enforce/cgroup-watch.h"
 #include "enforce/cgroup-text.h"
+#include "enforce/limit-text.h"
 
 #include <string.h>
 #include <sys/inotify.h>
@@ -140,7 +141,7 @@ static void take_event(
                 return;
         else if (strcmp(name, "cgroup.events") == 0 && event->wd != watch->parent.descriptor)
                 tell_slot(watch, event->wd, NULL, CGROUP_NEWS_EVENTS, tell, userdata);
-        else if (!cgroup_file_is_set(name))
+        else if (!cgroup_file_is_set(name) && !limit_file_is_set(name))
                 return; /* memory.events …: the kernel's own */
         else if (event->wd == watch->parent.descriptor)
                 tell(CGROUP_WATCH_PARENT, CGROUP_NEWS_WRITTEN, userdata);

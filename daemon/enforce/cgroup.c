@@ -65,6 +65,10 @@ uint32_t cgroup_driver_settings(const CgroupDriver *driver) {
         return driver->settings;
 }
 
+uint32_t cgroup_driver_limits(const CgroupDriver *driver) {
+        return driver->limits;
+}
+
 TenantGroup *tenant_group_free(TenantGroup *group) {
         if (!group)
                 return NULL;
@@ -163,29 +167,65 @@ static int driver_ensure_parent(CgroupDriver *driver) {
         if (r < 0)
                 return r;
         driver->settings = driver_find_settings(driver);
+        driver->limits = driver_find_limits(driver);
         return 0;
 }
 
-static int put_missing(const CgroupDriver *driver, const SettingInfo *info, FeatureSet *features) {
-        const char *controller = controller_to_string(info->controller);
-        uint32_t bit = 1U << info->controller;
+/* A file that is not there, of a setting or of limits. */
+typedef struct Lack {
+        const char *file;
+        CgroupController controller;
+        const char *feature, *effect;
+} Lack;
 
+static int put_missing(const CgroupDriver *driver, const Lack *lack, FeatureSet *features) {
+        const char *controller = controller_to_string(lack->controller);
+        uint32_t bit = 1U << lack->controller;
+
+        /* One file for each size of huge pages that there is. */
+        if (driver->controllers & bit && lack->controller == CONTROLLER_HUGETLB)
+                return feature_set_put(features, lack->feature, true,
+                                "this machine has no huge pages of that size: there is nothing to limit");
         if (driver->controllers & bit)
-                return feature_set_put(features, info->feature, false, "this kernel has no %s: %s",
-                                info->file, info->effect);
+                return feature_set_put(features, lack->feature, false, "this kernel has no %s: %s",
+                                lack->file, lack->effect);
         if (driver->mounts.controllers_v1 & bit)
-                return feature_set_put(features, info->feature, false,
+                return feature_set_put(features, lack->feature, false,
                                 "the %s controller is not in the unified hierarchy (cgroup v1 has it): %s",
-                                controller, info->effect);
+                                controller, lack->effect);
         if (driver->enable_error < 0)
-                return feature_set_put(features, info->feature, false,
+                return feature_set_put(features, lack->feature, false,
                                 "the %s controller cannot be enabled below %s (%s%s): %s", controller,
                                 driver->root, strerror(-driver->enable_error),
                                 driver->enable_error == -EBUSY ? "; processes sit in that group itself" : "",
-                                info->effect);
-        return feature_set_put(features, info->feature, false,
+                                lack->effect);
+        return feature_set_put(features, lack->feature, false,
                         "the %s controller is not available below %s: %s", controller, driver->root,
-                        info->effect);
+                        lack->effect);
+}
+
+/* What nobody asked for is not missed: BFQ and latency targets are asked for by device, in the configuration.
+ */
+static bool limits_are_missed(LimitFile file) {
+        return file == LIMIT_IO_MAX || file == LIMIT_RDMA_MAX || file == LIMIT_MISC_MAX;
+}
+
+static int put_limit_features(const CgroupDriver *driver, FeatureSet *features) {
+        int r = 0;
+
+        for (int i = 0; r >= 0 && i < LIMIT_FILE_MAX; i++) {
+                const LimitFileInfo *info = limit_file_info((LimitFile) i);
+
+                if (!limits_are_missed((LimitFile) i))
+                        continue;
+                if (driver->limits & (1U << i))
+                        r = feature_set_put(features, info->feature, true, "by %s", info->file);
+                else
+                        r = put_missing(driver,
+                                        &(Lack){ info->file, info->controller, info->feature, info->effect },
+                                        features);
+        }
+        return r;
 }
 
 static int driver_put_features(const CgroupDriver *driver, FeatureSet *features) {
@@ -203,9 +243,11 @@ static int driver_put_features(const CgroupDriver *driver, FeatureSet *features)
                 if (driver->settings & (1U << i))
                         r = feature_set_put(features, info->feature, true, "by %s", info->file);
                 else
-                        r = put_missing(driver, info, features);
+                        r = put_missing(driver,
+                                        &(Lack){ info->file, info->controller, info->feature, info->effect },
+                                        features);
         }
-        return r;
+        return r < 0 ? r : put_limit_features(driver, features);
 }
 
 static int mounts_find(CgroupMounts *ret) {
@@ -293,26 +335,32 @@ int cgroup_driver_new(CgroupDriverKind kind, const char *root, FeatureSet *featu
 
 typedef struct SiblingSum {
         const char *own_name;
-        uint64_t weight;
+        SiblingWeights weights;
 } SiblingSum;
+
+static void add_weight(int fd, Setting setting, uint64_t *sum) {
+        char text[SETTING_TEXT_SIZE];
+        uint64_t value;
+
+        if (group_read_file(fd, setting_info(setting)->file, text, sizeof(text)) >= 0 &&
+                        setting_parse(setting, text, &value) >= 0)
+                *sum += value;
+}
 
 static int add_sibling(int parent_fd, const char *name, void *userdata) {
         SiblingSum *sum = userdata;
         _cleanup_close_ int fd = -EBADF;
         char text[SETTING_TEXT_SIZE];
-        uint64_t value;
 
         if (strcmp(name, sum->own_name) == 0 || group_open_directory(parent_fd, name, &fd) < 0)
                 return 0;
-        if (group_read_file(fd, "cpu.idle", text, sizeof(text)) >= 0 && strncmp(text, "1", 1) == 0)
-                return 0;
-        if (group_read_file(fd, "cpu.weight", text, sizeof(text)) >= 0 &&
-                        setting_parse(SETTING_CPU_WEIGHT, text, &value) >= 0)
-                sum->weight += value;
+        if (group_read_file(fd, "cpu.idle", text, sizeof(text)) < 0 || strncmp(text, "1", 1) != 0)
+                add_weight(fd, SETTING_CPU_WEIGHT, &sum->weights.cpu);
+        add_weight(fd, SETTING_IO_WEIGHT, &sum->weights.io);
         return 0;
 }
 
-int cgroup_parent_observe(CgroupDriver *driver, Settings *ret, uint64_t *ret_sibling_weight) {
+int cgroup_parent_observe(CgroupDriver *driver, Settings *ret, SiblingWeights *ret_siblings) {
         SiblingSum sum = { .own_name = strrchr(driver->parent->path, '/') + 1 };
         Settings settings;
         int r;
@@ -324,7 +372,7 @@ int cgroup_parent_observe(CgroupDriver *driver, Settings *ret, uint64_t *ret_sib
         if (r < 0)
                 return r;
         *ret = settings;
-        *ret_sibling_weight = sum.weight;
+        *ret_siblings = sum.weights;
         return 0;
 }
 
@@ -469,6 +517,24 @@ static int group_is_idle(TenantGroup *group, bool *ret) {
         return 0;
 }
 
+/*
+ * A quota below the burst is refused (EINVAL), which systemd takes for a success that changes nothing: the
+ * burst goes first, and comes back with what else systemd has no property for.
+ */
+static int group_lower_burst(TenantGroup *group, Settings *settled) {
+        uint64_t burst;
+        int r;
+
+        if (!settings_has(settled, SETTING_CPU_MAX) || !(group->driver->settings & (1U << SETTING_CPU_BURST)))
+                return 0;
+        r = group_read_setting(group, SETTING_CPU_BURST, &burst);
+        if (r < 0 || burst == 0)
+                return r;
+        if (!settings_has(settled, SETTING_CPU_BURST))
+                settings_put(settled, SETTING_CPU_BURST, burst);
+        return group_write_setting(group, SETTING_CPU_BURST, 0);
+}
+
 int tenant_group_apply(TenantGroup *group, const Settings *changes) {
         Settings settled = *changes;
         bool idle, squeezed;
@@ -488,7 +554,9 @@ int tenant_group_apply(TenantGroup *group, const Settings *changes) {
         if (r < 0)
                 return r;
 
-        r = group->driver->ops->apply(group, &settled);
+        r = group_lower_burst(group, &settled);
+        if (r >= 0)
+                r = group->driver->ops->apply(group, &settled);
         /* Also after a failure: a squeeze that nobody asked for must not stay. */
         if (squeezed && (r < 0 || !settings_has(&settled, SETTING_MEMORY_HIGH))) {
                 int k = group_write_setting(group, SETTING_MEMORY_HIGH, high);

@@ -10,6 +10,7 @@
  */
 
 #include "model/feature.h"
+#include "model/limit.h"
 #include "model/settings.h"
 
 typedef enum CgroupDriverKind {
@@ -47,11 +48,20 @@ int cgroup_driver_parent_fd(const CgroupDriver *driver);
 /* Bits of the settings that this node's controllers can hold. */
 uint32_t cgroup_driver_settings(const CgroupDriver *driver);
 
+/* Bits (1U << LimitFile) of the files that groups have here. */
+uint32_t cgroup_driver_limits(const CgroupDriver *driver);
+/* What limits can name here beside block devices: RDMA devices, and what the misc controller counts. */
+int cgroup_driver_add_targets(CgroupDriver *driver, ResourceSet *targets);
+
+typedef struct SiblingWeights {
+        uint64_t cpu, io; /* 0 where there is no such controller */
+} SiblingWeights;
+
 /*
- * The parent's own settings, and the sum of cpu.weight of its siblings (0 where there is no cpu controller).
- * A sibling in the idle class counts 0... its weight is nothing beside ours.
+ * The parent's own settings, and the sums of its siblings' weights. A sibling in the idle class counts 0...
+ * its weight is nothing beside ours.
  */
-int cgroup_parent_observe(CgroupDriver *driver, Settings *ret, uint64_t *ret_sibling_weight);
+int cgroup_parent_observe(CgroupDriver *driver, Settings *ret, SiblingWeights *ret_siblings);
 int cgroup_parent_apply(CgroupDriver *driver, const Settings *changes);
 
 /*
@@ -83,6 +93,14 @@ int tenant_group_observe(TenantGroup *group, Settings *ret);
  * weight for a group that is idle. The caller reads back.
  */
 int tenant_group_apply(TenantGroup *group, const Settings *changes);
+
+/*
+ * The same of what is held by device, in the files of `files` (bits 1U << LimitFile). A line for a device
+ * that has gone is passed over, as is a file that this node has not. All are tried; the first error is
+ * returned.
+ */
+int tenant_group_observe_limits(TenantGroup *group, uint32_t files, LimitSet *ret);
+int tenant_group_apply_limits(TenantGroup *group, const LimitLine *lines, size_t n);
 
 /*
  * Places the processes behind `pidfds` in the group (systemd: in a new scope headgate-<tenant>-<n>.scope

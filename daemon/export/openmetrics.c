@@ -111,6 +111,8 @@ static const Scale scale_bytes = { "bytes", 1, 1, 0 };
 static const Scale scale_nsec = { "seconds", 1000000000, 1, 9 };
 static const Scale scale_usec = { "seconds", 1000000, 1, 6 };
 static const Scale scale_millicores = { "cores", 1000, 1, 3 };
+static const Scale scale_rate = { "bytes_per_second", 1, 1, 0 };
+static const Scale scale_operations = { "operations_per_second", 1, 1, 0 };
 static const Scale scale_bits = { "bytes_per_second", 8, 125, 3 };
 
 static void text_append_scaled(Text *text, const Scale *scale, uint64_t value) {
@@ -148,9 +150,14 @@ static void family_begin(Family *family, Text *text) {
         text_append(text, "\n");
 }
 
-/* Everything of a sample's line before its value. `tenant` and `uplink` may be NULL or "". */
+/* The label that names what a resource's target is. */
+static const char *target_label(ResourceTarget target) {
+        return target == TARGET_UPLINK ? "uplink" : target == TARGET_MISC ? "resource" : "device";
+}
+
+/* Everything of a sample's line before its value. `tenant` and `entry` may be NULL. */
 static void family_append_labels(
-                Family *family, Text *text, const Node *node, const char *tenant, const char *uplink) {
+                Family *family, Text *text, const Node *node, const char *tenant, const Resource *entry) {
         family_begin(family, text);
         text_append(text, family->name);
         text_append(text, family->suffix);
@@ -163,9 +170,11 @@ static void family_append_labels(
         text_append(text, "node=\"");
         text_append_escaped(text, node->node_id);
         text_append(text, "\"");
-        if (uplink && *uplink) {
-                text_append(text, ",uplink=\"");
-                text_append_escaped(text, uplink);
+        if (entry && *entry->target) {
+                text_append(text, ",");
+                text_append(text, target_label(resource_info(entry->kind)->target));
+                text_append(text, "=\"");
+                text_append_escaped(text, entry->target);
                 text_append(text, "\"");
         }
         text_append(text, "} ");
@@ -336,6 +345,30 @@ static const struct Promise {
                         "Rate of sending guaranteed now; without the label uplink, on the default uplink.",
                         "Rate of sending never exceeded now; without the label uplink, on the default "
                         "uplink." },
+        { RESOURCE_IO_READ, "headgate_io_read_reserved_bytes_per_second",
+                        "headgate_io_read_limit_bytes_per_second", &scale_rate,
+                        "Rate of reading guaranteed now; without the label device, on each block device.",
+                        "Rate of reading never exceeded now; without the label device, on each block "
+                        "device." },
+        { RESOURCE_IO_WRITE, "headgate_io_write_reserved_bytes_per_second",
+                        "headgate_io_write_limit_bytes_per_second", &scale_rate,
+                        "Rate of writing guaranteed now; without the label device, on each block device.",
+                        "Rate of writing never exceeded now; without the label device, on each block "
+                        "device." },
+        { RESOURCE_IOPS_READ, NULL, "headgate_io_read_limit_operations_per_second", &scale_operations, NULL,
+                        "Reads never exceeded now; without the label device, on each block device." },
+        { RESOURCE_IOPS_WRITE, NULL, "headgate_io_write_limit_operations_per_second", &scale_operations, NULL,
+                        "Writes never exceeded now; without the label device, on each block device." },
+        { RESOURCE_HUGETLB_2M, NULL, "headgate_hugetlb_2m_limit_bytes", &scale_bytes, NULL,
+                        "Memory in pages of 2 MiB never exceeded now." },
+        { RESOURCE_HUGETLB_1G, NULL, "headgate_hugetlb_1g_limit_bytes", &scale_bytes, NULL,
+                        "Memory in pages of 1 GiB never exceeded now." },
+        { RESOURCE_RDMA_HANDLES, NULL, "headgate_rdma_handles_limit", &scale_count, NULL,
+                        "RDMA handles never exceeded now." },
+        { RESOURCE_RDMA_OBJECTS, NULL, "headgate_rdma_objects_limit", &scale_count, NULL,
+                        "RDMA objects never exceeded now." },
+        { RESOURCE_MISC, NULL, "headgate_misc_limit", &scale_count, NULL,
+                        "What the misc controller counts, never exceeded now." },
 };
 
 static void append_promise(Text *text, const Node *node, char *const *only_tenants,
@@ -354,7 +387,7 @@ static void append_promise(Text *text, const Node *node, char *const *only_tenan
 
                         if (entry->kind != promise->kind)
                                 continue;
-                        family_append_labels(&family, text, node, tenant->id, entry->target);
+                        family_append_labels(&family, text, node, tenant->id, entry);
                         if (value == UNLIMITED)
                                 text_append(text, "+Inf");
                         else

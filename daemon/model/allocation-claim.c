@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Two entries may claim the same, "net.egress" and "net.egress@<the default uplink>": their sum is claimed.
+/*
+ * Two entries may claim the same, "net.egress" and "net.egress@<the default uplink>": their sum is claimed.
+ * One may claim several: "io.read" so much of each block device whose ability is known. Of the others nothing
+ * can be claimed: what they can do is not known.
  */
 
 #include "allocation-claim.h"
@@ -18,6 +21,18 @@ static int add_claim(ResourceSet *claims, ResourceKind kind, const char *target,
                         claims, kind, target, (Amount){ amount_add(have ? have->reserved : 0, amount), 0 });
 }
 
+static int add_block_claims(const Calendar *calendar, const Resource *entry, ResourceSet *claims) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < calendar->devices.n; i++) {
+                const Resource *device = &calendar->devices.entries[i];
+
+                if (resource_claims(calendar, entry, device) && (device->amount.limit > 0 || *entry->target))
+                        r = add_claim(claims, device->kind, device->target, entry->amount.reserved);
+        }
+        return r;
+}
+
 int allocation_claims(const Calendar *calendar, const Allocation *allocation, ResourceSet *ret) {
         _cleanup_resource_set_ ResourceSet claims = RESOURCE_SET_NULL;
         int r;
@@ -25,7 +40,10 @@ int allocation_claims(const Calendar *calendar, const Allocation *allocation, Re
         for (size_t i = 0; i < allocation->resources.n; i++) {
                 const Resource *entry = &allocation->resources.entries[i];
 
-                r = add_claim(&claims, entry->kind, calendar_target(calendar, entry), entry->amount.reserved);
+                r = resource_info(entry->kind)->target == TARGET_BLOCK
+                                    ? add_block_claims(calendar, entry, &claims)
+                                    : add_claim(&claims, entry->kind, calendar_target(calendar, entry),
+                                                      entry->amount.reserved);
                 if (r < 0)
                         return r;
         }
@@ -38,8 +56,10 @@ int allocation_claims(const Calendar *calendar, const Allocation *allocation, Re
 }
 
 bool resource_claims(const Calendar *calendar, const Resource *entry, const Resource *claim) {
+        const bool every = resource_info(entry->kind)->target == TARGET_BLOCK && *entry->target == '\0';
+
         return entry->kind == claim->kind && entry->amount.reserved > 0 &&
-               strcmp(calendar_target(calendar, entry), claim->target) == 0;
+               (every || strcmp(calendar_target(calendar, entry), claim->target) == 0);
 }
 
 const Resource *allocation_claim_entry(
@@ -54,7 +74,7 @@ Resource allocation_claim_name(
                 const Calendar *calendar, const Allocation *allocation, const Resource *claim) {
         const Resource *entry = allocation_claim_entry(calendar, allocation, claim);
 
-        return entry ? *entry : *claim;
+        return entry && resource_info(entry->kind)->target != TARGET_BLOCK ? *entry : *claim;
 }
 
 uint64_t allocation_claim(const Allocation *allocation, ResourceKind kind, const char *target) {

@@ -21,7 +21,7 @@ bool resource_claims(const Calendar *calendar, const Resource *entry, const Reso
  * none of them does. */
 const Resource *allocation_claim_entry(
                 const Calendar *calendar, const Allocation *allocation, const Resource *claim);
-/* The claim by the name that the request gave it. */
+/* The claim by the name that the request gave it; of several devices, that of the device. */
 Resource allocation_claim_name(const Calendar *calendar, const Allocation *allocation, const Resource *claim);
 /* How much the allocation claims of it; 0 where it does not. */
 uint64_t allocation_claim(const Allocation *allocation, ResourceKind kind, const char *target);

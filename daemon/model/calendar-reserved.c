@@ -132,3 +132,39 @@ void calendar_discount(Calendar *calendar, Allocation *allocation) {
         count(calendar, allocation, /* in= */ false);
         allocation->counted = false;
 }
+
+static int list_devices(const Calendar *calendar, const ResourceSet *hardware, ResourceSet *ret) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < calendar->devices.n; i++)
+                r = resource_set_put(ret, calendar->devices.entries[i].kind,
+                                calendar->devices.entries[i].target, (Amount){ 0, 0 });
+        for (size_t i = 0; r >= 0 && i < hardware->n; i++)
+                if (resource_info(hardware->entries[i].kind)->target == TARGET_BLOCK)
+                        r = resource_set_put(ret, hardware->entries[i].kind, hardware->entries[i].target,
+                                        (Amount){ 0, 1 });
+        return r;
+}
+
+int calendar_set_devices(Calendar *calendar, const ResourceSet *hardware) {
+        _cleanup_resource_set_ ResourceSet devices = RESOURCE_SET_NULL;
+        int r;
+
+        r = list_devices(calendar, hardware, &devices);
+        if (r < 0 || resource_set_equal(&devices, &calendar->devices))
+                return r;
+        for (size_t i = 0; i < calendar->n; i++)
+                calendar_discount(calendar, calendar->allocations[i]);
+        resource_set_deinit(&calendar->devices);
+        calendar->devices = devices;
+        devices = (ResourceSet) RESOURCE_SET_NULL;
+        for (size_t i = 0; i < calendar->n; i++) {
+                int k;
+
+                resource_set_deinit(&calendar->allocations[i]->claims);
+                calendar->allocations[i]->claimed = false;
+                k = calendar_recount(calendar, calendar->allocations[i]);
+                r = r < 0 ? r : k;
+        }
+        return r;
+}

@@ -120,6 +120,7 @@ void calendar_deinit(Calendar *calendar) {
         }
         for (size_t i = 0; i < calendar->n_resources; i++)
                 timeline_deinit(&calendar->resources[i].reserved);
+        resource_set_deinit(&calendar->devices);
         free(calendar->allocations);
         free(calendar->tenants);
         free(calendar->resources);

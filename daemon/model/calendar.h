@@ -49,6 +49,9 @@ typedef struct Calendar {
         bool uncommitted; /* what is changed now may yet be put back: nobody is cancelled or killed for it */
         char default_uplink[RESOURCE_TARGET_SIZE]; /* what "net.egress" without a target means; set before the
                                                       first put */
+        /* io.read@8:0 and the like: the block devices of which something can be reserved. .limit 0: not any
+         * more, and only who names it still claims it. */
+        ResourceSet devices;
 } Calendar;
 
 #define CALENDAR_NULL \
@@ -123,6 +126,9 @@ size_t calendar_tenant_running(const Calendar *calendar, const char *tenant_id);
 
 /* The target by which the calendar sums: the default uplink's name for "net.egress" alone. */
 const char *calendar_target(const Calendar *calendar, const Resource *entry);
+/* The block devices of which something can be reserved now, as io.read@8:0 and the like in `hardware`: what
+ * allocations claim follows. */
+int calendar_set_devices(Calendar *calendar, const ResourceSet *hardware);
 /* What is reserved of a resource over time, by its target; NULL where nothing ever was. */
 const Timeline *calendar_reserved(const Calendar *calendar, ResourceKind kind, const char *target);
 /* For admission's question "and if this were not there?": takes out and puts back what the allocation

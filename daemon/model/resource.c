@@ -8,16 +8,27 @@
 #include <assert.h>
 #include <string.h>
 
-/* limit_min: cpu: the kernel's least quota, 1 ms (kernel/sched/core.c), of our period of 100 ms. */
+/* limit_min: cpu: the kernel's least quota, 1 ms (kernel/sched/core.c), of our period of 100 ms; io.max takes
+ * no 0. */
 static const ResourceInfo resource_table[RESOURCE_KIND_MAX] = {
-        [RESOURCE_CPU] = { "cpu", "millicores", true, true, false, 10 },
-        [RESOURCE_MEMORY] = { "memory", "bytes", true, false, false, 1 << 20 },
-        [RESOURCE_SWAP] = { "swap", "bytes", false, false, false, 0 },
-        [RESOURCE_TASKS] = { "tasks", "count", false, false, false, 1 },
-        [RESOURCE_NET_EGRESS] = { "net.egress", "bit/s", true, true, true, 8000 },
-        [RESOURCE_CPUSET] = { "cpuset", "millicores", .has_reserved = true, .has_target = true,
+        [RESOURCE_CPU] = { "cpu", "millicores", true, true, TARGET_NONE, 10 },
+        [RESOURCE_MEMORY] = { "memory", "bytes", true, false, TARGET_NONE, 1 << 20 },
+        [RESOURCE_SWAP] = { "swap", "bytes", false, false, TARGET_NONE, 0 },
+        [RESOURCE_TASKS] = { "tasks", "count", false, false, TARGET_NONE, 1 },
+        [RESOURCE_IO_READ] = { "io.read", "bytes/s", true, true, TARGET_BLOCK, 1 },
+        [RESOURCE_IO_WRITE] = { "io.write", "bytes/s", true, true, TARGET_BLOCK, 1 },
+        [RESOURCE_IOPS_READ] = { "iops.read", "operations/s", false, true, TARGET_BLOCK, 1 },
+        [RESOURCE_IOPS_WRITE] = { "iops.write", "operations/s", false, true, TARGET_BLOCK, 1 },
+        [RESOURCE_NET_EGRESS] = { "net.egress", "bit/s", true, true, TARGET_UPLINK, 8000 },
+        [RESOURCE_HUGETLB_2M] = { "hugetlb.2M", "bytes", false, false, TARGET_NONE, 0 },
+        [RESOURCE_HUGETLB_1G] = { "hugetlb.1G", "bytes", false, false, TARGET_NONE, 0 },
+        [RESOURCE_RDMA_HANDLES] = { "rdma.handles", "count", false, false, TARGET_RDMA, 0 },
+        [RESOURCE_RDMA_OBJECTS] = { "rdma.objects", "count", false, false, TARGET_RDMA, 0 },
+        [RESOURCE_MISC] = { "misc", "count", false, false, TARGET_MISC, 0 },
+        [RESOURCE_CPUSET] = { "cpuset", "millicores", .has_reserved = true, .target = TARGET_PLACE,
                         .claimed_only = true },
-        [RESOURCE_NUMA] = { "numa", "nodes", .has_reserved = true, .has_target = true, .claimed_only = true },
+        [RESOURCE_NUMA] = { "numa", "nodes", .has_reserved = true, .target = TARGET_PLACE,
+                        .claimed_only = true },
 };
 
 const ResourceInfo *resource_info(ResourceKind kind) {
@@ -25,29 +36,83 @@ const ResourceInfo *resource_info(ResourceKind kind) {
         return &resource_table[kind];
 }
 
-static bool target_valid(const char *target) {
+static bool is_device_number(const char *target) {
+        size_t major = strspn(target, "0123456789");
+        size_t minor = target[major] == ':' ? strspn(target + major + 1, "0123456789") : 0;
+
+        /* One way to write each: what the kernel shows. */
+        return major > 0 && minor > 0 && !target[major + 1 + minor] && (*target != '0' || major == 1) &&
+               (target[major + 1] != '0' || minor == 1);
+}
+
+static bool target_valid(ResourceTarget kind, const char *target) {
         size_t n = strlen(target);
 
-        return n > 0 && n < RESOURCE_TARGET_SIZE && strcmp(target, ".") != 0 && strcmp(target, "..") != 0 &&
+        if (kind == TARGET_BLOCK && !is_device_number(target))
+                return false;
+        return kind != TARGET_NONE && n > 0 && n < RESOURCE_TARGET_SIZE && strcmp(target, ".") != 0 &&
+               strcmp(target, "..") != 0 &&
                strspn(target, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:_-") == n;
 }
 
+static bool needs_target(ResourceTarget kind) {
+        return kind == TARGET_RDMA || kind == TARGET_MISC;
+}
+
+/* Before an '@'. */
+static ResourceKind find_kind(const char *name) {
+        size_t n = strcspn(name, "@");
+
+        for (ResourceKind kind = 0; kind < RESOURCE_KIND_MAX; kind++)
+                if (strlen(resource_table[kind].name) == n &&
+                                strncmp(resource_table[kind].name, name, n) == 0)
+                        return kind;
+        return RESOURCE_KIND_INVALID;
+}
+
 int resource_parse_name(const char *name, ResourceKind *ret_kind, char *ret_target) {
-        const char *at = strchrnul(name, '@');
+        const ResourceKind kind = find_kind(name);
+        const char *at = strchr(name, '@');
 
-        for (ResourceKind kind = 0; kind < RESOURCE_KIND_MAX; kind++) {
-                const ResourceInfo *info = &resource_table[kind];
+        if (kind < 0)
+                return -EINVAL;
+        if (at ? !target_valid(resource_table[kind].target, at + 1)
+               : needs_target(resource_table[kind].target))
+                return -EINVAL;
+        *ret_kind = kind;
+        strcpy(ret_target, at ? at + 1 : "");
+        return 0;
+}
 
-                if (strlen(info->name) != (size_t) (at - name) ||
-                                strncmp(info->name, name, (size_t) (at - name)) != 0)
-                        continue;
-                if (*at && (!info->has_target || !target_valid(at + 1)))
-                        return -EINVAL;
-                *ret_kind = kind;
-                strcpy(ret_target, *at ? at + 1 : "");
-                return 0;
+static const char *target_words(ResourceTarget target) {
+        switch (target) {
+        case TARGET_UPLINK:
+                return "an interface may be named, as in net.egress@eth1";
+        case TARGET_BLOCK:
+                return "a block device may be named by its numbers, as in io.read@8:0 (lsblk shows them)";
+        case TARGET_RDMA:
+                return "an RDMA device must be named, as in rdma.handles@mlx5_0";
+        case TARGET_MISC:
+                return "what is counted must be named, as in misc@sev (misc.capacity of the root control "
+                       "group lists them)";
+        case TARGET_NONE:
+        default:
+                return "it has no '@'";
         }
-        return -EINVAL;
+}
+
+int resource_refuse_name(const char *key, const char *name, Failure *ret_failure) {
+        char names[256] = "";
+        ResourceKind kind = find_kind(name);
+
+        if (kind >= 0 && !resource_table[kind].claimed_only)
+                return failure_set(ret_failure, FAILURE_INVALID_ALLOCATION, "%s: '%.64s': %s", key, name,
+                                target_words(resource_table[kind].target));
+        for (kind = 0; kind < RESOURCE_KIND_MAX && !resource_table[kind].claimed_only; kind++)
+                snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", kind ? ", " : "",
+                                resource_table[kind].name);
+        return failure_set(ret_failure, FAILURE_UNKNOWN_KEY,
+                        "%s: unknown resource '%.64s'; this version has %s", key, name, names);
 }
 
 void resource_format_name(ResourceKind kind, const char *target, char *ret) {

@@ -6,6 +6,7 @@
  * One table (resource.c) carries everything that differs between resources.
  */
 
+#include "failure.h"
 #include "util/cleanup.h"
 
 #include <stdbool.h>
@@ -18,11 +19,20 @@
 #define RESERVED_MAX (1ULL << 46)
 
 typedef enum ResourceKind {
-        RESOURCE_CPU,        /* millicores */
-        RESOURCE_MEMORY,     /* bytes */
-        RESOURCE_SWAP,       /* bytes; a limit alone */
-        RESOURCE_TASKS,      /* count; a limit alone */
+        RESOURCE_CPU,     /* millicores */
+        RESOURCE_MEMORY,  /* bytes */
+        RESOURCE_SWAP,    /* bytes; a limit alone */
+        RESOURCE_TASKS,   /* count; a limit alone */
+        RESOURCE_IO_READ, /* bytes/s; of one block device where it has a target, else of each */
+        RESOURCE_IO_WRITE,
+        RESOURCE_IOPS_READ, /* operations/s, likewise; a limit alone */
+        RESOURCE_IOPS_WRITE,
         RESOURCE_NET_EGRESS, /* bit/s; of one uplink where it has a target, else of the default uplink */
+        RESOURCE_HUGETLB_2M, /* bytes; a limit alone */
+        RESOURCE_HUGETLB_1G,
+        RESOURCE_RDMA_HANDLES, /* count, of the device that is named; a limit alone */
+        RESOURCE_RDMA_OBJECTS,
+        RESOURCE_MISC,   /* what the misc controller counts under the name that is given; a limit alone */
         RESOURCE_CPUSET, /* claimed by CpuSet: millicores of the CPU that is the target; of all that are had
                             alone */
         RESOURCE_NUMA,   /* claimed by NumaNodes: the NUMA node that is the target; all that are had alone */
@@ -30,14 +40,24 @@ typedef enum ResourceKind {
         RESOURCE_KIND_INVALID = -EINVAL,
 } ResourceKind;
 
+/* What may follow a resource's name behind an '@'. */
+typedef enum ResourceTarget {
+        TARGET_NONE,
+        TARGET_UPLINK, /* may: an interface's name */
+        TARGET_BLOCK,  /* may: a block device, MAJ:MIN */
+        TARGET_RDMA,   /* must: an RDMA device's name */
+        TARGET_MISC,   /* must: a name of the misc controller */
+        TARGET_PLACE,  /* may: a CPU's or a NUMA node's number */
+} ResourceTarget;
+
 typedef struct ResourceInfo {
         const char *name;         /* "net.egress": the same in D-Bus, JSON, headgatectl and the ledger */
         const char *unit;         /* "bit/s": for people */
         bool has_reserved;        /* false: a limit alone, reserved must be 0 */
         bool lent_when_suspended; /* a frozen tenant does not hold it: cpu, io, network */
-        bool has_target;          /* may be followed by '@' and a device's name */
-        uint64_t limit_min;       /* the smallest limit that the kernel can hold */
-        bool claimed_only;        /* what other keys than Resources claim: no entry there */
+        ResourceTarget target;
+        uint64_t limit_min; /* the smallest limit that the kernel can hold */
+        bool claimed_only;  /* what other keys than Resources claim: no entry there */
 } ResourceInfo;
 
 const ResourceInfo *resource_info(ResourceKind kind);
@@ -60,6 +80,9 @@ typedef struct Resource {
 /* "net.egress@eth1" to kind and target (of RESOURCE_TARGET_SIZE). -EINVAL: no such resource, or no such form.
  */
 int resource_parse_name(const char *name, ResourceKind *ret_kind, char *ret_target);
+/* The failure for a name that resource_parse_name() refused: which part of it, and what it could be. `key`:
+ * where it stood. */
+int resource_refuse_name(const char *key, const char *name, Failure *ret_failure);
 /* The reverse; `ret` has RESOURCE_NAME_SIZE. */
 void resource_format_name(ResourceKind kind, const char *target, char *ret);
 

@@ -19,6 +19,12 @@ typedef enum Setting {
         SETTING_MEMORY_MAX,  /* bytes, or UNLIMITED */
         SETTING_SWAP_MAX,    /* bytes, or UNLIMITED */
         SETTING_TASKS_MAX,   /* count, or UNLIMITED */
+        SETTING_CPU_BURST,  /* µs of a period that may be saved up for later ones; never over cpu.max's quota
+                             */
+        SETTING_OOM_GROUP,  /* 0 or 1: who is killed for want of memory is killed whole */
+        SETTING_IO_WEIGHT,  /* 1 … 10000, of every device that has none of its own */
+        SETTING_HUGETLB_2M, /* bytes, or UNLIMITED */
+        SETTING_HUGETLB_1G, /* bytes, or UNLIMITED */
         SETTING_MAX,
         SETTING_INVALID = -EINVAL,
 } Setting;

@@ -7,6 +7,7 @@
  */
 
 #include "driver.h"
+#include "enforce/block-device.h"
 #include "util/strv.h"
 
 #include <criterion/criterion.h>
@@ -23,7 +24,8 @@ Test(cgroup_driver, features_say_what_holds) {
                 const Feature *feature = feature_set_get(&features, info->feature);
 
                 cr_assert_not_null(feature, "%s", info->feature);
-                if (!(cgroup_driver_settings(driver) & (1U << i)))
+                /* Huge pages of a size that there is not need no limit. */
+                if (!(cgroup_driver_settings(driver) & (1U << i)) && info->controller != CONTROLLER_HUGETLB)
                         cr_assert_not(feature->available, "%s: %s", info->feature, feature->words);
                 cr_log_info("%s: %s", info->feature, feature->words);
         }
@@ -55,6 +57,11 @@ Test(cgroup_driver, every_setting) {
                 { SETTING_TASKS_MAX, 77, "77" },
                 { SETTING_TASKS_MAX, 5000000, "max" },
                 { SETTING_TASKS_MAX, UNLIMITED, "max" },
+                { SETTING_OOM_GROUP, 1, "1" },
+                { SETTING_IO_WEIGHT, 250, "default 250" },
+                { SETTING_HUGETLB_2M, 5 * MIB, "4194304" },
+                { SETTING_HUGETLB_2M, UNLIMITED, "max" },
+                { SETTING_HUGETLB_1G, 0, "0" },
         };
         TenantGroup *group = ensure("test-settings");
         size_t skipped = 0;
@@ -98,6 +105,11 @@ Test(cgroup_driver, all_in_one_change) {
         settings_put(&changes, SETTING_MEMORY_MAX, 128 * MIB);
         settings_put(&changes, SETTING_SWAP_MAX, 0);
         settings_put(&changes, SETTING_TASKS_MAX, 55);
+        settings_put(&changes, SETTING_CPU_BURST, 20000);
+        settings_put(&changes, SETTING_OOM_GROUP, 1);
+        settings_put(&changes, SETTING_IO_WEIGHT, 444);
+        settings_put(&changes, SETTING_HUGETLB_2M, 4 * MIB);
+        settings_put(&changes, SETTING_HUGETLB_1G, 0);
         cr_assert_eq(tenant_group_apply(group, &changes), 0);
         cr_assert_eq(tenant_group_observe(group, &holds), 0);
         cr_assert_eq(holds.present, cgroup_driver_settings(driver));
@@ -135,16 +147,92 @@ Test(cgroup_driver, idle_class_and_weight) {
         remove_group(group);
 }
 
+/* systemd takes a quota below the burst for a success that changes nothing. */
+Test(cgroup_driver, a_quota_goes_below_the_burst) {
+        TenantGroup *group;
+        Settings changes = { 0 };
+
+        if (!(cgroup_driver_settings(driver) & (1U << SETTING_CPU_BURST)))
+                skip("no cpu.max.burst here");
+        group = ensure("test-burst");
+        settings_put(&changes, SETTING_CPU_MAX, 500000);
+        settings_put(&changes, SETTING_CPU_BURST, 50000);
+        cr_assert_eq(tenant_group_apply(group, &changes), 0);
+        settings_put(&changes, SETTING_CPU_MAX, 200000);
+        settings_put(&changes, SETTING_CPU_BURST, 20000);
+        cr_assert_eq(tenant_group_apply(group, &changes), 0);
+        assert_text(tenant_group_path(group), "cpu.max", "20000 100000");
+        assert_text(tenant_group_path(group), "cpu.max.burst", "20000");
+
+        /* Of a quota that rises the burst stays. */
+        changes.present = 0;
+        settings_put(&changes, SETTING_CPU_MAX, 300000);
+        cr_assert_eq(tenant_group_apply(group, &changes), 0);
+        assert_text(tenant_group_path(group), "cpu.max", "30000 100000");
+        assert_text(tenant_group_path(group), "cpu.max.burst", "20000");
+        remove_group(group);
+}
+
+/* The first of the lowest block devices; false: this node shows none. */
+static bool find_disk(char *ret_number) {
+        _cleanup_free_ BlockDevice *devices = NULL;
+        _cleanup_free_ char *text = NULL;
+        size_t n = 0;
+
+        if (block_devices_text("", &text) < 0 || block_devices_read("", text, &devices, &n) < 0)
+                return false;
+        for (size_t i = 0; i < n; i++)
+                if (devices[i].leaf) {
+                        (void) strcpy(ret_number, devices[i].number);
+                        return true;
+                }
+        return false;
+}
+
+Test(cgroup_driver, limits_by_device) {
+        _cleanup_limit_set_ LimitSet wanted = LIMIT_SET_NULL, holds = LIMIT_SET_NULL, after = LIMIT_SET_NULL;
+        LimitLine gone = { LIMIT_IO_MAX, "4095:7", { 5, UNLIMITED, UNLIMITED, UNLIMITED } };
+        _cleanup_free_ LimitLine *changes = NULL, *reset = NULL;
+        char disk[RESOURCE_TARGET_SIZE], text[LIMIT_TEXT_SIZE];
+        TenantGroup *group;
+        size_t n;
+
+        if (!(cgroup_driver_limits(driver) & (1U << LIMIT_IO_MAX)) || !find_disk(disk))
+                skip("no io.max, or no block device here");
+        group = ensure("test-limits");
+        cr_assert_eq(limit_set_put(&wanted, LIMIT_IO_MAX, disk, IO_MAX_WRITE_BYTES, 3 * MIB), 0);
+        cr_assert_eq(limit_set_diff(&holds, &wanted, cgroup_driver_limits(driver), &changes, &n), 0);
+        cr_assert_eq(tenant_group_apply_limits(group, changes, n), 0);
+        (void) snprintf(text, sizeof(text), "%s rbps=max wbps=3145728 riops=max wiops=max", disk);
+        assert_text(tenant_group_path(group), "io.max", text);
+        cr_assert_eq(tenant_group_observe_limits(group, cgroup_driver_limits(driver), &holds), 0);
+        cr_assert(limit_set_equal(&holds, &wanted));
+        if (is_systemd) {
+                cr_assert_eq(run("systemctl daemon-reload"), 0);
+                assert_text(tenant_group_path(group), "io.max", text);
+        }
+        cr_assert_eq(tenant_group_apply_limits(group, &gone, 1), 0, "a device that has gone is passed over");
+
+        cr_assert_eq(limit_set_diff(&holds, &(LimitSet) LIMIT_SET_NULL, cgroup_driver_limits(driver), &reset,
+                                     &n),
+                        0);
+        cr_assert_eq(tenant_group_apply_limits(group, reset, n), 0);
+        cr_assert_eq(tenant_group_observe_limits(group, cgroup_driver_limits(driver), &after), 0);
+        cr_assert_eq(after.n, 0);
+        remove_group(group);
+}
+
 Test(cgroup_driver, parent) {
         Settings changes = { 0 }, holds;
-        uint64_t siblings, before;
+        SiblingWeights siblings, before;
 
         cr_assert_eq(cgroup_parent_observe(driver, &holds, &before), 0);
         if (!(cgroup_driver_settings(driver) & (1U << SETTING_CPU_WEIGHT))) {
-                cr_assert_eq(before, 0);
+                cr_assert_eq(before.cpu, 0);
                 skip("no cpu and memory controllers here");
         }
         settings_put(&changes, SETTING_CPU_WEIGHT, 1234);
+        settings_put(&changes, SETTING_IO_WEIGHT, 321);
         settings_put(&changes, SETTING_MEMORY_MIN, 4 * MIB);
         settings_put(&changes, SETTING_MEMORY_LOW, 8 * MIB);
         cr_assert_eq(cgroup_parent_apply(driver, &changes), 0);
@@ -153,7 +241,10 @@ Test(cgroup_driver, parent) {
         assert_text(cgroup_driver_parent(driver), "memory.low", "8388608");
         cr_assert_eq(cgroup_parent_observe(driver, &holds, &siblings), 0);
         cr_assert_eq(holds.value[SETTING_CPU_WEIGHT], 1234);
-        cr_assert_eq(siblings, before, "our own weight is not a sibling's");
+        cr_assert_eq(holds.value[SETTING_IO_WEIGHT], 321);
+        cr_assert_eq(siblings.cpu, before.cpu, "our own weight is not a sibling's");
+        cr_assert_eq(siblings.io, before.io);
+        settings_put(&changes, SETTING_IO_WEIGHT, 100);
         settings_put(&changes, SETTING_CPU_WEIGHT, 100);
         settings_put(&changes, SETTING_MEMORY_MIN, 0);
         settings_put(&changes, SETTING_MEMORY_LOW, 0);

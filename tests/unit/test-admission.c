@@ -33,6 +33,8 @@ static Capacity capacity_make(void) {
 
         cr_assert_eq(resource_set_put(&capacity.total, RESOURCE_CPU, "", (Amount){ 0, 1000 }), 0);
         cr_assert_eq(resource_set_put(&capacity.total, RESOURCE_NET_EGRESS, "eth0", (Amount){ 0, 100 }), 0);
+        cr_assert_eq(resource_set_put(&capacity.total, RESOURCE_IO_READ, "8:0", (Amount){ 0, 50 }), 0);
+        cr_assert_eq(resource_set_put(&capacity.targets, RESOURCE_IO_WRITE, "8:0", (Amount){}), 0);
         return capacity;
 }
 
@@ -62,6 +64,14 @@ static const struct {
         { "the default uplink by no name", 0, 9, "net.egress", { 100, 100 }, FAILURE_NONE, 0 },
         { "the default uplink by its name", 0, 9, "net.egress@eth0", { 101, 101 },
                         FAILURE_INSUFFICIENT_RESOURCES, 100, UINT64_MAX },
+        { "a block device's reading", 0, 9, "io.read@8:0", { 50, 50 }, FAILURE_NONE, 0 },
+        { "more than it can do", 0, 9, "io.read@8:0", { 51, UNLIMITED }, FAILURE_INSUFFICIENT_RESOURCES, 50,
+                        UINT64_MAX },
+        { "of every block device", 0, 9, "io.read", { 51, 51 }, FAILURE_INSUFFICIENT_RESOURCES, 50,
+                        UINT64_MAX },
+        { "one of which nothing is known", 0, 9, "io.write@8:0", { 51, 51 }, FAILURE_NONE, 0 },
+        { "a block device that is none", 0, 9, "io.read@8:1", { 0, 5 }, FAILURE_INVALID_ALLOCATION, 0 },
+        { "what nobody counts", 0, 9, "misc@sev", { 0, 5 }, FAILURE_INVALID_ALLOCATION, 0 },
         { "an uplink that is none", 0, 9, "net.egress@eth7", { 0, 5 }, FAILURE_INVALID_ALLOCATION, 0 },
 };
 
@@ -71,6 +81,7 @@ Test(admission, sum_of_reserved_stays_within_capacity_at_every_instant) {
         Allocation *over = make("over", 0, 1000, "cpu", (Amount){ 1000, 1000 });
 
         over->state = ALLOCATION_ENDED;
+        cr_assert_eq(calendar_set_devices(&calendar, &capacity.total), 0);
         hold(&calendar, over);
         hold(&calendar, make("a", 100, 200, "cpu", (Amount){ 600, 600 }));
         hold(&calendar, make("b", 150, 300, "cpu", (Amount){ 300, 600 }));
@@ -95,6 +106,7 @@ Test(admission, sum_of_reserved_stays_within_capacity_at_every_instant) {
         }
         calendar_deinit(&calendar);
         resource_set_deinit(&capacity.total);
+        resource_set_deinit(&capacity.targets);
 }
 
 Test(admission, requests_are_judged_together) {
@@ -112,6 +124,7 @@ Test(admission, requests_are_judged_together) {
                 allocation_free(requests[i]);
         }
         resource_set_deinit(&capacity.total);
+        resource_set_deinit(&capacity.targets);
 }
 
 Test(admission, an_update_takes_its_own_place) {
@@ -126,6 +139,7 @@ Test(admission, an_update_takes_its_own_place) {
         verdict_deinit(&verdict);
         calendar_deinit(&calendar);
         resource_set_deinit(&capacity.total);
+        resource_set_deinit(&capacity.targets);
 }
 
 static uint64_t brute_peak(const Calendar *calendar, uint64_t start, uint64_t end) {
@@ -180,5 +194,6 @@ Test(admission, agrees_with_brute_force) {
                 verdict_deinit(&verdict);
                 calendar_deinit(&calendar);
                 resource_set_deinit(&capacity.total);
+                resource_set_deinit(&capacity.targets);
         }
 }

@@ -16,11 +16,32 @@ Test(cgroup_text, table_is_complete) {
                 cr_assert_not_null(info->file, "setting %d", i);
                 cr_assert_not_null(info->feature, "%s", info->file);
                 cr_assert_not_null(info->effect, "%s", info->file);
-                cr_assert(info->property || i == SETTING_CPU_IDLE, "%s", info->file);
                 cr_assert_eq(strncmp(info->file, controller_to_string(info->controller),
                                              strlen(controller_to_string(info->controller))),
                                 0, "%s", info->file);
         }
+}
+
+Test(cgroup_text, what_has_no_property_is_written_beside) {
+        Settings settings = {};
+
+        for (Setting setting = 0; setting < SETTING_MAX; setting++)
+                settings_put(&settings, setting, 1);
+        cr_expect_eq(settings_beside(&settings),
+                        (1U << SETTING_CPU_BURST) | (1U << SETTING_OOM_GROUP) | (1U << SETTING_HUGETLB_2M) |
+                                        (1U << SETTING_HUGETLB_1G),
+                        "the idle class is a weight, to systemd");
+}
+
+Test(cgroup_text, a_default_stands_before_devices) {
+        uint64_t value;
+
+        cr_assert_eq(setting_parse(SETTING_IO_WEIGHT, "default 250\n8:0 100\n", &value), 0);
+        cr_expect_eq(value, 250);
+        cr_assert_eq(setting_parse(SETTING_HUGETLB_2M, "9223372036854771712\n", &value), 0);
+        cr_expect_eq(value, UNLIMITED, "as a new group shows it");
+        cr_expect_eq(setting_parse(SETTING_IO_WEIGHT, "250\n", &value), -EBADMSG);
+        cr_expect_eq(setting_parse(SETTING_IO_WEIGHT, "default 250 8:0\n", &value), -EBADMSG);
 }
 
 Test(cgroup_text, order_has_each_once) {
@@ -57,6 +78,11 @@ Test(cgroup_text, format_and_round) {
                 { "no quota", SETTING_CPU_MAX, UNLIMITED, "max 100000", UNLIMITED },
                 { "more than the kernel holds", SETTING_CPU_MAX, UNLIMITED - 1, "max 100000", UNLIMITED },
                 { "memory", SETTING_MEMORY_MAX, 64 * KIB, "65536", 64 * KIB },
+                { "burst", SETTING_CPU_BURST, 20000, "20000", 20000 },
+                { "a weight of IO", SETTING_IO_WEIGHT, 20000, "default 10000", 10000 },
+                { "huge pages", SETTING_HUGETLB_2M, (5 << 20) + 1, "4194304", 4 << 20 },
+                { "huge pages none", SETTING_HUGETLB_1G, 1 << 20, "0", 0 },
+                { "huge pages without limit", SETTING_HUGETLB_2M, UNLIMITED, "max", UNLIMITED },
                 { "memory none", SETTING_MEMORY_MIN, 0, "0", 0 },
                 { "memory unlimited", SETTING_MEMORY_HIGH, UNLIMITED, "max", UNLIMITED },
                 { "memory beyond", SETTING_MEMORY_MAX, 1ULL << 63, "max", UNLIMITED },
@@ -205,13 +231,14 @@ Test(cgroup_text, controllers) {
 
         cr_assert_eq(controllers_parse("cpuset cpu io memory hugetlb pids rdma misc\n"),
                         1U << CONTROLLER_CPU | 1U << CONTROLLER_MEMORY | 1U << CONTROLLER_PIDS |
-                                        1U << CONTROLLER_IO);
-        cr_assert_eq(controllers_parse("cpuset hugetlb\n"), 0);
+                                        1U << CONTROLLER_IO | 1U << CONTROLLER_HUGETLB |
+                                        1U << CONTROLLER_RDMA | 1U << CONTROLLER_MISC);
+        cr_assert_eq(controllers_parse("cpuset perf_event\n"), 0);
         cr_assert_eq(controllers_parse("\n"), 0);
         controllers_format(1U << CONTROLLER_CPU | 1U << CONTROLLER_PIDS, text);
         cr_assert_str_eq(text, "+cpu +pids");
         controllers_format((1U << CONTROLLER_MAX) - 1, text);
-        cr_assert_str_eq(text, "+cpu +memory +pids +io");
+        cr_assert_str_eq(text, "+cpu +memory +pids +io +hugetlb +rdma +misc");
 }
 
 Test(cgroup_text, mounts) {

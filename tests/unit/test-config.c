@@ -39,7 +39,9 @@ Test(config, values_and_their_units) {
 
         write_file(path, "[node]\nid = node-7\nmode = observe\ntenants-max = 12\nsample-interval = 500ms\n"
                          "[capacity]\nmemory-reserve = 1G ; as much as that\n"
-                         "[residual]\nnet-egress = 2M\n"
+                         "[residual]\nnet-egress = 2M\nio = 3M\n[tenant]\ncpu-burst = 25\noom-group = yes\n"
+                         "[device sda]\nread = 500M\nweighted = yes\nlatency = 20ms\n[device 8:16]\nwrite = "
+                         "1M\n"
                          "[uplink eth0]\ncapacity = 10G\n[uplink eth1]\ncapacity = 1G\ndefault = yes\n"
                          "[devices]\nclosed = yes\n[control]\ngroups = /a.service /b.service\n");
         config_init(&config);
@@ -51,6 +53,16 @@ Test(config, values_and_their_units) {
         cr_expect_eq(config.memory_reserve_bytes, 1ULL << 30);
         cr_expect_eq(config.residual.net_egress_bps, 2000000, "bit/s go by 1000");
         cr_expect(config.devices_closed);
+        cr_expect_eq(config.residual.io_bytes, 3 << 20);
+        cr_expect_eq(config.cpu_burst_percent, 25);
+        cr_expect(config.oom_group);
+        cr_assert_eq(config.n_devices, 2);
+        cr_expect_str_eq(config.devices[0].name, "sda");
+        cr_expect_eq(config.devices[0].read_bytes, 500 << 20, "bytes go by 1024");
+        cr_expect_eq(config.devices[0].latency_usec, 20000);
+        cr_expect(config.devices[0].weighted);
+        cr_expect_str_eq(config.devices[1].name, "8:16");
+        cr_expect_eq(config.devices[1].read_bytes, 0, "not known");
         cr_expect_eq(config.n_uplinks, 2);
         cr_expect_eq(config.uplinks[0].capacity_bps, 10000000000);
         cr_expect_not(config.uplinks[0].is_default);
@@ -99,6 +111,11 @@ static const struct {
                         "2 uplinks say default = yes" },
         { "an interface that is none", "[uplink a/b]\ncapacity = 1M\n",
                         "an interface name of 1 to 15 characters" },
+        { "a device that is none", "[device /dev/sda]\nread = 1M\n",
+                        "a block device's name (sda) or numbers (8:0)" },
+        { "weighted by nothing", "[device sda]\nweighted = yes\n",
+                        "[device sda] weighted = yes needs read or write" },
+        { "more than the quota", "[tenant]\ncpu-burst = 101\n", "a whole number from 0 to 100" },
         { "no ini at all", "garbage\n", "headgated.conf:1: neither a [section] nor a 'key = value'" },
 };
 

@@ -85,6 +85,14 @@ static const struct {
                         "a sixteenth of what lies between reserved 100663296 and limit 167772160 below the "
                         "limit: reclaim comes before the kill" },
         { "what nobody names", BOTH, SETTING_TASKS_MAX, "no allocation names tasks (count)" },
+        { "what may be saved up", BOTH, SETTING_CPU_BURST,
+                        "cpu-burst of the configuration, 0 % of the quota of a tenth of a second" },
+        { "nothing reserved of block devices", BOTH, SETTING_IO_WEIGHT,
+                        "10000 × reserved / what the block device can do, of that of which it has the "
+                        "largest part, from 1 to "
+                        "10000" },
+        { "huge pages", ENDS, SETTING_HUGETLB_2M,
+                        "limit 0, the residual share of the configuration: no allocation is active (bytes)" },
         { "the residual share", ENDS, SETTING_CPU_MAX,
                         "limit 50, the residual share of the configuration: no allocation is active "
                         "(millicores); 1000 µs a second for each millicore" },

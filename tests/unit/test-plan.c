@@ -157,7 +157,7 @@ Test(plan, effective_of_who_is_observed_is_what_holds) {
         Node node = {};
         _cleanup_plan_ Plan plan = PLAN_NULL;
         _cleanup_resource_set_ ResourceSet effective = RESOURCE_SET_NULL;
-        Settings open = {};
+        GroupState open = {};
         PlanInput input;
 
         add(&node, "g", "gold", ALLOCATION_ACTIVE, (Amount){ 1000, 1000 }, (Amount){ 256 * MIB, 256 * MIB },
@@ -165,9 +165,9 @@ Test(plan, effective_of_who_is_observed_is_what_holds) {
         node_find_tenant(&node, "gold")->observed = true;
         input = input_of(&node);
         cr_assert_eq(plan_make(&input, &plan), 0);
-        settings_put(&open, SETTING_CPU_MAX, UNLIMITED);
-        settings_put(&open, SETTING_CPU_WEIGHT, 100);
-        settings_put(&open, SETTING_MEMORY_MAX, UNLIMITED);
+        settings_put(&open.settings, SETTING_CPU_MAX, UNLIMITED);
+        settings_put(&open.settings, SETTING_CPU_WEIGHT, 100);
+        settings_put(&open.settings, SETTING_MEMORY_MAX, UNLIMITED);
         cr_assert_eq(plan_effective(&input, &plan.tenants[0], &open, plan.uplinks, plan.uplinks, 1,
                                      &effective),
                         0);
@@ -295,26 +295,218 @@ Test(plan, effective_is_desired_where_the_kernel_holds_it) {
         Node node = {};
         _cleanup_plan_ Plan plan = PLAN_NULL;
         _cleanup_resource_set_ ResourceSet effective = RESOURCE_SET_NULL;
-        Settings observed;
+        GroupState observed = { .limit_files = (1U << LIMIT_FILE_MAX) - 1 };
         PlanInput input;
 
         add(&node, "a", "t", ALLOCATION_ACTIVE, (Amount){ 333, 777 }, (Amount){ 64 * MIB, 128 * MIB },
                         (Amount){ 5000000, 50000000 });
         input = input_of(&node);
         cr_assert_eq(plan_make(&input, &plan), 0);
-        observed = plan.tenants[0].settings;
+        observed.settings = plan.tenants[0].settings;
         cr_assert_eq(plan_effective(&input, &plan.tenants[0], &observed, plan.uplinks, plan.uplinks, 1,
                                      &effective),
                         0);
         cr_expect(resource_set_equal(&effective, &plan.tenants[0].share));
         resource_set_deinit(&effective);
 
-        settings_put(&observed, SETTING_CPU_MAX, UNLIMITED);
-        settings_put(&observed, SETTING_MEMORY_MAX, 1 * MIB);
+        settings_put(&observed.settings, SETTING_CPU_MAX, UNLIMITED);
+        settings_put(&observed.settings, SETTING_MEMORY_MAX, 1 * MIB);
         cr_assert_eq(plan_effective(&input, &plan.tenants[0], &observed, plan.uplinks, plan.uplinks, 1,
                                      &effective),
                         0);
         cr_expect_eq(resource_set_get(&effective, RESOURCE_CPU, "")->limit, UNLIMITED);
         cr_expect_eq(resource_set_get(&effective, RESOURCE_MEMORY, "")->limit, 1 * MIB);
+        node_deinit(&node);
+}
+
+static const BlockDevice devices[] = {
+        { .number = "8:0", .name = "sda", .leaf = true, .policy = IO_POLICY_COST, .latency_usec = 5000 },
+        { .number = "8:16", .name = "sdb", .leaf = true, .policy = IO_POLICY_BFQ },
+        { .number = "253:0", .name = "dm-0" },
+};
+
+static void ask(Node *node, const char *id, const char *tenant_id, const char *resource, Amount amount) {
+        Allocation *a = calendar_find(&node->calendar, id), *replaced;
+        char target[RESOURCE_TARGET_SIZE];
+        ResourceKind kind;
+        Tenant *tenant;
+
+        cr_assert_eq(resource_parse_name(resource, &kind, target), 0, "%s", resource);
+        if (!node_find_tenant(node, tenant_id))
+                cr_assert_eq(node_add_tenant(node, tenant_id, 100, &tenant), 0);
+        if (!a) {
+                cr_assert_eq(allocation_new(&a), 0);
+                a->id = strdup(id);
+                a->tenant_id = strdup(tenant_id);
+                a->state = ALLOCATION_ACTIVE;
+                cr_assert_eq(calendar_put(&node->calendar, a, &replaced), 0);
+        }
+        cr_assert_eq(resource_set_put(&a->resources, kind, target, amount), 0);
+}
+
+/* What one tenant asks for, and what its group holds by device. */
+static const struct {
+        const char *name;
+        struct {
+                const char *resource;
+                Amount amount;
+        } asked[3];
+        struct {
+                LimitFile file;
+                const char *target;
+                size_t column;
+                uint64_t value;
+        } holds[4];
+        uint64_t weight;
+} by_device[] = {
+        { "every device: the lowest ones", { { "io.read", { 0, 500 } } },
+                        { { LIMIT_IO_MAX, "8:0", IO_MAX_READ_BYTES, 500 },
+                                        { LIMIT_IO_MAX, "8:16", IO_MAX_READ_BYTES, 500 },
+                                        { LIMIT_IO_MAX, "253:0", IO_MAX_READ_BYTES, UNLIMITED } },
+                        1 },
+        { "one device", { { "io.write@8:0", { 0, 500 } } },
+                        { { LIMIT_IO_MAX, "8:0", IO_MAX_WRITE_BYTES, 500 },
+                                        { LIMIT_IO_MAX, "8:0", IO_MAX_READ_BYTES, UNLIMITED },
+                                        { LIMIT_IO_MAX, "8:16", IO_MAX_WRITE_BYTES, UNLIMITED } },
+                        1 },
+        { "one above others, named", { { "iops.read@253:0", { 0, 7 } } },
+                        { { LIMIT_IO_MAX, "253:0", IO_MAX_READ_OPERATIONS, 7 },
+                                        { LIMIT_IO_MAX, "8:0", IO_MAX_READ_OPERATIONS, UNLIMITED } },
+                        1 },
+        { "every device and one more", { { "iops.write", { 0, 7 } }, { "iops.write@8:0", { 0, 2 } } },
+                        { { LIMIT_IO_MAX, "8:0", IO_MAX_WRITE_OPERATIONS, 9 },
+                                        { LIMIT_IO_MAX, "8:16", IO_MAX_WRITE_OPERATIONS, 7 } },
+                        1 },
+        { "reserved of every device", { { "io.read", { 100000, UNLIMITED } } },
+                        { { LIMIT_IO_WEIGHT, "8:0", 0, 1000 }, { LIMIT_IO_BFQ_WEIGHT, "8:16", 0, 500 },
+                                        { LIMIT_IO_LATENCY, "8:0", 0, 5000 } },
+                        5000 },
+        { "the larger of both ways",
+                        { { "io.read@8:0", { 500000, UNLIMITED } }, { "io.write@8:0", { 1, 9 } } },
+                        { { LIMIT_IO_WEIGHT, "8:0", 0, UNLIMITED }, { LIMIT_IO_BFQ_WEIGHT, "8:16", 0, 1 },
+                                        { LIMIT_IO_LATENCY, "8:0", 0, 5000 } },
+                        5000 },
+        { "rdma and misc",
+                        { { "rdma.handles@mlx5_0", { 0, 3 } }, { "rdma.objects@mlx5_0", { 0, 4 } },
+                                        { "misc@sev", { 0, 5 } } },
+                        { { LIMIT_RDMA_MAX, "mlx5_0", RDMA_MAX_HANDLES, 3 },
+                                        { LIMIT_RDMA_MAX, "mlx5_0", RDMA_MAX_OBJECTS, 4 },
+                                        { LIMIT_MISC_MAX, "sev", 0, 5 } },
+                        1 },
+};
+
+static void put_abilities(ResourceSet *capacity) {
+        cr_assert_eq(resource_set_put(capacity, RESOURCE_IO_READ, "8:0", (Amount){ 0, 1000000 }), 0);
+        cr_assert_eq(resource_set_put(capacity, RESOURCE_IO_READ, "8:16", (Amount){ 0, 200000 }), 0);
+}
+
+Test(plan, what_is_held_by_device) {
+        _cleanup_resource_set_ ResourceSet capacity = RESOURCE_SET_NULL;
+
+        put_abilities(&capacity);
+        for (size_t i = 0; i < ELEMENTSOF(by_device); i++) {
+                _cleanup_resource_set_ ResourceSet effective = RESOURCE_SET_NULL;
+                GroupState state = { .limit_files = (1U << LIMIT_FILE_MAX) - 1 };
+                _cleanup_plan_ Plan plan = PLAN_NULL;
+                Node node = {};
+                PlanInput input;
+
+                for (size_t k = 0; k < 3 && by_device[i].asked[k].resource; k++)
+                        ask(&node, "a", "t", by_device[i].asked[k].resource, by_device[i].asked[k].amount);
+                input = input_of(&node);
+                input.block_devices = devices;
+                input.n_block_devices = ELEMENTSOF(devices);
+                input.capacity = &capacity;
+                cr_assert_eq(plan_make(&input, &plan), 0);
+                for (size_t k = 0; k < 4 && by_device[i].holds[k].target; k++)
+                        cr_expect_eq(limit_set_get(&plan.tenants[0].limits, by_device[i].holds[k].file,
+                                                     by_device[i].holds[k].target,
+                                                     by_device[i].holds[k].column),
+                                        by_device[i].holds[k].value, "%s: %s %zu", by_device[i].name,
+                                        by_device[i].holds[k].target, by_device[i].holds[k].column);
+                cr_expect_eq(plan.tenants[0].settings.value[SETTING_IO_WEIGHT], by_device[i].weight,
+                                "%s: %lu", by_device[i].name,
+                                plan.tenants[0].settings.value[SETTING_IO_WEIGHT]);
+
+                state.settings = plan.tenants[0].settings;
+                cr_assert_eq(limit_set_copy(&plan.tenants[0].limits, &state.limits), 0);
+                cr_assert_eq(plan_effective(&input, &plan.tenants[0], &state, plan.uplinks, plan.uplinks, 1,
+                                             &effective),
+                                0);
+                cr_expect(resource_set_equal(&effective, &plan.tenants[0].share), "%s", by_device[i].name);
+                limit_set_deinit(&state.limits);
+                node_deinit(&node);
+        }
+}
+
+Test(plan, effective_is_what_a_device_lacks) {
+        _cleanup_resource_set_ ResourceSet effective = RESOURCE_SET_NULL;
+        GroupState state = { .limit_files = (1U << LIMIT_FILE_MAX) - 1 };
+        _cleanup_plan_ Plan plan = PLAN_NULL;
+        Node node = {};
+        PlanInput input;
+
+        ask(&node, "a", "t", "io.read", (Amount){ 100, 500 });
+        ask(&node, "a", "t", "hugetlb.2M", (Amount){ 0, 4 * MIB });
+        input = input_of(&node);
+        input.block_devices = devices;
+        input.n_block_devices = ELEMENTSOF(devices);
+        cr_assert_eq(plan_make(&input, &plan), 0);
+        state.settings = plan.tenants[0].settings;
+        settings_put(&state.settings, SETTING_HUGETLB_2M, 6 * MIB);
+        cr_assert_eq(limit_set_put(&state.limits, LIMIT_IO_MAX, "8:0", IO_MAX_READ_BYTES, 500), 0);
+        cr_assert_eq(plan_effective(&input, &plan.tenants[0], &state, plan.uplinks, plan.uplinks, 1,
+                                     &effective),
+                        0);
+        cr_expect_eq(resource_set_get(&effective, RESOURCE_IO_READ, "")->limit, UNLIMITED, "8:16 has none");
+        cr_expect_eq(resource_set_get(&effective, RESOURCE_HUGETLB_2M, "")->limit, 6 * MIB);
+        resource_set_deinit(&effective);
+
+        state.limit_files = 0;
+        state.settings.present &= ~(1U << SETTING_HUGETLB_2M);
+        cr_assert_eq(plan_effective(&input, &plan.tenants[0], &state, plan.uplinks, plan.uplinks, 1,
+                                     &effective),
+                        0);
+        cr_expect_null(resource_set_get(&effective, RESOURCE_IO_READ, ""), "cannot be read back");
+        cr_expect_null(resource_set_get(&effective, RESOURCE_HUGETLB_2M, ""));
+        limit_set_deinit(&state.limits);
+        node_deinit(&node);
+}
+
+Test(plan, the_rest_of_what_a_group_carries) {
+        _cleanup_resource_set_ ResourceSet capacity = RESOURCE_SET_NULL, targets = RESOURCE_SET_NULL;
+        _cleanup_plan_ Plan plan = PLAN_NULL;
+        Node node = {};
+        PlanInput input;
+        Tenant *idle;
+
+        put_abilities(&capacity);
+        cr_assert_eq(resource_set_put(&targets, RESOURCE_MISC, "sev", (Amount){}), 0);
+        ask(&node, "a", "t", "cpu", (Amount){ 100, 1500 });
+        ask(&node, "a", "t", "io.read@8:16", (Amount){ 40000, UNLIMITED });
+        cr_assert_eq(node_add_tenant(&node, "u", 100, &idle), 0);
+        input = input_of(&node);
+        input.io_sibling_weight = 300;
+        input.block_devices = devices;
+        input.n_block_devices = ELEMENTSOF(devices);
+        input.capacity = &capacity;
+        input.targets = &targets;
+        input.residual.io_bytes = 4 * MIB;
+        input.cpu_burst_percent = 30;
+        input.oom_group = true;
+        cr_assert_eq(plan_make(&input, &plan), 0);
+        cr_expect_eq(plan.tenants[0].settings.value[SETTING_CPU_BURST], 45000, "of 150 ms a period");
+        cr_expect_eq(plan.tenants[0].settings.value[SETTING_OOM_GROUP], 1);
+        cr_expect_eq(plan.tenants[0].settings.value[SETTING_HUGETLB_1G], UNLIMITED, "not named: no ceiling");
+        cr_expect_eq(limit_set_get(&plan.tenants[1].limits, LIMIT_IO_MAX, "8:16", IO_MAX_WRITE_BYTES),
+                        4 * MIB, "the residual share");
+        cr_expect_eq(limit_set_get(&plan.tenants[1].limits, LIMIT_MISC_MAX, "sev", 0), 0);
+        cr_expect_eq(plan.tenants[1].settings.value[SETTING_HUGETLB_2M], 0);
+        cr_expect_eq(plan.tenants[1].settings.value[SETTING_IO_WEIGHT], 1);
+        cr_expect_eq(plan.parent.value[SETTING_IO_WEIGHT], 100, "never less than the default");
+        plan_deinit(&plan);
+        input.io_sibling_weight = 2000;
+        cr_assert_eq(plan_make(&input, &plan), 0);
+        cr_expect_eq(plan.parent.value[SETTING_IO_WEIGHT], 2000 * 2000 / 8000 + 1, "a fifth of 8:16");
         node_deinit(&node);
 }

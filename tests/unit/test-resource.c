@@ -3,10 +3,12 @@
 #include "model/resource.h"
 
 #include <criterion/criterion.h>
+#include <string.h>
 
 Test(resource, names_come_back) {
         static const char *const names[] = { "cpu", "memory", "swap", "tasks", "net.egress",
-                "net.egress@eth1" };
+                "net.egress@eth1", "io.read", "io.write@8:0", "iops.read@259:12", "iops.write", "hugetlb.2M",
+                "hugetlb.1G", "rdma.handles@mlx5_0", "rdma.objects@mlx5_0", "misc@sev_es" };
 
         for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
                 char target[RESOURCE_TARGET_SIZE], name[RESOURCE_NAME_SIZE];
@@ -30,7 +32,15 @@ Test(resource, what_is_no_name) {
                 "net.egress@a/b",
                 "net.egress@a b",
                 "net.egress@a2345678901234567890123456",
-                "io.read",
+                "io.read@sda",
+                "io.read@/dev/sda",
+                "io.read@8",
+                "io.read@8:",
+                "io.read@8:0:1",
+                "io.read@08:0",
+                "hugetlb.2M@0",
+                "rdma.handles",
+                "misc",
         };
 
         for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -38,6 +48,28 @@ Test(resource, what_is_no_name) {
                 ResourceKind kind;
 
                 cr_expect_eq(resource_parse_name(names[i], &kind, target), -EINVAL, "'%s'", names[i]);
+        }
+}
+
+Test(resource, a_refusal_says_what_would_do) {
+        static const struct {
+                const char *name;
+                FailureCode code;
+                const char *says;
+        } cases[] = {
+                { "disk", FAILURE_UNKNOWN_KEY, "cpu, memory, swap" },
+                { "io.read@sda", FAILURE_INVALID_ALLOCATION, "io.read@8:0" },
+                { "rdma.handles", FAILURE_INVALID_ALLOCATION, "rdma.handles@mlx5_0" },
+                { "misc", FAILURE_INVALID_ALLOCATION, "misc@sev" },
+                { "cpu@0", FAILURE_INVALID_ALLOCATION, "no '@'" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_failure_ Failure failure = FAILURE_NULL;
+
+                cr_expect_eq(resource_refuse_name("Resources", cases[i].name, &failure), (int) cases[i].code);
+                cr_expect(strstr(failure.message, cases[i].says), "%s", failure.message);
+                cr_expect(strstr(failure.message, cases[i].name), "%s", failure.message);
         }
 }
 

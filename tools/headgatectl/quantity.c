@@ -203,6 +203,10 @@ static const Measure *resource_measure(const char *name) {
                 return &measure_cpu;
         case RESOURCE_MEMORY:
         case RESOURCE_SWAP:
+        case RESOURCE_IO_READ: /* a second */
+        case RESOURCE_IO_WRITE:
+        case RESOURCE_HUGETLB_2M:
+        case RESOURCE_HUGETLB_1G:
                 return &measure_bytes;
         case RESOURCE_NET_EGRESS:
                 return &measure_rate;

@@ -180,6 +180,10 @@ char *units_format_resource(const char *name, uint64_t value, char *ret) {
                 return units_format_millicores(value, ret);
         case RESOURCE_MEMORY:
         case RESOURCE_SWAP:
+        case RESOURCE_IO_READ: /* a second */
+        case RESOURCE_IO_WRITE:
+        case RESOURCE_HUGETLB_2M:
+        case RESOURCE_HUGETLB_1G:
                 return units_format_bytes(value, ret);
         case RESOURCE_NET_EGRESS:
                 return units_format_bps(value, ret);
