@@ -10,6 +10,7 @@
 #include "headgatectl/client.h"
 
 #include <string.h>
+#include <sys/mman.h>
 
 #define HOUR_USEC 3600000000ULL
 #define LEASE_EXPIRY_USEC 1795341600000000ULL /* 2026-11-22T10:00:00Z */
@@ -19,6 +20,7 @@ typedef struct Scene {
         const char *state;
         char *drain_reason; /* owned; NULL: none */
         bool clock_trusted;
+        uint64_t n_calls; /* up to now: the seconds of the counters' clock */
 } Scene;
 
 typedef struct Part {
@@ -49,10 +51,13 @@ static int append_node(sd_bus_message *m, const Scene *scene) {
         (uint64_t) 0, (uint64_t) 0, (uint64_t) 0, (uint64_t) 0, (uint64_t) 0, (uint64_t) 0, (uint64_t) 0
 
 static int append_tenant(sd_bus_message *m, const Part *part) {
-        /* 99 waits of at most 1 µs, one of 2 to 4 µs. */
-        return sd_bus_message_append(m, "a{sv}", 4, "TenantId", "s", part->tenant_id, "Mode", "s", "enforce",
+        /* 99 waits of at most 1 µs, one of 2 to 4 µs. Of the memory nothing is in force. */
+        return sd_bus_message_append(m, "a{sv}", 7, "TenantId", "s", part->tenant_id, "Mode", "s", "enforce",
                         "Allocations", "ao", 1, part->path, "Histograms", "a{sat}", 1, "cpu.wait", 24,
-                        (uint64_t) 99, (uint64_t) 0, (uint64_t) 1, ZEROES_7, ZEROES_7, ZEROES_7);
+                        (uint64_t) 99, (uint64_t) 0, (uint64_t) 1, ZEROES_7, ZEROES_7, ZEROES_7, "Desired",
+                        "a{s(tt)}", 2, "cpu", (uint64_t) 500, (uint64_t) 2000, "memory", (uint64_t) 1 << 30,
+                        UINT64_MAX, "Effective", "a{s(tt)}", 1, "cpu", (uint64_t) 500, (uint64_t) 2000,
+                        "Problems", "as", 1, "its memory limit is not in force");
 }
 
 static int append_allocation(sd_bus_message *m, const Part *part) {
@@ -167,6 +172,48 @@ static int append_differences(
                         "max 100000", "Want", "s", "20000 100000", "HeldBack", "s", "its Mode is observe", 6,
                         "TenantId", "s", "", "Object", "s", "eth0", "Name", "s", "class 4847:10", "Have", "s",
                         "", "Want", "s", "prio 1", "HeldBack", "s", "");
+}
+
+/* What the tenants use: batch more memory, and nobody counted how long it waited. */
+static const struct {
+        const char *tenant_id, *metric;
+        uint64_t start, per_second;
+} counters[] = {
+        { "web", "cpu.time", 7, 1500000000 },
+        { "web", "cpu.wait", 7, 20000000 },
+        { "web", "cpu.switches", 7, 1000 },
+        { "web", "memory.current", 512 << 20, 0 },
+        { "web", "memory.anon", 256 << 20, 0 },
+        { "web", "memory.faults", 7, 30 },
+        { "web", "io.read.bytes", 7, 3 << 20 },
+        { "web", "io.read.operations", 7, 12 },
+        { "web", "net.egress.bytes", 7, 125000 },
+        { "web", "net.egress.packets", 7, 100 },
+        { "batch", "cpu.time", 7, 250000000 },
+        { "batch", "memory.current", 1 << 30, 0 },
+        { "batch", "io.read.bytes", 7, 0 },
+};
+
+static int append_snapshot(
+                const Scene *scene, sd_bus_message *m, sd_bus_message *reply, sd_bus_error *error) {
+        _cleanup_json_ json_t *tenants = json_object(), *snapshot = NULL;
+        _cleanup_close_ int fd = -EBADF;
+
+        for (size_t i = 0; i < ELEMENTSOF(counters); i++) {
+                if (!json_object_get(tenants, counters[i].tenant_id))
+                        json_object_set_new(tenants, counters[i].tenant_id, json_object());
+                json_object_set_new(json_object_get(tenants, counters[i].tenant_id), counters[i].metric,
+                                variant_u64_new(counters[i].start + scene->n_calls * counters[i].per_second));
+        }
+
+        snapshot = json_pack("{sosO}", "Time", variant_u64_new(scene->n_calls * 1000000), "Tenants", tenants);
+        fd = memfd_create("snapshot", MFD_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        if (json_dumpfd(snapshot, fd, JSON_COMPACT) < 0)
+                return -EIO;
+
+        return sd_bus_message_append(reply, "h", fd);
 }
 
 static int append_culprits(
@@ -308,6 +355,7 @@ static const struct {
 } methods[] = {
         { "GetAll", "s", false, NULL, append_all },
         { "GetManagedObjects", "", false, NULL, append_objects },
+        { "Snapshot", "s", false, NULL, append_snapshot },
         { "GetCalendar", "tt", true, NULL, append_calendar },
         { "Culprits", "s", true, NULL, append_culprits },
         { "Drift", "", true, NULL, append_drift },
@@ -331,6 +379,7 @@ static const struct {
 static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         _cleanup_bus_message_ sd_bus_message *reply = NULL;
         const char *member = sd_bus_message_get_member(m);
+        Scene *scene = userdata;
         size_t i = 0;
         int r;
 
@@ -342,13 +391,14 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *ret_error
                 return sd_bus_error_setf(ret_error, SD_BUS_ERROR_INVALID_ARGS, "%s takes '%s'", member,
                                 methods[i].signature);
 
+        scene->n_calls++;
         r = methods[i].logged ? log_call(m) : 0;
         if (r >= 0)
                 r = sd_bus_message_new_method_return(m, &reply);
         if (r >= 0 && methods[i].change)
-                r = methods[i].change(userdata, m, ret_error);
+                r = methods[i].change(scene, m, ret_error);
         else if (r >= 0)
-                r = methods[i].answer(userdata, m, reply, ret_error);
+                r = methods[i].answer(scene, m, reply, ret_error);
 
         return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
 }

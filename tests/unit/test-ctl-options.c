@@ -42,6 +42,10 @@ Test(ctl_options, what_is_wrong) {
                 { "headgatectl top -d 0", CTL_USAGE },
                 { "headgatectl top -d nan", CTL_USAGE },
                 { "headgatectl top -d 1x", CTL_USAGE },
+                { "headgatectl top --view", CTL_USAGE },
+                { "headgatectl list --view=cpu", CTL_USAGE },
+                { "headgatectl watch --sort=cpu", CTL_USAGE },
+                { "headgatectl top --reverse=yes", CTL_USAGE },
                 { "headgatectl -H h --bus=session list", CTL_USAGE },
                 { "headgatectl help frob", CTL_USAGE },
                 { "headgatectl renew a", CTL_USAGE },
@@ -144,10 +148,15 @@ Test(ctl_options, defaults) {
         Ctl ctl;
 
         setenv("HEADGATE_BUS", "unix:path=/x", /* overwrite= */ 1);
-        cr_assert_eq(parse("headgatectl top -d 0.5 -n 3 --no-legend", &ctl, &verb, &code), 0);
+        cr_assert_eq(parse("headgatectl top -d 0.5 -n 3 --no-legend --view cpu --sort=wait --reverse", &ctl,
+                                     &verb, &code),
+                        0);
         cr_expect_str_eq(ctl.bus, "unix:path=/x");
         cr_expect_eq(ctl.delay_usec, 500000);
         cr_expect_eq(ctl.count, 3);
+        cr_expect_str_eq(ctl.view, "cpu");
+        cr_expect_str_eq(ctl.sort, "wait");
+        cr_expect(ctl.reverse);
         cr_expect_not(ctl.legend);
         options_done(&ctl);
 

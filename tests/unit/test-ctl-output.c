@@ -4,7 +4,6 @@
 
 #include "headgatectl/bus-error.h"
 #include "headgatectl/check-words.h"
-#include "headgatectl/rates.h"
 #include "headgatectl/table.h"
 #include "headgatectl/units.h"
 #include "headgatectl/variant.h"
@@ -266,30 +265,31 @@ Test(ctl_output, a_table_is_aligned_and_harmless) {
                         "%s", colored);
 }
 
-static Rates rates_of(const char *before, const char *after, uint64_t usec) {
-        json_t *a = before ? json_loads(before, 0, NULL) : NULL, *b = json_loads(after, 0, NULL);
-        Rates rates = rates_between(a, b, usec);
+Test(ctl_output, a_narrow_table_drops_columns_from_the_right) {
+        static const char *const titles[] = { "NAME", ">NUMBER", "LAST", NULL };
+        static const struct {
+                size_t width;
+                const char *text;
+        } cases[] = {
+                { 18, "  NAME  NUMBER  LAST\n  ab         1  cdef\n" }, /* the indent is not the table's */
+                { 17, "  NAME  NUMBER\n  ab         1\n" }, { 12, "  NAME  NUMBER\n  ab         1\n" },
+                { 11, "  NAME\n  ab\n" }, { 0, "  NAME\n  ab\n" },
+                { 1000, "  NAME  NUMBER  LAST\n  ab         1  cdef\n" }, /* they come back */
+        };
+        _cleanup_table_ Table *table = NULL;
 
-        json_decref(a);
-        json_decref(b);
-        return rates;
-}
+        cr_assert_eq(table_new(titles, &table), 0);
+        table_add(table, "ab");
+        table_addf(table, "%d", 1);
+        table_add(table, "cdef");
 
-Test(ctl_output, rates) {
-        static const char first[] = "{\"cpu.time\": 5000000000, \"cpu.wait\": 0, \"net.egress.bytes\": 1000}";
-        static const char second[] =
-                        "{\"cpu.time\": 8000000000, \"cpu.wait\": 500000000, \"net.egress.bytes\": 251000}";
-        Rates rates = rates_of(first, second, 2000000);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *text = NULL;
 
-        cr_expect_eq(rates.cpu_millicores, 1500);
-        cr_expect_eq(rates.wait_millicores, 250);
-        cr_expect_eq(rates.egress_bps, 1000000);
-        cr_expect_eq(rates.ingress_bps, RATE_UNKNOWN, "what is not counted is not 0");
-
-        cr_expect_eq(rates_of(second, first, 2000000).cpu_millicores, RATE_UNKNOWN,
-                        "a counter that went back");
-        cr_expect_eq(rates_of(NULL, first, 2000000).cpu_millicores, RATE_UNKNOWN, "a first reading");
-        cr_expect_eq(rates_of(first, second, 0).cpu_millicores, RATE_UNKNOWN, "no time between");
+                table_narrow(table, cases[i].width);
+                text = print(table, /* legend= */ true, /* color= */ false);
+                cr_expect_str_eq(text, cases[i].text, "%zu wide:\n%s", cases[i].width, text);
+        }
 }
 
 Test(ctl_output, errors) {

@@ -42,6 +42,8 @@ typedef struct Ctl {
         bool batch;
         uint64_t count; /* 0: without end */
         uint64_t delay_usec;
+        const char *view, *sort; /* NULL: not given */
+        bool reverse;
         const char *sync;         /* the issuer; NULL: not given */
         const char *from, *until; /* as they were given; NULL: not */
 

@@ -30,6 +30,9 @@ enum {
         OPTION_UNTIL,
         OPTION_ALL,
         OPTION_HISTOGRAMS,
+        OPTION_VIEW,
+        OPTION_SORT,
+        OPTION_REVERSE,
 };
 
 typedef struct Option {
@@ -56,6 +59,9 @@ static const Option options[] = {
         { "histograms", OPTION_HISTOGRAMS, 'i', NULL, "draw how long tasks waited, and say for whom" },
         { "from", OPTION_FROM, 'f', "T", "from when on (default: now)" },
         { "until", OPTION_UNTIL, 'u', "T", "up to when (default: a day later)" },
+        { "view", OPTION_VIEW, 'v', "NAME", "overview (default), cpu, memory, io, network or promises" },
+        { "sort", OPTION_SORT, 's', "COLUMN", "by a column of the view, in small letters: the most first" },
+        { "reverse", OPTION_REVERSE, 'x', NULL, "the other way round" },
         { "batch", OPTION_BATCH, 'b', NULL, "plain tables one after another, also on a terminal" },
         { "count", 'n', 'n', "N", "end after so many" },
         { "delay", 'd', 'd', "SECONDS", "time between two tables (default 2)" },
@@ -177,6 +183,15 @@ static int set_option(Ctl *ctl, int value, const char *argument) {
                 return 0;
         case OPTION_RESIDUAL:
                 ctl->residual = true;
+                return 0;
+        case OPTION_VIEW:
+                ctl->view = argument;
+                return 0;
+        case OPTION_SORT:
+                ctl->sort = argument;
+                return 0;
+        case OPTION_REVERSE:
+                ctl->reverse = true;
                 return 0;
         case OPTION_BATCH:
                 ctl->batch = true;

@@ -4,26 +4,56 @@
 
 #include "rates.h"
 
+#include "util/cleanup.h"
 #include "variant.h"
 
-/* The growth of a counter times `scale` per second. */
-static uint64_t rate(const json_t *before, const json_t *after, const char *name, double scale,
-                uint64_t elapsed_usec) {
-        const json_t *a = json_object_get(before, name), *b = json_object_get(after, name);
-        uint64_t from = variant_u64_value(a), to = variant_u64_value(b);
+#include <string.h>
 
-        if (!a || !b || to < from || elapsed_usec == 0)
-                return RATE_UNKNOWN;
+/* The rates that are told under another name than their counter's. */
+static const struct {
+        Metric metric;
+        const char *name;
+} renamed[] = {
+        { METRIC_CPU_TIME, "cpu" },
+        { METRIC_NET_EGRESS_BYTES, "net.egress" },
+        { METRIC_NET_INGRESS_BYTES, "net.ingress" },
+};
 
-        return (uint64_t) ((double) (to - from) * scale * 1e6 / (double) elapsed_usec + 0.5);
+static const char *rate_name(Metric metric) {
+        for (size_t i = 0; i < ELEMENTSOF(renamed); i++)
+                if (renamed[i].metric == metric)
+                        return renamed[i].name;
+
+        return metric_info(metric)->name;
 }
 
-Rates rates_between(const json_t *before, const json_t *after, uint64_t elapsed_usec) {
-        /* ns a second to thousandths of a CPU; bytes to bits. */
-        return (Rates){
-                .cpu_millicores = rate(before, after, "cpu.time", 1e-6, elapsed_usec),
-                .wait_millicores = rate(before, after, "cpu.wait", 1e-6, elapsed_usec),
-                .egress_bps = rate(before, after, "net.egress.bytes", 8, elapsed_usec),
-                .ingress_bps = rate(before, after, "net.ingress.bytes", 8, elapsed_usec),
-        };
+bool rate_is_bits(Metric metric) {
+        const MetricInfo *info = metric_info(metric);
+
+        return info->unit == METRIC_UNIT_BYTES && strncmp(info->name, "net.", strlen("net.")) == 0;
+}
+
+bool rate_between(Metric metric, const json_t *before, const json_t *after, uint64_t elapsed_usec,
+                uint64_t *ret) {
+        const MetricInfo *info = metric_info(metric);
+        const json_t *a = json_object_get(before, info->name), *b = json_object_get(after, info->name);
+        uint64_t from = variant_u64_value(a), to = variant_u64_value(b);
+        double scale = info->unit == METRIC_UNIT_NSEC ? 1e-6 : rate_is_bits(metric) ? 8 : 1;
+
+        if (!info->counter || !a || !b || to < from || elapsed_usec == 0)
+                return false;
+
+        *ret = (uint64_t) ((double) (to - from) * scale * 1e6 / (double) elapsed_usec + 0.5);
+        return true;
+}
+
+json_t *rates_new(const json_t *before, const json_t *after, uint64_t elapsed_usec) {
+        json_t *rates = json_object();
+        uint64_t value;
+
+        for (Metric metric = 0; metric < METRIC_MAX; metric++)
+                if (rate_between(metric, before, after, elapsed_usec, &value))
+                        json_object_set_new(rates, rate_name(metric), variant_u64_new(value));
+
+        return rates;
 }

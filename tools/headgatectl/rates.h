@@ -3,21 +3,24 @@
 
 /* What a tenant uses per second, from two readings of its Usage. */
 
+#include "model/sample.h"
+
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
-#define RATE_UNKNOWN UINT64_MAX
-
 /*
- * RATE_UNKNOWN: the kernel does not count it, there is no earlier reading, no time between, or a counter went
- * back (a new boot, or a new tenant of that id).
+ * The growth of a counter per second: of time in thousandths of a second (of a CPU's time: millicores), of
+ * the network's bytes in bits, of all else as it is counted. False, and *ret as it was, where the metric is
+ * no counter, the kernel does not count it, there is no earlier reading (`before` may be NULL), no time
+ * between, or it went back (a new boot, or a new tenant of that id).
  */
-typedef struct Rates {
-        uint64_t cpu_millicores;
-        uint64_t wait_millicores; /* runnable without a CPU: ms a second */
-        uint64_t egress_bps;
-        uint64_t ingress_bps;
-} Rates;
+bool rate_between(Metric metric, const json_t *before, const json_t *after, uint64_t elapsed_usec,
+                uint64_t *ret);
 
-/* `before` may be NULL. */
-Rates rates_between(const json_t *before, const json_t *after, uint64_t elapsed_usec);
+/* Whether the rate is in bits. */
+bool rate_is_bits(Metric metric);
+
+/* All rates there are, by the metrics' names; only CPU time is "cpu", the network's are "net.egress" and
+ * "net.ingress". */
+json_t *rates_new(const json_t *before, const json_t *after, uint64_t elapsed_usec);

@@ -16,8 +16,9 @@ typedef struct Cell {
 } Cell;
 
 struct Table {
-        const char *const *titles;
+        const char **titles; /* owned, the strings are not */
         size_t n_columns;
+        size_t n_shown; /* of the columns, from the left */
         size_t *widths; /* owned, one a column */
         Cell *cells;    /* owned, row by row */
         size_t n, n_allocated;
@@ -44,16 +45,19 @@ int table_new(const char *const *titles, Table **ret) {
         if (!table)
                 return -ENOMEM;
 
-        table->titles = titles;
         while (titles[table->n_columns])
                 table->n_columns++;
+        table->n_shown = table->n_columns;
 
+        table->titles = calloc(table->n_columns, sizeof(*table->titles));
         table->widths = calloc(table->n_columns, sizeof(*table->widths));
-        if (!table->widths)
+        if (!table->titles || !table->widths)
                 return -ENOMEM;
 
-        for (size_t i = 0; i < table->n_columns; i++)
+        for (size_t i = 0; i < table->n_columns; i++) {
+                table->titles[i] = titles[i];
                 table->widths[i] = text_width(title_text(titles[i]));
+        }
 
         *ret = TAKE_PTR(table);
         return 0;
@@ -67,6 +71,7 @@ Table *table_free(Table *table) {
                 free(table->cells[i].text);
 
         free(table->cells);
+        free(table->titles);
         free(table->widths);
         free(table);
         return NULL;
@@ -136,6 +141,15 @@ size_t table_rows(const Table *table) {
         return table->n / table->n_columns;
 }
 
+void table_narrow(Table *table, size_t width) {
+        size_t used = table->widths[0], n = 1;
+
+        for (; n < table->n_columns && used + 2 + table->widths[n] <= width; n++)
+                used += 2 + table->widths[n];
+
+        table->n_shown = n;
+}
+
 int table_format_row(const Table *table, size_t row, bool color, char **ret) {
         static const char *const escapes[] = {
                 [TABLE_PLAIN] = "",
@@ -150,7 +164,7 @@ int table_format_row(const Table *table, size_t row, bool color, char **ret) {
         if (!f)
                 return -ENOMEM;
 
-        for (size_t i = 0; i < table->n_columns; i++) {
+        for (size_t i = 0; i < table->n_shown; i++) {
                 const Cell *cell = row == SIZE_MAX ? NULL : &table->cells[row * table->n_columns + i];
                 const char *text = cell ? cell->text : title_text(table->titles[i]);
                 const char *escape = cell && color ? escapes[cell->style] : "";

@@ -21,8 +21,8 @@ typedef enum TableStyle {
 } TableStyle;
 
 /*
- * `titles`, ending with NULL, are kept by reference; one that begins with '>' is of a column aligned right.
- * With `titles` of empty strings the table has no heading.
+ * The strings of `titles`, which end with NULL, are kept by reference; one that begins with '>' is of a
+ * column aligned right. With `titles` of empty strings the table has no heading.
  */
 int table_new(const char *const *titles, Table **ret);
 Table *table_free(Table *table);
@@ -38,6 +38,9 @@ void table_addf(Table *table, const char *format, ...) _printf_(2, 3);
 void table_add_styled(Table *table, TableStyle style, const char *text);
 
 size_t table_rows(const Table *table);
+
+/* From now on shows only as many columns, from the left, as fit into `width` characters; the first always. */
+void table_narrow(Table *table, size_t width);
 
 /* One line without its newline and without trailing blanks; row (size_t) -1 is the heading. To be freed. */
 int table_format_row(const Table *table, size_t row, bool color, char **ret);

@@ -9,7 +9,6 @@
 
 struct TopScreen {
         SCREEN *terminal;
-        TopSort sort;
 };
 
 TopScreen *top_screen_open(void) {
@@ -41,13 +40,11 @@ void top_screen_close(TopScreen *screen) {
         free(screen);
 }
 
-TopSort top_screen_sort(const TopScreen *screen) {
-        return screen->sort;
-}
-
-int top_screen_draw(TopScreen *screen, const char *title, const char *trouble, const Table *table) {
+int top_screen_draw(
+                TopScreen *screen, const char *title, const char *trouble, const char *chosen, Table *table) {
         int line = 0;
 
+        table_narrow(table, (size_t) COLS);
         erase();
         mvaddnstr(line++, 0, title, COLS);
         if (trouble) {
@@ -55,7 +52,7 @@ int top_screen_draw(TopScreen *screen, const char *title, const char *trouble, c
                 mvaddnstr(line++, 0, trouble, COLS);
                 attroff(A_BOLD);
         }
-        line++;
+        mvaddnstr(line++, 0, chosen, COLS);
 
         for (size_t row = SIZE_MAX; (row == SIZE_MAX || row < table_rows(table)) && line < LINES; row++) {
                 _cleanup_free_ char *text = NULL;
@@ -74,30 +71,28 @@ int top_screen_draw(TopScreen *screen, const char *title, const char *trouble, c
         return 0;
 }
 
-TopKey top_screen_wait(TopScreen *screen, uint64_t usec) {
+TopKey top_screen_wait(TopScreen *screen, uint64_t usec, char *ret_letter) {
         uint64_t msec = usec / 1000;
+        int key;
 
         timeout(msec < INT32_MAX ? (int) msec : INT32_MAX);
-        switch (getch()) {
+        key = getch();
+        switch (key) {
         case 'q':
         case 'Q':
                 return TOP_KEY_QUIT;
-        case 'c':
-                screen->sort = TOP_SORT_CPU;
-                return TOP_KEY_REDRAW;
-        case 'm':
-                screen->sort = TOP_SORT_MEMORY;
-                return TOP_KEY_REDRAW;
-        case 'n':
-                screen->sort = TOP_SORT_NETWORK;
-                return TOP_KEY_REDRAW;
-        case 'p':
-                screen->sort = TOP_SORT_NAME;
-                return TOP_KEY_REDRAW;
         case ERR:
         case ' ':
                 return TOP_KEY_NEXT;
+        case KEY_LEFT:
+                *ret_letter = '<';
+                break;
+        case KEY_RIGHT:
+                *ret_letter = '>';
+                break;
         default: /* KEY_RESIZE too */
-                return TOP_KEY_REDRAW;
+                *ret_letter = key > 0 && key < 0x80 ? (char) key : '\0';
         }
+
+        return TOP_KEY_LETTER;
 }

@@ -9,16 +9,9 @@
 
 typedef struct TopScreen TopScreen;
 
-typedef enum TopSort {
-        TOP_SORT_CPU,
-        TOP_SORT_MEMORY,
-        TOP_SORT_NETWORK,
-        TOP_SORT_NAME,
-} TopSort;
-
 typedef enum TopKey {
-        TOP_KEY_NEXT, /* the time is over, or was cut short */
-        TOP_KEY_REDRAW,
+        TOP_KEY_NEXT,   /* the time is over, or was cut short */
+        TOP_KEY_LETTER, /* of some meaning; or none, where only the size has changed */
         TOP_KEY_QUIT,
 } TopKey;
 
@@ -26,6 +19,9 @@ typedef enum TopKey {
 TopScreen *top_screen_open(void);
 void top_screen_close(TopScreen *screen);
 
-TopSort top_screen_sort(const TopScreen *screen);
-int top_screen_draw(TopScreen *screen, const char *title, const char *trouble, const Table *table);
-TopKey top_screen_wait(TopScreen *screen, uint64_t usec);
+/* `trouble` may be NULL. Columns that the terminal is too narrow for are dropped from the right. */
+int top_screen_draw(
+                TopScreen *screen, const char *title, const char *trouble, const char *chosen, Table *table);
+/* With TOP_KEY_LETTER, *ret_letter is what was typed, the arrows to the left and right being '<' and '>', or
+ * '\0'. */
+TopKey top_screen_wait(TopScreen *screen, uint64_t usec, char *ret_letter);

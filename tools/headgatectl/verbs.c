@@ -115,7 +115,8 @@ const Verb verbs[] = {
                         .name = "attach",
                         .synopsis = "TENANT PID...|UNIT...",
                         .summary = "Place running processes, or systemd units, in a tenant",
-                        .help = "A unit is named with its suffix (web.service) and moves at its next start; its "
+                        .help = "A unit is named with its suffix (web.service) and moves at its next start; "
+                                "its "
                                 "present group is\n"
                                 "adopted until then. Sockets that a process has open and memory that it has "
                                 "stay counted where\n"
@@ -244,10 +245,13 @@ const Verb verbs[] = {
                         .name = "top",
                         .synopsis = "",
                         .summary = "What each tenant uses, again and again",
-                        .help = "CPU and WAIT in percent of one CPU. Keys: q quit, space now, c m n p sort "
-                                "by CPU, memory,\n"
-                                "network, name.\n",
-                        .options = "bnd",
+                        .help = "What ends with % is a share of time: of CPU time, of one CPU; /S is a "
+                                "second. "
+                                "Keys: q quit,\n"
+                                "space now, o c m i n p the views overview, cpu, memory, io, network, "
+                                "promises, s or the arrows\n"
+                                "the column to sort by, r the other way round.\n",
+                        .options = "bndvsx",
                         .run = verb_top,
         },
         {
