@@ -486,6 +486,23 @@ static void end_changes(TenantChange *changes, size_t n) {
                 }
 }
 
+/* What no order of writing can help: beside much weight, the kernel's greatest is too little for the floors.
+ */
+static int note_weight(const Reconciler *reconciler, const Plan *plan, FeatureSet *features) {
+        const char *parent = cgroup_driver_parent(reconciler->driver);
+
+        if (!(cgroup_driver_settings(reconciler->driver) & (1U << SETTING_CPU_WEIGHT)))
+                return 0; /* said by the driver */
+        if (plan->parent_weight <= CPU_WEIGHT_MAX)
+                return feature_set_put(features, "cpu.floor", true,
+                                "by cpu.weight of %s beside its siblings'", parent);
+        return feature_set_put(features, "cpu.floor", false,
+                        "what is reserved of CPU is not all kept: %s would need a cpu.weight of %" PRIu64
+                        " beside its siblings' %" PRIu64
+                        ", the kernel takes %u; reserve less, or give the groups beside it less weight",
+                        parent, plan->parent_weight, reconciler->siblings.cpu, CPU_WEIGHT_MAX);
+}
+
 int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_written) {
         _cleanup_free_ TenantChange *changes = calloc(node->n_tenants + 1, sizeof(TenantChange));
         _cleanup_plan_ Plan plan = PLAN_NULL;
@@ -504,6 +521,8 @@ int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_written) 
                 r = cgroup_parent_observe(reconciler->driver, &parent, &reconciler->siblings);
         if (r >= 0)
                 r = reconciler_make_plan(reconciler, node, &reconciler->siblings, &input, &plan);
+        if (r >= 0)
+                r = note_weight(reconciler, &plan, &node->features);
         if (r < 0)
                 return r;
         any = begin_changes(reconciler, node, &plan, changes);

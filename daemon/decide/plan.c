@@ -15,7 +15,6 @@
 
 #include <string.h>
 
-#define CPU_WEIGHT_MAX 10000U /* Documentation/admin-guide/cgroup-v2.rst */
 #define CPU_WEIGHT_DEFAULT 100U
 
 uint64_t plan_clamp(uint64_t value, uint64_t low, uint64_t high) {
@@ -190,10 +189,7 @@ static void make_processes(const PlanInput *input, TenantPlan *plan) {
  * that is S·R/(C−R) at least. Admission keeps R below C, so what the system itself needs stays.
  */
 static uint64_t parent_weight(uint64_t siblings, uint64_t reserved, uint64_t capacity) {
-        const uint64_t weight = reserved < capacity ? plan_scale(siblings, reserved, capacity - reserved) + 1
-                                                    : CPU_WEIGHT_MAX;
-
-        return plan_clamp(weight, CPU_WEIGHT_DEFAULT, CPU_WEIGHT_MAX);
+        return reserved < capacity ? plan_scale(siblings, reserved, capacity - reserved) + 1 : CPU_WEIGHT_MAX;
 }
 
 static void make_parent(const PlanInput *input, Plan *plan) {
@@ -212,10 +208,12 @@ static void make_parent(const PlanInput *input, Plan *plan) {
                 reserved += share_amount(&tenant->share, RESOURCE_CPU).reserved;
                 io_fraction += plan_io_fraction(input, &tenant->share);
         }
+        plan->parent_weight = parent_weight(input->sibling_weight, reserved, input->cpu_millicores);
         settings_put(&plan->parent, SETTING_CPU_WEIGHT,
-                        parent_weight(input->sibling_weight, reserved, input->cpu_millicores));
+                        plan_clamp(plan->parent_weight, CPU_WEIGHT_DEFAULT, CPU_WEIGHT_MAX));
         settings_put(&plan->parent, SETTING_IO_WEIGHT,
-                        parent_weight(input->io_sibling_weight, io_fraction, IO_WEIGHT_MAX));
+                        plan_clamp(parent_weight(input->io_sibling_weight, io_fraction, IO_WEIGHT_MAX),
+                                        CPU_WEIGHT_DEFAULT, CPU_WEIGHT_MAX));
         settings_put(&plan->parent, SETTING_MEMORY_MIN, min);
         settings_put(&plan->parent, SETTING_MEMORY_LOW, low);
 }

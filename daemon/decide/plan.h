@@ -62,11 +62,15 @@ typedef struct TenantPlan {
         LimitSet limits;
 } TenantPlan;
 
+#define CPU_WEIGHT_MAX 10000U /* Documentation/admin-guide/cgroup-v2.rst */
+
 typedef struct Plan {
         TenantPlan *tenants; /* owned; in the node's order */
         size_t n_tenants;
         Settings parent;
-        NetPlan *uplinks; /* owned; in the input's order */
+        uint64_t parent_weight; /* what keeps its children's floors of CPU; the kernel takes CPU_WEIGHT_MAX at
+                                   most */
+        NetPlan *uplinks;       /* owned; in the input's order */
         size_t n_uplinks;
         Placement *placements; /* owned; NULL while nobody names CPUs or NUMA nodes */
         CpuSet alone;          /* CPUs that a tenant has alone: theirs is the parent's to give */

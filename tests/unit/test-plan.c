@@ -121,8 +121,23 @@ Test(plan, the_parents_weight_keeps_the_floors) {
                 share = (double) plan.parent.value[SETTING_CPU_WEIGHT] /
                         (double) (plan.parent.value[SETTING_CPU_WEIGHT] + 200);
                 cr_expect_geq(share * 4000, (double) reserved[i]);
+                cr_expect(plan.parent_weight <= CPU_WEIGHT_MAX);
                 node_deinit(&node);
         }
+}
+
+Test(plan, a_weight_that_the_kernel_does_not_take_is_known) {
+        Node node = {};
+        _cleanup_plan_ Plan plan = PLAN_NULL;
+        PlanInput input;
+
+        add(&node, "g", "gold", ALLOCATION_ACTIVE, (Amount){ 3950, 4000 }, (Amount){ 0, UNLIMITED },
+                        (Amount){ 0, UNLIMITED });
+        input = input_of(&node);
+        cr_assert_eq(plan_make(&input, &plan), 0);
+        cr_expect_eq(plan.parent_weight, 200 * 3950 / 50 + 1);
+        cr_expect_eq(plan.parent.value[SETTING_CPU_WEIGHT], CPU_WEIGHT_MAX);
+        node_deinit(&node);
 }
 
 Test(plan, who_is_observed_has_no_floors_and_no_class) {
