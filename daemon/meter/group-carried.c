@@ -26,6 +26,7 @@ struct GroupCarried {
         Table rows; /* malloc()ed without BPF, as the next */
         Table gone; /* [slot][counter]: of groups that are no more */
         uint32_t slots, places;
+        bool falls_by_parts;
         uint32_t n_used; /* no row from here on is taken */
         bool *held;      /* [places]: by a group that was placed in this run */
 };
@@ -78,6 +79,7 @@ int group_carried_new(const GroupCarriedOptions *options, GroupCarried **ret) {
                 .gone = TABLE_NULL,
                 .slots = options->slots,
                 .places = options->places,
+                .falls_by_parts = options->falls_by_parts,
         };
         carried->held = calloc(carried->places, sizeof(bool));
         if (!carried->held)
@@ -182,9 +184,9 @@ void group_carried_note(GroupCarried *carried, uint32_t place, const Sample *now
                         continue;
                 if (!(row->noted & (1U << i)) && row->adopted)
                         row->counter[i].base = value;
-                else if (value < row->counter[i].last) { /* its controller was taken away and given again */
+                else if (value < row->counter[i].last) {
                         gone_of(carried, row->slot)[i] += row->counter[i].last - row->counter[i].base;
-                        row->counter[i].base = 0;
+                        row->counter[i].base = carried->falls_by_parts ? value : 0;
                 }
                 row->noted |= (uint16_t) (1U << i);
                 row->counter[i].last = value;

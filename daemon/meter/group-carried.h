@@ -20,6 +20,9 @@ typedef struct GroupCarriedOptions {
         const Metric *counters;     /* those of the samples that are counters; must live as long */
         size_t n_counters;          /* at most GROUP_CARRIED_COUNTERS_MAX */
         uint32_t slots, places;
+        /* A counter that falls lost a part of what it sums (a device went, with its line), and has the rest
+         * still; else it began anew (its controller was taken away and given again). */
+        bool falls_by_parts;
 } GroupCarriedOptions;
 #define GROUP_CARRIED_COUNTERS_MAX 16
 

@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/major.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,18 +25,24 @@ static bool read_file(int dir_fd, const char *name, char *ret, size_t size) {
 }
 
 /*
- * A device over others (device-mapper, md), or over a file (loop): what goes through it is counted once more
- * below, and there alone it has become traffic of a disk.
+ * A device over others (device-mapper, md, bcache), or over a file (loop): what goes through it is counted
+ * once more below, and there alone it has become traffic of a disk. Told by what the device is: a loop device
+ * whose file was taken from it keeps its figures, and must not come to count.
  */
 static bool is_layer(unsigned major, unsigned minor, void *userdata) {
+        static const char *const marks[] = { "dm", "md", "bcache" };
         const struct dirent *entry;
         bool over_another = false;
         char path[64];
         DIR *slaves;
 
-        snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/loop/backing_file", major, minor);
-        if (access(path, F_OK) == 0)
+        if (major == LOOP_MAJOR)
                 return true;
+        for (size_t i = 0; i < ELEMENTSOF(marks); i++) {
+                snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%s", major, minor, marks[i]);
+                if (access(path, F_OK) == 0)
+                        return true;
+        }
         snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/slaves", major, minor);
         slaves = opendir(path);
         if (!slaves)

@@ -49,8 +49,9 @@ int stat_meter_new(const char *pin_dir, uint32_t slots, uint32_t places, StatMet
         meter->samples = calloc(slots, sizeof(*meter->samples));
         if (!meter->samples)
                 return -ENOMEM;
-        r = group_carried_new(&(GroupCarriedOptions){ pin_dir, "stat_carried_1", "stat_gone_1", counters,
-                                              ELEMENTSOF(counters), slots, places },
+        r = group_carried_new(
+                        &(GroupCarriedOptions){ pin_dir, "stat_carried_1", "stat_gone_1", counters,
+                                        ELEMENTSOF(counters), slots, places, /* falls_by_parts= */ true },
                         &meter->carried);
         if (r < 0)
                 return r;

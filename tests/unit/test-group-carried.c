@@ -12,13 +12,17 @@
 
 static GroupCarried *carried;
 
-static void make(void) {
+static void make_with(bool falls_by_parts) {
         static const Metric counters[] = { METRIC_CPU_TIME, METRIC_CPU_THROTTLED, METRIC_MEMORY_OOM_KILLS };
 
         cr_assert_eq(group_carried_new(&(GroupCarriedOptions){ NULL, "rows", "gone", counters, 3, SLOTS,
-                                                       PLACES },
+                                                       PLACES, falls_by_parts },
                                      &carried),
                         0);
+}
+
+static void make(void) {
+        make_with(/* falls_by_parts= */ false);
 }
 
 static void end(void) {
@@ -122,4 +126,18 @@ Test(group_carried, no_more_than_there_are_places) {
         group_carried_leave(carried, 2);
         note(place(9, false), 1);
         cr_expect_eq(sum(SLOT), PLACES + 1);
+}
+
+/* A sum over devices, one of which went with what it had: the others' part is not counted again. */
+Test(group_carried, a_device_that_goes) {
+        uint32_t at;
+
+        group_carried_free(carried);
+        make_with(/* falls_by_parts= */ true);
+        at = place(1, false);
+        note(at, 101);
+        note(at, 100);
+        cr_expect_eq(sum(SLOT), 101);
+        note(at, 105);
+        cr_expect_eq(sum(SLOT), 106);
 }
