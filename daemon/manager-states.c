@@ -78,7 +78,8 @@ void manager_enter_state(Manager *manager, Allocation *allocation, AllocationSta
                                 allocation->id);
         free(allocation->reason);
         allocation->reason = strdup(reason);
-        rests = tenant && was_current && calendar_tenant_active(&manager->node.calendar, tenant->id) == 0;
+        rests = tenant && was_current &&
+                calendar_tenant_active(calendar_tenant(&manager->node.calendar, tenant->id)) == 0;
         switch (state) {
         case ALLOCATION_ACTIVE:
         case ALLOCATION_HELD:
@@ -93,7 +94,8 @@ void manager_enter_state(Manager *manager, Allocation *allocation, AllocationSta
         case ALLOCATION_ENDING:
                 /* While another runs, its processes have a share, and are not told. */
                 if (tenant && !tenant->observed &&
-                                calendar_tenant_running(&manager->node.calendar, tenant->id) == 0)
+                                calendar_tenant_running(
+                                                calendar_tenant(&manager->node.calendar, tenant->id)) == 0)
                         allocation_signal_end(manager, allocation, tenant);
                 break;
         default: /* pending again, for its next window; or over */

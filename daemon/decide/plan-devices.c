@@ -11,7 +11,7 @@
 #include "plan.h"
 
 int plan_make_devices(const PlanInput *input, TenantPlan *plan) {
-        const CalendarTenant *tenant = calendar_tenant(&input->node->calendar, plan->tenant->id);
+        const CalendarTenant *tenant = plan->own;
 
         plan->guarded = input->devices_closed || plan->tenant->guarded;
         for (size_t i = 0; tenant && i < tenant->n; i++) {

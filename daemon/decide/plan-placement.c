@@ -132,11 +132,10 @@ int plan_place(const PlanInput *input, Plan *plan) {
                 return -ENOMEM;
         for (size_t i = 0; i < plan->n_tenants; i++) {
                 TenantPlan *tenant = &plan->tenants[i];
-                const CalendarTenant *own = calendar_tenant(&input->node->calendar, tenant->tenant->id);
                 Placement *placement = &plan->placements[i];
 
-                placement->alone = unite(&cpus, own, &placement->cpus);
-                (void) unite(&nodes, own, &placement->nodes);
+                placement->alone = unite(&cpus, tenant->own, &placement->cpus);
+                (void) unite(&nodes, tenant->own, &placement->nodes);
                 if (placement->alone && !tenant->observed)
                         cpu_set_unite(&plan->alone, &placement->cpus);
                 if (!cpu_set_is_empty(&placement->cpus) || !cpu_set_is_empty(&placement->nodes))

@@ -70,9 +70,9 @@ static int make_share(const PlanInput *input, TenantPlan *plan) {
         uint64_t memory = tenant->residual_memory_bytes;
         int r;
 
-        plan->residual = calendar_tenant_active(&input->node->calendar, tenant->id) == 0;
+        plan->residual = calendar_tenant_active(plan->own) == 0;
         if (!plan->residual) {
-                r = calendar_tenant_share(&input->node->calendar, tenant->id, &plan->share);
+                r = calendar_tenant_share(plan->own, &plan->share);
                 if (r >= 0)
                         keep_residual(residual, &plan->share);
                 return r;
@@ -101,10 +101,8 @@ static int make_share(const PlanInput *input, TenantPlan *plan) {
 
 /* Memory floors by class: what guaranteed allocations reserve, and what burstable ones do. Ending ones have
  * none. */
-static void sum_memory_floors(const PlanInput *input, const char *tenant_id, uint64_t *ret_min,
-                uint64_t *ret_low, bool *ret_all_best_effort) {
-        const CalendarTenant *tenant = calendar_tenant(&input->node->calendar, tenant_id);
-
+static void sum_memory_floors(const CalendarTenant *tenant, uint64_t *ret_min, uint64_t *ret_low,
+                bool *ret_all_best_effort) {
         *ret_min = *ret_low = 0;
         *ret_all_best_effort = true;
         for (size_t i = 0; tenant && i < tenant->n; i++) {
@@ -156,7 +154,7 @@ static void make_settings(const PlanInput *input, TenantPlan *plan) {
         uint64_t min, low;
         bool idle;
 
-        sum_memory_floors(input, plan->tenant->id, &min, &low, &idle);
+        sum_memory_floors(plan->own, &min, &low, &idle);
         if (plan->residual)
                 idle = plan->tenant->throttled;
         settings_put(settings, SETTING_CPU_IDLE, idle);
@@ -178,8 +176,7 @@ static void make_settings(const PlanInput *input, TenantPlan *plan) {
 static void make_processes(const PlanInput *input, TenantPlan *plan) {
         const Calendar *calendar = &input->node->calendar;
 
-        plan->frozen = plan->residual ? plan->tenant->frozen
-                                      : calendar_tenant_is_suspended(calendar, plan->tenant->id);
+        plan->frozen = plan->residual ? plan->tenant->frozen : calendar_tenant_is_suspended(plan->own);
         plan->killed = plan->tenant->doomed && !plan->observed && !calendar->irrevocable_waits &&
                        !calendar->uncommitted;
 }
@@ -267,6 +264,7 @@ static int make_uplink(const UplinkCapacity *uplink, const Plan *plan, NetPlan *
 
 int plan_make(const PlanInput *input, Plan *ret) {
         _cleanup_plan_ Plan plan = PLAN_NULL;
+        size_t cursor = 0; /* node and calendar have their tenants in the same order */
         int r;
 
         plan.tenants = calloc(input->node->n_tenants + 1, sizeof(TenantPlan));
@@ -277,6 +275,7 @@ int plan_make(const PlanInput *input, Plan *ret) {
                 TenantPlan *tenant = &plan.tenants[plan.n_tenants++];
 
                 tenant->tenant = input->node->tenants[i];
+                tenant->own = calendar_next_tenant(&input->node->calendar, &cursor, tenant->tenant->id);
                 tenant->observed = tenant->tenant->observed;
                 r = make_share(input, tenant);
                 if (r < 0)

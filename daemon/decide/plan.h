@@ -49,7 +49,8 @@ typedef struct PlanInput {
 } PlanInput;
 
 typedef struct TenantPlan {
-        const Tenant *tenant; /* the node's */
+        const Tenant *tenant;      /* the node's */
+        const CalendarTenant *own; /* its allocations, the calendar's; NULL: none */
         bool residual;
         bool observed; /* what follows would be, and is not to be written; but for to_be_opened */
         bool frozen;   /* after its end, or while all that it has is suspended */

@@ -45,6 +45,15 @@ const CalendarTenant *calendar_tenant(const Calendar *calendar, const char *tena
         return found ? &calendar->tenants[i] : NULL;
 }
 
+const CalendarTenant *calendar_next_tenant(const Calendar *calendar, size_t *cursor, const char *tenant_id) {
+        int order = -1;
+
+        while (*cursor < calendar->n_tenants &&
+                        (order = strcmp(calendar->tenants[*cursor].id, tenant_id)) < 0)
+                (*cursor)++;
+        return order == 0 ? &calendar->tenants[*cursor] : NULL;
+}
+
 static int tenant_add(Calendar *calendar, Allocation *allocation) {
         bool found;
         size_t i = tenant_search(calendar, allocation->tenant_id, &found);
@@ -211,8 +220,7 @@ uint64_t calendar_reserved_now(const Allocation *allocation, ResourceKind kind, 
         return left && left->limit < promised->reserved ? left->limit : promised->reserved;
 }
 
-int calendar_tenant_share(const Calendar *calendar, const char *tenant_id, ResourceSet *ret_share) {
-        const CalendarTenant *tenant = calendar_tenant(calendar, tenant_id);
+int calendar_tenant_share(const CalendarTenant *tenant, ResourceSet *ret_share) {
         _cleanup_resource_set_ ResourceSet share = RESOURCE_SET_NULL;
 
         for (size_t i = 0; tenant && i < tenant->n; i++) {
@@ -243,8 +251,7 @@ int calendar_tenant_share(const Calendar *calendar, const char *tenant_id, Resou
         return 0;
 }
 
-size_t calendar_tenant_active(const Calendar *calendar, const char *tenant_id) {
-        const CalendarTenant *tenant = calendar_tenant(calendar, tenant_id);
+size_t calendar_tenant_active(const CalendarTenant *tenant) {
         size_t n = 0;
 
         for (size_t i = 0; tenant && i < tenant->n; i++)
@@ -252,8 +259,7 @@ size_t calendar_tenant_active(const Calendar *calendar, const char *tenant_id) {
         return n;
 }
 
-bool calendar_tenant_is_suspended(const Calendar *calendar, const char *tenant_id) {
-        const CalendarTenant *tenant = calendar_tenant(calendar, tenant_id);
+bool calendar_tenant_is_suspended(const CalendarTenant *tenant) {
         bool suspended = false;
 
         for (size_t i = 0; tenant && i < tenant->n; i++) {
@@ -266,8 +272,7 @@ bool calendar_tenant_is_suspended(const Calendar *calendar, const char *tenant_i
         return suspended;
 }
 
-size_t calendar_tenant_running(const Calendar *calendar, const char *tenant_id) {
-        const CalendarTenant *tenant = calendar_tenant(calendar, tenant_id);
+size_t calendar_tenant_running(const CalendarTenant *tenant) {
         size_t n = 0;
 
         for (size_t i = 0; tenant && i < tenant->n; i++)

@@ -107,22 +107,25 @@ Allocation *calendar_due(const Calendar *calendar, const Instant *now);
 /* The next instant (UTC) at which any is due; UINT64_MAX: never. */
 uint64_t calendar_next_change(const Calendar *calendar, const Instant *now);
 
-/* The tenant's allocations; NULL where it has none. Good until the calendar is next changed. */
+/* The tenant's allocations; NULL where it has none, which all that takes it takes for none. Good until the
+ * calendar is next changed. */
 const CalendarTenant *calendar_tenant(const Calendar *calendar, const char *tenant_id);
+/* The same for who asks for many, in the order of their ids: `cursor` begins with 0. */
+const CalendarTenant *calendar_next_tenant(const Calendar *calendar, size_t *cursor, const char *tenant_id);
 /*
  * The sum of the tenant's active allocations. Those that are ending add their limit and no floor; those that
  * are suspended nothing of what a frozen tenant does not hold.
  */
-int calendar_tenant_share(const Calendar *calendar, const char *tenant_id, ResourceSet *ret_share);
+int calendar_tenant_share(const CalendarTenant *tenant, ResourceSet *ret_share);
 /* What of the entry its tenant is guaranteed now: none while it ends, and no more than the node still has. */
 uint64_t calendar_reserved_now(const Allocation *allocation, ResourceKind kind, const char *target);
 /* Whether the tenant has an allocation that is suspended, and none that runs: its processes are to be frozen.
  */
-bool calendar_tenant_is_suspended(const Calendar *calendar, const char *tenant_id);
+bool calendar_tenant_is_suspended(const CalendarTenant *tenant);
 /* How many of the tenant's allocations are active, held, suspended or ending; and of those, how many are not
  * ending. */
-size_t calendar_tenant_active(const Calendar *calendar, const char *tenant_id);
-size_t calendar_tenant_running(const Calendar *calendar, const char *tenant_id);
+size_t calendar_tenant_active(const CalendarTenant *tenant);
+size_t calendar_tenant_running(const CalendarTenant *tenant);
 
 /* The target by which the calendar sums: the default uplink's name for "net.egress" alone. */
 const char *calendar_target(const Calendar *calendar, const Resource *entry);

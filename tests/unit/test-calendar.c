@@ -165,11 +165,11 @@ Test(calendar, share_is_the_sum_of_what_is_active) {
         b->state = ALLOCATION_ENDING;
         c->state = ALLOCATION_PENDING;
         d->state = ALLOCATION_ACTIVE;
-        cr_assert_eq(calendar_tenant_share(&calendar, "t", &share), 0);
+        cr_assert_eq(calendar_tenant_share(calendar_tenant(&calendar, "t"), &share), 0);
         cr_expect_eq(resource_set_get(&share, RESOURCE_CPU, "")->reserved, 100,
                         "what is ending has no floor");
         cr_expect_eq(resource_set_get(&share, RESOURCE_CPU, "")->limit, 220, "and keeps its ceiling");
-        cr_expect_eq(calendar_tenant_active(&calendar, "t"), 2);
+        cr_expect_eq(calendar_tenant_active(calendar_tenant(&calendar, "t")), 2);
         cr_expect_not_null(calendar_tenant(&calendar, "other"));
         cr_expect_null(calendar_tenant(&calendar, "third"));
         calendar_deinit(&calendar);

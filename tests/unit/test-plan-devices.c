@@ -69,6 +69,7 @@ Test(plan_devices, who_may_open_what) {
                                         cases[i].allocations[k].access);
                 }
                 plan.tenant = tenant;
+                plan.own = calendar_tenant(&node.calendar, "acme");
                 cr_assert_eq(plan_make_devices(
                                              &(PlanInput){ .node = &node, .devices_closed = cases[i].closed },
                                              &plan),

@@ -129,8 +129,8 @@ Test(preemption, who_is_suspended_lends_its_window_and_resumes) {
         made_advance(&calendar, &(Instant){ 200, 1 }, false, NULL);
         cr_expect_eq(v->state, ALLOCATION_SUSPENDED);
         cr_expect_eq(p->state, ALLOCATION_ACTIVE);
-        cr_expect(calendar_tenant_is_suspended(&calendar, "t"));
-        cr_assert_eq(calendar_tenant_share(&calendar, "t", &share), 0);
+        cr_expect(calendar_tenant_is_suspended(calendar_tenant(&calendar, "t")));
+        cr_assert_eq(calendar_tenant_share(calendar_tenant(&calendar, "t"), &share), 0);
         cr_expect_eq(resource_set_get(&share, RESOURCE_CPU, "")->reserved, 0, "it lends its CPU");
         cr_expect_eq(resource_set_get(&share, RESOURCE_MEMORY, "")->reserved, 10, "and holds its memory");
         made_advance(&calendar, &(Instant){ 300, 1 }, false, NULL);

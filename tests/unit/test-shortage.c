@@ -106,7 +106,7 @@ Test(shortage, what_is_missing_shrinks_the_share_and_nothing_else) {
         made_hold(&calendar, &(Made){ "a", "t", 5, 100, .cpu = 900 });
         made_advance(&calendar, &(Instant){ 10, 1 }, false, NULL);
         mark(&calendar, 500, 100, 10);
-        cr_assert_eq(calendar_tenant_share(&calendar, "t", &share), 0);
+        cr_assert_eq(calendar_tenant_share(calendar_tenant(&calendar, "t"), &share), 0);
         cr_expect_eq(resource_set_get(&share, RESOURCE_CPU, "")->reserved, 500);
         cr_expect_eq(resource_set_get(&share, RESOURCE_CPU, "")->limit, 900);
         cr_expect_eq(timeline_level(calendar_reserved(&calendar, RESOURCE_CPU, ""), 10), 900,
