@@ -65,8 +65,8 @@ void manager_enter_state(Manager *manager, Allocation *allocation, AllocationSta
                 const Instant *now);
 /* Whether OnEnd has a kill to be done. */
 bool manager_any_doomed(const Node *node);
-/* Tenants that no allocation names any more go, once they are empty. */
-void manager_drop_tenants(Manager *manager);
+/* Tenants that no allocation names any more go, once they are empty: whether any did. */
+bool manager_drop_tenants(Manager *manager);
 /* All counters, into the node: 1 where a tenant's group is gone. */
 int manager_take_sample(Manager *manager, bool all);
 /* Those whose Desired, Problems, Users or Allocations changed since. */

@@ -184,9 +184,11 @@ void manager_advance(Manager *manager, const Instant *now, bool all) {
                 (void) log_error_errno(r, "Windows that recur cannot be reckoned");
 }
 
-void manager_drop_tenants(Manager *manager) {
+bool manager_drop_tenants(Manager *manager) {
+        bool any = false;
+
         if (!manager->tenants_may_go)
-                return;
+                return false;
         manager->tenants_may_go = false;
         for (size_t i = manager->node.n_tenants; i-- > 0;) {
                 Tenant *tenant = manager->node.tenants[i];
@@ -205,7 +207,9 @@ void manager_drop_tenants(Manager *manager) {
                 if (!tenant->untold)
                         api_tenant_removed(manager->api, tenant->id);
                 node_remove_tenant(&manager->node, tenant->id);
+                any = true;
         }
+        return any;
 }
 
 void manager_forget_ended(Manager *manager, const Instant *now) {

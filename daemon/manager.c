@@ -19,7 +19,6 @@
 
 #define RECONCILE_EVERY_SAMPLES 10        /* the slow check: what drifted with nobody saying so */
 #define BUS_TIMEOUT_USEC (5ULL * 1000000) /* of what is asked of the bus daemon itself */
-#define CLOCK_STEP_USEC 100000
 #define READERS_GROUP "headgate"
 
 static uint64_t clock_usec(clockid_t clock) {
@@ -197,7 +196,8 @@ static int on_sample(sd_event_source *source, uint64_t usec, void *userdata) {
 
         manager_sample_drift(manager, &now, /* gone= */ manager_take_sample(manager, /* all= */ false) > 0);
         manager_forget_ended(manager, &now);
-        manager_drop_tenants(manager);
+        if (manager_drop_tenants(manager)) /* and their classes */
+                due = true;
         if (manager_look_at_clock(manager, &now))
                 due = true;
         if (manager_follow_capacity(manager))

@@ -282,12 +282,8 @@ static int read_back(Reconciler *reconciler, const PlanInput *input, const Plan 
                 Tenant *tenant) {
         TenantGroup *group = reconciler->groups[tenant->slot];
         _cleanup_(group_state_deinit) GroupState observed = {};
-        int r = 0;
+        int r;
 
-        if (!tenant_plan->observed)
-                r = reconciler_note_missing(reconciler, input, features, tenant_plan, tenant);
-        if (r < 0)
-                return r;
         r = group ? reconciler_observe(reconciler, group, &observed) : -ENOLINK;
         if (r < 0) {
                 tenant->failed = true;
@@ -300,6 +296,8 @@ static int read_back(Reconciler *reconciler, const PlanInput *input, const Plan 
                 r = reconciler_note_problems(reconciler, input, tenant_plan, &observed, tenant);
         if (r >= 0)
                 r = reconciler_read_placement(reconciler, input, tenant_plan, features, tenant);
+        if (r >= 0 && !tenant_plan->observed)
+                r = reconciler_note_missing(reconciler, input, features, tenant_plan, tenant);
         return r >= 0 && !tenant->failed ? verify(reconciler, tenant_plan) : r;
 }
 
@@ -469,6 +467,7 @@ static int read_everyone_back(Reconciler *reconciler, TenantChange *changes, siz
                 if (!changes[i].settled)
                         continue;
                 changes[i].settled = false;
+                changes[i].tenant->failed = false; /* once it was not, or it would not be settled */
                 changes[i].problems = TAKE_PTR(changes[i].tenant->problems);
                 r = reconciler_hold_all_adopted(reconciler, changes[i].tenant);
         }

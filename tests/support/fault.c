@@ -178,7 +178,7 @@ int mkdirat(int fd, const char *name, mode_t mode) {
                        : REAL(mkdirat)(fd, name, mode);
 }
 
-/* A directory that is left because of a lie is a group that a look finds: as any that could not go. */
+/* A directory that is left because of a lie is a group that the next start finds. */
 int unlinkat(int fd, const char *name, int flags) {
         return armed() ? (int) STEP("remove", name, 0, REAL(unlinkat)(fd, name, flags))
                        : REAL(unlinkat)(fd, name, flags);

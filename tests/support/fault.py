@@ -34,6 +34,11 @@ class Fault:
         _HEAD.pack_into(self._map, 0, 0, mode, int(pause), 0, at, 0, 0, 0)
         self._word(0, 1)
 
+    def aim(self, mode, at):
+        """At another step, while it counts on."""
+        self._long(16, at)
+        self._word(4, mode)
+
     def disarm(self):
         """The steps that there were, each in words."""
         self._word(0, 0)
@@ -78,10 +83,11 @@ def differences(old, new, now):
     return "\n".join(lines[:40])
 
 
-def try_steps(fault, mode, steps, apply, recover, dump, old, new, reset):
+def try_steps(fault, mode, steps, apply, recover, dump, old, new, reset, said=lambda: ""):
     """With a fault at each of these steps: apply() says whether it was accepted (None: the daemon died, and recover()
     starts it again), and then dump() must be the old state or the new one, whole, as was said; reset() goes back to the
-    old. Returns what went wrong, in words. The last steps are SQLite's, which may be a few less another time."""
+    old, and said() is how it was refused. Returns what went wrong, in words. The last steps are SQLite's, which may be a
+    few less another time."""
     wrong, missed = [], 0
     for step in steps:
         fault.arm(mode, step)
@@ -90,7 +96,7 @@ def try_steps(fault, mode, steps, apply, recover, dump, old, new, reset):
         if mode in KILLS and fired:
             recover()
         now = dump()
-        what = f"step {step} ({done[step - 1] if len(done) >= step else 'none'}) {NAMES[mode]}, accepted: {accepted}"
+        what = f"step {step} ({done[step - 1] if len(done) >= step else 'none'}) {NAMES[mode]}, accepted: {accepted} {said()}"
         expected = {True: [new], False: [old], None: [old, new]}[accepted]
         missed += not fired
         if now not in expected:
