@@ -79,6 +79,7 @@ static void check_tenant(Telling *telling, uint32_t slot) {
         const Verified *verified = &reconciler->verified[slot];
         TenantGroup *group = reconciler->groups[slot];
         _cleanup_(group_state_deinit) GroupState observed = {};
+        const char *missing;
         int frozen;
 
         if (!group || !verified->settings.present)
@@ -100,8 +101,9 @@ static void check_tenant(Telling *telling, uint32_t slot) {
                 tell(telling, DRIFT_CGROUP_FILE, "cgroup.freeze", frozen ? "1" : "0", frozen ? "0" : "1");
         if (!devices_hold(reconciler->devices, slot, tenant_group_id(group)))
                 tell(telling, DRIFT_PIN, "device-guard", "not as it was", "as planned");
-        if (reconciler->meter && !meter_holds(reconciler->meter, tenant_group_id(group)))
-                tell(telling, DRIFT_PIN, "net-meter", "detached", "attached");
+        missing = reconciler->meter ? meter_missing(reconciler->meter, tenant_group_id(group)) : NULL;
+        if (missing)
+                tell(telling, DRIFT_PIN, missing, "detached", "attached");
 }
 
 static void check_parent(Telling *telling) {

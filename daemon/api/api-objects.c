@@ -196,8 +196,10 @@ static int get_tenant_histograms(sd_bus *bus, const char *path, const char *inte
         const Tenant *tenant = tenant_of(userdata, path);
         int r = sd_bus_message_open_container(reply, 'a', "{sat}");
 
-        if (r >= 0 && tenant && tenant->usage.has_cpu_waits)
-                r = append_histogram(reply, "cpu.wait", &tenant->usage.cpu_waits);
+        for (Duration duration = 0; r >= 0 && tenant && duration < DURATION_MAX; duration++)
+                if (sample_has_duration(&tenant->usage, duration))
+                        r = append_histogram(reply, duration_info(duration)->name,
+                                        &tenant->usage.duration[duration]);
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 

@@ -23,6 +23,19 @@ static json_t *json_from_u64(uint64_t value) {
         return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t) value);
 }
 
+/* "cpu.wait.histogram": the counts alone. */
+static int set_histogram(json_t *object, const char *name, const Histogram *histogram) {
+        _cleanup_json_ json_t *buckets = json_array();
+        _cleanup_free_ char *key = NULL;
+
+        for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+                if (json_array_append_new(buckets, json_from_u64(histogram->bucket[i])) < 0)
+                        return -ENOMEM;
+        if (asprintf(&key, "%s.histogram", name) < 0)
+                return -ENOMEM;
+        return json_object_set(object, key, buckets) < 0 ? -ENOMEM : 0;
+}
+
 static int json_from_sample(const Sample *sample, json_t **ret) {
         _cleanup_json_ json_t *object = json_object();
 
@@ -35,16 +48,14 @@ static int json_from_sample(const Sample *sample, json_t **ret) {
         }
         if (!object)
                 return -ENOMEM;
-        if (sample->has_cpu_waits) {
-                json_t *buckets = json_array();
+        for (Duration duration = 0; duration < DURATION_MAX; duration++) {
+                int r = sample_has_duration(sample, duration)
+                                        ? set_histogram(object, duration_info(duration)->name,
+                                                          &sample->duration[duration])
+                                        : 0;
 
-                for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
-                        if (json_array_append_new(buckets, json_from_u64(sample->cpu_waits.bucket[i])) < 0) {
-                                json_decref(buckets);
-                                return -ENOMEM;
-                        }
-                if (json_object_set_new(object, "cpu.wait.histogram", buckets) < 0)
-                        return -ENOMEM;
+                if (r < 0)
+                        return r;
         }
         *ret = TAKE_PTR(object);
         return 0;

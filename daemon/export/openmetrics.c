@@ -256,18 +256,18 @@ static void append_metric(Text *text, const Node *node, char *const *only_tenant
 
 /* Cumulative, as the format has it; bounds in seconds. Every second bound: a page has such rows for each
  * tenant. */
-static void append_wait_buckets(Text *text, const Node *node, const Tenant *tenant, Family *family) {
-        const Histogram *waits = &tenant->usage.cpu_waits;
+static void append_buckets(Text *text, const Node *node, const char *tenant_id, const Histogram *histogram,
+                Family *family) {
         uint64_t count = 0;
 
         for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
-                count += waits->bucket[i];
+                count += histogram->bucket[i];
                 if (i % 2 == 0)
                         continue;
                 family_begin(family, text);
                 text_append(text, family->name);
                 text_append(text, "_bucket{tenant=\"");
-                text_append_escaped(text, tenant->id);
+                text_append_escaped(text, tenant_id);
                 text_append(text, "\",node=\"");
                 text_append_escaped(text, node->node_id);
                 text_append(text, "\",le=\"");
@@ -281,23 +281,24 @@ static void append_wait_buckets(Text *text, const Node *node, const Tenant *tena
         }
 }
 
-static void append_waits(Text *text, const Node *node, char *const *only_tenants) {
-        Family family = { "headgate_cpu_wait_duration_seconds", "histogram", "", &scale_nsec,
-                "How long tasks were on a run queue before they were given a CPU.", false };
+static void append_histograms(Text *text, const Node *node, char *const *only_tenants, Duration duration) {
+        const DurationInfo *info = duration_info(duration);
+        Family family = { info->family, "histogram", "", &scale_nsec, info->help, false };
 
         for (size_t i = 0; i < node->n_tenants; i++) {
                 const Tenant *tenant = node->tenants[i];
+                const Histogram *histogram = &tenant->usage.duration[duration];
 
-                if (!is_shown(tenant, only_tenants) || !tenant->usage.has_cpu_waits)
+                if (!is_shown(tenant, only_tenants) || !sample_has_duration(&tenant->usage, duration))
                         continue;
-                append_wait_buckets(text, node, tenant, &family);
+                append_buckets(text, node, tenant->id, histogram, &family);
                 family.suffix = "_count";
                 family_append_labels(&family, text, node, tenant->id, NULL);
-                text_append_number(text, histogram_count(&tenant->usage.cpu_waits));
+                text_append_number(text, histogram_count(histogram));
                 family.suffix = "_sum";
                 text_append(text, "\n");
                 family_append_labels(&family, text, node, tenant->id, NULL);
-                text_append_scaled(text, family.scale, tenant->usage.value[METRIC_CPU_WAIT]);
+                text_append_scaled(text, family.scale, histogram->sum_nsec);
                 text_append(text, "\n");
         }
 }
@@ -423,7 +424,8 @@ int export_openmetrics(const Node *node, char *const *only_tenants, char **ret_t
                 append_drift(&text, node);
         for (Metric metric = 0; metric < METRIC_MAX; metric++)
                 append_metric(&text, node, only_tenants, metric);
-        append_waits(&text, node, only_tenants);
+        for (Duration duration = 0; duration < DURATION_MAX; duration++)
+                append_histograms(&text, node, only_tenants, duration);
         if (!only_tenants)
                 append_culprits(&text, node);
         for (size_t i = 0; i < ELEMENTSOF(promises); i++) {

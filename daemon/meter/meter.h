@@ -25,7 +25,7 @@ typedef struct MeterOptions {
                                   */
         uint32_t classid_base; /* skb->priority of slot 0; a slot's is this + slot. 0: packets are not classed
                                 */
-        bool basic;            /* without histograms and without who made whom wait */
+        bool basic;            /* without histograms, without who made whom wait, without TCP */
 } MeterOptions;
 
 /* Adds "meter.cpu", "meter.network", "meter.memory" … to `features`; fails only where memory or arguments do.
@@ -73,8 +73,8 @@ int meter_read(const Meter *meter, uint32_t slot, Sample *ret);
 const char *meter_pin_dir(const Meter *meter);
 /* Pins again what somebody unpinned, and tells of each. What the pins are of went on counting. */
 void meter_keep_pins(const Meter *meter, PinTell tell, void *userdata);
-/* Whether the group's packets are counted by programs that hang on it; true where none do. */
-bool meter_holds(const Meter *meter, uint64_t group_id);
+/* The program that counted the group and no longer hangs on it, "net-meter"; NULL: all do that did. */
+const char *meter_missing(const Meter *meter, uint64_t group_id);
 /*
  * Sockets that the process has and that are counted and classed elsewhere than with the slot: it opened them
  * before it came there. -ESRCH: it has exited; -EOPNOTSUPP: this kernel does not tell.

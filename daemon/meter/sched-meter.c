@@ -320,10 +320,12 @@ static uint64_t load_relaxed(const __u64 *counter) {
 }
 
 static void read_waits(const SchedMeter *meter, uint32_t slot, Sample *sample) {
-        sample->has_cpu_waits = true;
+        Histogram *waits = sample_put_duration(sample, DURATION_CPU_WAIT);
+
+        waits->sum_nsec = sample->value[METRIC_CPU_WAIT];
         for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++)
                 for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
-                        sample->cpu_waits.bucket[i] += load_relaxed(&waits_of(meter, cpu, slot)->bucket[i]);
+                        waits->bucket[i] += load_relaxed(&waits_of(meter, cpu, slot)->bucket[i]);
 }
 
 void sched_meter_read(const SchedMeter *meter, uint32_t slot, Sample *sample) {

@@ -17,7 +17,7 @@ uint64_t histogram_count(const Histogram *histogram) {
 }
 
 Histogram histogram_since(const Histogram *histogram, const Histogram *earlier) {
-        Histogram since;
+        Histogram since = { .sum_nsec = histogram->sum_nsec - earlier->sum_nsec };
 
         for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
                 if (histogram->bucket[i] < earlier->bucket[i])

@@ -14,6 +14,7 @@
 
 typedef struct Histogram {
         uint64_t bucket[HISTOGRAM_BUCKETS];
+        uint64_t sum_nsec; /* of all durations */
 } Histogram;
 
 /* The first duration, in ns, that is over the bucket; UINT64_MAX for the last. */

@@ -68,9 +68,34 @@ static const MetricInfo metric_table[METRIC_MAX] = {
                         true, "IP bytes received." },
         [METRIC_NET_INGRESS_PACKETS] = { "net.ingress.packets", "headgate_net_ingress_packets",
                         METRIC_UNIT_NONE, true, "IP packets received." },
+        [METRIC_NET_TCP_CONNECTS] = { "net.tcp.connects", "headgate_net_tcp_connects", METRIC_UNIT_NONE, true,
+                        "TCP connections that it began and that were established." },
+        [METRIC_NET_TCP_ACCEPTS] = { "net.tcp.accepts", "headgate_net_tcp_accepts", METRIC_UNIT_NONE, true,
+                        "TCP connections that others began with it and that were established." },
+        [METRIC_NET_TCP_FAILED] = { "net.tcp.failed", "headgate_net_tcp_failed", METRIC_UNIT_NONE, true,
+                        "TCP connections that it began and that were not established, refused ones "
+                        "included." },
+        [METRIC_NET_TCP_REFUSED] = { "net.tcp.refused", "headgate_net_tcp_refused", METRIC_UNIT_NONE, true,
+                        "TCP connections that it began and that were refused." },
+        [METRIC_NET_TCP_RESETS] = { "net.tcp.resets", "headgate_net_tcp_resets", METRIC_UNIT_NONE, true,
+                        "Established TCP connections that the other end reset." },
+        [METRIC_NET_TCP_RETRANSMITS] = { "net.tcp.retransmits", "headgate_net_tcp_retransmits",
+                        METRIC_UNIT_NONE, true, "TCP segments sent again." },
+};
+
+static const DurationInfo duration_table[DURATION_MAX] = {
+        [DURATION_CPU_WAIT] = { "cpu.wait", "headgate_cpu_wait_duration_seconds",
+                        "How long tasks were on a run queue before they were given a CPU." },
+        [DURATION_NET_TCP_RTT] = { "net.tcp.rtt", "headgate_net_tcp_rtt_seconds",
+                        "Smoothed round trip time of TCP connections, once a round trip." },
 };
 
 const MetricInfo *metric_info(Metric metric) {
         assert(metric < METRIC_MAX);
         return &metric_table[metric];
+}
+
+const DurationInfo *duration_info(Duration duration) {
+        assert(duration < DURATION_MAX);
+        return &duration_table[duration];
 }

@@ -43,6 +43,12 @@ typedef enum Metric {
         METRIC_NET_EGRESS_PACKETS,
         METRIC_NET_INGRESS_BYTES,
         METRIC_NET_INGRESS_PACKETS,
+        METRIC_NET_TCP_CONNECTS,    /* connections that it began, established */
+        METRIC_NET_TCP_ACCEPTS,     /* connections that others began with it, established */
+        METRIC_NET_TCP_FAILED,      /* connections that it began and that never were, refused ones included */
+        METRIC_NET_TCP_REFUSED,     /* those of them that the other end, or who stands before it, refused */
+        METRIC_NET_TCP_RESETS,      /* established connections that the other end reset */
+        METRIC_NET_TCP_RETRANSMITS, /* segments; without answers to a SYN, which are no socket's yet */
         METRIC_MAX,
         METRIC_INVALID = -EINVAL,
 } Metric;
@@ -64,13 +70,28 @@ typedef struct MetricInfo {
 
 const MetricInfo *metric_info(Metric metric);
 
+/* What is told of durations one by one: a histogram each. */
+typedef enum Duration {
+        DURATION_CPU_WAIT, /* of cpu.wait: one for each time that a task was given a CPU after it had waited
+                            */
+        DURATION_NET_TCP_RTT, /* TCP's smoothed round trip time, once a round trip */
+        DURATION_MAX,
+} Duration;
+
+typedef struct DurationInfo {
+        const char *name;   /* "cpu.wait": D-Bus, JSON, headgatectl */
+        const char *family; /* "headgate_cpu_wait_duration_seconds" */
+        const char *help;
+} DurationInfo;
+
+const DurationInfo *duration_info(Duration duration);
+
 typedef struct Sample {
         uint64_t present; /* bit (1ULL << Metric): value[Metric] was read. What the kernel lacks is absent,
                              never 0 */
         uint64_t value[METRIC_MAX];
-        bool has_cpu_waits;
-        Histogram cpu_waits; /* of cpu.wait: one for each time that a task was given a CPU after it had waited
-                              */
+        uint32_t durations_present; /* bit (1U << Duration) */
+        Histogram duration[DURATION_MAX];
 } Sample;
 
 static inline bool sample_has(const Sample *sample, Metric metric) {
@@ -80,6 +101,16 @@ static inline bool sample_has(const Sample *sample, Metric metric) {
 static inline void sample_put(Sample *sample, Metric metric, uint64_t value) {
         sample->present |= 1ULL << metric;
         sample->value[metric] = value;
+}
+
+static inline bool sample_has_duration(const Sample *sample, Duration duration) {
+        return sample->durations_present & (1U << duration);
+}
+
+/* Present, and empty if it was not. */
+static inline Histogram *sample_put_duration(Sample *sample, Duration duration) {
+        sample->durations_present |= 1U << duration;
+        return sample->duration + duration;
 }
 
 /* For what several groups have together. */

@@ -401,15 +401,15 @@ Test(sched_meter, histogram) {
 
         sample = meter_must_read(meter, SLOT);
         wait = sample.value[METRIC_CPU_WAIT];
-        cr_assert(sample.has_cpu_waits);
+        cr_assert(sample_has_duration(&sample, DURATION_CPU_WAIT));
         for (size_t i = 0; i + 1 < HISTOGRAM_BUCKETS; i++) {
-                low += sample.cpu_waits.bucket[i] * (i > 0 ? histogram_bound_nsec(i - 1) : 0);
-                high += sample.cpu_waits.bucket[i] * histogram_bound_nsec(i);
+                low += sample.duration[DURATION_CPU_WAIT].bucket[i] * (i > 0 ? histogram_bound_nsec(i - 1) : 0);
+                high += sample.duration[DURATION_CPU_WAIT].bucket[i] * histogram_bound_nsec(i);
         }
-        cr_expect_eq(sample.cpu_waits.bucket[HISTOGRAM_BUCKETS - 1], 0, "nobody waited that long");
+        cr_expect_eq(sample.duration[DURATION_CPU_WAIT].bucket[HISTOGRAM_BUCKETS - 1], 0, "nobody waited that long");
         cr_expect(low <= wait && wait <= high,
                         "%" PRIu64 " ns of wait, by the buckets %" PRIu64 " to %" PRIu64, wait, low, high);
-        cr_expect(histogram_count(&sample.cpu_waits) <= sample.value[METRIC_CPU_SWITCHES]);
+        cr_expect(histogram_count(&sample.duration[DURATION_CPU_WAIT]) <= sample.value[METRIC_CPU_SWITCHES]);
         for (size_t i = 0; i < ELEMENTSOF(workers); i++)
                 worker_stop(workers + i);
         meter_free(meter);
@@ -500,7 +500,7 @@ Test(sched_meter, basic_level) {
         worker_run(&worker);
         sample = meter_must_read(meter, SLOT);
         cr_expect(sample.value[METRIC_CPU_TIME] > 40000000 && sample_has(&sample, METRIC_CPU_PREEMPTIONS));
-        cr_expect(!sample.has_cpu_waits, "the basic level has no histogram");
+        cr_expect(!sample_has_duration(&sample, DURATION_CPU_WAIT), "the basic level has no histogram");
         cr_expect_eq(meter_each_culprit(meter, add_ascribed, NULL), -EOPNOTSUPP);
         meter_free(meter);
 
@@ -509,7 +509,7 @@ Test(sched_meter, basic_level) {
         meter_must_add(meter, SLOT, &group);
         worker_run(&worker);
         sample = meter_must_read(meter, SLOT);
-        cr_expect(sample.has_cpu_waits && histogram_count(&sample.cpu_waits) > 0,
+        cr_expect(sample_has_duration(&sample, DURATION_CPU_WAIT) && histogram_count(&sample.duration[DURATION_CPU_WAIT]) > 0,
                         "the old level's program went on");
         worker_stop(&worker);
         meter_free(meter);

@@ -34,8 +34,11 @@ static Tenant alpha = {
         .blames = { alpha_blames, ELEMENTSOF(alpha_blames) },
         .usage = {
                 .present = READ(METRIC_MAX) - 1,
-                .has_cpu_waits = true,
-                .cpu_waits = { { 5, 0, 1, [HISTOGRAM_BUCKETS - 1] = 1 } },
+                .durations_present = 1U << DURATION_CPU_WAIT | 1U << DURATION_NET_TCP_RTT,
+                .duration = {
+                        [DURATION_CPU_WAIT] = { { 5, 0, 1, [HISTOGRAM_BUCKETS - 1] = 1 }, 1 },
+                        [DURATION_NET_TCP_RTT] = { { [15] = 3, [16] = 1 }, 120000001 },
+                },
                 .value = {
                         [METRIC_CPU_TIME] = 12345678901234567, /* more digits than a double has */
                         [METRIC_CPU_WAIT] = 1,
@@ -52,6 +55,8 @@ static Tenant alpha = {
                         [METRIC_NET_EGRESS_PACKETS] = 1000000007,
                         [METRIC_NET_INGRESS_BYTES] = 10,
                         [METRIC_NET_INGRESS_PACKETS] = 1,
+                        [METRIC_NET_TCP_CONNECTS] = 7,
+                        [METRIC_NET_TCP_RETRANSMITS] = 2,
                 },
         },
 };

@@ -35,9 +35,10 @@ Test(histogram, quantiles) {
 }
 
 Test(histogram, since) {
-        const Histogram earlier = { { 1, 2 } }, later = { { 1, 5 } }, anew = { { 0, 9 } };
+        const Histogram earlier = { { 1, 2 }, 40 }, later = { { 1, 5 }, 100 }, anew = { { 0, 9 }, 90 };
 
         cr_expect_eq(histogram_since(&later, &earlier).bucket[1], 3);
         cr_expect_eq(histogram_since(&later, &earlier).bucket[0], 0);
+        cr_expect_eq(histogram_since(&later, &earlier).sum_nsec, 60);
         cr_expect_eq(histogram_since(&anew, &earlier).bucket[1], 9, "one that was begun anew is all new");
 }

@@ -2,7 +2,7 @@
 
 #include "waits.h"
 
-#include "model/histogram.h"
+#include "model/sample.h"
 #include "units.h"
 #include "view.h"
 
@@ -37,18 +37,18 @@ static char *format_nsec(uint64_t nsec, char *ret) {
 }
 
 /* The rows between the first and the last that is not empty. */
-static int print_buckets(const Ctl *ctl, const Histogram *waits) {
-        static const char *const titles[] = { ">WAIT BELOW", ">TIMES", "", NULL };
+static int print_buckets(const Ctl *ctl, const char *title, const Histogram *histogram) {
+        const char *const titles[] = { title, ">TIMES", "", NULL };
         _cleanup_table_ Table *table = NULL;
         size_t first = 0, last = HISTOGRAM_BUCKETS;
         uint64_t most = 0;
         int r;
 
         for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
-                most = waits->bucket[i] > most ? waits->bucket[i] : most;
-        while (first < last && waits->bucket[first] == 0)
+                most = histogram->bucket[i] > most ? histogram->bucket[i] : most;
+        while (first < last && histogram->bucket[first] == 0)
                 first++;
-        while (last > first && waits->bucket[last - 1] == 0)
+        while (last > first && histogram->bucket[last - 1] == 0)
                 last--;
         r = table_new(titles, &table);
         if (r < 0)
@@ -58,8 +58,8 @@ static int print_buckets(const Ctl *ctl, const Histogram *waits) {
                 char text[UNITS_SIZE];
 
                 table_add(table, bound == UINT64_MAX ? "longer" : format_nsec(bound, text));
-                table_addf(table, "%" PRIu64, waits->bucket[i]);
-                table_add(table, units_format_bar(waits->bucket[i], most, text));
+                table_addf(table, "%" PRIu64, histogram->bucket[i]);
+                table_add(table, units_format_bar(histogram->bucket[i], most, text));
         }
         return table_rows(table) > 0 ? view_table(ctl, table, "") : CTL_OK;
 }
@@ -113,20 +113,35 @@ static int print_culprits(const Ctl *ctl, Client *client, const char *tenant_id)
 }
 
 int waits_print(const Ctl *ctl, Client *client, const json_t *tenant) {
-        char p50[UNITS_SIZE], p99[UNITS_SIZE];
-        Histogram waits;
-        int r;
+        static const struct {
+                const char *title, *what, *none;
+        } words[DURATION_MAX] = {
+                [DURATION_CPU_WAIT] = { ">WAIT BELOW", "waits",
+                                "Waits are not told apart: the node meters at the basic level, or cannot." },
+                [DURATION_NET_TCP_RTT] = { ">RTT BELOW", "round trips",
+                                "Round trips are not metered: the node meters at the basic level, or "
+                                "cannot." },
+        };
+        const json_t *histograms = json_object_get(tenant, "Histograms");
+        int r = CTL_OK;
 
-        putchar('\n');
-        if (!read_histogram(json_object_get(json_object_get(tenant, "Histograms"), "cpu.wait"), &waits)) {
-                puts("Waits are not told apart: the node meters at the basic level, or cannot.");
-                return CTL_OK;
+        for (Duration duration = 0; r == CTL_OK && duration < DURATION_MAX; duration++) {
+                char p50[UNITS_SIZE], p99[UNITS_SIZE];
+                Histogram histogram;
+
+                putchar('\n');
+                if (!read_histogram(json_object_get(histograms, duration_info(duration)->name), &histogram)) {
+                        puts(words[duration].none);
+                        continue;
+                }
+                r = print_buckets(ctl, words[duration].title, &histogram);
+                if (r != CTL_OK)
+                        break;
+                printf("Half of all %s are below %s, 99 %% below %s.\n", words[duration].what,
+                                format_nsec(histogram_quantile_nsec(&histogram, 500), p50),
+                                format_nsec(histogram_quantile_nsec(&histogram, 990), p99));
+                if (duration == DURATION_CPU_WAIT)
+                        r = print_culprits(ctl, client, variant_get_string(tenant, "TenantId"));
         }
-        r = print_buckets(ctl, &waits);
-        if (r != 0)
-                return r;
-        printf("Half of all waits are below %s, 99 %% below %s.\n",
-                        format_nsec(histogram_quantile_nsec(&waits, 500), p50),
-                        format_nsec(histogram_quantile_nsec(&waits, 990), p99));
-        return print_culprits(ctl, client, variant_get_string(tenant, "TenantId"));
+        return r;
 }

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What a Meter is made of: for meter.c, which keeps it, and meter-setup.c, which makes its parts. */
+
+#include "meter/group-iter.h"
+#include "meter/meter.h"
+#include "meter/net-meter.h"
+#include "meter/sched-meter.h"
+#include "meter/socket-iter.h"
+#include "meter/stat-meter.h"
+#include "meter/tcp-meter.h"
+
+/* A tenant has one group of ours, and now and then some that it adopted. */
+#define GROUPS_PER_SLOT 4
+
+/* A group's files cost some 40 µs: of a thousand groups each is read every half minute, of 32 at every
+ * sample. */
+#define STAT_GROUPS_A_TURN 32
+
+typedef struct Group {
+        uint64_t id;
+        uint32_t slot;
+        char *path;   /* owned; NULL: pinned by an earlier run, and not added since */
+        bool covered; /* below another group of its slot, which counts it */
+        bool network; /* its packets are counted */
+        bool tcp;     /* and its connections */
+        bool counted; /* every meter that there is has it */
+} Group;
+
+struct Meter {
+        char *pin_dir; /* "meter" below the caller's; NULL: nothing is pinned */
+        uint32_t slots;
+        Table groups_map;
+        SchedMeter *sched; /* NULL where it does not load; so is the next */
+        NetMeter *net;
+        TcpMeter *tcp; /* and at the basic level */
+        GroupIter *iter;
+        StatMeter *stats;
+        SocketIter *sockets; /* NULL where it does not load */
+        Group *groups;       /* owned, in no order */
+        size_t n_groups;
+        struct SlotState {
+                bool known;   /* a group was added */
+                bool network; /* and the packets of each are counted */
+                bool tcp;     /* and the connections */
+        } * slot_states;      /* owned, [slots]: what a read needs to know of the groups */
+};
+
+/* The pins' directory, the groups map and every meter that loads, and what can be said of each. Fails only
+ * where memory does. */
+int meter_set_up(Meter *meter, const MeterOptions *options, FeatureSet *features);

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Makes the meters, each of which a kernel may lack, and finds the words for what there is and is not. */
+
+#include "meter/meter-internal.h"
+#include "bpf/pin.h"
+
+#include <bpf/bpf.h>
+#include <string.h>
+
+static int set_up_pins(Meter *meter, const char *dir, FeatureSet *features) {
+        int r;
+
+        if (!dir)
+                return feature_set_put(features, "meter.pins", false,
+                                "nothing is pinned, as asked: counters begin anew with every start");
+
+        r = pin_dir_make(dir, "meter", &meter->pin_dir);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0)
+                return feature_set_put(features, "meter.pins", false,
+                                "nothing can be pinned in %s (%s): counters begin anew with every start", dir,
+                                r == -EMEDIUMTYPE ? "it is not on a bpf file system" : strerror(-r));
+        return feature_set_put(features, "meter.pins", true, "counters and programs are pinned in %s",
+                        meter->pin_dir);
+}
+
+static int set_up_sched(Meter *meter, bool full, FeatureSet *features) {
+        int r;
+
+        pin_words_begin();
+        r = meter->groups_map.fd < 0 ? meter->groups_map.fd
+                                     : sched_meter_new(&(SchedMeterOptions){ meter->pin_dir, meter->slots,
+                                                                       meter->groups_map.fd, full },
+                                                       &meter->sched);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0)
+                return feature_set_put(features, "meter.cpu", false,
+                                "the scheduler's meter does not load (%s%s%s): cpu.time is read from "
+                                "cpu.stat, there is no "
+                                "cpu.wait and no cpu.switches",
+                                strerror(-r), pin_words_last()[0] ? "; " : "", pin_words_last());
+        return feature_set_put(features, "meter.cpu", true,
+                        "one BPF program at sched_switch, at the %s level%s%s", full ? "full" : "basic",
+                        sched_meter_adopted(meter->sched) ? ", adopted as it was running" : "",
+                        sched_meter_splits_moves(meter->sched)
+                                        ? ""
+                                        : "; what a task ran before it moved to another group is the new "
+                                          "group's until it leaves its CPU");
+}
+
+static int set_up_net(Meter *meter, uint32_t classid_base, FeatureSet *features) {
+        int r;
+
+        pin_words_begin();
+        r = net_meter_new(meter->pin_dir, meter->slots, classid_base, &meter->net);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0)
+                return feature_set_put(features, "meter.network", false,
+                                "the network meter does not load (%s%s%s): there are no figures of packets, "
+                                "and they "
+                                "get their class at the uplink or not at all",
+                                strerror(-r), pin_words_last()[0] ? "; " : "", pin_words_last());
+        return feature_set_put(features, "meter.network", true,
+                        "BPF programs at each tenant's group, IP bytes before any queue%s; %zu links found "
+                        "from before",
+                        classid_base ? ", and the class of what it sends" : "",
+                        net_meter_adopted(meter->net));
+}
+
+static int set_up_tcp(Meter *meter, bool full, FeatureSet *features) {
+        int r;
+
+        if (!full) {
+                tcp_meter_unpin(meter->pin_dir);
+                return feature_set_put(features, "meter.tcp", false,
+                                "not at the basic level: there are no net.tcp.* figures");
+        }
+        pin_words_begin();
+        r = tcp_meter_new(meter->pin_dir, meter->slots, &meter->tcp);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0)
+                return feature_set_put(features, "meter.tcp", false,
+                                "the meter of TCP does not load (%s%s%s): there are no net.tcp.* figures",
+                                strerror(-r), pin_words_last()[0] ? "; " : "", pin_words_last());
+        return feature_set_put(features, "meter.tcp", true,
+                        "one BPF program at each tenant's group, called where TCP is about connections, "
+                        "round trips and what is sent again; %zu links found from before",
+                        tcp_meter_adopted(meter->tcp));
+}
+
+/* Whether cgroup2 has the controller at all, as the nearest existing group above our parent says. */
+static bool has_controller(const char *cgroup_root, const char *controller) {
+        _cleanup_free_ char *path = strdup(cgroup_root);
+
+        while (path && path[0] == '/') {
+                _cleanup_free_ char *file = NULL, *line = NULL;
+                _cleanup_fclose_ FILE *f = NULL;
+                size_t size = 0;
+
+                if (asprintf(&file, "%s/cgroup.controllers", path) < 0)
+                        return false;
+                f = fopen(file, "re");
+                if (f) {
+                        char *rest, *word;
+
+                        if (getline(&line, &size, f) < 0)
+                                return false;
+                        for (word = strtok_r(line, " \n", &rest); word; word = strtok_r(NULL, " \n", &rest))
+                                if (strcmp(word, controller) == 0)
+                                        return true;
+                        return false;
+                }
+                *strrchr(path, '/') = '\0';
+        }
+
+        return false;
+}
+
+static int set_up_iter(Meter *meter, const char *cgroup_root, FeatureSet *features) {
+        const char *how;
+        int r;
+
+        pin_words_begin();
+        r = group_iter_new(meter->pin_dir, meter->slots, meter->slots * GROUPS_PER_SLOT,
+                        /* in_kernel= */ meter->groups_map.fd >= 0, cgroup_root,
+                        /* cpu_time= */ !meter->sched, &meter->iter);
+        if (r < 0)
+                return r;
+        how = group_iter_in_kernel(meter->iter)
+                              ? "one pass of a BPF iterator over the groups"
+                              : "files of each group, held open, as the BPF iterator does not load";
+
+        if (has_controller(cgroup_root, "memory"))
+                r = feature_set_put(features, "meter.memory", true, "%s", how);
+        else
+                r = feature_set_put(features, "meter.memory", false,
+                                "cgroup2 has no memory controller here: there are no memory.* figures");
+        if (r < 0)
+                return r;
+        if (has_controller(cgroup_root, "cpu"))
+                return feature_set_put(features, "meter.throttled", true, "%s", how);
+        return feature_set_put(features, "meter.throttled", false,
+                        "cgroup2 has no cpu controller here: nothing is throttled by it, and there is no "
+                        "cpu.throttled");
+}
+
+static int set_up_stats(Meter *meter, const char *cgroup_root, FeatureSet *features) {
+        int r;
+
+        r = stat_meter_new(meter->pin_dir, meter->slots, meter->slots * GROUPS_PER_SLOT, &meter->stats);
+        if (r < 0)
+                return r;
+        if (!has_controller(cgroup_root, "io"))
+                r = feature_set_put(features, "meter.io", false,
+                                "cgroup2 has no io controller here: there are no io.* figures of bytes and "
+                                "operations");
+        else
+                r = feature_set_put(features, "meter.io", true,
+                                "io.stat, each byte once however many layers it came through; %d groups a "
+                                "sample",
+                                STAT_GROUPS_A_TURN);
+        if (r < 0)
+                return r;
+        if (access("/proc/pressure/cpu", F_OK) < 0)
+                return feature_set_put(features, "meter.pressure", false,
+                                "the kernel does not count pressure (%s): there are no *.pressure figures",
+                                strerror(errno));
+        return feature_set_put(features, "meter.pressure", true, "the pressure files of each group");
+}
+
+static int set_up_sockets(Meter *meter, FeatureSet *features) {
+        int r;
+
+        pin_words_begin();
+        r = meter->groups_map.fd >= 0 ? socket_iter_new(meter->groups_map.fd, &meter->sockets)
+                                      : meter->groups_map.fd;
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0)
+                return feature_set_put(features, "attach.sockets", false,
+                                "the iterator over sockets does not load (%s%s%s): sockets that a process "
+                                "had before it was attached are not told",
+                                strerror(-r), pin_words_last()[0] ? "; " : "", pin_words_last());
+        return feature_set_put(features, "attach.sockets", true,
+                        "a BPF iterator over the files of a process that is attached");
+}
+
+int meter_set_up(Meter *meter, const MeterOptions *options, FeatureSet *features) {
+        int r;
+
+        r = set_up_pins(meter, options->pin_dir, features);
+        if (r < 0)
+                return r;
+        r = table_open(meter->pin_dir,
+                        &(TableShape){ "groups_1", BPF_MAP_TYPE_HASH, sizeof(uint64_t), sizeof(uint32_t),
+                                        meter->slots * GROUPS_PER_SLOT },
+                        &meter->groups_map);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0)
+                meter->groups_map.fd = r;
+
+        r = set_up_sched(meter, !options->basic, features);
+        if (r < 0)
+                return r;
+        r = set_up_net(meter, options->classid_base, features);
+        if (r < 0)
+                return r;
+        r = set_up_tcp(meter, !options->basic, features);
+        if (r < 0)
+                return r;
+        r = set_up_iter(meter, options->cgroup_root, features);
+        if (r < 0)
+                return r;
+        r = set_up_stats(meter, options->cgroup_root, features);
+        if (r < 0)
+                return r;
+        return set_up_sockets(meter, features);
+}

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "meter/tcp-meter.h"
+#include "bpf/pin.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <inttypes.h>
+#include <linux/types.h>
+#include <string.h>
+
+#include "bpf/tcp-meter.h"
+#include "bpf/tcp-meter.skel.h"
+
+#define STRINGIFY_(x) #x
+#define STRINGIFY(x) STRINGIFY_(x)
+
+_Static_assert(TCP_RTT_BUCKETS == HISTOGRAM_BUCKETS, "a histogram is a sum of rows");
+
+/* Links are "tcp-…", tables "tcp_…". */
+#define PREFIX "tcp"
+
+typedef struct TcpLink {
+        int fd;
+        uint64_t group_id;
+        char tag[PIN_TAG_SIZE]; /* of the program that it runs */
+} TcpLink;
+
+struct TcpMeter {
+        struct tcp_meter_bpf *skeleton; /* the program, attached nowhere by itself */
+        char *pin_dir;
+        Table rows, groups;
+        uint32_t slots, n_cpus;
+        char tag[PIN_TAG_SIZE]; /* of the program that we have */
+        TcpLink *links;         /* owned, in no order */
+        size_t n_links, n_adopted;
+};
+
+static struct tcp_row *row_of(const TcpMeter *meter, uint32_t cpu, uint32_t slot) {
+        return (struct tcp_row *) meter->rows.rows + (size_t) cpu * meter->slots + slot;
+}
+
+/* "tcp-<group>-<tag>": the slot is a value of the attachment. */
+static void pin_name(const TcpLink *link, char ret[static PIN_NAME_SIZE]) {
+        snprintf(ret, PIN_NAME_SIZE, PREFIX "-%016" PRIx64 "-%s", link->group_id, link->tag);
+}
+
+static bool pin_name_parse(const char *name, TcpLink *ret) {
+        TcpLink link = { .fd = -EBADF };
+        char again[PIN_NAME_SIZE];
+
+        if (sscanf(name, PREFIX "-%16" SCNx64 "-%16[0-9a-f]", &link.group_id, link.tag) != 2)
+                return false;
+        pin_name(&link, again);
+        if (strcmp(name, again) != 0)
+                return false;
+
+        *ret = link;
+        return true;
+}
+
+static int push_link(TcpMeter *meter, TcpLink link) {
+        TcpLink *links;
+
+        links = reallocarray(meter->links, meter->n_links + 1, sizeof(*links));
+        if (!links)
+                return -ENOMEM;
+        meter->links = links;
+        links[meter->n_links++] = link;
+        return 0;
+}
+
+/* Out of the kernel, at once: not when the last reference goes. */
+static void drop_link(TcpMeter *meter, TcpLink *link) {
+        char name[PIN_NAME_SIZE];
+
+        (void) bpf_link_detach(link->fd);
+        close(link->fd);
+        pin_name(link, name);
+        pin_remove(meter->pin_dir, name);
+        *link = meter->links[--meter->n_links];
+}
+
+static TcpLink *find_link(const TcpMeter *meter, uint64_t group_id) {
+        for (size_t i = 0; i < meter->n_links; i++)
+                if (meter->links[i].group_id == group_id)
+                        return meter->links + i;
+
+        return NULL;
+}
+
+/* A link outlives its group, with 0 for the group's id. */
+static bool link_lives(const TcpLink *link) {
+        struct bpf_link_info info = {};
+        uint32_t size = sizeof(info);
+
+        return bpf_obj_get_info_by_fd(link->fd, &info, &size) == 0 && info.cgroup.cgroup_id == link->group_id;
+}
+
+/* A link whose program adds to tables that are no more is none of ours. */
+static void adopt_link(const char *name, void *userdata) {
+        TcpMeter *meter = userdata;
+        TcpLink link = { .fd = -EBADF };
+
+        if (pin_name_parse(name, &link) && meter->rows.adopted && meter->groups.adopted)
+                link.fd = pin_open(meter->pin_dir, name);
+        if (link.fd < 0 || !link_lives(&link)) {
+                cleanup_close(&link.fd);
+                pin_remove(meter->pin_dir, name);
+                return;
+        }
+        if (push_link(meter, link) < 0)
+                close(link.fd);
+}
+
+static int open_tables(TcpMeter *meter) {
+        int r;
+
+        r = table_open(meter->pin_dir,
+                        &(TableShape){ PREFIX "_rows_" STRINGIFY(TCP_METER_LAYOUT), BPF_MAP_TYPE_ARRAY,
+                                        sizeof(uint32_t), sizeof(struct tcp_row),
+                                        meter->slots * meter->n_cpus },
+                        &meter->rows);
+        return r < 0 ? r
+                     : table_open(meter->pin_dir,
+                                       &(TableShape){ PREFIX "_groups_" STRINGIFY(TCP_METER_LAYOUT),
+                                                       BPF_MAP_TYPE_CGROUP_STORAGE, sizeof(uint64_t),
+                                                       sizeof(struct tcp_group), 0 },
+                                       &meter->groups);
+}
+
+static int program_fd(const TcpMeter *meter) {
+        return bpf_program__fd(meter->skeleton->progs.tcp_meter);
+}
+
+static int load(TcpMeter *meter) {
+        int r;
+
+        meter->skeleton = tcp_meter_bpf__open();
+        if (!meter->skeleton)
+                return -errno;
+        meter->skeleton->rodata->slots = meter->slots;
+        r = bpf_map__reuse_fd(meter->skeleton->maps.tcp_rows, meter->rows.fd);
+        if (r == 0)
+                r = bpf_map__reuse_fd(meter->skeleton->maps.tcp_groups, meter->groups.fd);
+        if (r == 0)
+                r = tcp_meter_bpf__load(meter->skeleton);
+        return r < 0 ? r : pin_program_tag(program_fd(meter), meter->tag);
+}
+
+int tcp_meter_new(const char *pin_dir, uint32_t slots, TcpMeter **ret) {
+        _cleanup_(tcp_meter_free_p) TcpMeter *meter = NULL;
+        int r, n_cpus;
+
+        n_cpus = libbpf_num_possible_cpus();
+        if (n_cpus < 0)
+                return n_cpus;
+        if ((uint64_t) slots * n_cpus > UINT32_MAX)
+                return -E2BIG;
+        meter = malloc(sizeof(*meter));
+        if (!meter)
+                return -ENOMEM;
+        *meter = (TcpMeter){ .rows = TABLE_NULL, .groups = TABLE_NULL, .slots = slots, .n_cpus = n_cpus };
+        if (pin_dir) {
+                meter->pin_dir = strdup(pin_dir);
+                if (!meter->pin_dir)
+                        return -ENOMEM;
+        }
+
+        r = open_tables(meter);
+        if (r >= 0)
+                r = load(meter);
+        if (r < 0)
+                return r;
+        pin_list(pin_dir, PREFIX "-", adopt_link, meter);
+        meter->n_adopted = meter->n_links;
+
+        *ret = TAKE_PTR(meter);
+        return 0;
+}
+
+TcpMeter *tcp_meter_free(TcpMeter *meter) {
+        if (!meter)
+                return NULL;
+
+        for (size_t i = 0; i < meter->n_links; i++)
+                close(meter->links[i].fd);
+        free(meter->links);
+        tcp_meter_bpf__destroy(meter->skeleton);
+        table_deinit(&meter->rows);
+        table_deinit(&meter->groups);
+        free(meter->pin_dir);
+        free(meter);
+        return NULL;
+}
+
+size_t tcp_meter_adopted(const TcpMeter *meter) {
+        return meter->n_adopted;
+}
+
+static int set_slot(TcpMeter *meter, uint64_t group_id, uint32_t slot) {
+        struct tcp_group group;
+
+        if (bpf_map_lookup_elem(meter->groups.fd, &group_id, &group) == 0 && group.slot == slot)
+                return 0;
+        group = (struct tcp_group){ .slot = slot };
+        return bpf_map_update_elem(meter->groups.fd, &group_id, &group, BPF_ANY) < 0 ? -errno : 0;
+}
+
+/* The link to be has its program's pin only after it runs it: an interruption between the two repeats the
+ * update. */
+static int update_link(TcpMeter *meter, TcpLink *link) {
+        char name[PIN_NAME_SIZE], new_name[PIN_NAME_SIZE];
+
+        if (bpf_link_update(link->fd, program_fd(meter), NULL) < 0)
+                return -errno;
+        pin_name(link, name);
+        memcpy(link->tag, meter->tag, sizeof(link->tag));
+        pin_name(link, new_name);
+        return pin_rename(meter->pin_dir, name, new_name);
+}
+
+/* The slot before the pin: what is found pinned after an interruption has one. */
+static int make_link(TcpMeter *meter, uint32_t slot, int group_fd, uint64_t group_id) {
+        TcpLink link = { .group_id = group_id };
+        _cleanup_close_ int fd = -EBADF;
+        char name[PIN_NAME_SIZE];
+        int r;
+
+        fd = bpf_link_create(program_fd(meter), group_fd, BPF_CGROUP_SOCK_OPS, NULL);
+        if (fd < 0)
+                return -errno;
+        r = set_slot(meter, group_id, slot);
+        if (r < 0)
+                return r;
+        memcpy(link.tag, meter->tag, sizeof(link.tag));
+        pin_name(&link, name);
+        r = pin_put(meter->pin_dir, name, fd);
+        if (r < 0)
+                return r;
+        link.fd = fd;
+        r = push_link(meter, link);
+        if (r < 0) {
+                pin_remove(meter->pin_dir, name);
+                return r;
+        }
+
+        TAKE_FD(fd);
+        return 0;
+}
+
+int tcp_meter_attach(TcpMeter *meter, uint32_t slot, int group_fd, uint64_t group_id) {
+        TcpLink *link = find_link(meter, group_id);
+        int r;
+
+        if (link && !link_lives(link)) {
+                drop_link(meter, link);
+                link = NULL;
+        }
+        if (!link)
+                return make_link(meter, slot, group_fd, group_id);
+
+        r = set_slot(meter, group_id, slot);
+        return r < 0 || strcmp(link->tag, meter->tag) == 0 ? r : update_link(meter, link);
+}
+
+void tcp_meter_detach(TcpMeter *meter, uint64_t group_id) {
+        TcpLink *link = find_link(meter, group_id);
+
+        if (link)
+                drop_link(meter, link);
+}
+
+void tcp_meter_detach_slot(TcpMeter *meter, uint32_t slot) {
+        for (size_t i = meter->n_links; i-- > 0;) {
+                struct tcp_group group = {};
+
+                if (bpf_map_lookup_elem(meter->groups.fd, &meter->links[i].group_id, &group) == 0 &&
+                                group.slot == slot)
+                        drop_link(meter, meter->links + i);
+        }
+}
+
+bool tcp_meter_holds(const TcpMeter *meter, uint64_t group_id) {
+        const TcpLink *link = find_link(meter, group_id);
+
+        return link && link_lives(link);
+}
+
+void tcp_meter_keep_pins(const TcpMeter *meter, PinTell tell, void *userdata) {
+        table_keep_pin(meter->pin_dir, &meter->rows, tell, userdata);
+        table_keep_pin(meter->pin_dir, &meter->groups, tell, userdata);
+        for (size_t i = 0; i < meter->n_links; i++) {
+                char name[PIN_NAME_SIZE];
+
+                pin_name(&meter->links[i], name);
+                pin_keep(meter->pin_dir, name, meter->links[i].fd, tell, userdata);
+        }
+}
+
+static uint64_t load_relaxed(const __u64 *counter) {
+        return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+void tcp_meter_read(const TcpMeter *meter, uint32_t slot, Sample *sample) {
+        Histogram *rtt = sample_put_duration(sample, DURATION_NET_TCP_RTT);
+        struct tcp_row sum = {};
+
+        for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++) {
+                const struct tcp_row *row = row_of(meter, cpu, slot);
+
+                sum.connects += load_relaxed(&row->connects);
+                sum.accepts += load_relaxed(&row->accepts);
+                sum.failed += load_relaxed(&row->failed);
+                sum.refused += load_relaxed(&row->refused);
+                sum.resets += load_relaxed(&row->resets);
+                sum.retransmits += load_relaxed(&row->retransmits);
+                rtt->sum_nsec += load_relaxed(&row->rtt_nsec);
+                for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+                        rtt->bucket[i] += load_relaxed(&row->rtt[i]);
+        }
+
+        sample_put(sample, METRIC_NET_TCP_CONNECTS, sum.connects);
+        sample_put(sample, METRIC_NET_TCP_ACCEPTS, sum.accepts);
+        sample_put(sample, METRIC_NET_TCP_FAILED, sum.failed);
+        sample_put(sample, METRIC_NET_TCP_REFUSED, sum.refused);
+        sample_put(sample, METRIC_NET_TCP_RESETS, sum.resets);
+        sample_put(sample, METRIC_NET_TCP_RETRANSMITS, sum.retransmits);
+}
+
+void tcp_meter_clear(TcpMeter *meter, uint32_t slot) {
+        for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++)
+                memset(row_of(meter, cpu, slot), 0, sizeof(struct tcp_row));
+}
+
+static void remove_found(const char *name, void *userdata) {
+        pin_remove(userdata, name);
+}
+
+void tcp_meter_unpin(const char *pin_dir) {
+        pin_list(pin_dir, PREFIX, remove_found, (void *) pin_dir);
+}
