@@ -358,7 +358,7 @@ def kernel_state():
     state = settings_of(PARENT)
     state.update({f"tc {name}": text for name, text in traffic_state().items()})
     state.update(pins())
-    state["units"] = run("systemctl", "list-units", "--all", "--plain", "--no-legend", "headgate*").stdout
+    state["units"] = run("systemctl", "list-units", "--all", "--plain", "--no-legend", "headgate*.slice", "headgate*.scope").stdout
     for directory in ("/run/systemd/system.control", "/run/systemd/transient"):
         state.update({path: text for path, text in tree_of(directory).items() if "headgate" in path})
     return state
