@@ -52,18 +52,27 @@ uint64_t bench_percentile(uint64_t *values, size_t n, unsigned p) {
         return values[(n * p + 99) / 100 - (p > 0)];
 }
 
+static sd_bus *connect_to(const char *address, bool bus_client) {
+        sd_bus *bus;
+
+        bench_check(sd_bus_new(&bus), NULL, "a bus");
+        bench_check(sd_bus_set_address(bus, address), NULL, address);
+        bench_check(sd_bus_set_bus_client(bus, bus_client), NULL, address);
+        bench_check(sd_bus_start(bus), NULL, address);
+        return bus;
+}
+
 sd_bus *bench_connect(const char *address) {
         sd_bus *bus;
 
-        if (strcmp(address, "system") == 0) {
-                bench_check(sd_bus_open_system(&bus), NULL, "the system bus");
-                return bus;
-        }
-        bench_check(sd_bus_new(&bus), NULL, "a bus");
-        bench_check(sd_bus_set_address(bus, address), NULL, address);
-        bench_check(sd_bus_set_bus_client(bus, /* b= */ true), NULL, address);
-        bench_check(sd_bus_start(bus), NULL, address);
+        if (strcmp(address, "system") != 0)
+                return connect_to(address, /* bus_client= */ true);
+        bench_check(sd_bus_open_system(&bus), NULL, "the system bus");
         return bus;
+}
+
+sd_bus *bench_connect_peer(const char *address) {
+        return connect_to(address, /* bus_client= */ false);
 }
 
 static int append_share(sd_bus_message *m, const BenchShare *share) {
@@ -143,13 +152,17 @@ void bench_report(const BenchFigure *figure) {
         _cleanup_free_ char *goal = NULL, *line = NULL;
         json_t *object;
 
-        if (asprintf(&goal, figure->goal_of_ratio ? "ratio <= %.4g" : "ours <= %.4g", figure->goal) < 0)
+        if (asprintf(&goal,
+                            figure->goal <= 0       ? "-"
+                            : figure->goal_of_ratio ? "ratio <= %.4g"
+                                                    : "ours <= %.4g",
+                            figure->goal) < 0)
                 bench_fail("out of memory");
-        object = json_pack("{s:s, s:s, s:f, s:s?, s:o, s:o, s:s, s:b, s:s?}", "name", figure->name, "unit",
+        object = json_pack("{s:s, s:s, s:f, s:s?, s:o, s:o, s:s, s:o, s:s?}", "name", figure->name, "unit",
                         figure->unit, "ours", figure->ours, "peerName", figure->peer_name, "peer",
                         has_peer ? json_real(figure->peer) : json_null(), "ratio",
-                        has_peer ? json_real(ratio) : json_null(), "goal", goal, "holds", holds, "note",
-                        figure->note);
+                        has_peer ? json_real(ratio) : json_null(), "goal", goal, "holds",
+                        figure->goal > 0 ? json_boolean(holds) : json_null(), "note", figure->note);
         line = object ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
         if (!line)
                 bench_fail("out of memory");

@@ -35,6 +35,8 @@ uint64_t bench_percentile(uint64_t *values, size_t n, unsigned p);
 
 /* "system" or an address. */
 sd_bus *bench_connect(const char *bus);
+/* The same of a peer socket. */
+sd_bus *bench_connect_peer(const char *address);
 
 /*
  * Applies one allocation "bench-<i>" of tenant "bench-<i>" for each i in [first, first + n), all in one call,
@@ -57,7 +59,7 @@ typedef struct BenchFigure {
         double ours;
         const char *peer_name; /* NULL: there is none, `peer` and the ratio mean nothing */
         double peer;
-        double goal;        /* at most this */
+        double goal;        /* at most this; 0: there is none */
         bool goal_of_ratio; /* `goal` is of ours / peer; else of ours */
         const char *note;   /* how sure the figure is, or NULL */
 } BenchFigure;
