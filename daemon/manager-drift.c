@@ -266,13 +266,23 @@ static void advance_slow_check(DriftWatch *watch) {
         }
 }
 
+/* Marked, and not one that was put back in a fight and waits for its time to be looked at again. */
+static bool is_to_be_followed(const DriftWatch *watch, uint32_t i, uint64_t now_usec) {
+        const Manager *manager = watch->manager;
+        DriftPlace place = place_at(watch, i);
+        const char *name = watch->marks[i] ? reconciler_place_name(manager->reconciler, &place) : NULL;
+
+        return name && (!reconciler_is_verified(manager->reconciler, &place) ||
+                                       drift_log_due(&manager->node.drift, name, now_usec) <= now_usec);
+}
+
 /* First which interfaces there are, then what hangs on them. One that could not be shaped may be now: the
  * foreign qdisc in its way may be what went. */
-static bool follow_uplinks(DriftWatch *watch) {
+static bool follow_uplinks(DriftWatch *watch, uint64_t now_usec) {
         bool any = false, due = false;
 
         for (uint32_t i = watch->n_slots + 2; i < watch->n_places; i++)
-                any = any || watch->marks[i];
+                any = any || is_to_be_followed(watch, i, now_usec);
         if (any)
                 due = manager_follow_capacity(watch->manager);
         for (uint32_t i = watch->n_slots + 2; i < watch->n_places; i++) {
@@ -300,7 +310,7 @@ static int on_turn(sd_event_source *source, uint64_t usec, void *userdata) {
 
         watch->turn_usec = now_usec;
         look_at_reload(watch, now_usec);
-        due = follow_uplinks(watch);
+        due = follow_uplinks(watch, now_usec);
         advance_slow_check(watch);
         next = check_marked(watch, now_usec);
         if (due || watch->n_found > 0)
@@ -404,6 +414,7 @@ void manager_sample_drift(Manager *manager, const Instant *now, bool gone) {
 void manager_check_drift(Manager *manager) {
         if (!manager->drift)
                 return;
+        reconciler_retry_partitions(manager->reconciler);
         manager->drift->cursor = SLOT_FIRST;
         arm_for_news(manager->drift);
 }

@@ -240,12 +240,19 @@ void manager_capacity_changed(Manager *manager) {
         manager->capacity_untold = true;
 }
 
+static int refresh_capacity(Manager *manager) {
+        int r = reconciler_refresh_capacity(
+                        manager->reconciler, &manager->node.features, &manager->node.operator_capacity);
+
+        if (r == CAPACITY_NEWS_PROMISE)
+                manager_capacity_changed(manager);
+        else if (r == CAPACITY_NEWS_TARGETS)
+                manager_follow_devices(manager);
+        return r;
+}
+
 bool manager_follow_capacity(Manager *manager) {
-        if (reconciler_refresh_capacity(manager->reconciler, &manager->node.features,
-                            &manager->node.operator_capacity) <= 0)
-                return false;
-        manager_capacity_changed(manager);
-        return true;
+        return refresh_capacity(manager) > 0;
 }
 
 static int judge_capacity(Manager *manager, const Resource *entry, Failure *failure) {
@@ -299,10 +306,7 @@ int manager_set_capacity(void *userdata, const ResourceSet *changes, Failure *re
         resource_set_deinit(&manager->node.operator_capacity);
         manager->node.operator_capacity = merged;
         merged = (ResourceSet) RESOURCE_SET_NULL;
-        r = reconciler_refresh_capacity(
-                        manager->reconciler, &manager->node.features, &manager->node.operator_capacity);
-        if (r > 0)
-                manager_capacity_changed(manager);
+        r = refresh_capacity(manager);
         return r < 0 ? r : manager_reconcile(manager);
 }
 

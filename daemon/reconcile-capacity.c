@@ -71,7 +71,8 @@ int reconciler_refresh_capacity(
         const uint64_t cpu_millicores = (uint64_t) sysconf(_SC_NPROCESSORS_ONLN) * 1000;
         const UplinkCapacity *uplinks;
         size_t n_uplinks;
-        bool hardware_changed, changed;
+        CapacityNews news = CAPACITY_NEWS_NONE;
+        bool hardware_changed;
         int r, devices = 0;
 
         r = resource_set_put(&total, RESOURCE_CPU, "",
@@ -90,21 +91,24 @@ int reconciler_refresh_capacity(
         for (size_t i = 0; i < n_uplinks; i++)
                 if (uplinks[i].is_default)
                         reconciler->capacity.default_uplink = uplinks[i].name;
-        hardware_changed = refresh_topology(&reconciler->capacity.topology) > 0 || r > 0 || devices > 0 ||
+        hardware_changed = refresh_topology(&reconciler->capacity.topology) > 0 || r > 0 ||
                            cpu_millicores != reconciler->cpu_millicores;
         r = bound_capacity(&total, operator_capacity, &bounded);
         if (r < 0)
                 return r;
-        changed = hardware_changed || !resource_set_equal(&bounded, &reconciler->capacity.total);
+        if (hardware_changed || !resource_set_equal(&bounded, &reconciler->capacity.total))
+                news = CAPACITY_NEWS_PROMISE;
+        else if (devices > 0)
+                news = CAPACITY_NEWS_TARGETS;
         reconciler->cpu_millicores = cpu_millicores;
         resource_set_deinit(&reconciler->capacity.hardware);
         resource_set_deinit(&reconciler->capacity.total);
         reconciler->capacity.hardware = total;
         reconciler->capacity.total = bounded;
         total = bounded = (ResourceSet) RESOURCE_SET_NULL;
-        if (changed)
+        if (news != CAPACITY_NEWS_NONE)
                 reconciler_look_again(reconciler);
-        return changed;
+        return (int) news;
 }
 
 const Capacity *reconciler_capacity(const Reconciler *reconciler) {

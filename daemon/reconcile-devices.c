@@ -16,8 +16,10 @@
 /* What was last read back as planned. */
 typedef struct Guarded {
         bool verified, guarded;
+        bool lacking; /* some of its names mean nothing here now: asked again with each apply */
         DeviceSet devices;
         struct device_rules *rules; /* owned; what the names meant; NULL: not guarded */
+        int error;                  /* why it could not be held last, as was said; or 0 */
 } Guarded;
 
 struct Devices {
@@ -30,7 +32,8 @@ struct Devices {
 static void guarded_clear(Guarded *slot) {
         device_set_deinit(&slot->devices);
         slot->rules = device_rules_free(slot->rules);
-        slot->verified = slot->guarded = false;
+        slot->verified = slot->guarded = slot->lacking = false;
+        slot->error = 0;
 }
 
 int devices_new(uint32_t n_slots, Devices **ret) {
@@ -95,17 +98,18 @@ bool devices_settled(const Devices *devices, const TenantPlan *plan) {
         if (!last->verified && !is_guarded(plan) &&
                         (!devices->guard || !device_guard_has_slot(devices->guard, plan->tenant->slot)))
                 return true;
-        return last->verified && last->guarded == is_guarded(plan) &&
+        return last->verified && !last->lacking && last->guarded == is_guarded(plan) &&
                device_set_equal(&last->devices, &plan->devices);
 }
 
-static int take_verified(Devices *devices, const TenantPlan *plan, struct device_rules *rules) {
+static int take_verified(Devices *devices, const TenantPlan *plan, struct device_rules *rules, bool lacking) {
         Guarded *last = &devices->slots[plan->tenant->slot];
 
         guarded_clear(last);
         last->guarded = is_guarded(plan);
         last->verified = true;
         last->rules = rules;
+        last->lacking = lacking;
         return device_set_copy(&plan->devices, &last->devices);
 }
 
@@ -146,13 +150,16 @@ static int change_adopted(Reconciler *reconciler, const struct device_rules *rul
         return r < 0 ? r : change_group(reconciler->devices, rules, slot, fd, id, written);
 }
 
-static int refuse(Tenant *tenant, const char *path, int error) {
+static int refuse(Devices *devices, Tenant *tenant, const char *path, int error) {
+        Guarded *last = &devices->slots[tenant->slot];
         const LogFields fields = { .tenant = tenant->id, .object = path };
 
         if (error == -ENOMEM)
                 return error;
-        (void) log_write_errno(LOG_ERR, &fields, error, "Tenant %s cannot be held to its devices in %s",
-                        tenant->id, path);
+        if (error != last->error)
+                (void) log_write_errno(LOG_ERR, &fields, error,
+                                "Tenant %s cannot be held to its devices in %s", tenant->id, path);
+        last->error = error;
         tenant->failed = true;
         return strv_pushf(&tenant->problems, "Devices: group %s is not guarded: %s", path, strerror(-error)) <
                                                0
@@ -164,29 +171,31 @@ int devices_apply(Reconciler *reconciler, const TenantPlan *plan, Tenant *tenant
         _cleanup_device_rules_ struct device_rules *rules = NULL;
         TenantGroup *group = reconciler->groups[tenant->slot];
         Devices *devices = reconciler->devices;
+        bool lacking;
         int r = 0;
 
         if (!devices->open)
                 return 0;
         if (!devices->guard) /* said so by reconciler_note_missing() */
-                return take_verified(devices, plan, NULL);
+                return take_verified(devices, plan, NULL, /* lacking= */ false);
         if (is_guarded(plan))
                 r = make_rules(plan, &rules, &tenant->problems);
         if (r < 0)
-                return refuse(tenant, tenant_group_path(group), r);
-        tenant->failed = tenant->failed || r > 0;
+                return refuse(devices, tenant, tenant_group_path(group), r);
+        lacking = r > 0;
+        tenant->failed = tenant->failed || lacking;
         r = change_group(devices, rules, tenant->slot, tenant_group_fd(group), tenant_group_id(group),
                         written);
         if (r < 0)
-                return refuse(tenant, tenant_group_path(group), r);
+                return refuse(devices, tenant, tenant_group_path(group), r);
         for (size_t i = 0; i < tenant->adopted.n; i++) {
                 const AdoptedGroup *adopted = &tenant->adopted.entries[i];
 
                 r = change_adopted(reconciler, rules, tenant->slot, adopted, written);
                 if (r < 0)
-                        return refuse(tenant, adopted->path, r);
+                        return refuse(devices, tenant, adopted->path, r);
         }
-        return take_verified(devices, plan, TAKE_PTR(rules));
+        return take_verified(devices, plan, TAKE_PTR(rules), lacking);
 }
 
 bool devices_hold(const Devices *devices, uint32_t slot, uint64_t group_id) {

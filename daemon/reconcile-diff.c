@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * What the next look at everything would change, and what it would leave: the kernel read anew against the
- * plan of now. It makes no group, writes nothing and remembers nothing.
+ * What an apply that passes over nothing would change, and what it would leave: the kernel read anew against
+ * the plan of now. It makes no group, writes nothing and remembers nothing.
  */
 
 #include "reconcile-internal.h"

@@ -52,10 +52,9 @@ static void tell_placement(const char *file, const char *have, const char *want,
 void reconciler_forget_if_replanned(Reconciler *reconciler, const TenantPlan *plan) {
         Verified *verified = &reconciler->verified[plan->tenant->slot];
 
-        if (verified->look_again && !(settings_equal(&verified->settings, &plan->settings) &&
-                                                    limit_set_equal(&verified->limits, &plan->limits) &&
-                                                    verified->frozen == plan->frozen &&
-                                                    verified->observed == plan->observed))
+        if (!(settings_equal(&verified->settings, &plan->settings) &&
+                            limit_set_equal(&verified->limits, &plan->limits) &&
+                            verified->frozen == plan->frozen && verified->observed == plan->observed))
                 verified_forget(verified);
 }
 
@@ -117,8 +116,12 @@ static void check_parent(Telling *telling) {
         r = cgroup_parent_observe(reconciler->driver, &observed, &siblings);
         if (r == -ENOLINK)
                 tell(telling, DRIFT_CGROUP_GONE, "cgroup", "gone", "there");
-        else if (r >= 0)
-                tell_settings(telling, &observed, &reconciler->parent, observed.present);
+        if (r < 0)
+                return;
+        tell_settings(telling, &observed, &reconciler->parent, observed.present);
+        /* Its own weights are reckoned from theirs: that they are others is no drift. */
+        if (siblings.cpu != reconciler->siblings.cpu || siblings.io != reconciler->siblings.io)
+                reconciler->parent = (Settings){};
 }
 
 static void tell_uplink(const char *key, const char *have, const char *want, void *userdata) {

@@ -26,6 +26,12 @@ static inline void verified_forget(Verified *verified) {
         *verified = (Verified){};
 }
 
+/* Where a tenant was last read back to be. */
+typedef struct Placed {
+        Placement planned;
+        bool refused; /* planned to be alone, and the kernel makes no partition of it */
+} Placed;
+
 typedef struct Devices Devices;
 
 struct Reconciler {
@@ -34,7 +40,9 @@ struct Reconciler {
         Meter *meter;
         TenantGroup **groups;     /* by slot */
         Verified *verified;       /* by slot */
-        Placement **placed;       /* by slot, owned: where it was then; NULL: anywhere */
+        Placed **placed;          /* by slot, owned; NULL: anywhere */
+        CpuSet given_alone;       /* what the parent was last to give to partitions */
+        int given_error;          /* and why it could not */
         Settings parent;          /* the same of our parent group */
         char parent_problem[128]; /* what of it is not as planned; "" where all is */
         SiblingWeights siblings;  /* beside it, as of then */
@@ -105,8 +113,8 @@ int reconciler_refresh_block_devices(Reconciler *reconciler, FeatureSet *feature
 /* Turns off what was turned on of io.cost. */
 void reconciler_release_block_devices(Reconciler *reconciler);
 
-/* reconcile-drift.c: what is planned otherwise than it was when drift was found is not compared with that any
- * more. */
+/* reconcile-drift.c: what is planned otherwise than it was last read back is not compared with that any more:
+ * what differs may be what we wrote. */
 void reconciler_forget_if_replanned(Reconciler *reconciler, const TenantPlan *plan);
 
 /* reconcile-diff.c: what each part that it asks is given. */
@@ -130,7 +138,9 @@ int reconciler_make_partitions(
 /* AssignedCpus, and what is not as planned, into Problems. */
 int reconciler_read_placement(Reconciler *reconciler, const PlanInput *input, const TenantPlan *plan,
                 const FeatureSet *features, Tenant *tenant);
-/* What differs from where it was last read back as planned. */
+/* Whether it was last read back where it is planned to be, or as near as the kernel lets it. */
+bool reconciler_is_placed(const Reconciler *reconciler, const TenantPlan *plan);
+/* What differs from where it was last read back. */
 void reconciler_check_placement(const Reconciler *reconciler, uint32_t slot,
                 void (*differs)(const char *file, const char *have, const char *want, void *userdata),
                 void *userdata);
@@ -181,6 +191,8 @@ ResourceKind reconciler_setting_resource(Setting setting);
 /* What this node cannot do at all, and what the share names that is not there now. */
 int reconciler_note_missing(const Reconciler *reconciler, const PlanInput *input, const FeatureSet *features,
                 const TenantPlan *plan, Tenant *tenant);
+/* Whether the setting may be above what is planned: who has huge pages when a window ends keeps them. */
+bool reconciler_is_held(const TenantPlan *plan, Setting setting);
 /* What was observed otherwise than planned: the tenant is failed. */
 int reconciler_note_problems(Reconciler *reconciler, const PlanInput *input, const TenantPlan *plan,
                 const GroupState *observed, Tenant *tenant);

@@ -32,6 +32,10 @@ static bool keeps_partition(const GroupPlacement *have, const Placement *want) {
         return want->alone && have->placement.alone && cpu_set_equal(&have->alone, &want->cpus);
 }
 
+static bool holds_partition(const GroupPlacement *have, const Placement *want) {
+        return !have->can_be_alone || (want->alone ? keeps_partition(have, want) : !is_partition(have));
+}
+
 static bool is_placed(const GroupPlacement *have, const Placement *want) {
         return cpu_set_equal(&have->placement.cpus, &want->cpus) &&
                cpu_set_equal(&have->placement.nodes, &want->nodes);
@@ -66,15 +70,31 @@ int reconciler_change_placement(
         return r == -EOPNOTSUPP ? 0 : r; /* said so by the features */
 }
 
-int reconciler_make_partitions(
-                Reconciler *reconciler, const Plan *plan, const TenantChange *changes, unsigned *written) {
+/* Asked with every apply, said where the answer is another. */
+static int give_parent(Reconciler *reconciler, const CpuSet *cpus) {
         const LogFields fields = { .object = cgroup_driver_parent(reconciler->driver) };
-        int r;
+        int r = cgroup_parent_give(reconciler->driver, cpus);
 
-        r = cgroup_parent_give(reconciler->driver, &plan->alone);
-        if (r < 0 && r != -ENOLINK)
+        if (r < 0 && r != -ENOLINK &&
+                        (r != reconciler->given_error || !cpu_set_equal(cpus, &reconciler->given_alone)))
                 log_write_errno(LOG_WARNING, &fields, r,
                                 "The parent control group has no CPUs to give alone");
+        reconciler->given_error = r;
+        reconciler->given_alone = *cpus;
+        return r;
+}
+
+/* Whether the kernel has refused it the same before. */
+static bool was_refused(const Reconciler *reconciler, uint32_t slot, const Placement *want) {
+        const Placed *placed = reconciler->placed[slot];
+
+        return placed && placed->refused && placement_equal(&placed->planned, want);
+}
+
+int reconciler_make_partitions(
+                Reconciler *reconciler, const Plan *plan, const TenantChange *changes, unsigned *written) {
+        int r = give_parent(reconciler, &plan->alone);
+
         for (size_t i = 0; r != -ENOMEM && i < plan->n_tenants; i++) {
                 TenantGroup *group = reconciler->groups[plan->tenants[i].tenant->slot];
                 const Placement *want = wanted(&plan->tenants[i]);
@@ -86,7 +106,7 @@ int reconciler_make_partitions(
                         continue;
                 ++*written;
                 r = tenant_group_make_partition(group, &want->cpus);
-                if (r < 0 && r != -ENOLINK)
+                if (r < 0 && r != -ENOLINK && !was_refused(reconciler, plan->tenants[i].tenant->slot, want))
                         log_write_errno(LOG_WARNING, &(LogFields){ .tenant = plan->tenants[i].tenant->id }, r,
                                         "Tenant %s: no partition can be made of its CPUs",
                                         plan->tenants[i].tenant->id);
@@ -173,7 +193,7 @@ static int take_assigned(const PlanInput *input, const GroupPlacement *have, Ten
 
 int reconciler_read_placement(Reconciler *reconciler, const PlanInput *input, const TenantPlan *plan,
                 const FeatureSet *features, Tenant *tenant) {
-        Placement **placed = &reconciler->placed[tenant->slot];
+        Placed **placed = &reconciler->placed[tenant->slot];
         GroupPlacement have;
         int r;
 
@@ -188,11 +208,24 @@ int reconciler_read_placement(Reconciler *reconciler, const PlanInput *input, co
         *placed = NULL;
         if (!plan->placement)
                 return 0;
-        *placed = malloc(sizeof(Placement));
+        *placed = malloc(sizeof(Placed));
         if (!*placed)
                 return -ENOMEM;
-        **placed = *plan->placement;
+        **placed = (Placed){ *plan->placement,
+                !plan->observed && plan->placement->alone && !holds_partition(&have, plan->placement) };
         return 0;
+}
+
+bool reconciler_is_placed(const Reconciler *reconciler, const TenantPlan *plan) {
+        const Placed *placed = reconciler->placed[plan->tenant->slot];
+
+        return placement_equal(placed ? &placed->planned : NULL, plan->placement);
+}
+
+void reconciler_retry_partitions(Reconciler *reconciler) {
+        for (uint32_t slot = SLOT_FIRST; slot < reconciler->n_slots; slot++)
+                if (reconciler->placed[slot] && reconciler->placed[slot]->refused)
+                        reconciler->verified[slot].look_again = true;
 }
 
 static int diff_set(const ReconcilerDiff *diff, const TenantPlan *plan, const char *object, const char *file,
@@ -217,7 +250,7 @@ int reconciler_diff_placement(const ReconcilerDiff *diff, const TenantPlan *plan
                 r = diff_set(diff, plan, object, "cpuset.cpus", &have.placement.cpus, &want->cpus);
         if (r >= 0)
                 r = diff_set(diff, plan, object, "cpuset.mems", &have.placement.nodes, &want->nodes);
-        if (r >= 0 && have.can_be_alone && is_partition(&have) != want->alone)
+        if (r >= 0 && !holds_partition(&have, want))
                 r = reconciler_put_difference(diff, plan, object, "cpuset.cpus.partition", have.partition,
                                 want->alone ? "root" : "member");
         return r;
@@ -236,18 +269,19 @@ static void tell_set(const char *file, const CpuSet *have, const CpuSet *want,
                 differs(file, have_text, want_text, userdata);
 }
 
-/* Files that are not there at all: the features tell of the lack of a controller, and the next full look of
- * one that was taken away. */
+/* Files that are not there at all: the features tell of the lack of a controller. */
 void reconciler_check_placement(const Reconciler *reconciler, uint32_t slot,
                 void (*differs)(const char *file, const char *have, const char *want, void *userdata),
                 void *userdata) {
-        const Placement *placed = reconciler->placed[slot] ?: &anywhere;
+        const Placed *placed = reconciler->placed[slot];
+        const Placement *planned = placed ? &placed->planned : &anywhere;
         GroupPlacement have;
 
         if (tenant_group_observe_placement(reconciler->groups[slot], &have) < 0 || !have.available)
                 return;
-        tell_set("cpuset.cpus", &have.placement.cpus, &placed->cpus, differs, userdata);
-        tell_set("cpuset.mems", &have.placement.nodes, &placed->nodes, differs, userdata);
-        if (have.can_be_alone && is_partition(&have) != placed->alone)
-                differs("cpuset.cpus.partition", have.partition, placed->alone ? "root" : "member", userdata);
+        tell_set("cpuset.cpus", &have.placement.cpus, &planned->cpus, differs, userdata);
+        tell_set("cpuset.mems", &have.placement.nodes, &planned->nodes, differs, userdata);
+        if (!(placed && placed->refused) && !holds_partition(&have, planned))
+                differs("cpuset.cpus.partition", have.partition, planned->alone ? "root" : "member",
+                                userdata);
 }

@@ -193,8 +193,7 @@ static int note_limits(const TenantPlan *plan, const GroupState *observed, Tenan
         return r;
 }
 
-/* Huge pages of a window that has ended stay as long as somebody has them. */
-static bool is_held(const TenantPlan *plan, Setting setting) {
+bool reconciler_is_held(const TenantPlan *plan, Setting setting) {
         return plan->residual && (setting == SETTING_HUGETLB_2M || setting == SETTING_HUGETLB_1G);
 }
 
@@ -230,7 +229,7 @@ int reconciler_note_problems(Reconciler *reconciler, const PlanInput *input, con
                 if (settings_has(&diff, setting)) {
                         char want[SETTING_TEXT_SIZE], have[SETTING_TEXT_SIZE];
 
-                        tenant->failed = tenant->failed || !is_held(plan, setting);
+                        tenant->failed = tenant->failed || !reconciler_is_held(plan, setting);
                         setting_format(setting, diff.value[setting], want);
                         setting_format(setting, observed->value[setting], have);
                         r = strv_pushf(&tenant->problems, "%s is %s and should be %s",

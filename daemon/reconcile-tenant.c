@@ -75,8 +75,7 @@ bool reconciler_is_settled(const Reconciler *reconciler, const TenantPlan *plan)
         return reconciler->groups[plan->tenant->slot] && !verified->look_again &&
                settings_equal(&verified->settings, &plan->settings) &&
                limit_set_equal(&verified->limits, &plan->limits) && verified->frozen == plan->frozen &&
-               verified->observed == plan->observed &&
-               placement_equal(reconciler->placed[plan->tenant->slot], plan->placement) &&
+               verified->observed == plan->observed && reconciler_is_placed(reconciler, plan) &&
                devices_settled(reconciler->devices, plan) && !plan->tenant->to_be_opened && !plan->killed &&
                resource_set_equal(&plan->tenant->desired, &plan->share);
 }

@@ -16,8 +16,9 @@
  * of them down. In this order no millicore and no byte is promised twice at any step, whichever was the last
  * before a crash or an error, and no tenant is below what both the old plan and the new one grant it.
  *
- * What was read back as planned, and is planned so still, is passed over until the next look at everything: a
- * change of one tenant costs no more with a thousand others beside it.
+ * What was read back as planned, and is planned so still, is passed over until it is found otherwise, by a
+ * check for drift, or until what all of it is reckoned from changes (CPUs, uplinks, devices): a change of one
+ * tenant costs no more with a thousand others beside it.
  */
 
 #include "reconcile-internal.h"
@@ -84,7 +85,7 @@ int reconciler_new(const ReconcilerOptions *options, FeatureSet *features,
         reconciler->n_slots = SLOT_FIRST + (uint32_t) options->config->tenants_max;
         reconciler->groups = calloc(reconciler->n_slots, sizeof(TenantGroup *));
         reconciler->verified = calloc(reconciler->n_slots, sizeof(Verified));
-        reconciler->placed = calloc(reconciler->n_slots, sizeof(Placement *));
+        reconciler->placed = calloc(reconciler->n_slots, sizeof(Placed *));
         if (!reconciler->groups || !reconciler->verified || !reconciler->placed)
                 return -ENOMEM;
         r = uplinks_new(options->config, options->pin_dir, &reconciler->uplinks);
@@ -266,11 +267,16 @@ const char *reconciler_parent_problem(const Reconciler *reconciler) {
         return reconciler->parent_problem[0] ? reconciler->parent_problem : NULL;
 }
 
-static int verify(Reconciler *reconciler, const TenantPlan *plan) {
+/* What is held is verified as it is: not as planned, and so tried again with each apply. */
+static int verify(Reconciler *reconciler, const TenantPlan *plan, const Settings *observed) {
         Verified *verified = &reconciler->verified[plan->tenant->slot];
 
         verified_forget(verified);
         verified->settings = plan->settings;
+        for (Setting setting = 0; setting < SETTING_MAX; setting++)
+                if (reconciler_is_held(plan, setting) && settings_has(&verified->settings, setting) &&
+                                settings_has(observed, setting))
+                        verified->settings.value[setting] = observed->value[setting];
         verified->frozen = plan->frozen;
         verified->observed = plan->observed;
         return limit_set_copy(&plan->limits, &verified->limits);
@@ -298,7 +304,7 @@ static int read_back(Reconciler *reconciler, const PlanInput *input, const Plan 
                 r = reconciler_read_placement(reconciler, input, tenant_plan, features, tenant);
         if (r >= 0 && !tenant_plan->observed)
                 r = reconciler_note_missing(reconciler, input, features, tenant_plan, tenant);
-        return r >= 0 && !tenant->failed ? verify(reconciler, tenant_plan) : r;
+        return r >= 0 && !tenant->failed ? verify(reconciler, tenant_plan, &observed.settings) : r;
 }
 
 static void show_plan(const TenantPlan *plan) {
@@ -459,7 +465,7 @@ static bool begin_changes(Reconciler *reconciler, Node *node, const Plan *plan, 
 }
 
 /* Who was passed over is read back all the same, where an uplink is shaped now that was not, or the reverse.
- */
+ * What an uplink has no part in was as planned. */
 static int read_everyone_back(Reconciler *reconciler, TenantChange *changes, size_t n) {
         int r = 0;
 

@@ -44,9 +44,16 @@ int reconciler_open_meter(Reconciler *reconciler, FeatureSet *features);
 
 /* What can be reserved, by resource; the reconciler's. Changes when CPUs or uplinks come and go. */
 const Capacity *reconciler_capacity(const Reconciler *reconciler);
+typedef enum CapacityNews {
+        CAPACITY_NEWS_NONE,
+        CAPACITY_NEWS_TARGETS, /* limits can name other devices than before: there is no more or less to
+                                  promise */
+        CAPACITY_NEWS_PROMISE,
+} CapacityNews;
+
 /*
- * Reads it anew, within what an operator lets be promised (its limits), in some 10 µs: 1 where it changed,
- * and then the next apply looks at everything.
+ * Reads it anew, within what an operator lets be promised (its limits), in some 10 µs: a CapacityNews, and
+ * with any the next apply looks at everything.
  */
 int reconciler_refresh_capacity(
                 Reconciler *reconciler, FeatureSet *features, const ResourceSet *operator_capacity);
@@ -69,6 +76,9 @@ int reconciler_explain(Reconciler *reconciler, const Node *node, const char *ten
                 ExplanationList *ret);
 /* Believe nothing of what was read back before: the next apply looks at every group and uplink. */
 void reconciler_look_again(Reconciler *reconciler);
+
+/* The next apply tries again what the kernel refused to make a partition of. */
+void reconciler_retry_partitions(Reconciler *reconciler);
 
 /* Where drift is looked for: each place is compared, put back and, where somebody fights over it, spaced out
  * by itself. */

@@ -2,7 +2,7 @@
 
 /*
  * Opens what is configured and there, hands each its part of the plan, and remembers what went through, so
- * that an uplink is looked at only when its plan changes or a look at everything is asked for. It plans
+ * that an uplink is looked at only when its plan changes or a look at it is asked for. It plans
  * nothing.
  */
 

@@ -29,6 +29,8 @@ int preemption_lend_all(const AdmissionInput *input, const Allocation *request, 
  * too few. */
 int admission_choose_cpus(const AdmissionInput *input, Allocation *request, const Allocation *held);
 bool admission_lacks_choice(const Allocation *request);
+/* Whether the CPUs and nodes that it names are part of this node, online or not. */
+bool admission_placement_exists(const AdmissionInput *input, const Allocation *request);
 /* Whether what it names is here: 0, or as allocation_validate(). */
 int admission_judge_placement(const AdmissionInput *input, const Allocation *request, Verdict *verdict);
 /* Of one without the CPUs that it should have had: how many whole ones there are. */

@@ -60,27 +60,42 @@ static int refuse_offline(const Allocation *request, unsigned cpu, Verdict *verd
                         cpu);
 }
 
+static unsigned absent_cpu(const Allocation *request, const CpuSet *there) {
+        CpuSet wanted;
+
+        return request->cpu_set && *request->cpu_set && allocation_cpus(request, &wanted)
+                               ? first_absent(&wanted, there)
+                               : CPU_SET_SIZE;
+}
+
+static unsigned absent_node(const Allocation *request, const CpuSet *there) {
+        CpuSet wanted;
+
+        return allocation_nodes(request, &wanted) ? first_absent(&wanted, there) : CPU_SET_SIZE;
+}
+
+bool admission_placement_exists(const AdmissionInput *input, const Allocation *request) {
+        const Topology *topology = &input->capacity->topology;
+
+        return absent_cpu(request, &topology->present) == CPU_SET_SIZE &&
+               absent_node(request, &topology->nodes) == CPU_SET_SIZE;
+}
+
 int admission_judge_placement(const AdmissionInput *input, const Allocation *request, Verdict *verdict) {
         const Topology *topology = &input->capacity->topology;
-        CpuSet wanted;
-        unsigned absent;
+        unsigned absent = absent_cpu(request, &topology->present);
 
-        if (request->cpu_set && *request->cpu_set && allocation_cpus(request, &wanted)) {
-                absent = first_absent(&wanted, &topology->present);
-                if (absent < CPU_SET_SIZE)
-                        return refuse_unknown(request, "CpuSet", request->cpu_set, "CPU", absent,
-                                        &topology->present, &verdict->failure);
-                absent = first_absent(&wanted, &topology->online);
-                if (absent < CPU_SET_SIZE)
-                        return refuse_offline(request, absent, verdict);
-        }
-        if (!allocation_nodes(request, &wanted))
-                return 0;
-        absent = first_absent(&wanted, &topology->nodes);
-        return absent == CPU_SET_SIZE ? 0
-                                      : refuse_unknown(request, "NumaNodes", request->numa_nodes,
-                                                        "NUMA node with memory", absent, &topology->nodes,
-                                                        &verdict->failure);
+        if (absent < CPU_SET_SIZE)
+                return refuse_unknown(request, "CpuSet", request->cpu_set, "CPU", absent, &topology->present,
+                                &verdict->failure);
+        absent = absent_cpu(request, &topology->online);
+        if (absent < CPU_SET_SIZE)
+                return refuse_offline(request, absent, verdict);
+        absent = absent_node(request, &topology->nodes);
+        if (absent < CPU_SET_SIZE)
+                return refuse_unknown(request, "NumaNodes", request->numa_nodes, "NUMA node with memory",
+                                absent, &topology->nodes, &verdict->failure);
+        return 0;
 }
 
 int admission_note_no_choice(const AdmissionInput *input, const Allocation *request, Verdict *verdict) {

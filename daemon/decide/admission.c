@@ -263,6 +263,10 @@ static int place(const AdmissionInput *input, Allocation *const *leaving) {
         for (size_t i = 0; r >= 0 && i < input->n_requests; i++) {
                 Allocation *held = calendar_find(input->calendar, input->requests[i]->id);
 
+                /* What is refused for that is not claimed: a calendar keeps room for all that it has heard
+                 * of. */
+                if (!admission_placement_exists(input, input->requests[i]))
+                        continue;
                 r = admission_choose_cpus(input, input->requests[i], held);
                 if (r >= 0)
                         r = calendar_recount(input->calendar, input->requests[i]);

@@ -203,8 +203,12 @@ void setting_format(Setting setting, uint64_t value, char *ret) {
 }
 
 bool cgroup_file_is_set(const char *file) {
-        if (strcmp(file, "cgroup.freeze") == 0)
-                return true;
+        static const char *const others[] = { "cgroup.freeze", "cpuset.cpus", "cpuset.mems",
+                "cpuset.cpus.exclusive", "cpuset.cpus.partition" };
+
+        for (size_t i = 0; i < ELEMENTSOF(others); i++)
+                if (strcmp(file, others[i]) == 0)
+                        return true;
         for (Setting setting = 0; setting < SETTING_MAX; setting++)
                 if (strcmp(file, setting_info(setting)->file) == 0)
                         return true;

@@ -146,6 +146,27 @@ Test(admission_placement, judged_by_its_window) {
         capacity_done(&capacity);
 }
 
+/* What is not here leaves no timeline behind. */
+Test(admission_placement, what_is_not_here_is_not_claimed) {
+        static const Want wants[] = { { "0-8191" }, { .nodes = "0-2" } };
+
+        for (size_t i = 0; i < ELEMENTSOF(wants); i++) {
+                Capacity capacity = capacity_make();
+                Calendar calendar = CALENDAR_NULL;
+                Allocation *a = make("a", 0, 100, wants[i]);
+                Verdict verdict;
+
+                cr_assert_eq(admission_check(&calendar, &capacity, 0, &a, 1, NULL, &verdict), 0);
+                cr_expect_eq(verdict.failure.code, FAILURE_INVALID_ALLOCATION);
+                cr_expect_null(calendar_reserved(&calendar, RESOURCE_CPUSET, "0"), "%zu", i);
+                cr_expect_null(calendar_reserved(&calendar, RESOURCE_NUMA, "0"), "%zu", i);
+                verdict_deinit(&verdict);
+                allocation_free(a);
+                calendar_deinit(&calendar);
+                capacity_done(&capacity);
+        }
+}
+
 Test(admission_placement, chosen_jointly_and_apart) {
         Capacity capacity = capacity_make();
         Calendar calendar = CALENDAR_NULL;
