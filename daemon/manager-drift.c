@@ -48,6 +48,7 @@ struct DriftWatch {
         PinWatch *pins;
         UnitWatch *units; /* with the systemd driver alone */
         sd_event_source *sources[3];
+        bool devices_due; /* device names mean others than when they were last read back */
         bool emptied;     /* a group whose news are being read has no process any more */
         DriftCause cause; /* of settings that differ at the place that is checked */
         Found *found;     /* owned */
@@ -222,7 +223,8 @@ static uint64_t check_place(DriftWatch *watch, uint32_t i, uint64_t now_usec) {
                 return due;
         watch->cause = watch->marks[i] & MARK_SYSTEMD ? DRIFT_SYSTEMD : DRIFT_CGROUP_FILE;
         watch->marks[i] = 0;
-        if (!object || reconciler_check(reconciler, &place) == 0)
+        watch->devices_due = reconciler_devices_changed(reconciler, &place) || watch->devices_due;
+        if (!object || reconciler_check(reconciler, &watch->manager->node, &place) == 0)
                 return now_usec;
         (void) drift_log_repair(log, object,
                         watch->n_found > before ? watch->found[before].drift.key : "something", now_usec);
@@ -294,10 +296,12 @@ static bool follow_uplinks(DriftWatch *watch, uint64_t now_usec) {
 }
 
 static void listen_again(DriftWatch *watch) {
-        const char *pin_dir = reconciler_pin_dir(watch->manager->reconciler);
+        const char *dirs[] = { reconciler_pin_dir(watch->manager->reconciler),
+                reconciler_device_pin_dir(watch->manager->reconciler) };
 
-        if (watch->pins && pin_dir)
-                (void) pin_watch_follow(watch->pins, pin_dir);
+        for (size_t i = 0; watch->pins && i < ELEMENTSOF(dirs); i++)
+                if (dirs[i])
+                        (void) pin_watch_follow(watch->pins, dirs[i]);
         for (size_t i = 0; i < ELEMENTSOF(watch->sources); i++)
                 if (watch->sources[i])
                         (void) sd_event_source_set_enabled(watch->sources[i], SD_EVENT_ON);
@@ -313,8 +317,9 @@ static int on_turn(sd_event_source *source, uint64_t usec, void *userdata) {
         due = follow_uplinks(watch, now_usec);
         advance_slow_check(watch);
         next = check_marked(watch, now_usec);
-        if (due || watch->n_found > 0)
+        if (due || watch->devices_due || watch->n_found > 0)
                 (void) manager_reconcile(watch->manager);
+        watch->devices_due = false;
         listen_again(watch);
         if (watch->cursor < watch->n_places)
                 next = now_usec;

@@ -50,15 +50,18 @@ void reconciler_drop_adopted(Reconciler *reconciler, const AdoptedGroup *group) 
 }
 
 int reconciler_hold_all_adopted(Reconciler *reconciler, Tenant *tenant) {
+        int any_failed = 0;
+
         for (size_t i = 0; i < tenant->adopted.n; i++) {
                 const AdoptedGroup *group = &tenant->adopted.entries[i];
                 int r = reconciler_hold_adopted(reconciler, tenant, group);
 
                 if (r == -ENOENT || r >= 0) /* what is gone is told with the next sample */
                         continue;
+                any_failed = 1;
                 if (strv_pushf(&tenant->problems, "group %s, which it adopted, cannot be metered: %s",
                                     group->path, strerror(-r)) < 0)
                         return -ENOMEM;
         }
-        return 0;
+        return any_failed;
 }

@@ -2,8 +2,9 @@
 
 /*
  * Devices: what a tenant's groups may open, observed in the kernel, compared, written, read back; its own
- * group and those that it has adopted. What its names mean is asked anew each time it is looked at, so that a
- * device that comes later is given to those who were allotted it.
+ * group and those that it has adopted. What its names mean is asked anew each time it is looked at, by the
+ * slow check too: a device that comes later is given to those who were allotted it, and a number that became
+ * another's is taken from them.
  */
 
 #include "reconcile-internal.h"
@@ -113,11 +114,11 @@ static int take_verified(Devices *devices, const TenantPlan *plan, struct device
         return device_set_copy(&plan->devices, &last->devices);
 }
 
-static int make_rules(const TenantPlan *plan, struct device_rules **ret, char ***problems) {
+static int make_rules(const DeviceSet *names, struct device_rules **ret, char ***problems) {
         _cleanup_device_lookup_ DeviceLookup lookup = {};
         int r = device_lookup_open(&lookup);
 
-        return r < 0 ? r : device_rules_make(&lookup, &plan->devices, ret, problems);
+        return r < 0 ? r : device_rules_make(&lookup, names, ret, problems);
 }
 
 /* `rules` of NULL: the group is not guarded. */
@@ -179,7 +180,7 @@ int devices_apply(Reconciler *reconciler, const TenantPlan *plan, Tenant *tenant
         if (!devices->guard) /* said so by reconciler_note_missing() */
                 return take_verified(devices, plan, NULL, /* lacking= */ false);
         if (is_guarded(plan))
-                r = make_rules(plan, &rules, &tenant->problems);
+                r = make_rules(&plan->devices, &rules, &tenant->problems);
         if (r < 0)
                 return refuse(devices, tenant, tenant_group_path(group), r);
         lacking = r > 0;
@@ -196,6 +197,19 @@ int devices_apply(Reconciler *reconciler, const TenantPlan *plan, Tenant *tenant
                         return refuse(devices, tenant, adopted->path, r);
         }
         return take_verified(devices, plan, TAKE_PTR(rules), lacking);
+}
+
+bool devices_mean_others(Devices *devices, uint32_t slot) {
+        Guarded *last = &devices->slots[slot];
+        _cleanup_device_rules_ struct device_rules *rules = NULL;
+        _cleanup_strv_ char **problems = NULL;
+
+        if (!devices->guard || !last->verified || !last->rules ||
+                        make_rules(&last->devices, &rules, &problems) < 0 ||
+                        device_rules_equal(rules, last->rules))
+                return false;
+        last->verified = false;
+        return true;
 }
 
 bool devices_hold(const Devices *devices, uint32_t slot, uint64_t group_id) {
@@ -220,7 +234,7 @@ static int describe_plan(const TenantPlan *plan, char **ret) {
 
         if (!plan->guarded)
                 return 0;
-        r = make_rules(plan, &rules, &problems);
+        r = make_rules(&plan->devices, &rules, &problems);
         return r < 0 ? r : device_rules_format(rules, ret);
 }
 
@@ -248,6 +262,15 @@ void devices_remove(Devices *devices, uint32_t slot) {
         guarded_clear(&devices->slots[slot]);
         if (devices->guard)
                 device_guard_remove_slot(devices->guard, slot);
+}
+
+void devices_keep_pins(const Devices *devices, PinTell tell, void *userdata) {
+        if (devices->guard)
+                device_guard_keep_pins(devices->guard, tell, userdata);
+}
+
+const char *devices_pin_dir(const Devices *devices) {
+        return devices->guard ? device_guard_pin_dir(devices->guard) : NULL;
 }
 
 int devices_release(Devices *devices) {

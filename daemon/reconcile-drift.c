@@ -73,12 +73,46 @@ static void tell_limits(Telling *telling, const GroupState *observed, const Limi
         }
 }
 
-static void check_tenant(Telling *telling, uint32_t slot) {
+static void tell_pinned(
+                Telling *telling, const char *key, const char *whose, const char *have, const char *want) {
+        char name[64];
+
+        (void) snprintf(name, sizeof name, "%s%s", key, whose);
+        tell(telling, DRIFT_PIN, name, have, want);
+}
+
+static void check_pinned(Telling *telling, uint32_t slot, uint64_t group_id, const char *whose) {
+        const Reconciler *reconciler = telling->reconciler;
+        const char *missing = reconciler->meter ? meter_missing(reconciler->meter, group_id) : NULL;
+
+        if (!devices_hold(reconciler->devices, slot, group_id))
+                tell_pinned(telling, "device-guard", whose, "not as it was", "as planned");
+        if (missing)
+                tell_pinned(telling, missing, whose, "detached", "attached");
+}
+
+/* What is gone is told with the next sample. */
+static void check_adopted(Telling *telling, const Tenant *tenant) {
+        for (size_t i = 0; i < tenant->adopted.n; i++) {
+                const AdoptedGroup *group = &tenant->adopted.entries[i];
+
+                if (reconciler_adopted_lives(telling->reconciler, group))
+                        check_pinned(telling, tenant->slot, group->id, " of an adopted group");
+        }
+}
+
+static const Tenant *find_tenant(const Node *node, uint32_t slot) {
+        for (size_t i = 0; i < node->n_tenants; i++)
+                if (node->tenants[i]->slot == slot)
+                        return node->tenants[i];
+        return NULL;
+}
+
+static void check_tenant(Telling *telling, const Tenant *tenant, uint32_t slot) {
         const Reconciler *reconciler = telling->reconciler;
         const Verified *verified = &reconciler->verified[slot];
         TenantGroup *group = reconciler->groups[slot];
         _cleanup_(group_state_deinit) GroupState observed = {};
-        const char *missing;
         int frozen;
 
         if (!group || !verified->settings.present)
@@ -98,11 +132,9 @@ static void check_tenant(Telling *telling, uint32_t slot) {
         frozen = tenant_group_is_frozen(group);
         if (!verified->observed && frozen >= 0 && frozen != verified->frozen)
                 tell(telling, DRIFT_CGROUP_FILE, "cgroup.freeze", frozen ? "1" : "0", frozen ? "0" : "1");
-        if (!devices_hold(reconciler->devices, slot, tenant_group_id(group)))
-                tell(telling, DRIFT_PIN, "device-guard", "not as it was", "as planned");
-        missing = reconciler->meter ? meter_missing(reconciler->meter, tenant_group_id(group)) : NULL;
-        if (missing)
-                tell(telling, DRIFT_PIN, missing, "detached", "attached");
+        check_pinned(telling, slot, tenant_group_id(group), /* whose= */ "");
+        if (tenant)
+                check_adopted(telling, tenant);
 }
 
 static void check_parent(Telling *telling) {
@@ -143,16 +175,17 @@ static void check_pins(Telling *telling) {
         reconciler->pins_missing = false;
         if (reconciler->meter)
                 meter_keep_pins(reconciler->meter, tell_pin, telling);
+        devices_keep_pins(reconciler->devices, tell_pin, telling);
 }
 
-unsigned reconciler_check(Reconciler *reconciler, const DriftPlace *place) {
+unsigned reconciler_check(Reconciler *reconciler, const Node *node, const DriftPlace *place) {
         Telling telling = { reconciler, place, 0 };
 
         if (!reconciler->driver)
                 return 0;
         switch (place->kind) {
         case DRIFT_PLACE_TENANT:
-                check_tenant(&telling, place->index);
+                check_tenant(&telling, find_tenant(node, place->index), place->index);
                 break;
         case DRIFT_PLACE_PARENT:
                 check_parent(&telling);
@@ -165,6 +198,11 @@ unsigned reconciler_check(Reconciler *reconciler, const DriftPlace *place) {
                 break;
         }
         return telling.n;
+}
+
+bool reconciler_devices_changed(Reconciler *reconciler, const DriftPlace *place) {
+        return place->kind == DRIFT_PLACE_TENANT && reconciler->devices &&
+               devices_mean_others(reconciler->devices, place->index);
 }
 
 void reconciler_look_again_at(Reconciler *reconciler, const DriftPlace *place) {
@@ -216,6 +254,10 @@ const char *reconciler_place_name(const Reconciler *reconciler, const DriftPlace
 
 const char *reconciler_pin_dir(const Reconciler *reconciler) {
         return reconciler->meter ? meter_pin_dir(reconciler->meter) : NULL;
+}
+
+const char *reconciler_device_pin_dir(const Reconciler *reconciler) {
+        return reconciler->devices ? devices_pin_dir(reconciler->devices) : NULL;
 }
 
 bool reconciler_find_uplink(const Reconciler *reconciler, const LinkChange *change, uint32_t *ret_index) {

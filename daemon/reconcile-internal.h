@@ -76,6 +76,7 @@ typedef struct TenantChange {
         Tenant *tenant;
         bool settled;     /* passed over: planned as it was when it was last read back */
         bool refused;     /* something could not be taken: nothing is given */
+        bool unheld;      /* a group that it adopted could not be metered: it stays unsettled */
         char **problems;  /* what was said of it before; owned */
         Settings give;    /* what the take left for the give */
         bool give_limits; /* and whether it left some of what is held by device */
@@ -157,6 +158,12 @@ void devices_look_again(Devices *devices);
 void devices_look_again_at(Devices *devices, uint32_t slot);
 /* Whether what was last read back is in force at the group still; writes nothing. */
 bool devices_hold(const Devices *devices, uint32_t slot, uint64_t group_id);
+/* Whether the names of who is guarded mean other devices than when they were last read back: the next apply
+ * looks at it then. */
+bool devices_mean_others(Devices *devices, uint32_t slot);
+void devices_keep_pins(const Devices *devices, PinTell tell, void *userdata);
+/* NULL: nothing is pinned. */
+const char *devices_pin_dir(const Devices *devices);
 /* A group that is the tenant's no more. */
 void devices_drop(Devices *devices, uint64_t group_id);
 /* No group of the slot is guarded any more. */
@@ -179,9 +186,8 @@ int reconciler_make_plan(Reconciler *reconciler, const Node *node, const Sibling
 int reconciler_meter_group(Reconciler *reconciler, uint32_t slot, const char *path, int fd, uint64_t id,
                 MeterGroup kind);
 
-/* reconcile-adopted.c: all that the tenant has adopted. -ENOMEM alone is an error; what else fails, a
- * problem.
- */
+/* reconcile-adopted.c: all that the tenant has adopted. -ENOMEM alone is an error; what else fails is a
+ * problem, and 1 is returned. */
 int reconciler_hold_all_adopted(Reconciler *reconciler, Tenant *tenant);
 
 /* reconcile-problems.c: what is not as planned, in words, into the tenant's Problems. -ENOMEM alone is an

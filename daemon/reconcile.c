@@ -376,6 +376,7 @@ static int take_from(Reconciler *reconciler, TenantChange *change, unsigned *wri
         r = reconciler_hold_all_adopted(reconciler, tenant);
         if (r < 0)
                 return r;
+        change->unheld = r > 0;
         r = reconciler_change_tenant(reconciler, change, PHASE_TAKE, written);
         return r < 0 ? note_refusal(change, r) : 0;
 }
@@ -434,6 +435,8 @@ static int read_all_back(Reconciler *reconciler, Node *node, const PlanInput *in
                 if (r >= 0)
                         r = read_back(reconciler, input, plan, &plan->tenants[i], observed, &node->features,
                                         node->tenants[i]);
+                if (changes[i].unheld)
+                        reconciler->verified[changes[i].tenant->slot].look_again = true;
         }
         for (size_t i = 0; i < plan->n_uplinks; i++)
                 free(observed[i].classes);
@@ -476,6 +479,7 @@ static int read_everyone_back(Reconciler *reconciler, TenantChange *changes, siz
                 changes[i].tenant->failed = false; /* once it was not, or it would not be settled */
                 changes[i].problems = TAKE_PTR(changes[i].tenant->problems);
                 r = reconciler_hold_all_adopted(reconciler, changes[i].tenant);
+                changes[i].unheld = r > 0;
         }
         return r;
 }

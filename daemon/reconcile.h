@@ -99,7 +99,10 @@ typedef void (*DriftTell)(const DriftPlace *place, DriftCause cause, const char 
 void reconciler_tell_drift(Reconciler *reconciler, DriftTell tell, void *userdata);
 /* Compares the place with what was last read back there as planned, which no change of plan since can touch,
  * and tells each difference: how many. Pins are put back as they are found gone. */
-unsigned reconciler_check(Reconciler *reconciler, const DriftPlace *place);
+unsigned reconciler_check(Reconciler *reconciler, const Node *node, const DriftPlace *place);
+/* Whether the place's device names mean others by now, which is nobody's drift: the next apply looks at it.
+ */
+bool reconciler_devices_changed(Reconciler *reconciler, const DriftPlace *place);
 /* The next apply looks at the place. */
 void reconciler_look_again_at(Reconciler *reconciler, const DriftPlace *place);
 /* Whether it was last read back as planned. */
@@ -108,6 +111,7 @@ bool reconciler_is_verified(const Reconciler *reconciler, const DriftPlace *plac
 const char *reconciler_place_name(const Reconciler *reconciler, const DriftPlace *place);
 /* NULL: nothing is pinned. */
 const char *reconciler_pin_dir(const Reconciler *reconciler);
+const char *reconciler_device_pin_dir(const Reconciler *reconciler);
 /* Whether the change is of an uplink of ours, and not ours. */
 bool reconciler_find_uplink(const Reconciler *reconciler, const LinkChange *change, uint32_t *ret_index);
 /* Watches the groups that there are now, and no others. */

@@ -214,12 +214,6 @@ DeviceGuard *device_guard_free(DeviceGuard *guard) {
         return NULL;
 }
 
-/* As much of them as counts. */
-static bool rules_equal(const struct device_rules *a, const struct device_rules *b) {
-        return a->closed == b->closed && a->n == b->n &&
-               memcmp(a->rules, b->rules, a->n * sizeof(a->rules[0])) == 0;
-}
-
 int device_guard_get(DeviceGuard *guard, uint32_t slot, uint64_t group_id, struct device_rules **ret) {
         _cleanup_device_rules_ struct device_rules *rules = NULL;
         const GuardLink *link = find_link(guard, group_id);
@@ -247,7 +241,7 @@ bool device_guard_holds(
                 return false;
         link = find_link(guard, group_id);
         pin_name(link, name);
-        return rules_equal(have, rules) && strcmp(link->tag, guard->tag) == 0 &&
+        return device_rules_equal(have, rules) && strcmp(link->tag, guard->tag) == 0 &&
                pin_is(guard->pin_dir, name, link->fd) && pin_is(guard->pin_dir, RULES_NAME, guard->rules.fd);
 }
 
@@ -368,6 +362,25 @@ void device_guard_remove_slot(DeviceGuard *guard, uint32_t slot) {
         for (size_t i = guard->n_links; i-- > 0;)
                 if (guard->links[i].slot == slot)
                         (void) device_guard_remove(guard, guard->links[i].group_id);
+}
+
+void device_guard_keep_pins(const DeviceGuard *guard, PinTell tell, void *userdata) {
+        char name[PIN_NAME_SIZE];
+
+        if (!guard->pin_dir)
+                return;
+        pin_dir_keep(guard->pin_dir);
+        table_keep_pin(guard->pin_dir, &guard->rules, tell, userdata);
+        for (size_t i = 0; i < guard->n_links; i++) {
+                if (!link_lives(&guard->links[i]))
+                        continue;
+                pin_name(&guard->links[i], name);
+                pin_keep(guard->pin_dir, name, guard->links[i].fd, tell, userdata);
+        }
+}
+
+const char *device_guard_pin_dir(const DeviceGuard *guard) {
+        return guard->pin_dir;
 }
 
 int device_guard_release(DeviceGuard *guard) {

@@ -7,6 +7,7 @@
  * cgroup2 mount, ours or adopted, and a slot may have several.
  */
 
+#include "bpf/pin.h"
 #include "enforce/device-rule.h"
 #include "model/feature.h"
 
@@ -43,5 +44,9 @@ int device_guard_remove(DeviceGuard *guard, uint64_t group_id);
 void device_guard_remove_slot(DeviceGuard *guard, uint32_t slot);
 /* Forgets the guards of groups that are gone: a pin outlives what it pins, by some time after the group. */
 void device_guard_sweep(DeviceGuard *guard);
+/* Pins of guards that hold, and of their rules, as pin_keep(). */
+void device_guard_keep_pins(const DeviceGuard *guard, PinTell tell, void *userdata);
+/* NULL: nothing is pinned. */
+const char *device_guard_pin_dir(const DeviceGuard *guard);
 /* All of them, and the directory. */
 int device_guard_release(DeviceGuard *guard);

@@ -242,6 +242,11 @@ int device_rules_format(const struct device_rules *rules, char **ret) {
         return 0;
 }
 
+bool device_rules_equal(const struct device_rules *a, const struct device_rules *b) {
+        return a->closed == b->closed && a->n == b->n &&
+               memcmp(a->rules, b->rules, a->n * sizeof(a->rules[0])) == 0;
+}
+
 struct device_rules *device_rules_free(struct device_rules *rules) {
         free(rules);
         return NULL;

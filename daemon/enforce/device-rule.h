@@ -40,6 +40,8 @@ int device_rules_make(const DeviceLookup *lookup, const DeviceSet *devices, stru
                 char ***problems);
 /* Those that not every guard has, for people: "c 195:0 rw, b 8:* r"; "none". */
 int device_rules_format(const struct device_rules *rules, char **ret);
+/* As much of them as counts. */
+bool device_rules_equal(const struct device_rules *a, const struct device_rules *b);
 struct device_rules *device_rules_free(struct device_rules *rules);
 DEFINE_CLEANUP(struct device_rules *, device_rules_free);
 #define _cleanup_device_rules_ _cleanup_(device_rules_free_p)
