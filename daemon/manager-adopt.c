@@ -55,7 +55,24 @@ static int take(Manager *manager, Tenant *tenant, const char *path, uint64_t id,
                                               "group '%.256s' cannot be metered: %s", path, strerror(-r));
 }
 
-int manager_adopt(void *userdata, const char *tenant_id, const char *path, Failure *ret_failure) {
+/* What keeps the node running is not a scheduler's to give away. */
+static int judge_processes(Manager *manager, uid_t caller, const char *path, Failure *failure) {
+        pid_t pid;
+        int r;
+
+        if (caller == 0 || caller == geteuid())
+                return 0;
+        r = reconciler_find_system_process(manager->reconciler, path, &pid);
+        return r > 0 ? failure_set(failure, FAILURE_ACCESS_DENIED,
+                                       "group '%.256s' holds process %d, which is the system's: only root "
+                                       "may "
+                                       "give it to a tenant",
+                                       path, (int) pid)
+                     : r;
+}
+
+int manager_adopt(
+                void *userdata, uid_t caller, const char *tenant_id, const char *path, Failure *ret_failure) {
         Manager *manager = userdata;
         AdoptionRules rules;
         Tenant *tenant;
@@ -69,6 +86,7 @@ int manager_adopt(void *userdata, const char *tenant_id, const char *path, Failu
         if (r < 0)
                 return failure_set(ret_failure, FAILURE_NOT_SUPPORTED,
                                 "tenant %s can adopt nothing: this is a dry run", tenant_id);
+        rules.privileged = caller == 0 || caller == geteuid();
         manager_look_at_adopted(manager); /* one that is gone is nobody's any more */
         r = adoption_judge(&manager->node, tenant_id, path, &rules, ret_failure);
         if (r != 0)
@@ -77,6 +95,8 @@ int manager_adopt(void *userdata, const char *tenant_id, const char *path, Failu
         if (r == -ENOENT)
                 return failure_set(ret_failure, FAILURE_NO_SUCH_GROUP, "no control group '%.256s'", path);
         if (r >= 0)
+                r = judge_processes(manager, caller, path, ret_failure);
+        if (r == 0)
                 r = take(manager, tenant, path, id, ret_failure);
         if (r != 0)
                 return r;
@@ -89,7 +109,8 @@ int manager_adopt(void *userdata, const char *tenant_id, const char *path, Failu
         return 0;
 }
 
-int manager_abandon(void *userdata, const char *tenant_id, const char *path, Failure *ret_failure) {
+int manager_abandon(
+                void *userdata, uid_t caller, const char *tenant_id, const char *path, Failure *ret_failure) {
         Manager *manager = userdata;
         const AdoptedGroup *group;
         Tenant *tenant;
@@ -102,6 +123,9 @@ int manager_abandon(void *userdata, const char *tenant_id, const char *path, Fai
         if (!group)
                 return failure_set(ret_failure, FAILURE_NO_SUCH_GROUP,
                                 "tenant %s has not adopted group '%.256s'", tenant_id, path);
+        r = manager_judge_tenant(manager, tenant, caller, ret_failure);
+        if (r != 0)
+                return r;
         (void) reconciler_sample(
                         manager->reconciler, &manager->node, /* all= */ true); /* up to here it was */
         r = forget(manager, tenant, group);

@@ -236,14 +236,14 @@ int manager_attach(void *userdata, const char *tenant_id, const int *pidfds, siz
 }
 
 /* The tenant's from now on, and not only from its next start, when this group is gone. */
-static int adopt_until_restart(Manager *manager, const Tenant *tenant, const char *unit, const char *path,
-                Failure *failure) {
+static int adopt_until_restart(Manager *manager, uid_t caller, const Tenant *tenant, const char *unit,
+                const char *path, Failure *failure) {
         _cleanup_failure_ Failure refusal = FAILURE_NULL;
         int r;
 
         if (is_tenants(tenant, path))
                 return 0;
-        r = manager_adopt(manager, tenant->id, path, &refusal);
+        r = manager_adopt(manager, caller, tenant->id, path, &refusal);
         return r <= 0 ? r
                       : failure_set(failure, refusal.code,
                                         "unit '%.256s' belongs to tenant %s from its next start; until then "
@@ -252,7 +252,8 @@ static int adopt_until_restart(Manager *manager, const Tenant *tenant, const cha
                                         unit, tenant->id, refusal.message);
 }
 
-int manager_attach_unit(void *userdata, const char *tenant_id, const char *unit, Failure *ret_failure) {
+int manager_attach_unit(
+                void *userdata, uid_t caller, const char *tenant_id, const char *unit, Failure *ret_failure) {
         _cleanup_free_ char *where = NULL;
         Manager *manager = userdata;
         TenantGroup *group;
@@ -275,5 +276,5 @@ int manager_attach_unit(void *userdata, const char *tenant_id, const char *unit,
                 return r;
         log_write(LOG_INFO, &(LogFields){ .tenant = tenant_id, .object = unit },
                         "Unit %s belongs to tenant %s from its next start", unit, tenant_id);
-        return where ? adopt_until_restart(manager, tenant, unit, where, ret_failure) : 0;
+        return where ? adopt_until_restart(manager, caller, tenant, unit, where, ret_failure) : 0;
 }

@@ -32,8 +32,8 @@ static int add(ExplanationList *list, const char *name, const char *value, int r
         return r < 0 ? r : explanation_list_add(list, name, value, "", owned);
 }
 
-static int explain_resources(
-                Manager *manager, const Allocation *allocation, const char *asked, ExplanationList *list) {
+static int explain_resources(Manager *manager, bool is_reader, const Allocation *allocation,
+                const char *asked, ExplanationList *list) {
         int r = 0;
 
         for (size_t i = 0; r >= 0 && i < allocation->resources.n; i++) {
@@ -49,26 +49,26 @@ static int explain_resources(
                 else
                         snprintf(value, sizeof value, "%" PRIu64 " %" PRIu64, entry->amount.reserved,
                                         entry->amount.limit);
-                r = explain_part(&manager->node.calendar, allocation, entry, &why);
+                r = explain_part(&manager->node.calendar, is_reader, allocation, entry, &why);
                 r = add(list, name, value, r, why);
         }
         return r;
 }
 
-static int explain_allocation(
-                Manager *manager, const Allocation *allocation, const char *asked, ExplanationList *list) {
+static int explain_allocation(Manager *manager, bool is_reader, const Allocation *allocation,
+                const char *asked, ExplanationList *list) {
         char *why = NULL;
         int r = 0;
 
         if (is_asked_for(asked, "State")) {
-                r = explain_state(&manager->node.calendar, allocation, &why);
+                r = explain_state(&manager->node.calendar, is_reader, allocation, &why);
                 r = add(list, "State", allocation_state_to_string(allocation->state), r, why);
         }
         if (r >= 0 && is_asked_for(asked, "QosClass")) {
                 r = explain_qos_class(allocation, &why);
                 r = add(list, "QosClass", qos_class_to_string(allocation_qos_class(allocation)), r, why);
         }
-        return r < 0 ? r : explain_resources(manager, allocation, asked, list);
+        return r < 0 ? r : explain_resources(manager, is_reader, allocation, asked, list);
 }
 
 /* "tenant/ID" and "allocation/ID" say which; a bare id is the tenant's where both have it. */
@@ -91,8 +91,8 @@ static int find_object(const Manager *manager, const char *object, const Tenant 
                                                  "there is no tenant or allocation '%.64s'", object);
 }
 
-int manager_explain(void *userdata, const char *object, const char *name, ExplanationList *ret,
-                Failure *ret_failure) {
+int manager_explain(void *userdata, bool is_reader, const char *object, const char *name,
+                ExplanationList *ret, Failure *ret_failure) {
         const Allocation *allocation = NULL;
         const Tenant *tenant = NULL;
         Manager *manager = userdata;
@@ -100,7 +100,7 @@ int manager_explain(void *userdata, const char *object, const char *name, Explan
 
         if (r != 0)
                 return r;
-        r = allocation ? explain_allocation(manager, allocation, name, ret)
+        r = allocation ? explain_allocation(manager, is_reader, allocation, name, ret)
                        : reconciler_explain(manager->reconciler, &manager->node, tenant ? tenant->id : NULL,
                                          name, ret);
         if (r >= 0 && ret->n == 0)

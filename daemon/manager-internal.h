@@ -87,11 +87,12 @@ int manager_find_tenants(Manager *manager);
 /* manager-mode.c: */
 /* As node_add_tenant(), in the Mode that is configured for those that are new. */
 int manager_add_tenant(Manager *manager, const char *id, Tenant **ret);
-int manager_set_mode(void *userdata, const char *tenant_id, const char *mode, Failure *ret_failure);
+int manager_set_mode(
+                void *userdata, uid_t caller, const char *tenant_id, const char *mode, Failure *ret_failure);
 
 /* manager-explain.c */
-int manager_explain(void *userdata, const char *object, const char *name, ExplanationList *ret,
-                Failure *ret_failure);
+int manager_explain(void *userdata, bool is_reader, const char *object, const char *name,
+                ExplanationList *ret, Failure *ret_failure);
 int manager_diff(void *userdata, const char *tenant_id, DifferenceList *ret, Failure *ret_failure);
 
 /* manager-node.c: the node as a whole. */
@@ -131,6 +132,9 @@ void manager_settle_drift(Manager *manager, const Instant *now);
 
 /* manager-judge.c: each 0, negative, or a FailureCode. -EALREADY: it is what is held. */
 int manager_judge_owner(const Allocation *held, uid_t caller, Failure *failure);
+/* Whether the caller answers for the tenant: root, or who owns each of its allocations that live, or, where
+ * none does, each that is still shown. */
+int manager_judge_tenant(const Manager *manager, const Tenant *tenant, uid_t caller, Failure *failure);
 int manager_judge_request(
                 Manager *manager, Allocation *request, uid_t caller, const Instant *now, Failure *failure);
 int manager_judge_draining(const Manager *manager, const Allocation *request, Failure *failure);
@@ -147,14 +151,17 @@ int manager_sync(void *userdata, uid_t caller, const char *issuer, Allocation **
 
 /* manager-attach.c */
 int manager_attach(void *userdata, const char *tenant_id, const int *pidfds, size_t n, Failure *ret_failure);
-int manager_attach_unit(void *userdata, const char *tenant_id, const char *unit, Failure *ret_failure);
+int manager_attach_unit(
+                void *userdata, uid_t caller, const char *tenant_id, const char *unit, Failure *ret_failure);
 /* What those that were attached left with their old groups, into their tenants' words. */
 void manager_look_at_attached(Manager *manager);
 void manager_free_attached(Manager *manager);
 
 /* manager-adopt.c */
-int manager_adopt(void *userdata, const char *tenant_id, const char *path, Failure *ret_failure);
-int manager_abandon(void *userdata, const char *tenant_id, const char *path, Failure *ret_failure);
+int manager_adopt(
+                void *userdata, uid_t caller, const char *tenant_id, const char *path, Failure *ret_failure);
+int manager_abandon(
+                void *userdata, uid_t caller, const char *tenant_id, const char *path, Failure *ret_failure);
 /* Forgets those that are gone, and tells. */
 void manager_look_at_adopted(Manager *manager);
 /* Before anything is metered: those of another boot. */

@@ -52,6 +52,31 @@ int manager_judge_owner(const Allocation *held, uid_t caller, Failure *failure) 
                         held->id, (int) held->owner, (int) caller);
 }
 
+int manager_judge_tenant(const Manager *manager, const Tenant *tenant, uid_t caller, Failure *failure) {
+        const Calendar *calendar = &manager->node.calendar;
+        bool any_lives = false, any = false;
+        int r = 0;
+
+        if (caller == 0 || caller == geteuid())
+                return 0;
+        for (size_t i = 0; i < calendar->n; i++)
+                any_lives = any_lives || (strcmp(calendar->allocations[i]->tenant_id, tenant->id) == 0 &&
+                                                         allocation_is_live(calendar->allocations[i]));
+        for (size_t i = 0; r == 0 && i < calendar->n; i++) {
+                const Allocation *allocation = calendar->allocations[i];
+
+                if (strcmp(allocation->tenant_id, tenant->id) != 0 ||
+                                (any_lives && !allocation_is_live(allocation)))
+                        continue;
+                any = true;
+                r = manager_judge_owner(allocation, caller, failure);
+        }
+        return r == 0 && !any ? failure_set(failure, FAILURE_ACCESS_DENIED,
+                                                "tenant %s has no allocation of user %d", tenant->id,
+                                                (int) caller)
+                              : r;
+}
+
 int manager_judge_request(
                 Manager *manager, Allocation *request, uid_t caller, const Instant *now, Failure *failure) {
         Allocation *held;

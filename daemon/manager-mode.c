@@ -22,26 +22,31 @@ int manager_add_tenant(Manager *manager, const char *id, Tenant **ret) {
         return r;
 }
 
-int manager_set_mode(void *userdata, const char *tenant_id, const char *mode, Failure *ret_failure) {
+int manager_set_mode(
+                void *userdata, uid_t caller, const char *tenant_id, const char *mode, Failure *ret_failure) {
         Manager *manager = userdata;
         Tenant *tenant = node_find_tenant(&manager->node, tenant_id);
-        bool observed, was_doomed;
+        bool observed, was_doomed, was_to_be_opened;
         int r;
 
         if (!tenant)
                 return failure_set(ret_failure, FAILURE_NO_SUCH_TENANT,
                                 "no tenant '%.64s'; it appears with its first allocation", tenant_id);
+        r = manager_judge_tenant(manager, tenant, caller, ret_failure);
+        if (r != 0)
+                return r;
         if (tenant_mode_from_string(mode, &observed) < 0)
                 return failure_set(ret_failure, FAILURE_INVALID_ALLOCATION,
                                 "tenant %s: Mode '%.64s' must be enforce or observe", tenant_id, mode);
         if (tenant->observed == observed)
                 return 0;
         was_doomed = tenant->doomed;
+        was_to_be_opened = tenant->to_be_opened;
         take_mode(tenant, observed);
         r = state_put_tenant(manager->state, tenant);
         if (r < 0) {
-                take_mode(tenant, !observed);
-                tenant->to_be_opened = false;
+                tenant->observed = !observed;
+                tenant->to_be_opened = was_to_be_opened;
                 tenant->doomed = was_doomed;
                 return r;
         }

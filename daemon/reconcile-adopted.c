@@ -24,6 +24,10 @@ int reconciler_find_foreign(Reconciler *reconciler, const char *path, uint64_t *
         return cgroup_foreign_open(reconciler->driver, path, &fd, ret_id);
 }
 
+int reconciler_find_system_process(const Reconciler *reconciler, const char *path, pid_t *ret) {
+        return cgroup_foreign_find_system(reconciler->driver, path, ret);
+}
+
 bool reconciler_adopted_lives(const Reconciler *reconciler, const AdoptedGroup *group) {
         return !reconciler->driver || cgroup_foreign_lives(reconciler->driver, group->path, group->id);
 }

@@ -135,6 +135,8 @@ int reconciler_find_foreign(Reconciler *reconciler, const char *path, uint64_t *
 /* Counts an adopted group, and all below it, as its tenant's, and gives its packets the tenant's class.
  * -ENOENT: it is gone, or another of its path is there; -EBUSY: another's group is above or below it. */
 int reconciler_hold_adopted(Reconciler *reconciler, const Tenant *tenant, const AdoptedGroup *group);
+/* 1 where PID 1, headgated or a process of root's is in it or below it: which. */
+int reconciler_find_system_process(const Reconciler *reconciler, const char *path, pid_t *ret);
 bool reconciler_adopted_lives(const Reconciler *reconciler, const AdoptedGroup *group);
 /* What it was counted stays its tenant's: up to now where it lives, up to the last sample where it is gone.
  */

@@ -100,16 +100,19 @@ int api_method_attach(sd_bus_message *message, void *userdata, sd_bus_error *ret
 
 /* A tenant, and what is to be its own: a name that the operation judges. */
 static int call_with_name(sd_bus_message *message, Api *api,
-                int (*operation)(void *userdata, const char *tenant_id, const char *name,
+                int (*operation)(void *userdata, uid_t caller, const char *tenant_id, const char *name,
                                 Failure *ret_failure),
                 sd_bus_error *ret_error) {
         _cleanup_failure_ Failure failure = FAILURE_NULL;
         const char *tenant_id, *name;
+        uid_t caller = (uid_t) -1;
         int r;
 
         r = sd_bus_message_read(message, "ss", &tenant_id, &name);
         if (r >= 0)
-                r = operation(api->userdata, tenant_id, name, &failure);
+                r = api_caller(api, message, &caller);
+        if (r >= 0)
+                r = operation(api->userdata, caller, tenant_id, name, &failure);
         return r != 0 ? api_fail(r, &failure, ret_error) : sd_bus_reply_method_return(message, "");
 }
 

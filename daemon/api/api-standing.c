@@ -10,12 +10,15 @@
 int api_method_set_mode(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
         _cleanup_failure_ Failure failure = FAILURE_NULL;
         const char *tenant, *mode;
+        uid_t caller = (uid_t) -1;
         Api *api = userdata;
         int r;
 
         r = sd_bus_message_read(message, "ss", &tenant, &mode);
         if (r >= 0)
-                r = api->operations->set_mode(api->userdata, tenant, mode, &failure);
+                r = api_caller(api, message, &caller);
+        if (r >= 0)
+                r = api->operations->set_mode(api->userdata, caller, tenant, mode, &failure);
         return r != 0 ? api_fail(r, &failure, ret_error) : sd_bus_reply_method_return(message, "");
 }
 
@@ -69,21 +72,22 @@ int api_method_explain(sd_bus_message *message, void *userdata, sd_bus_error *re
         _cleanup_failure_ Failure failure = FAILURE_NULL;
         const char *object, *name;
         uid_t caller = (uid_t) -1;
+        bool is_reader = false;
         Api *api = userdata;
         int r;
 
         r = sd_bus_message_read(message, "ss", &object, &name);
         if (r >= 0)
                 r = api_caller(api, message, &caller);
-        if (r >= 0 &&
-                        !authorize_user(caller, ACCESS_READER, api->options->schedulers,
-                                        api->options->readers_group) &&
-                        !is_own(api, object, caller))
+        if (r >= 0)
+                is_reader = authorize_user(
+                                caller, ACCESS_READER, api->options->schedulers, api->options->readers_group);
+        if (r >= 0 && !is_reader && !is_own(api, object, caller))
                 r = failure_set(&failure, FAILURE_ACCESS_DENIED,
                                 "Explain is for readers and for users of the tenant; user %d is neither",
                                 (int) caller);
         else if (r >= 0)
-                r = api->operations->explain(api->userdata, object, name, &list, &failure);
+                r = api->operations->explain(api->userdata, is_reader, object, name, &list, &failure);
         if (r != 0)
                 return api_fail(r, &failure, ret_error);
         r = sd_bus_message_new_method_return(message, &reply);

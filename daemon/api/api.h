@@ -37,17 +37,21 @@ typedef struct ApiOperations {
         int (*renew)(void *userdata, uid_t caller, const char *id, uint64_t lease_usec, Failure *ret_failure);
         int (*attach)(void *userdata, const char *tenant_id, const int *pidfds, size_t n,
                         Failure *ret_failure);
-        int (*attach_unit)(void *userdata, const char *tenant_id, const char *unit, Failure *ret_failure);
-        int (*set_mode)(void *userdata, const char *tenant_id, const char *mode, Failure *ret_failure);
+        int (*attach_unit)(void *userdata, uid_t caller, const char *tenant_id, const char *unit,
+                        Failure *ret_failure);
+        int (*set_mode)(void *userdata, uid_t caller, const char *tenant_id, const char *mode,
+                        Failure *ret_failure);
         /* What differs from the plan now: of one tenant, or with "" of all and of the node itself. */
         int (*diff)(void *userdata, const char *tenant_id, DifferenceList *ret, Failure *ret_failure);
         /* `path` below the cgroup mount. */
-        int (*adopt)(void *userdata, const char *tenant_id, const char *path, Failure *ret_failure);
-        int (*abandon)(void *userdata, const char *tenant_id, const char *path, Failure *ret_failure);
-        /* Why the values of a tenant or an allocation ("": of the node itself) are what they are: those that
-         * `name` names, or with "" all. */
-        int (*explain)(void *userdata, const char *object, const char *name, ExplanationList *ret,
+        int (*adopt)(void *userdata, uid_t caller, const char *tenant_id, const char *path,
                         Failure *ret_failure);
+        int (*abandon)(void *userdata, uid_t caller, const char *tenant_id, const char *path,
+                        Failure *ret_failure);
+        /* Why the values of a tenant or an allocation ("": of the node itself) are what they are: those that
+         * `name` names, or with "" all. To a reader allocations of other tenants are named. */
+        int (*explain)(void *userdata, bool is_reader, const char *object, const char *name,
+                        ExplanationList *ret, Failure *ret_failure);
         /* A sealed memfd that the caller closes. */
         int (*snapshot)(void *userdata, const char *format, char *const *only_tenants, int *ret_fd,
                         Failure *ret_failure);

@@ -16,10 +16,21 @@ static void print_at(Words *words, const char *what, uint64_t utc_usec) {
         words_add(words, "%s%s", what, utc_usec == UINT64_MAX ? "never" : civil_format_utc(utc_usec, time));
 }
 
-static void print_borrowers(Words *words, const Allocation *allocation) {
-        for (size_t i = 0; i < allocation->n_borrowers; i++)
-                words_add(words, "%s%s (priority %d)", i == 0 ? "; it lends to " : ", ",
-                                allocation->borrowers[i]->id, (int) allocation->borrowers[i]->priority);
+/* What others have is theirs to know. */
+static bool may_name(bool is_reader, const Allocation *allocation, const Allocation *other) {
+        return is_reader || strcmp(allocation->tenant_id, other->tenant_id) == 0;
+}
+
+static void print_borrowers(Words *words, bool is_reader, const Allocation *allocation) {
+        for (size_t i = 0; i < allocation->n_borrowers; i++) {
+                const Allocation *borrower = allocation->borrowers[i];
+
+                words_add(words, "%s", i == 0 ? "; it lends to " : ", ");
+                if (may_name(is_reader, allocation, borrower))
+                        words_add(words, "%s (priority %d)", borrower->id, (int) borrower->priority);
+                else
+                        words_add(words, "another allocation");
+        }
 }
 
 /* What changes it next. */
@@ -54,18 +65,19 @@ static void print_next(Words *words, const Calendar *calendar, const Allocation 
         }
 }
 
-int explain_state(const Calendar *calendar, const Allocation *allocation, char **ret) {
+int explain_state(const Calendar *calendar, bool is_reader, const Allocation *allocation, char **ret) {
         Words words = WORDS_NULL;
 
         words_add(&words, "%s", allocation->reason ?: "it was accepted");
         print_next(&words, calendar, allocation);
-        print_borrowers(&words, allocation);
+        print_borrowers(&words, is_reader, allocation);
         if (calendar->irrevocable_waits && allocation_is_live(allocation))
                 words_add(&words, "; the clock is not trusted: what cannot be undone waits");
         return words_take(&words, ret);
 }
 
-int explain_part(const Calendar *calendar, const Allocation *allocation, const Resource *entry, char **ret) {
+int explain_part(const Calendar *calendar, bool is_reader, const Allocation *allocation,
+                const Resource *entry, char **ret) {
         const Amount *missing = resource_set_get(&allocation->missing, entry->kind, entry->target);
         Amount part = explain_part_of(allocation, entry);
         Words words = WORDS_NULL;
@@ -91,7 +103,9 @@ int explain_part(const Calendar *calendar, const Allocation *allocation, const R
         for (size_t i = 0; i < allocation->n_loans; i++)
                 if (allocation->loans[i].kind == entry->kind)
                         words_add(&words, "; %" PRIu64 " borrowed from %s", allocation->loans[i].amount,
-                                        allocation->loans[i].from->id);
+                                        may_name(is_reader, allocation, allocation->loans[i].from)
+                                                        ? allocation->loans[i].from->id
+                                                        : "another allocation");
         return words_take(&words, ret);
 }
 

@@ -27,8 +27,10 @@ int explain_parent(const PlanInput *input, const Plan *plan, Setting setting, ch
 int explain_capacity(const Capacity *capacity, const Plan *plan, const Resource *entry, uint64_t reserved,
                 char **ret);
 
-/* An allocation's state, and what ends it. */
-int explain_state(const Calendar *calendar, const Allocation *allocation, char **ret);
+/* An allocation's state, and what ends it. To who is no reader of the node an allocation of another tenant is
+ * "another allocation". */
+int explain_state(const Calendar *calendar, bool is_reader, const Allocation *allocation, char **ret);
 /* What one of its resources adds to its tenant's share now. */
-int explain_part(const Calendar *calendar, const Allocation *allocation, const Resource *entry, char **ret);
+int explain_part(const Calendar *calendar, bool is_reader, const Allocation *allocation,
+                const Resource *entry, char **ret);
 int explain_qos_class(const Allocation *allocation, char **ret);

@@ -103,6 +103,19 @@ static int judge_form(const char *path, Failure *failure) {
         return 0;
 }
 
+/* systemd.special(7): what all services, users and machines of the node are below. */
+static int judge_slices(const char *path, const AdoptionRules *rules, Failure *failure) {
+        static const char *const slices[] = { "/init.scope", "/system.slice", "/user.slice",
+                "/machine.slice" };
+
+        for (size_t i = 0; i < sizeof slices / sizeof *slices; i++)
+                if (!rules->privileged && strcmp(path, slices[i]) == 0)
+                        return failure_set(failure, FAILURE_ACCESS_DENIED,
+                                        "group '%.256s' is the system's: only root may give it to a tenant",
+                                        path);
+        return 0;
+}
+
 static int judge_ours(const char *path, const AdoptionRules *rules, Failure *failure) {
         if (strcmp(path, rules->parent) == 0 || is_below(path, rules->parent))
                 return refuse(failure, path, "is Headgate's own: what runs there is its tenant's already");
@@ -160,6 +173,8 @@ int adoption_judge(const Node *node, const char *tenant_id, const char *path, co
         int r;
 
         r = judge_form(path, failure);
+        if (r == 0)
+                r = judge_slices(path, rules, failure);
         if (r == 0)
                 r = judge_ours(path, rules, failure);
         return r != 0 ? r : judge_others(node, tenant_id, path, rules, failure);

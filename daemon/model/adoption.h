@@ -44,11 +44,13 @@ typedef struct AdoptionRules {
         const char *parent;          /* our own group, below the mount */
         char *const *control_groups; /* those of the control class, below the mount, with no slash before */
         size_t total_max;            /* of all tenants together */
+        bool privileged;             /* asked by root: it may be one of systemd's own slices */
 } AdoptionRules;
 
 /*
- * Whether the tenant may have the group: 0, or FAILURE_INVALID_GROUP or FAILURE_LIMIT_EXCEEDED with a
- * sentence; -EALREADY where it has it. A group counts with all below it, so that none may lie below another.
+ * Whether the tenant may have the group: 0, or FAILURE_INVALID_GROUP, _ACCESS_DENIED or _LIMIT_EXCEEDED with
+ * a sentence; -EALREADY where it has it. A group counts with all below it, so that none may lie below
+ * another.
  */
 int adoption_judge(const struct Node *node, const char *tenant_id, const char *path,
                 const AdoptionRules *rules, Failure *failure);

@@ -84,7 +84,9 @@ static int fake_attach(
         return refuse(ret_failure);
 }
 
-static int fake_attach_unit(void *userdata, const char *tenant_id, const char *unit, Failure *ret_failure) {
+static int fake_attach_unit(
+                void *userdata, uid_t caller, const char *tenant_id, const char *unit, Failure *ret_failure) {
+        cr_assert_eq(caller, getuid());
         return refuse(ret_failure);
 }
 
@@ -103,18 +105,23 @@ static void take_words(const char *id, const char *reason, uint64_t number) {
         asked.generation = number;
 }
 
-static int fake_adopt(void *userdata, const char *tenant_id, const char *path, Failure *ret_failure) {
+static int fake_adopt(
+                void *userdata, uid_t caller, const char *tenant_id, const char *path, Failure *ret_failure) {
+        cr_assert_eq(caller, getuid());
         take_words(tenant_id, path, 1);
         return refuse(ret_failure);
 }
 
-static int fake_abandon(void *userdata, const char *tenant_id, const char *path, Failure *ret_failure) {
+static int fake_abandon(
+                void *userdata, uid_t caller, const char *tenant_id, const char *path, Failure *ret_failure) {
+        cr_assert_eq(caller, getuid());
         take_words(tenant_id, path, 2);
         return refuse(ret_failure);
 }
 
-static int fake_explain(void *userdata, const char *object, const char *name, ExplanationList *ret,
-                Failure *ret_failure) {
+static int fake_explain(void *userdata, bool is_reader, const char *object, const char *name,
+                ExplanationList *ret, Failure *ret_failure) {
+        cr_assert(is_reader, "the daemon's own user reads all");
         cr_assert_str_eq(object, "alpha");
         cr_assert_str_eq(name, "cpu");
         cr_assert_eq(explanation_list_add(ret, "cpu.max", "1 2", "max 2", "so it is"), 0);
@@ -130,7 +137,9 @@ static int fake_snapshot(void *userdata, const char *format, char *const *only_t
         return write(*ret_fd, "# EOF\n", 6) == 6 ? 0 : -errno;
 }
 
-static int fake_set_mode(void *userdata, const char *tenant_id, const char *mode, Failure *ret_failure) {
+static int fake_set_mode(
+                void *userdata, uid_t caller, const char *tenant_id, const char *mode, Failure *ret_failure) {
+        cr_assert_eq(caller, getuid());
         take_words(tenant_id, mode, 0);
         return refuse(ret_failure);
 }

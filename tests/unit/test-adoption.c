@@ -55,7 +55,11 @@ static const struct {
         { "a tenant's", "/headgate.slice/headgate-alpha.slice", FAILURE_INVALID_GROUP,
                         "its tenant's already" },
         { "of the control class", "/system.slice/telemetry.service", FAILURE_INVALID_GROUP, "control class" },
-        { "above the control class", "/system.slice", FAILURE_INVALID_GROUP, "control class" },
+        { "above the control class", "/system.slice", FAILURE_ACCESS_DENIED, "only root" },
+        { "all users", "/user.slice", FAILURE_ACCESS_DENIED, "only root" },
+        { "all machines", "/machine.slice", FAILURE_ACCESS_DENIED, "only root" },
+        { "PID 1", "/init.scope", FAILURE_ACCESS_DENIED, "only root" },
+        { "one that is called so elsewhere", "/a/user.slice", 0, NULL },
 };
 
 Test(adoption, rules) {
@@ -67,6 +71,23 @@ Test(adoption, rules) {
                 if (cases[i].words)
                         cr_expect_not_null(strstr(failure.message ?: "", cases[i].words), "%s: %s",
                                         cases[i].name, failure.message);
+        }
+}
+
+Test(adoption, what_root_may) {
+        AdoptionRules of_root = rules;
+
+        of_root.privileged = true;
+        for (size_t i = 0; i < 3; i++) {
+                static const struct {
+                        const char *path;
+                        int code;
+                } paths[] = { { "/user.slice", 0 }, { "/init.scope", 0 },
+                        { "/system.slice", FAILURE_INVALID_GROUP } };
+                _cleanup_failure_ Failure failure = FAILURE_NULL;
+
+                cr_expect_eq(adoption_judge(&node, "alpha", paths[i].path, &of_root, &failure), paths[i].code,
+                                "%s", paths[i].path);
         }
 }
 

@@ -200,20 +200,41 @@ Test(explain, an_allocation) {
                             *grace = NULL;
 
         b1->reason = strdup("its window is open");
-        cr_assert_eq(explain_state(&node.calendar, b1, &state), 0);
+        cr_assert_eq(explain_state(&node.calendar, true, b1, &state), 0);
         cr_expect_str_eq(state, "its window is open; its window ends never");
-        cr_assert_eq(explain_part(&node.calendar, b1, &b1->resources.entries[0], &part), 0);
+        cr_assert_eq(explain_part(&node.calendar, true, b1, &b1->resources.entries[0], &part), 0);
         cr_expect_str_eq(part,
                         "active: its tenant's share has reserved 500 and limit 1000 of it (millicores)");
-        cr_assert_eq(explain_part(&node.calendar, lender, &lender->resources.entries[0], &lent), 0);
+        cr_assert_eq(explain_part(&node.calendar, true, lender, &lender->resources.entries[0], &lent), 0);
         cr_expect_str_eq(lent, "suspended: it is lent to others (millicores)");
-        cr_assert_eq(explain_part(&node.calendar, calendar_find(&node.calendar, "e1"),
+        cr_assert_eq(explain_part(&node.calendar, true, calendar_find(&node.calendar, "e1"),
                                      &ending->resources.entries[0], &none),
                         0);
         cr_expect_str_eq(none, "ended: it is no part of its tenant's share (millicores)");
         cr_assert_eq(explain_qos_class(b1, &class), 0);
         cr_expect_str_eq(class, "something is reserved, and not all of it is its limit");
         ending->grace_usec = 5000000;
-        cr_assert_eq(explain_state(&node.calendar, ending, &grace), 0);
+        cr_assert_eq(explain_state(&node.calendar, true, ending, &grace), 0);
         cr_expect_str_eq(grace, "it was accepted; GraceTime is 5000000 µs: ceilings hold, floors are gone");
+}
+
+Test(explain, others_are_named_to_readers_alone) {
+        Allocation *lender = calendar_find(&node.calendar, "b2"), *own = calendar_find(&node.calendar, "b1"),
+                   *other = calendar_find(&node.calendar, "s1"), *borrowers[] = { own, other },
+                   **held = lender->borrowers;
+        size_t n_held = lender->n_borrowers;
+
+        other->priority = 7;
+        lender->borrowers = borrowers;
+        lender->n_borrowers = 2;
+        for (int is_reader = 0; is_reader < 2; is_reader++) {
+                _cleanup_free_ char *why = NULL;
+
+                cr_assert_eq(explain_state(&node.calendar, is_reader, lender, &why), 0);
+                cr_expect_not_null(strstr(why, is_reader ? "; it lends to b1 (priority 0), s1 (priority 7)"
+                                                         : "; it lends to b1 (priority 0), another allocation"),
+                                "%s", why);
+        }
+        lender->borrowers = held;
+        lender->n_borrowers = n_held;
 }
