@@ -547,14 +547,15 @@ int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_written) 
 }
 
 void reconciler_drop_slots(Reconciler *reconciler, const Node *node) {
-        for (uint32_t slot = SLOT_FIRST; reconciler->meter && slot < reconciler->n_slots; slot++) {
-                bool taken = false;
+        _cleanup_free_ bool *is_free = calloc(reconciler->n_slots, sizeof(bool));
 
-                for (size_t i = 0; i < node->n_tenants && !taken; i++)
-                        taken = node->tenants[i]->slot == slot;
-                if (taken)
-                        continue;
-                devices_remove(reconciler->devices, slot);
-                (void) meter_remove(reconciler->meter, slot);
-        }
+        if (!reconciler->meter || !is_free)
+                return;
+        memset(is_free + SLOT_FIRST, true, reconciler->n_slots - SLOT_FIRST);
+        for (size_t i = 0; i < node->n_tenants; i++)
+                is_free[node->tenants[i]->slot] = false;
+        for (uint32_t slot = SLOT_FIRST; slot < reconciler->n_slots; slot++)
+                if (is_free[slot])
+                        devices_remove(reconciler->devices, slot);
+        meter_remove_slots(reconciler->meter, is_free);
 }

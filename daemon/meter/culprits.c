@@ -74,13 +74,14 @@ uint64_t culprits_unascribed_nsec(const Culprits *culprits) {
 }
 
 /* Deleting the key that was just found makes the walk begin anew: the next one is found first. */
-void culprits_clear(Culprits *culprits, uint32_t slot) {
+void culprits_clear(Culprits *culprits, const bool *leaving, uint32_t slots) {
         struct sched_pair pair, next;
         int r = bpf_map_get_next_key(culprits->pairs.fd, NULL, &pair);
 
         while (r == 0) {
                 r = bpf_map_get_next_key(culprits->pairs.fd, &pair, &next);
-                if (pair.victim == slot || pair.culprit == slot)
+                if ((pair.victim < slots && leaving[pair.victim]) ||
+                                (pair.culprit < slots && leaving[pair.culprit]))
                         (void) bpf_map_delete_elem(culprits->pairs.fd, &pair);
                 pair = next;
         }

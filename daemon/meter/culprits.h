@@ -32,5 +32,5 @@ typedef void (*CulpritFound)(uint32_t victim, uint32_t culprit, uint64_t nsec, v
 int culprits_each(const Culprits *culprits, CulpritFound found, void *userdata);
 /* What found no room among the pairs, of all victims, in ns. */
 uint64_t culprits_unascribed_nsec(const Culprits *culprits);
-/* Forgets the slot, as victim and as culprit. */
-void culprits_clear(Culprits *culprits, uint32_t slot);
+/* Forgets these slots, as victims and as culprits, in one walk. `leaving`: [slots]. */
+void culprits_clear(Culprits *culprits, const bool *leaving, uint32_t slots);

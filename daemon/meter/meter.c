@@ -300,34 +300,47 @@ void meter_drop(Meter *meter, uint64_t group_id) {
                 sched_meter_groups_changed(meter->sched);
 }
 
-int meter_remove(Meter *meter, uint32_t slot) {
+void meter_remove_slots(Meter *meter, const bool *leaving) {
         bool any = false;
 
-        if (slot == 0 || slot >= meter->slots)
-                return -EINVAL;
-
         for (size_t i = meter->n_groups; i-- > 0;)
-                if (meter->groups[i].slot == slot) {
+                if (leaving[meter->groups[i].slot]) {
                         drop_group(meter, meter->groups + i);
                         any = true;
                 }
         note_slots(meter);
         if (meter->net)
-                net_meter_detach_slot(meter->net, slot);
+                net_meter_detach_slots(meter->net, leaving);
         if (meter->tcp)
-                tcp_meter_detach_slot(meter->tcp, slot);
-        /* Only from here on does no CPU add to the row. */
+                tcp_meter_detach_slots(meter->tcp, leaving);
+        /* Only from here on does no CPU add to the rows. */
         if (meter->sched && any)
                 sched_meter_groups_changed(meter->sched);
 
         if (meter->sched)
-                sched_meter_clear(meter->sched, slot);
-        if (meter->net)
-                net_meter_clear(meter->net, slot);
-        if (meter->tcp)
-                tcp_meter_clear(meter->tcp, slot);
-        group_iter_clear(meter->iter, slot);
-        stat_meter_clear(meter->stats, slot);
+                sched_meter_clear(meter->sched, leaving);
+        for (uint32_t slot = 1; slot < meter->slots; slot++) {
+                if (!leaving[slot])
+                        continue;
+                if (meter->net)
+                        net_meter_clear(meter->net, slot);
+                if (meter->tcp)
+                        tcp_meter_clear(meter->tcp, slot);
+                group_iter_clear(meter->iter, slot);
+                stat_meter_clear(meter->stats, slot);
+        }
+}
+
+int meter_remove(Meter *meter, uint32_t slot) {
+        _cleanup_free_ bool *leaving = NULL;
+
+        if (slot == 0 || slot >= meter->slots)
+                return -EINVAL;
+        leaving = calloc(meter->slots, sizeof(bool));
+        if (!leaving)
+                return -ENOMEM;
+        leaving[slot] = true;
+        meter_remove_slots(meter, leaving);
         return 0;
 }
 

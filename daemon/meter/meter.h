@@ -58,6 +58,8 @@ void meter_drop(Meter *meter, uint64_t group_id);
  * them, and clears its row. Take the last sample before.
  */
 int meter_remove(Meter *meter, uint32_t slot);
+/* The same for several in one walk over what is kept. `leaving`: [slots], never 0. */
+void meter_remove_slots(Meter *meter, const bool *leaving);
 
 /*
  * One pass over the kernel's own counters (of those in files alone those whose turn it is, or all), and what

@@ -365,9 +365,9 @@ void net_meter_detach(NetMeter *meter, uint64_t group_id) {
                         drop_link(meter, meter->links + i);
 }
 
-void net_meter_detach_slot(NetMeter *meter, uint32_t slot) {
+void net_meter_detach_slots(NetMeter *meter, const bool *leaving) {
         for (size_t i = meter->n_links; i-- > 0;)
-                if (meter->links[i].slot == slot)
+                if (meter->links[i].slot < meter->slots && leaving[meter->links[i].slot])
                         drop_link(meter, meter->links + i);
 }
 

@@ -26,8 +26,9 @@ size_t net_meter_adopted(const NetMeter *meter);
 /* Idempotent. A link of the group for another slot becomes one for this. */
 int net_meter_attach(NetMeter *meter, uint32_t slot, int group_fd, uint64_t group_id);
 void net_meter_detach(NetMeter *meter, uint64_t group_id);
-/* Every group of the slot, those that were adopted and not attached since among them. */
-void net_meter_detach_slot(NetMeter *meter, uint32_t slot);
+/* Every group of these slots, those that were adopted and not attached since among them. `leaving`: [slots].
+ */
+void net_meter_detach_slots(NetMeter *meter, const bool *leaving);
 
 /* False where a link says that its group is gone, or where there is none. */
 bool net_meter_group_lives(const NetMeter *meter, uint64_t group_id);

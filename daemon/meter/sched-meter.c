@@ -351,12 +351,18 @@ void sched_meter_read(const SchedMeter *meter, uint32_t slot, Sample *sample) {
                 read_waits(meter, slot, sample);
 }
 
-void sched_meter_clear(SchedMeter *meter, uint32_t slot) {
+static void clear_rows(SchedMeter *meter, uint32_t slot) {
         for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++) {
                 memset(row_of(meter, cpu, slot), 0, sizeof(struct sched_row));
                 if (meter->full)
                         memset(waits_of(meter, cpu, slot), 0, sizeof(struct sched_waits));
         }
+}
+
+void sched_meter_clear(SchedMeter *meter, const bool *leaving) {
+        for (uint32_t slot = 0; slot < meter->slots; slot++)
+                if (leaving[slot])
+                        clear_rows(meter, slot);
         if (meter->full)
-                culprits_clear(&meter->culprits, slot);
+                culprits_clear(&meter->culprits, leaving, meter->slots);
 }

@@ -49,4 +49,5 @@ void sched_meter_settle(SchedMeter *meter);
 void sched_meter_read(const SchedMeter *meter, uint32_t slot, Sample *sample);
 /* NULL at the basic level. */
 const Culprits *sched_meter_culprits(const SchedMeter *meter);
-void sched_meter_clear(SchedMeter *meter, uint32_t slot);
+/* `leaving`: [slots]. */
+void sched_meter_clear(SchedMeter *meter, const bool *leaving);

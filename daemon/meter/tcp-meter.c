@@ -271,12 +271,12 @@ void tcp_meter_detach(TcpMeter *meter, uint64_t group_id) {
                 drop_link(meter, link);
 }
 
-void tcp_meter_detach_slot(TcpMeter *meter, uint32_t slot) {
+void tcp_meter_detach_slots(TcpMeter *meter, const bool *leaving) {
         for (size_t i = meter->n_links; i-- > 0;) {
                 struct tcp_group group = {};
 
                 if (bpf_map_lookup_elem(meter->groups.fd, &meter->links[i].group_id, &group) == 0 &&
-                                group.slot == slot)
+                                group.slot < meter->slots && leaving[group.slot])
                         drop_link(meter, meter->links + i);
         }
 }

@@ -25,8 +25,8 @@ size_t tcp_meter_adopted(const TcpMeter *meter);
 /* Idempotent. A group of another slot becomes one of this. */
 int tcp_meter_attach(TcpMeter *meter, uint32_t slot, int group_fd, uint64_t group_id);
 void tcp_meter_detach(TcpMeter *meter, uint64_t group_id);
-/* Every group of the slot, those that were adopted and not attached since among them. */
-void tcp_meter_detach_slot(TcpMeter *meter, uint32_t slot);
+/* As net_meter_detach_slots(). */
+void tcp_meter_detach_slots(TcpMeter *meter, const bool *leaving);
 
 /* Whether the group's link hangs on it. */
 bool tcp_meter_holds(const TcpMeter *meter, uint64_t group_id);
