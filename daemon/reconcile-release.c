@@ -36,10 +36,16 @@ Settings reconciler_open_settings(const Reconciler *reconciler) {
 static int release_group(Reconciler *reconciler, const char *tenant_id, char ***left) {
         _cleanup_(tenant_group_free_p) TenantGroup *group = NULL;
         Settings open = reconciler_open_settings(reconciler);
+        int r;
 
-        if (tenant_group_remove(reconciler->driver, tenant_id) >= 0 ||
-                        tenant_group_ensure(reconciler->driver, tenant_id, &group) < 0)
+        if (tenant_group_remove(reconciler->driver, tenant_id) >= 0)
                 return 0;
+        (void) tenant_group_untie(reconciler->driver, tenant_id);
+        r = tenant_group_ensure(reconciler->driver, tenant_id, &group);
+        if (r < 0) {
+                (void) log_warning_errno(r, "The group of tenant %s is left as it is", tenant_id);
+                return strv_push(left, tenant_id);
+        }
         (void) tenant_group_freeze(group, false);
         (void) tenant_group_unmake_partition(group);
         (void) tenant_group_place(group, &(CpuSet){}, &(CpuSet){});
@@ -47,6 +53,23 @@ static int release_group(Reconciler *reconciler, const char *tenant_id, char ***
         (void) reconciler_open_limits(reconciler, group);
         log_warning("Tenant %s still has processes: its group is left to them, without limits", tenant_id);
         return strv_push(left, tenant_id);
+}
+
+/* It stays where a tenant's group does: with nothing that was raised for those that went. */
+static void open_parent(Reconciler *reconciler) {
+        Settings open = reconciler_open_settings(reconciler), observed, diff;
+        SiblingWeights siblings;
+        int r;
+
+        r = cgroup_parent_observe(reconciler->driver, &observed, &siblings);
+        if (r < 0)
+                return;
+        open.present &= observed.present;
+        settings_diff(&observed, &open, &diff);
+        if (diff.present)
+                r = cgroup_parent_apply(reconciler->driver, &diff);
+        if (r < 0)
+                (void) log_warning_errno(r, "The parent control group keeps what it was given");
 }
 
 int reconciler_release(Reconciler *reconciler, char ***ret_left) {
@@ -68,6 +91,8 @@ int reconciler_release(Reconciler *reconciler, char ***ret_left) {
                 (void) rmdir(reconciler->options.pin_dir);
         if (reconciler->driver)
                 (void) cgroup_parent_give(reconciler->driver, &(CpuSet){});
+        if (reconciler->driver && left)
+                open_parent(reconciler);
         if (r >= 0 && reconciler->driver) {
                 r = cgroup_driver_remove_parent(reconciler->driver);
                 if (r == -EBUSY || r == -ENOTEMPTY)

@@ -50,6 +50,7 @@ typedef struct CgroupDriverOps {
         int (*attach_unit)(TenantGroup *group, const char *unit, char **ret_group);
         int (*signal)(TenantGroup *group, int signal);
         /* Removes a group that was found empty or absent, and all else that was made for it. */
+        int (*untie)(const char *tenant_id); /* NULL: it ties none; undoes attach_unit() */
         int (*remove)(CgroupDriver *driver, const char *tenant_id);
         /* Where the group of that tenant (NULL: the parent) is, if it exists; -ENOENT. */
         int (*find)(CgroupDriver *driver, const char *tenant_id, char **ret_unit, char **ret_path);

@@ -731,10 +731,27 @@ static int revert_unit(sd_bus *bus, const char *unit) {
         return call(bus, m, unit, 0, NULL);
 }
 
+static int untie(sd_bus *bus, const char *slice) {
+        bool untied;
+        int r = dropin_remove_all(slice, &untied);
+
+        return r >= 0 && untied ? reload(bus) : r;
+}
+
+static int systemd_untie(const char *tenant_id) {
+        _cleanup_free_ char *unit = slice_name(tenant_id);
+        _cleanup_bus_ sd_bus *bus = NULL;
+        int r;
+
+        if (!unit)
+                return -ENOMEM;
+        r = connect_manager(&bus);
+        return r < 0 ? r : untie(bus, unit);
+}
+
 static int systemd_remove(CgroupDriver *driver, const char *tenant_id) {
         _cleanup_free_ char *unit = slice_name(tenant_id), *state = NULL;
         _cleanup_bus_ sd_bus *bus = NULL;
-        bool untied;
         int r;
 
         if (!unit)
@@ -742,16 +759,11 @@ static int systemd_remove(CgroupDriver *driver, const char *tenant_id) {
         r = connect_manager(&bus);
         if (r < 0)
                 return r;
-        r = dropin_remove_all(unit, &untied);
-        if (r < 0)
-                return r;
         /* Before the slice is stopped: while PID 1 takes a unit for part of it, that stops the unit, too,
          * even where it still runs elsewhere. */
-        if (untied) {
-                r = reload(bus);
-                if (r < 0)
-                        return r;
-        }
+        r = untie(bus, unit);
+        if (r < 0)
+                return r;
         r = get_string(bus, unit, SERVICE ".Unit", "ActiveState", &state);
         if (r < 0)
                 return r;
@@ -786,6 +798,7 @@ const CgroupDriverOps cgroup_systemd_ops = {
         .attach = systemd_attach,
         .attach_unit = systemd_attach_unit,
         .signal = systemd_signal,
+        .untie = systemd_untie,
         .remove = systemd_remove,
         .find = systemd_find,
         .parse_name = systemd_parse_name,

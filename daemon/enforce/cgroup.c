@@ -639,6 +639,10 @@ int tenant_group_remove(CgroupDriver *driver, const char *tenant_id) {
         return identifier_valid(tenant_id) ? driver_remove(driver, tenant_id) : -EINVAL;
 }
 
+int tenant_group_untie(CgroupDriver *driver, const char *tenant_id) {
+        return driver->ops->untie ? driver->ops->untie(tenant_id) : 0;
+}
+
 typedef struct TenantList {
         CgroupDriver *driver;
         char **ids;

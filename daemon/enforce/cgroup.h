@@ -130,6 +130,9 @@ int tenant_group_kill(TenantGroup *group);
  * none. */
 int tenant_group_remove(CgroupDriver *driver, const char *tenant_id);
 
+/* Units that were attached begin elsewhere from their next start; what runs goes on where it is. */
+int tenant_group_untie(CgroupDriver *driver, const char *tenant_id);
+
 /* The group that the process is in, below the mount; the caller frees. -ESRCH: it has exited. */
 int cgroup_find_process(int pidfd, char **ret);
 
