@@ -120,6 +120,32 @@ void pin_remove(const char *dir, const char *name) {
                 pin_pace();
 }
 
+/* Beside it first, then over it: whoever is killed between leaves the one or the other. */
+static int pin_replace(const char *dir, const char *name, const char *path, int fd) {
+        _cleanup_close_ int old = -EBADF; /* as in pin_remove() */
+        _cleanup_free_ char *new_name = NULL, *new_path = NULL;
+        int r;
+
+        if (asprintf(&new_name, "new-%s", name) < 0) {
+                new_name = NULL;
+                return -ENOMEM;
+        }
+        r = path_format(dir, new_name, &new_path);
+        if (r < 0)
+                return r;
+        pin_remove(dir, new_name);
+        if (bpf_obj_pin(fd, new_path) < 0)
+                return -errno;
+        old = bpf_obj_get(path);
+        if (rename(new_path, path) < 0) {
+                r = -errno;
+                (void) unlink(new_path);
+                return r;
+        }
+        pin_pace();
+        return 0;
+}
+
 int pin_put(const char *dir, const char *name, int fd) {
         _cleanup_free_ char *path = NULL;
         int r;
@@ -133,8 +159,7 @@ int pin_put(const char *dir, const char *name, int fd) {
                 return 0;
         if (errno != EEXIST)
                 return -errno;
-        pin_remove(dir, name);
-        return bpf_obj_pin(fd, path) < 0 ? -errno : 0;
+        return pin_replace(dir, name, path, fd);
 }
 
 void pin_keep(const char *dir, const char *name, int fd, PinTell tell, void *userdata) {
