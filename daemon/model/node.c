@@ -42,6 +42,28 @@ int blames_push(Blames *blames, const char *culprit, uint64_t nsec) {
         return 0;
 }
 
+static int blame_compare_names(const void *a, const void *b) {
+        return strcmp(((const Blame *) a)->culprit, ((const Blame *) b)->culprit);
+}
+
+/* What several slots add to one name is one entry. */
+static void blames_merge(Blames *blames) {
+        size_t n = 0;
+
+        qsort(blames->entries, blames->n, sizeof(Blame), blame_compare_names);
+        for (size_t i = 0; i < blames->n; i++) {
+                Blame *entry = &blames->entries[i];
+
+                if (n == 0 || strcmp(blames->entries[n - 1].culprit, entry->culprit) != 0) {
+                        blames->entries[n++] = *entry;
+                        continue;
+                }
+                blames->entries[n - 1].nsec += entry->nsec;
+                free(entry->culprit);
+        }
+        blames->n = n;
+}
+
 static int blame_compare(const void *a, const void *b) {
         const Blame *x = a, *y = b;
 
@@ -49,8 +71,10 @@ static int blame_compare(const void *a, const void *b) {
 }
 
 void blames_sort(Blames *blames) {
-        if (blames->n > 0)
-                qsort(blames->entries, blames->n, sizeof(Blame), blame_compare);
+        if (blames->n == 0)
+                return;
+        blames_merge(blames);
+        qsort(blames->entries, blames->n, sizeof(Blame), blame_compare);
 }
 
 void blames_deinit(Blames *blames) {

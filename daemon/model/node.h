@@ -27,6 +27,7 @@ typedef struct Blames {
 } Blames;
 
 int blames_push(Blames *blames, const char *culprit, uint64_t nsec);
+/* One entry for each name, and the worst first. */
 void blames_sort(Blames *blames);
 void blames_deinit(Blames *blames);
 

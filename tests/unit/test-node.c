@@ -66,3 +66,17 @@ Test(node, tenants_are_ordered_and_found) {
         cr_expect_eq(add(&node, "one-more", 0)->slot, SLOT_FIRST + 1, "the slot of the one that went");
         node_deinit(&node);
 }
+
+Test(node, a_culprit_of_several_slots_is_one) {
+        Blames blames = {};
+
+        cr_assert_eq(blames_push(&blames, "@system", 5), 0);
+        cr_assert_eq(blames_push(&blames, "beta", 7), 0);
+        cr_assert_eq(blames_push(&blames, "@system", 4), 0);
+        blames_sort(&blames);
+        cr_assert_eq(blames.n, 2);
+        cr_expect_str_eq(blames.entries[0].culprit, "@system");
+        cr_expect_eq(blames.entries[0].nsec, 9);
+        cr_expect_str_eq(blames.entries[1].culprit, "beta");
+        blames_deinit(&blames);
+}
