@@ -19,7 +19,29 @@ static int find_tenant(Manager *manager, const char *tenant_id, Tenant **ret, Fa
                                       "no tenant '%.64s'; it appears with its first allocation", tenant_id);
 }
 
-/* Out of the tenant, and of the disk; what it was counted stays. */
+/* On disk first: what is not abandoned there would be the tenant's again after a restart. */
+static int abandon(Manager *manager, Tenant *tenant, const AdoptedGroup *group) {
+        _cleanup_free_ char *path = strdup(group->path);
+        AdoptedGroup copy = *group;
+        int r;
+
+        if (!path)
+                return -ENOMEM;
+        copy.path = path;
+        adopted_groups_remove(&tenant->adopted, path);
+        r = state_put_tenant(manager->state, tenant);
+        if (r < 0) {
+                int k = adopted_groups_add(&tenant->adopted, path, copy.id, copy.boot_id);
+
+                return k < 0 ? k : r;
+        }
+        reconciler_drop_adopted(manager->reconciler, &copy);
+        tenant->changed = true;
+        manager->tenants_may_go = true;
+        return 0;
+}
+
+/* What is gone, or never was: out of the tenant, and of the disk; what it was counted stays. */
 static int forget(Manager *manager, Tenant *tenant, const AdoptedGroup *group) {
         _cleanup_free_ char *path = strdup(group->path);
 
@@ -128,7 +150,7 @@ int manager_abandon(
                 return r;
         (void) reconciler_sample(
                         manager->reconciler, &manager->node, /* all= */ true); /* up to here it was */
-        r = forget(manager, tenant, group);
+        r = abandon(manager, tenant, group);
         if (r < 0)
                 return r;
         log_write(LOG_INFO, &(LogFields){ .tenant = tenant->id, .object = path },

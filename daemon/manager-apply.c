@@ -28,7 +28,7 @@
 /* What OnEnd left of a tenant: an Apply wakes it, and one that is refused did not. */
 typedef struct AtRest {
         char *tenant_id;
-        bool throttled, frozen, doomed;
+        bool throttled, frozen, doomed, guarded;
         uint64_t residual_memory_bytes;
 } AtRest;
 
@@ -83,7 +83,7 @@ static int keep_rest_of(Transaction *transaction, const char *tenant_id) {
         if (!tenant)
                 return 0;
         *rest = (AtRest){ strdup(tenant_id), tenant->throttled, tenant->frozen, tenant->doomed,
-                tenant->residual_memory_bytes };
+                tenant->guarded, tenant->residual_memory_bytes };
         transaction->n_rest += rest->tenant_id != NULL;
         return rest->tenant_id ? 0 : -ENOMEM;
 }
@@ -201,6 +201,9 @@ static int take_request(Transaction *transaction, size_t i, Failure *failure) {
                 request->state_boottime_usec = held->state_boottime_usec;
                 request->warned = held->warned && held->window.end_usec == request->window.end_usec;
         }
+        /* Nor does one that names no Devices any more open every one. */
+        if (held && allocation_is_current(held) && held->devices.n > 0)
+                manager_keep_guarded(manager, node_find_tenant(&manager->node, request->tenant_id));
         /* An update renews a lease as Renew does: it never shortens it. */
         if (held && request->lease_usec > 0 && held->lease_usec > 0 &&
                         held->lease_expiry_boottime_usec > request->lease_expiry_boottime_usec) {
@@ -316,6 +319,7 @@ static void untake(Transaction *transaction) {
                 tenant->throttled = rest->throttled;
                 tenant->frozen = rest->frozen;
                 tenant->doomed = rest->doomed;
+                tenant->guarded = rest->guarded;
                 tenant->residual_memory_bytes = rest->residual_memory_bytes;
         }
 }

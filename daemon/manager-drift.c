@@ -48,6 +48,7 @@ struct DriftWatch {
         PinWatch *pins;
         UnitWatch *units; /* with the systemd driver alone */
         sd_event_source *sources[3];
+        bool groups_left; /* some cannot be watched: the slow check alone finds what is changed there */
         bool devices_due; /* device names mean others than when they were last read back */
         bool emptied;     /* a group whose news are being read has no process any more */
         DriftCause cause; /* of settings that differ at the place that is checked */
@@ -349,12 +350,13 @@ static void say_feature(DriftWatch *watch) {
                                 "somebody changes %s of %s again and again: put back %u times, now every %u "
                                 "s",
                                 fight->key, fight->object, fight->repairs, drift_fight_delay_sec(fight));
-        else if (!watch->groups || !watch->links || !watch->pins)
+        else if (!watch->groups || watch->groups_left || !watch->links || !watch->pins)
                 (void) feature_set_put(features, "drift", false,
                                 "changes by others of %s are noticed by the slow check alone",
-                                !watch->groups  ? "control groups"
-                                : !watch->links ? "interfaces, qdiscs and classes"
-                                                : "pins");
+                                !watch->groups       ? "control groups"
+                                : watch->groups_left ? "some control groups"
+                                : !watch->links      ? "interfaces, qdiscs and classes"
+                                                     : "pins");
         else
                 (void) feature_set_put(features, "drift", true,
                                 "changes by others are noticed at once, and put back");
@@ -379,11 +381,9 @@ void manager_settle_drift(Manager *manager, const Instant *now) {
         }
         watch->n_found = 0;
         r = watch->groups ? reconciler_follow_groups(manager->reconciler, watch->groups) : 0;
-        if (r < 0) {
+        if (r < 0 && !watch->groups_left)
                 (void) log_warning_errno(r, "Not all control groups can be watched");
-                watch->sources[0] = sd_event_source_disable_unref(watch->sources[0]);
-                watch->groups = cgroup_watch_free(watch->groups);
-        }
+        watch->groups_left = r < 0;
         say_feature(watch);
 }
 

@@ -63,6 +63,8 @@ void manager_forget_ended(Manager *manager, const Instant *now);
 /* One allocation's step to its next state: what is told, kept, and done to its processes. */
 void manager_enter_state(Manager *manager, Allocation *allocation, AllocationState state, const char *reason,
                 const Instant *now);
+/* The tenant's guard stays where no allocation of it names Devices any more. */
+void manager_keep_guarded(Manager *manager, Tenant *tenant);
 /* Whether OnEnd has a kill to be done. */
 bool manager_any_doomed(const Node *node);
 /* Tenants that no allocation names any more go, once they are empty: whether any did. */

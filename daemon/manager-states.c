@@ -42,7 +42,7 @@ static void tenant_wakes(Manager *manager, Tenant *tenant) {
 }
 
 /* With the last allocation that names Devices, its tenant must not come to have every one. */
-static void tenant_stays_guarded(Manager *manager, Tenant *tenant) {
+void manager_keep_guarded(Manager *manager, Tenant *tenant) {
         if (tenant->guarded)
                 return;
         tenant->guarded = true;
@@ -106,7 +106,7 @@ void manager_enter_state(Manager *manager, Allocation *allocation, AllocationSta
                 break;
         }
         if (tenant && was_current && !allocation_is_live(allocation) && allocation->devices.n > 0)
-                tenant_stays_guarded(manager, tenant);
+                manager_keep_guarded(manager, tenant);
         if (rests)
                 tenant_rests(manager, tenant);
         if (tenant)
