@@ -482,7 +482,7 @@ Test(sched_meter, preemptions) {
         meter_free(meter);
 }
 
-/* The same program with less to do, and a pin of its own: from one level to the other nothing is adopted. */
+/* With less to do, by the same pins: who opens them at the other level counts what that level does. */
 Test(sched_meter, basic_level) {
         TestGroup group = group_make("a");
         _cleanup_(feature_set_deinit) FeatureSet features = FEATURE_SET_NULL;

@@ -83,6 +83,20 @@ char *show_class(unsigned minor) {
         return run("tc -d class show dev " UPLINK " | grep '^class htb 4847:%x ' || true", minor);
 }
 
+/* That there is one is announced a moment after the other end is up. */
+static void await_carrier(void) {
+        _cleanup_free_ char *shown = NULL;
+
+        for (unsigned i = 0; i < 10000; i++) {
+                free(shown);
+                shown = run("ip -o link show dev " UPLINK);
+                if (strstr(shown, "state UP"))
+                        return;
+                usleep(1000);
+        }
+        cr_assert_fail(UPLINK " has no carrier: %s", shown);
+}
+
 void pair_plug(const Pair *pair) {
         /* IPv6 would send packets of its own, which the counters would show. */
         free(run("f=/proc/sys/net/ipv6/conf/default/disable_ipv6; test ! -e $f || echo 1 >$f"));
@@ -96,6 +110,7 @@ void pair_plug(const Pair *pair) {
         cr_assert_eq(setns(pair->peer, CLONE_NEWNET), 0);
         free(run("ip address add " PEER_ADDRESS "/24 dev peer0 && ip link set peer0 up"));
         cr_assert_eq(setns(pair->node, CLONE_NEWNET), 0);
+        await_carrier();
 }
 
 static int udp_socket(const char *address, uint16_t port, bool listen_there) {
