@@ -9,15 +9,12 @@
  * order: it never exists without what it was given, and, other than a transient slice, whose settings go with
  * it, it has them again when someone stops it and something else starts it (the drop-ins stay in /run until
  * the tenant is removed).
- *
- * PID 1 is spoken to on its private socket: faster by a fifth, and there when no bus daemon is. The
- * connection lasts as long as one operation: PID 1 sends every signal to all who are connected there, and who
- * does not read them makes it queue them.
  */
 
 #include "enforce/cgroup-driver.h"
 #include "enforce/cgroup-dropin.h"
 #include "enforce/cgroup-slice.h"
+#include "enforce/pid1.h"
 #include "model/identifier.h"
 #include "util/log.h"
 
@@ -29,14 +26,7 @@
 #include <systemd/sd-bus.h>
 #include <time.h>
 
-#define PRIVATE_SOCKET "unix:path=/run/systemd/private"
-#define SERVICE "org.freedesktop.systemd1"
-#define MANAGER_PATH "/org/freedesktop/systemd1"
-#define UNIT_PATH MANAGER_PATH "/unit"
-#define MANAGER SERVICE ".Manager"
-
 #define USEC_PER_SEC 1000000ULL
-#define JOB_TIMEOUT_USEC (30 * USEC_PER_SEC)
 #define RELOAD_TIMEOUT_USEC (90 * USEC_PER_SEC)
 
 #define PARENT_UNIT "headgate.slice"
@@ -47,245 +37,6 @@
 #define PARTITION_UNIT_PREFIX "headgate-partition@"
 #define CPU_WEIGHT_DEFAULT 100U
 #define SCOPE_TRIES 16
-
-DEFINE_CLEANUP(sd_bus *, sd_bus_close_unref);
-#define _cleanup_bus_ _cleanup_(sd_bus_close_unref_p)
-#define _cleanup_message_ _cleanup_(sd_bus_message_unrefp)
-#define _cleanup_error_ _cleanup_(sd_bus_error_free)
-
-static int connect_manager(sd_bus **ret) {
-        _cleanup_bus_ sd_bus *bus = NULL;
-        int r;
-
-        r = sd_bus_new(&bus);
-        if (r < 0)
-                return r;
-        r = sd_bus_set_address(bus, PRIVATE_SOCKET);
-        if (r < 0)
-                return r;
-        r = sd_bus_set_method_call_timeout(bus, JOB_TIMEOUT_USEC);
-        if (r < 0)
-                return r;
-        r = sd_bus_start(bus);
-        if (r < 0)
-                return r;
-        *ret = TAKE_PTR(bus);
-        return 0;
-}
-
-/* Names that a caller must tell apart; the message is told here, as the code says less. */
-static int errno_from_bus(int r, const sd_bus_error *error, const char *unit) {
-        static const struct {
-                const char *name;
-                int error;
-        } names[] = {
-                { SERVICE ".NoSuchUnit", -ENOENT },
-                { SERVICE ".UnitExists", -EEXIST },
-                { SERVICE ".NoSuchProcess", -ESRCH },
-                { "System.Error.ESRCH", -ESRCH },
-                { SD_BUS_ERROR_UNIX_PROCESS_ID_UNKNOWN, -ESRCH },
-        };
-
-        if (r >= 0)
-                return 0; /* sd-bus says 1 for a reply */
-        if (sd_bus_error_is_set(error))
-                log_write(LOG_DEBUG, &(LogFields){ .object = unit }, "systemd refused for %s: %s", unit,
-                                error->message);
-        for (size_t i = 0; i < ELEMENTSOF(names); i++)
-                if (sd_bus_error_has_name(error, names[i].name))
-                        return names[i].error;
-        return r;
-}
-
-static int new_call(sd_bus *bus, const char *method, sd_bus_message **ret) {
-        return sd_bus_message_new_method_call(bus, ret, SERVICE, MANAGER_PATH, MANAGER, method);
-}
-
-static int call(sd_bus *bus, sd_bus_message *m, const char *unit, uint64_t timeout_usec,
-                sd_bus_message **ret) {
-        _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
-
-        return errno_from_bus(sd_bus_call(bus, m, timeout_usec, &error, ret), &error, unit);
-}
-
-typedef struct JobWait {
-        const char *job;
-        bool removed;
-        int result;
-} JobWait;
-
-static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        JobWait *wait = userdata;
-        const char *job, *unit, *result;
-        uint32_t id;
-
-        if (sd_bus_message_read(m, "uoss", &id, &job, &unit, &result) < 0)
-                return 0;
-        if (!wait->job || strcmp(job, wait->job) != 0)
-                return 0;
-        wait->removed = true;
-        wait->result = strcmp(result, "done") == 0 || strcmp(result, "skipped") == 0 ? 0
-                       : strcmp(result, "timeout") == 0                              ? -ETIMEDOUT
-                       : strcmp(result, "canceled") == 0                             ? -ECANCELED
-                                                                                     : -EIO;
-        return 0;
-}
-
-static uint64_t monotonic_usec(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
-}
-
-/* Makes the call, whose reply is a job, and waits until PID 1 is through with it. */
-static int call_job(sd_bus *bus, sd_bus_message *m, const char *unit) {
-        _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
-        _cleanup_message_ sd_bus_message *reply = NULL;
-        JobWait wait = { 0 };
-        uint64_t deadline = monotonic_usec() + JOB_TIMEOUT_USEC;
-        int r;
-
-        r = sd_bus_match_signal(bus, &slot, NULL, MANAGER_PATH, MANAGER, "JobRemoved", on_job_removed, &wait);
-        if (r < 0)
-                return r;
-        r = call(bus, m, unit, 0, &reply);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_read(reply, "o", &wait.job);
-        if (r < 0)
-                return r;
-        while (!wait.removed) {
-                uint64_t now = monotonic_usec();
-
-                r = sd_bus_process(bus, NULL);
-                if (r < 0)
-                        return r;
-                if (r > 0)
-                        continue;
-                if (now >= deadline)
-                        return -ETIMEDOUT;
-                r = sd_bus_wait(bus, deadline - now);
-                if (r < 0 && r != -EINTR)
-                        return r;
-        }
-        return wait.result;
-}
-
-static int call_unit_job(sd_bus *bus, const char *method, const char *unit) {
-        _cleanup_message_ sd_bus_message *m = NULL;
-        int r;
-
-        r = new_call(bus, method, &m);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append(m, "ss", unit, "replace");
-        if (r < 0)
-                return r;
-        return call_job(bus, m, unit);
-}
-
-/* The interface that a unit of this name has its group under. */
-static const char *unit_interface(const char *unit) {
-        static const struct {
-                const char *suffix, *interface;
-        } types[] = {
-                { ".service", SERVICE ".Service" },
-                { ".socket", SERVICE ".Socket" },
-                { ".mount", SERVICE ".Mount" },
-                { ".swap", SERVICE ".Swap" },
-                { SCOPE_SUFFIX, SERVICE ".Scope" },
-        };
-        const char *suffix = strrchr(unit, '.');
-
-        for (size_t i = 0; suffix && i < ELEMENTSOF(types); i++)
-                if (strcmp(suffix, types[i].suffix) == 0)
-                        return types[i].interface;
-        return SERVICE ".Slice";
-}
-
-static int get_string(
-                sd_bus *bus, const char *unit, const char *interface, const char *property, char **ret) {
-        _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
-        _cleanup_free_ char *path = NULL;
-        int r;
-
-        r = sd_bus_path_encode(UNIT_PATH, unit, &path);
-        if (r < 0)
-                return r;
-        r = sd_bus_get_property_string(bus, SERVICE, path, interface, property, &error, ret);
-        return errno_from_bus(r, &error, unit);
-}
-
-static int get_trivial(sd_bus *bus, const char *unit, const char *property, char type, void *ret) {
-        _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
-        _cleanup_free_ char *path = NULL;
-        int r;
-
-        r = sd_bus_path_encode(UNIT_PATH, unit, &path);
-        if (r < 0)
-                return r;
-        r = sd_bus_get_property_trivial(bus, SERVICE, path, SERVICE ".Slice", property, &error, type, ret);
-        return errno_from_bus(r, &error, unit);
-}
-
-/* Where the unit's processes are. -ENOENT: nowhere, it is not running. */
-static int get_group(sd_bus *bus, const char *unit, char **ret) {
-        _cleanup_free_ char *path = NULL;
-        int r;
-
-        r = get_string(bus, unit, unit_interface(unit), "ControlGroup", &path);
-        if (r < 0)
-                return r;
-        if (*path == '\0')
-                return -ENOENT;
-        *ret = TAKE_PTR(path);
-        return 0;
-}
-
-/*
- * PID 1 answers SetUnitProperties before it has written the files, which it does before it takes its next
- * message: so an answer to another one says that they are written.
- */
-static int wait_written(sd_bus *bus) {
-        _cleanup_message_ sd_bus_message *m = NULL;
-        int r;
-
-        r = sd_bus_message_new_method_call(
-                        bus, &m, SERVICE, MANAGER_PATH, "org.freedesktop.DBus.Peer", "Ping");
-        if (r < 0)
-                return r;
-        return call(bus, m, PARENT_UNIT, 0, NULL);
-}
-
-static int open_properties(sd_bus *bus, const char *unit, sd_bus_message **ret) {
-        _cleanup_message_ sd_bus_message *m = NULL;
-        int r;
-
-        r = new_call(bus, "SetUnitProperties", &m);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append(m, "sb", unit, /* runtime= */ true);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_open_container(m, 'a', "(sv)");
-        if (r < 0)
-                return r;
-        *ret = TAKE_PTR(m);
-        return 0;
-}
-
-static int send_properties(sd_bus *bus, const char *unit, sd_bus_message *m) {
-        int r;
-
-        r = sd_bus_message_close_container(m);
-        if (r < 0)
-                return r;
-        r = call(bus, m, unit, 0, NULL);
-        if (r < 0)
-                return r;
-        return wait_written(bus);
-}
 
 /*
  * Accounting has the memory, pids and io controllers enabled for the slice from its creation (io: writes are
@@ -301,25 +52,25 @@ static int configure_slice(sd_bus *bus, const char *unit) {
         uint64_t weight;
         int r, complete = true;
 
-        r = get_trivial(bus, unit, "CPUWeight", 't', &weight);
+        r = pid1_get_trivial(bus, unit, "CPUWeight", 't', &weight);
         if (r < 0)
                 return r;
         for (const char *const *name = accounting; *name && complete; name++) {
-                r = get_trivial(bus, unit, *name, 'b', &complete);
+                r = pid1_get_trivial(bus, unit, *name, 'b', &complete);
                 if (r < 0)
                         return r;
         }
         if (complete && weight != UINT64_MAX)
                 return 0;
 
-        r = open_properties(bus, unit, &m);
+        r = pid1_open_properties(bus, unit, &m);
         for (const char *const *name = accounting; r >= 0 && *name; name++)
                 r = sd_bus_message_append(m, "(sv)", *name, "b", true);
         if (r >= 0 && weight == UINT64_MAX)
                 r = sd_bus_message_append(m, "(sv)", "CPUWeight", "t", (uint64_t) CPU_WEIGHT_DEFAULT);
         if (r < 0)
                 return r;
-        return send_properties(bus, unit, m);
+        return pid1_send_properties(bus, unit, m);
 }
 
 /* As systemd-escape --path: "/" is "-", and what is neither a letter, a digit, "_" nor "." is "\\xXX". */
@@ -377,21 +128,21 @@ static int systemd_make(CgroupDriver *driver, const char *tenant_id, char **ret_
                 *ret_unit = TAKE_PTR(unit);
         if (r != 0)
                 return r < 0 ? r : 0;
-        r = connect_manager(&bus);
+        r = pid1_connect(&bus);
         if (r < 0)
                 return r;
         r = configure_slice(bus, unit);
         if (r < 0)
                 return r;
-        r = get_string(bus, unit, SERVICE ".Unit", "ActiveState", &state);
+        r = pid1_get_string(bus, unit, PID1_SERVICE ".Unit", "ActiveState", &state);
         if (r < 0)
                 return r;
         if (strcmp(state, "active") != 0) {
-                r = call_unit_job(bus, "StartUnit", unit);
+                r = pid1_call_unit_job(bus, "StartUnit", unit);
                 if (r < 0)
                         return r;
         }
-        r = get_group(bus, unit, &path);
+        r = pid1_get_group(bus, unit, &path);
         if (r < 0)
                 return r;
         *ret_unit = TAKE_PTR(unit);
@@ -429,10 +180,10 @@ static int systemd_find(CgroupDriver *driver, const char *tenant_id, char **ret_
 
         if (!unit)
                 return -ENOMEM;
-        r = connect_manager(&bus);
+        r = pid1_connect(&bus);
         if (r < 0)
                 return r;
-        r = get_group(bus, unit, &path);
+        r = pid1_get_group(bus, unit, &path);
         if (r < 0)
                 return r;
         *ret_unit = TAKE_PTR(unit);
@@ -449,15 +200,15 @@ static int apply_properties(TenantGroup *group, const Settings *settled) {
 
         if (n == 0)
                 return 0;
-        r = connect_manager(&bus);
+        r = pid1_connect(&bus);
         if (r < 0)
                 return r;
-        r = open_properties(bus, group->unit, &m);
+        r = pid1_open_properties(bus, group->unit, &m);
         for (size_t i = 0; r >= 0 && i < n; i++)
                 r = sd_bus_message_append(m, "(sv)", properties[i].name, "t", properties[i].value);
         if (r < 0)
                 return r;
-        return send_properties(bus, group->unit, m);
+        return pid1_send_properties(bus, group->unit, m);
 }
 
 /* A list of numbers as systemd takes it: a bit each, the lowest first (sd_bus: "ay"). */
@@ -487,17 +238,17 @@ static int systemd_place(TenantGroup *group, const CpuSet *cpus, const CpuSet *n
         _cleanup_bus_ sd_bus *bus = NULL;
         int r;
 
-        r = connect_manager(&bus);
+        r = pid1_connect(&bus);
         if (r < 0)
                 return r;
-        r = open_properties(bus, group->unit, &m);
+        r = pid1_open_properties(bus, group->unit, &m);
         if (r >= 0)
                 r = append_mask(m, "AllowedCPUs", cpus);
         if (r >= 0)
                 r = append_mask(m, "AllowedMemoryNodes", nodes);
         if (r < 0)
                 return r;
-        return send_properties(bus, group->unit, m);
+        return pid1_send_properties(bus, group->unit, m);
 }
 
 /*
@@ -521,10 +272,10 @@ static int systemd_make_partition(TenantGroup *group) {
                 unit = NULL;
                 return -ENOMEM;
         }
-        r = connect_manager(&bus);
+        r = pid1_connect(&bus);
         if (r < 0)
                 return r;
-        return call_unit_job(bus, "StartUnit", unit);
+        return pid1_call_unit_job(bus, "StartUnit", unit);
 }
 
 /*
@@ -559,7 +310,7 @@ static int start_scope(sd_bus *bus, const TenantGroup *group, const char *scope,
         _cleanup_message_ sd_bus_message *m = NULL;
         int r;
 
-        r = new_call(bus, "StartTransientUnit", &m);
+        r = pid1_new_call(bus, "StartTransientUnit", &m);
         if (r < 0)
                 return r;
         r = sd_bus_message_append(m, "ss", scope, "fail");
@@ -591,7 +342,7 @@ static int start_scope(sd_bus *bus, const TenantGroup *group, const char *scope,
         r = sd_bus_message_append(m, "a(sa(sv))", 0);
         if (r < 0)
                 return r;
-        return call_job(bus, m, scope);
+        return pid1_call_job(bus, m, scope);
 }
 
 typedef struct ScopeNumber {
@@ -622,7 +373,7 @@ static int systemd_attach(TenantGroup *group, const Process *processes, size_t n
         r = group_each_child(group->fd, note_scope, &number);
         if (r < 0)
                 return r;
-        r = connect_manager(&bus);
+        r = pid1_connect(&bus);
         if (r < 0)
                 return r;
         for (unsigned i = 1; i <= SCOPE_TRIES; i++) {
@@ -635,7 +386,7 @@ static int systemd_attach(TenantGroup *group, const Process *processes, size_t n
                         continue;
                 if (r < 0)
                         return r == -EIO ? -ESRCH : r; /* the job failed: no process was left to place */
-                r = get_group(bus, scope, ret_group);
+                r = pid1_get_group(bus, scope, ret_group);
                 return r == -ENOENT ? -ESRCH : r; /* they have all exited, and the scope with them */
         }
         return -EEXIST;
@@ -645,10 +396,10 @@ static int reload(sd_bus *bus) {
         _cleanup_message_ sd_bus_message *m = NULL;
         int r;
 
-        r = new_call(bus, "Reload", &m);
+        r = pid1_new_call(bus, "Reload", &m);
         if (r < 0)
                 return r;
-        return call(bus, m, PARENT_UNIT, RELOAD_TIMEOUT_USEC, NULL);
+        return pid1_call(bus, m, PARENT_UNIT, RELOAD_TIMEOUT_USEC, NULL);
 }
 
 /* The drop-in counts only if no other that sorts behind it says otherwise: PID 1 is asked which slice it
@@ -662,7 +413,7 @@ static int tie_unit(sd_bus *bus, const char *unit, const char *slice) {
                 return r;
         r = reload(bus);
         if (r >= 0)
-                r = get_string(bus, unit, unit_interface(unit), "Slice", &taken);
+                r = pid1_get_string(bus, unit, pid1_unit_interface(unit), "Slice", &taken);
         if (r >= 0 && strcmp(taken, slice) != 0)
                 r = -EEXIST;
         if (r < 0) {
@@ -679,15 +430,15 @@ static int systemd_attach_unit(TenantGroup *group, const char *unit, char **ret_
 
         if (!dropin_section(unit))
                 return -EINVAL;
-        r = connect_manager(&bus);
+        r = pid1_connect(&bus);
         if (r < 0)
                 return r;
-        r = get_string(bus, unit, SERVICE ".Unit", "LoadState", &state);
+        r = pid1_get_string(bus, unit, PID1_SERVICE ".Unit", "LoadState", &state);
         if (r < 0)
                 return r;
         if (strcmp(state, "loaded") != 0)
                 return -ENOENT;
-        r = get_group(bus, unit, &path);
+        r = pid1_get_group(bus, unit, &path);
         if (r < 0 && r != -ENOENT)
                 return r;
         r = tie_unit(bus, unit, group->unit);
@@ -703,16 +454,16 @@ static int systemd_signal(TenantGroup *group, int signal) {
         _cleanup_bus_ sd_bus *bus = NULL;
         int r;
 
-        r = connect_manager(&bus);
+        r = pid1_connect(&bus);
         if (r < 0)
                 return r;
-        r = new_call(bus, "KillUnit", &m);
+        r = pid1_new_call(bus, "KillUnit", &m);
         if (r < 0)
                 return r;
         r = sd_bus_message_append(m, "ssi", group->unit, "all", (int32_t) signal);
         if (r < 0)
                 return r;
-        r = call(bus, m, group->unit, 0, NULL);
+        r = pid1_call(bus, m, group->unit, 0, NULL);
         return r == -ESRCH ? 0 : r; /* nobody to tell */
 }
 
@@ -722,13 +473,13 @@ static int revert_unit(sd_bus *bus, const char *unit) {
         _cleanup_message_ sd_bus_message *m = NULL;
         int r;
 
-        r = new_call(bus, "RevertUnitFiles", &m);
+        r = pid1_new_call(bus, "RevertUnitFiles", &m);
         if (r < 0)
                 return r;
         r = sd_bus_message_append(m, "as", 1, unit);
         if (r < 0)
                 return r;
-        return call(bus, m, unit, 0, NULL);
+        return pid1_call(bus, m, unit, 0, NULL);
 }
 
 static int untie(sd_bus *bus, const char *slice) {
@@ -745,7 +496,7 @@ static int systemd_untie(const char *tenant_id) {
 
         if (!unit)
                 return -ENOMEM;
-        r = connect_manager(&bus);
+        r = pid1_connect(&bus);
         return r < 0 ? r : untie(bus, unit);
 }
 
@@ -756,7 +507,7 @@ static int systemd_remove(CgroupDriver *driver, const char *tenant_id) {
 
         if (!unit)
                 return -ENOMEM;
-        r = connect_manager(&bus);
+        r = pid1_connect(&bus);
         if (r < 0)
                 return r;
         /* Before the slice is stopped: while PID 1 takes a unit for part of it, that stops the unit, too,
@@ -764,11 +515,11 @@ static int systemd_remove(CgroupDriver *driver, const char *tenant_id) {
         r = untie(bus, unit);
         if (r < 0)
                 return r;
-        r = get_string(bus, unit, SERVICE ".Unit", "ActiveState", &state);
+        r = pid1_get_string(bus, unit, PID1_SERVICE ".Unit", "ActiveState", &state);
         if (r < 0)
                 return r;
         if (strcmp(state, "inactive") != 0) {
-                r = call_unit_job(bus, "StopUnit", unit);
+                r = pid1_call_unit_job(bus, "StopUnit", unit);
                 if (r < 0)
                         return r;
         }
