@@ -38,9 +38,10 @@ struct DriftWatch {
         Manager *manager;
         uint32_t n_slots, n_places; /* slots, the parent, the pins, uplinks: in this order */
         uint8_t *marks;             /* owned, by place */
-        uint32_t cursor;            /* of the slow check; n_places: it is through */
-        uint32_t turn_from;         /* the place that the next turn begins with: each has its turn */
-        uint64_t turn_usec;         /* boot time of the last turn */
+        bool *emptied;      /* owned, [slots]: of news being read, whose group has no process any more */
+        uint32_t cursor;    /* of the slow check; n_places: it is through */
+        uint32_t turn_from; /* the place that the next turn begins with: each has its turn */
+        uint64_t turn_usec; /* boot time of the last turn */
         uint64_t reload_until_usec; /* boot time until which a reload is waited for; 0: there is none */
         sd_event_source *turn;
         CgroupWatch *groups; /* NULL where it cannot be had; so are the next */
@@ -50,7 +51,6 @@ struct DriftWatch {
         sd_event_source *sources[3];
         bool groups_left; /* some cannot be watched: the slow check alone finds what is changed there */
         bool devices_due; /* device names mean others than when they were last read back */
-        bool emptied;     /* a group whose news are being read has no process any more */
         DriftCause cause; /* of settings that differ at the place that is checked */
         Found *found;     /* owned */
         size_t n_found;
@@ -106,7 +106,8 @@ static void on_group(uint32_t slot, CgroupNews news, void *userdata) {
         DriftWatch *watch = userdata;
 
         if (news == CGROUP_NEWS_EVENTS) {
-                watch->emptied = watch->emptied || reconciler_slot_is_empty(watch->manager->reconciler, slot);
+                if (slot < watch->n_slots && !watch->emptied[slot])
+                        watch->emptied[slot] = reconciler_slot_is_empty(watch->manager->reconciler, slot);
                 return;
         }
         mark(watch, slot == CGROUP_WATCH_PARENT ? watch->n_slots : slot, present_mark(watch));
@@ -120,17 +121,35 @@ static void on_link(const LinkChange *change, void *userdata) {
                 mark(watch, watch->n_slots + 2 + index, MARK_TOUCHED);
 }
 
-/* Read, marked, and not read again before the turn. */
+/* What its processes have used to their last moment, while the group is there: somebody may remove it now,
+ * and what is read of its files would go with it. */
+static void sample_emptied(DriftWatch *watch) {
+        Node *node = &watch->manager->node;
+
+        for (size_t i = 0; i < node->n_tenants; i++) {
+                Tenant *tenant = node->tenants[i];
+                int r;
+
+                if (!watch->emptied[tenant->slot])
+                        continue;
+                r = reconciler_sample_tenant(watch->manager->reconciler, tenant);
+                if (r < 0)
+                        log_write(LOG_WARNING, &(LogFields){ .tenant = tenant->id },
+                                        "The counters of tenant %s cannot be read: %s", tenant->id,
+                                        strerror(-r));
+        }
+        memset(watch->emptied, 0, watch->n_slots * sizeof(bool));
+}
+
+/* Read, marked, and not read again before the turn. Who fell empty is not told where news were lost. */
 static int on_groups(sd_event_source *source, int fd, uint32_t events, void *userdata) {
         DriftWatch *watch = userdata;
 
-        watch->emptied = false;
-        if (cgroup_watch_read(watch->groups, on_group, watch) > 0)
+        if (cgroup_watch_read(watch->groups, on_group, watch) > 0) {
                 mark_groups(watch, MARK_TOUCHED);
-        /* What its processes have used to their last moment, while the group is there: somebody may remove it
-         * now, and what is read of its files would go with it. */
-        if (watch->emptied)
                 (void) manager_take_sample(watch->manager, /* all= */ true);
+        }
+        sample_emptied(watch);
         arm_for_news(watch);
         return sd_event_source_set_enabled(source, SD_EVENT_OFF);
 }
@@ -459,7 +478,8 @@ int manager_watch_drift(Manager *manager) {
         watch->n_slots = manager_slot_max(manager) + 1;
         watch->n_places = watch->cursor = watch->n_slots + 2 + (uint32_t) manager->options.config->n_uplinks;
         watch->marks = calloc(watch->n_places, sizeof(uint8_t));
-        if (!watch->marks)
+        watch->emptied = calloc(watch->n_slots, sizeof(bool));
+        if (!watch->marks || !watch->emptied)
                 return -ENOMEM;
         r = sd_event_add_time(manager->event, &watch->turn, CLOCK_BOOTTIME, UINT64_MAX, 1, on_turn, watch);
         if (r >= 0)
@@ -493,6 +513,7 @@ DriftWatch *drift_watch_free(DriftWatch *watch) {
                 drift_deinit(&watch->found[i].drift);
         free(watch->found);
         free(watch->marks);
+        free(watch->emptied);
         free(watch);
         return NULL;
 }

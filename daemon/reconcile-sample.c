@@ -44,6 +44,22 @@ static int sample_blames(Reconciler *reconciler, Node *node) {
         return walk.error;
 }
 
+/* What could not be counted stays as it was. */
+static int read_tenant(const Reconciler *reconciler, Tenant *tenant) {
+        Sample sample = {};
+        int r = meter_read(reconciler->meter, tenant->slot, &sample);
+
+        if (r >= 0)
+                tenant->usage = sample;
+        return r == -ENOENT ? 0 : r;
+}
+
+int reconciler_sample_tenant(Reconciler *reconciler, Tenant *tenant) {
+        int r = reconciler->meter ? meter_refresh_slot(reconciler->meter, tenant->slot) : 0;
+
+        return r < 0 || !reconciler->meter ? r : read_tenant(reconciler, tenant);
+}
+
 int reconciler_sample(Reconciler *reconciler, Node *node, bool all) {
         bool gone = false;
         int r;
@@ -56,12 +72,9 @@ int reconciler_sample(Reconciler *reconciler, Node *node, bool all) {
         for (size_t i = 0; i < node->n_tenants; i++) {
                 Tenant *tenant = node->tenants[i];
                 TenantGroup *group = reconciler->groups[tenant->slot];
-                Sample sample = {};
 
-                r = meter_read(reconciler->meter, tenant->slot, &sample);
-                if (r >= 0)
-                        tenant->usage = sample;
-                else if (r != -ENOENT)
+                r = read_tenant(reconciler, tenant);
+                if (r < 0)
                         return r;
                 gone = gone || (group && !tenant_group_alive(group));
         }

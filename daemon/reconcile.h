@@ -121,6 +121,9 @@ int reconciler_follow_groups(const Reconciler *reconciler, CgroupWatch *watch);
  * where a group is gone. */
 int reconciler_sample(Reconciler *reconciler, Node *node, bool all);
 
+/* One tenant's, all of them: before its group may go. */
+int reconciler_sample_tenant(Reconciler *reconciler, Tenant *tenant);
+
 /* Whether the slot's group is there and has no process. */
 bool reconciler_slot_is_empty(const Reconciler *reconciler, uint32_t slot);
 

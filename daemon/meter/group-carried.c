@@ -193,8 +193,8 @@ void group_carried_note(GroupCarried *carried, uint32_t place, const Sample *now
         }
 }
 
-void group_carried_sum(const GroupCarried *carried, Sample *samples) {
-        for (uint32_t slot = 0; slot < carried->slots; slot++)
+void group_carried_sum(const GroupCarried *carried, uint32_t first, uint32_t n, Sample *samples) {
+        for (uint32_t slot = first; slot - first < n; slot++)
                 for (size_t i = 0; i < carried->n_counters; i++)
                         if (sample_has(&samples[slot], carried->counters[i]))
                                 samples[slot].value[carried->counters[i]] = gone_of(carried, slot)[i];
@@ -202,7 +202,9 @@ void group_carried_sum(const GroupCarried *carried, Sample *samples) {
                 const Row *row = row_at(carried, place);
                 Sample *sample = &samples[row->slot];
 
-                for (size_t i = 0; row->group_id && i < carried->n_counters; i++)
+                if (!row->group_id || row->slot - first >= n)
+                        continue;
+                for (size_t i = 0; i < carried->n_counters; i++)
                         if (sample_has(sample, carried->counters[i]))
                                 sample->value[carried->counters[i]] +=
                                                 row->counter[i].last - row->counter[i].base;

@@ -145,8 +145,7 @@ bool group_iter_in_kernel(const GroupIter *iter) {
         return iter->skeleton;
 }
 
-static int open_link(const GroupIter *iter, int group_fd, enum bpf_cgroup_iter_order order) {
-        union bpf_iter_link_info info = { .cgroup = { .order = order, .cgroup_fd = group_fd } };
+static int open_link(const GroupIter *iter, union bpf_iter_link_info info) {
         LIBBPF_OPTS(bpf_link_create_opts, options, .iter_info = &info, .iter_info_len = sizeof(info));
         int r;
 
@@ -159,6 +158,11 @@ static bool path_is_below(const char *path, const char *parent) {
         size_t length = strlen(parent);
 
         return strncmp(path, parent, length) == 0 && path[length] == '/';
+}
+
+static int open_own_link(const GroupIter *iter, uint64_t group_id) {
+        return open_link(iter, (union bpf_iter_link_info){ .cgroup = { .order = BPF_CGROUP_ITER_SELF_ONLY,
+                                                                           .cgroup_id = group_id } });
 }
 
 /* Read no more; what it has in its slot is another matter. */
@@ -193,7 +197,7 @@ int group_iter_add(GroupIter *iter, uint32_t slot, const char *group_path, int g
                 if (bpf_map_update_elem(iter->places.fd, &group_id, &group.place, BPF_ANY) < 0)
                         return -errno;
                 if (!path_is_below(group_path, iter->root)) {
-                        group.link_fd = open_link(iter, group_fd, BPF_CGROUP_ITER_SELF_ONLY);
+                        group.link_fd = open_own_link(iter, group_id);
                         if (group.link_fd < 0)
                                 return group.link_fd;
                 }
@@ -233,7 +237,10 @@ static int run_root(GroupIter *iter) {
                 root_fd = open(iter->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 if (root_fd < 0)
                         return -errno;
-                iter->root_link = open_link(iter, root_fd, BPF_CGROUP_ITER_DESCENDANTS_PRE);
+                iter->root_link = open_link(
+                                iter, (union bpf_iter_link_info){
+                                                      .cgroup = { .order = BPF_CGROUP_ITER_DESCENDANTS_PRE,
+                                                                      .cgroup_fd = (uint32_t) root_fd } });
                 if (iter->root_link < 0)
                         return iter->root_link;
                 iter->root_id = st.st_ino;
@@ -289,8 +296,37 @@ int group_iter_run(GroupIter *iter) {
                 }
                 take_group(iter, group);
         }
-        group_carried_sum(iter->carried, iter->samples);
+        group_carried_sum(iter->carried, 0, iter->slots, iter->samples);
 
+        return r;
+}
+
+/* The root's pass, of this group alone. */
+static int run_group(const GroupIter *iter, const Group *group) {
+        _cleanup_close_ int own_link = -EBADF;
+
+        if (!iter->skeleton)
+                return 0;
+        memset(row_of(iter, group), 0, sizeof(struct group_row));
+        if (group->link_fd >= 0)
+                return run_link(group->link_fd);
+        own_link = open_own_link(iter, group->id);
+        return own_link < 0 ? own_link : run_link(own_link);
+}
+
+int group_iter_run_slot(GroupIter *iter, uint32_t slot) {
+        int r = 0, k;
+
+        iter->samples[slot] = (Sample){};
+        for (size_t i = 0; i < iter->n_groups; i++) {
+                if (iter->groups[i].slot != slot)
+                        continue;
+                k = run_group(iter, &iter->groups[i]);
+                if (k < 0 && k != -ENODEV && k != -ENOENT)
+                        r = k;
+                take_group(iter, &iter->groups[i]);
+        }
+        group_carried_sum(iter->carried, slot, 1, iter->samples);
         return r;
 }
 

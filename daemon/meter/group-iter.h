@@ -38,6 +38,8 @@ void group_iter_remove(GroupIter *iter, uint64_t group_id);
 void group_iter_keep_pins(const GroupIter *iter, const char *pin_dir, PinTell tell, void *userdata);
 
 int group_iter_run(GroupIter *iter);
+/* The slot's groups alone. */
+int group_iter_run_slot(GroupIter *iter, uint32_t slot);
 /* As of the last run. */
 void group_iter_read(const GroupIter *iter, uint32_t slot, Sample *sample);
 void group_iter_clear(GroupIter *iter, uint32_t slot);

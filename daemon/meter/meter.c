@@ -352,6 +352,16 @@ int meter_refresh(Meter *meter, bool all) {
         return group_iter_run(meter->iter);
 }
 
+int meter_refresh_slot(Meter *meter, uint32_t slot) {
+        if (slot >= meter->slots)
+                return -EINVAL;
+        if (meter->sched)
+                sched_meter_settle(meter->sched);
+        stat_meter_run_slot(meter->stats, slot);
+
+        return group_iter_run_slot(meter->iter, slot);
+}
+
 int meter_read(const Meter *meter, uint32_t slot, Sample *ret) {
         Sample sample = {};
 

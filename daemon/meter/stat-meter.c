@@ -33,6 +33,7 @@ typedef struct Group {
 
 struct StatMeter {
         GroupCarried *carried;
+        uint32_t slots;
         Sample *samples; /* [slot], as of its last turn */
         Group *groups;   /* owned, ordered by slot */
         size_t n_groups;
@@ -45,7 +46,7 @@ int stat_meter_new(const char *pin_dir, uint32_t slots, uint32_t places, StatMet
 
         if (!meter)
                 return -ENOMEM;
-        *meter = (StatMeter){};
+        *meter = (StatMeter){ .slots = slots };
         meter->samples = calloc(slots, sizeof(*meter->samples));
         if (!meter->samples)
                 return -ENOMEM;
@@ -157,7 +158,18 @@ void stat_meter_run(StatMeter *meter, size_t groups) {
                 done += n;
         }
         meter->next = at;
-        group_carried_sum(meter->carried, meter->samples);
+        group_carried_sum(meter->carried, 0, meter->slots, meter->samples);
+}
+
+void stat_meter_run_slot(StatMeter *meter, uint32_t slot) {
+        size_t i = 0;
+
+        while (i < meter->n_groups && meter->groups[i].slot < slot)
+                i++;
+        if (i == meter->n_groups || meter->groups[i].slot != slot)
+                return;
+        (void) take_slot(meter, i);
+        group_carried_sum(meter->carried, slot, 1, meter->samples);
 }
 
 void stat_meter_read(const StatMeter *meter, uint32_t slot, Sample *sample) {

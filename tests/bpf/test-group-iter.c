@@ -31,6 +31,11 @@ static void burn(void *userdata) {
         burn_msec(100);
 }
 
+static void contend(void *userdata) {
+        pin_to_cpu(0);
+        burn_msec(100);
+}
+
 static void set_file(const TestGroup *group, const char *file, const char *text) {
         char path[PATH_MAX + 64];
         _cleanup_close_ int fd = -EBADF;
@@ -86,6 +91,37 @@ Test(group_iter, as_the_files) {
         sample = meter_must_read(meter, OTHER_SLOT);
         expect_files(&sample, &idle);
         worker_stop(&worker);
+        meter_free(meter);
+}
+
+/* What one slot's groups show now; the others' is as it was. */
+Test(group_iter, one_slot_alone) {
+        TestGroup group = group_make("a"), other = group_make("b");
+        Meter *meter = meter_make(NULL, SLOTS, 0);
+        Worker workers[] = { worker_start(&group, contend, NULL), worker_start(&other, contend, NULL) };
+        Sample before, after;
+
+        meter_must_add(meter, SLOT, &group);
+        meter_must_add(meter, OTHER_SLOT, &other);
+        before = meter_must_read(meter, OTHER_SLOT);
+        for (size_t i = 0; i < ELEMENTSOF(workers); i++)
+                worker_begin(&workers[i]);
+        for (size_t i = 0; i < ELEMENTSOF(workers); i++)
+                worker_finish(&workers[i]);
+
+        cr_assert(meter_refresh_slot(meter, SLOT) == 0);
+        cr_assert(meter_read(meter, SLOT, &after) == 0);
+        expect_files(&after, &group);
+        cr_expect(!sample_has(&after, METRIC_CPU_PRESSURE) || after.value[METRIC_CPU_PRESSURE] > 0);
+        cr_assert(meter_read(meter, OTHER_SLOT, &after) == 0);
+        for (Metric m = METRIC_CPU_PRESSURE; m <= METRIC_IO_STALL; m++)
+                cr_expect(before.value[m] == after.value[m], "%s", metric_info(m)->name);
+        after = meter_must_read(meter, OTHER_SLOT);
+        cr_expect(!sample_has(&after, METRIC_CPU_PRESSURE) ||
+                        after.value[METRIC_CPU_PRESSURE] > before.value[METRIC_CPU_PRESSURE]);
+        cr_expect(meter_refresh_slot(meter, SLOTS) == -EINVAL);
+        for (size_t i = 0; i < ELEMENTSOF(workers); i++)
+                worker_stop(&workers[i]);
         meter_free(meter);
 }
 

@@ -49,7 +49,7 @@ static uint64_t sum(uint32_t slot) {
         Sample samples[SLOTS] = {};
 
         sample_put(&samples[slot], METRIC_MEMORY_OOM_KILLS, 0);
-        group_carried_sum(carried, samples);
+        group_carried_sum(carried, slot, 1, samples);
         cr_expect_not(sample_has(&samples[slot], METRIC_CPU_THROTTLED), "it comes from nowhere");
         return samples[slot].value[METRIC_MEMORY_OOM_KILLS];
 }
