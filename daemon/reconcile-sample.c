@@ -69,6 +69,7 @@ int reconciler_sample(Reconciler *reconciler, Node *node, bool all) {
         r = meter_refresh(reconciler->meter, all);
         if (r < 0)
                 return r;
+        meter_read_control(reconciler->meter, &node->control);
         for (size_t i = 0; i < node->n_tenants; i++) {
                 Tenant *tenant = node->tenants[i];
                 TenantGroup *group = reconciler->groups[tenant->slot];

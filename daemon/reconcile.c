@@ -64,6 +64,7 @@ int reconciler_open_meter(Reconciler *reconciler, FeatureSet *features) {
                                         .slots = reconciler->n_slots,
                                         .cgroup_root = parent,
                                         .classid_base = UPLINK_CLASSID(0),
+                                        .uplinks = reconciler->options.config->n_uplinks > 0,
                                         .basic = !reconciler->options.config->meter_full,
                         },
                         features, &reconciler->meter);

@@ -86,6 +86,10 @@ bool api_is_tenant_user(const Node *node, const char *tenant_id, uid_t uid);
  */
 int api_tenant_users(const Node *node, const char *tenant_id, const char ***ret_users);
 
+/* a{st} and a{sat}: what the sample has, by its names. */
+int api_append_usage(sd_bus_message *reply, const Sample *sample);
+int api_append_histograms(sd_bus_message *reply, const Sample *sample);
+
 /* as: who lends, each once. */
 int api_append_lenders(sd_bus_message *message, const Loan *loans, size_t n);
 
@@ -119,5 +123,7 @@ API_METHOD(api_method_release_all);
 API_GETTER(api_get_string);
 API_GETTER(api_get_amounts);
 API_GETTER(api_get_features);
+API_GETTER(api_get_control_usage);
+API_GETTER(api_get_control_histograms);
 API_GETTER(api_get_clock_trusted);
 API_GETTER(api_get_horizon);

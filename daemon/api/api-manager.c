@@ -49,6 +49,8 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("ClockTrusted", "b", api_get_clock_trusted, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("CalendarHorizon", "t", api_get_horizon, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Features", "a{s(bs)}", api_get_features, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("ControlUsage", "a{st}", api_get_control_usage, 0, 0),
+        SD_BUS_PROPERTY("ControlHistograms", "a{sat}", api_get_control_histograms, 0, 0),
         SD_BUS_SIGNAL_WITH_NAMES("AllocationChanged", "ssss",
                         SD_BUS_PARAM(id) SD_BUS_PARAM(old_state) SD_BUS_PARAM(new_state) SD_BUS_PARAM(reason),
                         0),

@@ -198,6 +198,16 @@ int api_get_features(sd_bus *bus, const char *path, const char *interface, const
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
+int api_get_control_usage(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        return api_append_usage(reply, &((const Api *) userdata)->node->control);
+}
+
+int api_get_control_histograms(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        return api_append_histograms(reply, &((const Api *) userdata)->node->control);
+}
+
 int api_get_clock_trusted(sd_bus *bus, const char *path, const char *interface, const char *property,
                 sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
         int trusted = ((const Api *) userdata)->node->clock_trusted;

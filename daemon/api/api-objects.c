@@ -169,15 +169,13 @@ static int get_tenant_amounts(sd_bus *bus, const char *path, const char *interfa
                                                                               : &tenant->effective);
 }
 
-static int get_tenant_usage(sd_bus *bus, const char *path, const char *interface, const char *property,
-                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
-        const Tenant *tenant = tenant_of(userdata, path);
+int api_append_usage(sd_bus_message *reply, const Sample *sample) {
         int r = sd_bus_message_open_container(reply, 'a', "{st}");
 
-        for (Metric metric = 0; r >= 0 && tenant && metric < METRIC_MAX; metric++)
-                if (sample_has(&tenant->usage, metric))
-                        r = sd_bus_message_append(reply, "{st}", metric_info(metric)->name,
-                                        tenant->usage.value[metric]);
+        for (Metric metric = 0; r >= 0 && metric < METRIC_MAX; metric++)
+                if (sample_has(sample, metric))
+                        r = sd_bus_message_append(
+                                        reply, "{st}", metric_info(metric)->name, sample->value[metric]);
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
@@ -191,16 +189,30 @@ static int append_histogram(sd_bus_message *reply, const char *name, const Histo
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-static int get_tenant_histograms(sd_bus *bus, const char *path, const char *interface, const char *property,
-                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
-        const Tenant *tenant = tenant_of(userdata, path);
+int api_append_histograms(sd_bus_message *reply, const Sample *sample) {
         int r = sd_bus_message_open_container(reply, 'a', "{sat}");
 
-        for (Duration duration = 0; r >= 0 && tenant && duration < DURATION_MAX; duration++)
-                if (sample_has_duration(&tenant->usage, duration))
-                        r = append_histogram(reply, duration_info(duration)->name,
-                                        &tenant->usage.duration[duration]);
+        for (Duration duration = 0; r >= 0 && duration < DURATION_MAX; duration++)
+                if (sample_has_duration(sample, duration))
+                        r = append_histogram(
+                                        reply, duration_info(duration)->name, &sample->duration[duration]);
         return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int get_tenant_usage(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        static const Sample nothing = {};
+        const Tenant *tenant = tenant_of(userdata, path);
+
+        return api_append_usage(reply, tenant ? &tenant->usage : &nothing);
+}
+
+static int get_tenant_histograms(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        static const Sample nothing = {};
+        const Tenant *tenant = tenant_of(userdata, path);
+
+        return api_append_histograms(reply, tenant ? &tenant->usage : &nothing);
 }
 
 static const sd_bus_vtable tenant_vtable[] = {

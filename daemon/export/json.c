@@ -62,7 +62,7 @@ static int json_from_sample(const Sample *sample, json_t **ret) {
 }
 
 int export_json(const Node *node, char *const *only_tenants, char **ret_text, size_t *ret_size) {
-        _cleanup_json_ json_t *object = NULL, *tenants = json_object();
+        _cleanup_json_ json_t *object = NULL, *control = NULL, *tenants = json_object();
         _cleanup_free_ char *line = NULL;
         char *text;
         size_t n;
@@ -83,6 +83,15 @@ int export_json(const Node *node, char *const *only_tenants, char **ret_text, si
         object = json_pack("{s:s?, s:s?, s:o, s:O}", "NodeId", node->node_id, "BootId", node->boot_id, "Time",
                         json_from_u64(node->sampled_usec), "Tenants", tenants);
         if (!object)
+                return -ENOMEM;
+        /* No tenant's users are told of it, nor anyone where there is no uplink. */
+        if (!only_tenants && (node->control.present || node->control.durations_present))
+                r = json_from_sample(&node->control, &control);
+        else
+                r = 0;
+        if (r < 0)
+                return r;
+        if (control && json_object_set(object, "Control", control) < 0)
                 return -ENOMEM;
         line = json_dumps(object, JSON_COMPACT);
         if (!line)

@@ -235,13 +235,17 @@ static bool is_shown(const Tenant *tenant, char *const *only_tenants) {
         return !only_tenants || strv_contains(only_tenants, tenant->id);
 }
 
-static void append_metric(Text *text, const Node *node, char *const *only_tenants, Metric metric) {
-        const MetricInfo *info = metric_info(metric);
-        Family family = { info->family, info->counter ? "counter" : "gauge", info->counter ? "_total" : "",
+static Family metric_family(const MetricInfo *info, const char *name) {
+        return (Family){ name, info->counter ? "counter" : "gauge", info->counter ? "_total" : "",
                 info->unit == METRIC_UNIT_NSEC    ? &scale_nsec
                 : info->unit == METRIC_UNIT_BYTES ? &scale_bytes
                                                   : &scale_count,
                 info->help, false };
+}
+
+static void append_metric(Text *text, const Node *node, char *const *only_tenants, Metric metric) {
+        const MetricInfo *info = metric_info(metric);
+        Family family = metric_family(info, info->family);
 
         for (size_t i = 0; i < node->n_tenants; i++) {
                 const Tenant *tenant = node->tenants[i];
@@ -255,7 +259,7 @@ static void append_metric(Text *text, const Node *node, char *const *only_tenant
 }
 
 /* Cumulative, as the format has it; bounds in seconds. Every second bound: a page has such rows for each
- * tenant. */
+ * tenant. `tenant_id`: NULL for what is no tenant's. */
 static void append_buckets(Text *text, const Node *node, const char *tenant_id, const Histogram *histogram,
                 Family *family) {
         uint64_t count = 0;
@@ -266,9 +270,13 @@ static void append_buckets(Text *text, const Node *node, const char *tenant_id, 
                         continue;
                 family_begin(family, text);
                 text_append(text, family->name);
-                text_append(text, "_bucket{tenant=\"");
-                text_append_escaped(text, tenant_id);
-                text_append(text, "\",node=\"");
+                text_append(text, "_bucket{");
+                if (tenant_id) {
+                        text_append(text, "tenant=\"");
+                        text_append_escaped(text, tenant_id);
+                        text_append(text, "\",");
+                }
+                text_append(text, "node=\"");
                 text_append_escaped(text, node->node_id);
                 text_append(text, "\",le=\"");
                 if (i + 1 < HISTOGRAM_BUCKETS)
@@ -281,6 +289,19 @@ static void append_buckets(Text *text, const Node *node, const char *tenant_id, 
         }
 }
 
+static void append_histogram(Text *text, const Node *node, const char *tenant_id, const Histogram *histogram,
+                Family *family) {
+        append_buckets(text, node, tenant_id, histogram, family);
+        family->suffix = "_count";
+        family_append_labels(family, text, node, tenant_id, NULL);
+        text_append_number(text, histogram_count(histogram));
+        family->suffix = "_sum";
+        text_append(text, "\n");
+        family_append_labels(family, text, node, tenant_id, NULL);
+        text_append_scaled(text, family->scale, histogram->sum_nsec);
+        text_append(text, "\n");
+}
+
 static void append_histograms(Text *text, const Node *node, char *const *only_tenants, Duration duration) {
         const DurationInfo *info = duration_info(duration);
         Family family = { info->family, "histogram", "", &scale_nsec, info->help, false };
@@ -291,15 +312,34 @@ static void append_histograms(Text *text, const Node *node, char *const *only_te
 
                 if (!is_shown(tenant, only_tenants) || !sample_has_duration(&tenant->usage, duration))
                         continue;
-                append_buckets(text, node, tenant->id, histogram, &family);
-                family.suffix = "_count";
-                family_append_labels(&family, text, node, tenant->id, NULL);
-                text_append_number(text, histogram_count(histogram));
-                family.suffix = "_sum";
+                append_histogram(text, node, tenant->id, histogram, &family);
+        }
+}
+
+/* What the control class sends is no tenant's, and is of families of its own. */
+static void append_control(Text *text, const Node *node) {
+        static const char ours[] = "headgate_", control[] = "headgate_control_";
+        char name[128];
+
+        for (Metric metric = 0; metric < METRIC_MAX; metric++) {
+                const MetricInfo *info = metric_info(metric);
+                Family family = metric_family(info, name);
+
+                if (!sample_has(&node->control, metric))
+                        continue;
+                snprintf(name, sizeof(name), "%s%s", control, info->family + strlen(ours));
+                family_append_labels(&family, text, node, NULL, NULL);
+                text_append_scaled(text, family.scale, node->control.value[metric]);
                 text_append(text, "\n");
-                family_append_labels(&family, text, node, tenant->id, NULL);
-                text_append_scaled(text, family.scale, histogram->sum_nsec);
-                text_append(text, "\n");
+        }
+        for (Duration duration = 0; duration < DURATION_MAX; duration++) {
+                const DurationInfo *info = duration_info(duration);
+                Family family = { name, "histogram", "", &scale_nsec, info->help, false };
+
+                if (!sample_has_duration(&node->control, duration))
+                        continue;
+                snprintf(name, sizeof(name), "%s%s", control, info->family + strlen(ours));
+                append_histogram(text, node, NULL, &node->control.duration[duration], &family);
         }
 }
 
@@ -426,8 +466,10 @@ int export_openmetrics(const Node *node, char *const *only_tenants, char **ret_t
                 append_metric(&text, node, only_tenants, metric);
         for (Duration duration = 0; duration < DURATION_MAX; duration++)
                 append_histograms(&text, node, only_tenants, duration);
-        if (!only_tenants)
+        if (!only_tenants) {
                 append_culprits(&text, node);
+                append_control(&text, node);
+        }
         for (size_t i = 0; i < ELEMENTSOF(promises); i++) {
                 if (promises[i].reserved_family)
                         append_promise(&text, node, only_tenants, &promises[i], /* limit= */ false);

@@ -3,6 +3,7 @@
 
 /* What a Meter is made of: for meter.c, which keeps it, and meter-setup.c, which makes its parts. */
 
+#include "meter/control-delay.h"
 #include "meter/group-iter.h"
 #include "meter/meter.h"
 #include "meter/net-meter.h"
@@ -34,7 +35,8 @@ struct Meter {
         Table groups_map;
         SchedMeter *sched; /* NULL where it does not load; so is the next */
         NetMeter *net;
-        TcpMeter *tcp; /* and at the basic level */
+        TcpMeter *tcp;       /* and at the basic level */
+        ControlDelay *delay; /* as tcp, and where packets get no class */
         GroupIter *iter;
         StatMeter *stats;
         SocketIter *sockets; /* NULL where it does not load */

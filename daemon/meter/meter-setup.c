@@ -93,6 +93,29 @@ static int set_up_tcp(Meter *meter, bool full, FeatureSet *features) {
                         tcp_meter_adopted(meter->tcp));
 }
 
+static int set_up_delay(Meter *meter, const MeterOptions *options, FeatureSet *features) {
+        int r;
+
+        if (options->basic || !options->uplinks) {
+                control_delay_unpin(meter->pin_dir);
+                if (!options->uplinks)
+                        return 0;
+                return feature_set_put(features, "meter.delay", false,
+                                "not at the basic level: the delay of the control class is not told");
+        }
+        pin_words_begin();
+        r = control_delay_new(meter->pin_dir, options->classid_base + SLOT_CONTROL, &meter->delay);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0)
+                return feature_set_put(features, "meter.delay", false,
+                                "the meter of the control class's delay does not load (%s%s%s)", strerror(-r),
+                                pin_words_last()[0] ? "; " : "", pin_words_last());
+        return feature_set_put(features, "meter.delay", true,
+                        "BPF programs where an uplink's queue takes a packet and where it gives it up%s",
+                        control_delay_adopted(meter->delay) ? ", adopted as they were running" : "");
+}
+
 /* Whether cgroup2 has the controller at all, as the nearest existing group above our parent says. */
 static bool has_controller(const char *cgroup_root, const char *controller) {
         _cleanup_free_ char *path = strdup(cgroup_root);
@@ -212,6 +235,9 @@ int meter_set_up(Meter *meter, const MeterOptions *options, FeatureSet *features
         if (r < 0)
                 return r;
         r = set_up_tcp(meter, !options->basic, features);
+        if (r < 0)
+                return r;
+        r = set_up_delay(meter, options, features);
         if (r < 0)
                 return r;
         r = set_up_iter(meter, options->cgroup_root, features);

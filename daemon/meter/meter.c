@@ -128,6 +128,7 @@ Meter *meter_free(Meter *meter) {
         sched_meter_free(meter->sched);
         net_meter_free(meter->net);
         tcp_meter_free(meter->tcp);
+        control_delay_free(meter->delay);
         group_iter_free(meter->iter);
         stat_meter_free(meter->stats);
         socket_iter_free(meter->sockets);
@@ -381,6 +382,16 @@ int meter_read(const Meter *meter, uint32_t slot, Sample *ret) {
         return 0;
 }
 
+void meter_read_control(const Meter *meter, Sample *ret) {
+        Sample sample = {};
+
+        if (meter->net && meter->slot_states[SLOT_CONTROL].known && meter->slot_states[SLOT_CONTROL].network)
+                net_meter_read(meter->net, SLOT_CONTROL, &sample);
+        if (meter->delay)
+                control_delay_read(meter->delay, &sample);
+        *ret = sample;
+}
+
 const char *meter_pin_dir(const Meter *meter) {
         return meter->pin_dir;
 }
@@ -396,6 +407,8 @@ void meter_keep_pins(const Meter *meter, PinTell tell, void *userdata) {
                 net_meter_keep_pins(meter->net, tell, userdata);
         if (meter->tcp)
                 tcp_meter_keep_pins(meter->tcp, tell, userdata);
+        if (meter->delay)
+                control_delay_keep_pins(meter->delay, tell, userdata);
         group_iter_keep_pins(meter->iter, meter->pin_dir, tell, userdata);
         stat_meter_keep_pins(meter->stats, meter->pin_dir, tell, userdata);
 }
@@ -431,6 +444,7 @@ int meter_release(Meter *meter) {
         meter->sched = sched_meter_free(meter->sched);
         meter->net = net_meter_free(meter->net);
         meter->tcp = tcp_meter_free(meter->tcp);
+        meter->delay = control_delay_free(meter->delay);
 
         return meter->pin_dir ? pin_dir_remove(meter->pin_dir) : 0;
 }

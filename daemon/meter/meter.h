@@ -13,6 +13,7 @@
 #include "bpf/pin.h"
 #include "meter/culprits.h"
 #include "model/feature.h"
+#include "model/network.h"
 #include "model/sample.h"
 
 typedef struct Meter Meter;
@@ -25,6 +26,7 @@ typedef struct MeterOptions {
                                   */
         uint32_t classid_base; /* skb->priority of slot 0; a slot's is this + slot. 0: packets are not classed
                                 */
+        bool uplinks;          /* there are some, of which SLOT_CONTROL's class has its delay metered */
         bool basic;            /* without histograms, without who made whom wait, without TCP */
 } MeterOptions;
 
@@ -72,6 +74,9 @@ int meter_refresh(Meter *meter, bool all);
 int meter_refresh_slot(Meter *meter, uint32_t slot);
 /* -ENOENT: no group was added for the slot. What could not be counted is absent. */
 int meter_read(const Meter *meter, uint32_t slot, Sample *ret);
+
+/* What the control class sent, whether or not a group is in it: of net.* alone. */
+void meter_read_control(const Meter *meter, Sample *ret);
 
 /* Our directory of pins; NULL: nothing is pinned. The meter's. */
 const char *meter_pin_dir(const Meter *meter);

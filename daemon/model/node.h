@@ -83,6 +83,7 @@ typedef struct Node {
         bool clock_trusted; /* with what cannot be undone */
         Tenant **tenants;   /* owned, ordered by id */
         size_t n_tenants;
+        Sample control;        /* what the control class sent; no figures where there is no uplink */
         uint64_t sampled_usec; /* UTC of the samples; 0 before the first */
         DriftLog drift;
 } Node;

@@ -88,6 +88,8 @@ static const DurationInfo duration_table[DURATION_MAX] = {
                         "How long tasks were on a run queue before they were given a CPU." },
         [DURATION_NET_TCP_RTT] = { "net.tcp.rtt", "headgate_net_tcp_rtt_seconds",
                         "Smoothed round trip time of TCP connections, once a round trip." },
+        [DURATION_NET_EGRESS_DELAY] = { "net.egress.delay", "headgate_net_egress_delay_seconds",
+                        "How long packets were in the queue of an uplink." },
 };
 
 const MetricInfo *metric_info(Metric metric) {

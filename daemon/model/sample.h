@@ -74,7 +74,8 @@ const MetricInfo *metric_info(Metric metric);
 typedef enum Duration {
         DURATION_CPU_WAIT, /* of cpu.wait: one for each time that a task was given a CPU after it had waited
                             */
-        DURATION_NET_TCP_RTT, /* TCP's smoothed round trip time, once a round trip */
+        DURATION_NET_TCP_RTT,      /* TCP's smoothed round trip time, once a round trip */
+        DURATION_NET_EGRESS_DELAY, /* a packet's time in the uplink's queue; of the control class alone */
         DURATION_MAX,
 } Duration;
 

@@ -87,6 +87,12 @@ static const Node node = {
         .state = NODE_DEGRADED,
         .tenants = tenants,
         .n_tenants = ELEMENTSOF(tenants),
+        .control = {
+                .present = READ(METRIC_NET_EGRESS_BYTES) | READ(METRIC_NET_EGRESS_PACKETS),
+                .value = { [METRIC_NET_EGRESS_BYTES] = 4321, [METRIC_NET_EGRESS_PACKETS] = 65 },
+                .durations_present = 1U << DURATION_NET_EGRESS_DELAY,
+                .duration = { [DURATION_NET_EGRESS_DELAY] = { { 64, [11] = 1 }, 1500001 } },
+        },
         .sampled_usec = 1767225600000100,
 };
 

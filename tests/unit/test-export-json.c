@@ -16,7 +16,7 @@ Test(export_json, golden) {
                 const char *name;
                 const char *only_tenants[4];
         } cases[] = {
-                { "json-all.txt", {} },
+                { "json-node.txt", {} },
                 { "json-all.txt", { "alpha", "beta-2", "gamma" } },
                 { "json-one-tenant.txt", { "beta-2" } },
                 { "json-no-such-tenant.txt", { "beta" } },

@@ -5,6 +5,7 @@
 #include "client.h"
 #include "units.h"
 #include "view.h"
+#include "waits.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -25,6 +26,25 @@ static char *format_counts(const json_t *allocations, char ret[COUNTS_SIZE]) {
         }
 
         return ret;
+}
+
+/* What the control class sent, up to now: nothing where there is no uplink. */
+static void add_control(Table *table, const json_t *node) {
+        const json_t *usage = json_object_get(node, "ControlUsage"),
+                     *delay = json_object_get(json_object_get(node, "ControlHistograms"), "net.egress.delay");
+        char text[UNITS_SIZE], waits[WAITS_SIZE];
+
+        if (!json_object_get(usage, "net.egress.wire-packets"))
+                return;
+        table_add(table, "Control:");
+        table_addf(table, "%" PRIu64 " packets sent, %" PRIu64 " dropped, %s waiting",
+                        variant_get_u64(usage, "net.egress.wire-packets"),
+                        variant_get_u64(usage, "net.egress.drops"),
+                        units_format_bytes(variant_get_u64(usage, "net.egress.backlog"), text));
+        if (waits_format(delay, waits)) {
+                table_add(table, "Delay:");
+                table_add(table, waits);
+        }
 }
 
 static int print_node(const Ctl *ctl, const json_t *node, const json_t *tenants, const json_t *allocations) {
@@ -69,6 +89,8 @@ static int print_node(const Ctl *ctl, const json_t *node, const json_t *tenants,
 
         table_add(table, "Allocations:");
         table_add(table, format_counts(allocations, counts));
+
+        add_control(table, node);
 
         return view_table(ctl, table, "");
 }

@@ -36,6 +36,18 @@ static char *format_nsec(uint64_t nsec, char *ret) {
         return ret;
 }
 
+bool waits_format(const json_t *buckets, char *ret) {
+        char p50[UNITS_SIZE], p99[UNITS_SIZE];
+        Histogram histogram;
+
+        if (!read_histogram(buckets, &histogram))
+                return false;
+        snprintf(ret, WAITS_SIZE, "half of them below %s, 99 %% below %s",
+                        format_nsec(histogram_quantile_nsec(&histogram, 500), p50),
+                        format_nsec(histogram_quantile_nsec(&histogram, 990), p99));
+        return true;
+}
+
 /* The rows between the first and the last that is not empty. */
 static int print_buckets(const Ctl *ctl, const char *title, const Histogram *histogram) {
         const char *const titles[] = { title, ">TIMES", "", NULL };
@@ -121,6 +133,7 @@ int waits_print(const Ctl *ctl, Client *client, const json_t *tenant) {
                 [DURATION_NET_TCP_RTT] = { ">RTT BELOW", "round trips",
                                 "Round trips are not metered: the node meters at the basic level, or "
                                 "cannot." },
+                [DURATION_NET_EGRESS_DELAY] = { ">DELAY BELOW", "packets' delays", NULL },
         };
         const json_t *histograms = json_object_get(tenant, "Histograms");
         int r = CTL_OK;
@@ -129,9 +142,14 @@ int waits_print(const Ctl *ctl, Client *client, const json_t *tenant) {
                 char p50[UNITS_SIZE], p99[UNITS_SIZE];
                 Histogram histogram;
 
-                putchar('\n');
-                if (!read_histogram(json_object_get(histograms, duration_info(duration)->name), &histogram)) {
-                        puts(words[duration].none);
+                bool known = read_histogram(
+                                json_object_get(histograms, duration_info(duration)->name), &histogram);
+
+                if (known || words[duration].none)
+                        putchar('\n');
+                if (!known) {
+                        if (words[duration].none)
+                                puts(words[duration].none);
                         continue;
                 }
                 r = print_buckets(ctl, words[duration].title, &histogram);
