@@ -109,6 +109,9 @@ int manager_adopt(
                 return failure_set(ret_failure, FAILURE_NOT_SUPPORTED,
                                 "tenant %s can adopt nothing: this is a dry run", tenant_id);
         rules.privileged = caller == 0 || caller == geteuid();
+        r = manager_judge_tenant(manager, tenant, caller, ret_failure);
+        if (r != 0)
+                return r;
         manager_look_at_adopted(manager); /* one that is gone is nobody's any more */
         r = adoption_judge(&manager->node, tenant_id, path, &rules, ret_failure);
         if (r != 0)

@@ -90,8 +90,8 @@ int api_tenant_users(const Node *node, const char *tenant_id, const char ***ret_
 int api_append_usage(sd_bus_message *reply, const Sample *sample);
 int api_append_histograms(sd_bus_message *reply, const Sample *sample);
 
-/* as: who lends, each once. */
-int api_append_lenders(sd_bus_message *message, const Loan *loans, size_t n);
+/* as: who lends, each once; of this tenant's alone where one is given. */
+int api_append_lenders(sd_bus_message *message, const char *tenant_id, const Loan *loans, size_t n);
 
 /* The Manager's handlers: api-requests.c, api-processes.c, api-standing.c, api-node.c. */
 #define API_METHOD(name) int name(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)

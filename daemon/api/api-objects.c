@@ -6,6 +6,7 @@
  */
 
 #include "api-internal.h"
+#include "authorize.h"
 #include "codec.h"
 
 #include <string.h>
@@ -237,12 +238,32 @@ static int get_allocation_key(sd_bus *bus, const char *path, const char *interfa
         return codec_append_key(reply, userdata, allocation_key_find(property));
 }
 
-static int get_allocation_string(sd_bus *bus, const char *path, const char *interface, const char *property,
+/* Whether what is being answered may name other tenants' allocations. A tenant's own users get its
+ * properties, too; signals are sent to readers alone. */
+static bool is_for_reader(sd_bus *bus, sd_bus_message *reply) {
+        sd_bus_message *message = sd_bus_get_current_message(bus);
+        uint8_t type;
+        uid_t uid;
+        Api *api;
+
+        if (sd_bus_message_get_type(reply, &type) >= 0 && type == SD_BUS_MESSAGE_SIGNAL)
+                return true;
+        api = sd_bus_slot_get_userdata(sd_bus_get_current_slot(bus)); /* the object is the allocation */
+        return message && api_caller(api, message, &uid) >= 0 &&
+               authorize_user(uid, ACCESS_READER, api->options->schedulers, api->options->readers_group);
+}
+
+static int get_allocation_state(sd_bus *bus, const char *path, const char *interface, const char *property,
                 sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
         const Allocation *allocation = userdata;
 
-        return sd_bus_message_append_basic(reply, 's',
-                strcmp(property, "State") == 0 ? allocation_state_to_string(allocation->state) : allocation->reason ?: "");
+        return sd_bus_message_append_basic(reply, 's', allocation_state_to_string(allocation->state));
+}
+
+static int get_allocation_reason(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        return sd_bus_message_append_basic(
+                        reply, 's', allocation_reason(userdata, is_for_reader(bus, reply)) ?: "");
 }
 
 static int get_allocation_extensions(sd_bus *bus, const char *path, const char *interface,
@@ -255,15 +276,20 @@ static int get_allocation_extensions(sd_bus *bus, const char *path, const char *
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-int api_append_lenders(sd_bus_message *message, const Loan *loans, size_t n) {
+/* NULL: all. */
+static bool is_named_to(const char *tenant_id, const Allocation *other) {
+        return !tenant_id || strcmp(tenant_id, other->tenant_id) == 0;
+}
+
+int api_append_lenders(sd_bus_message *message, const char *tenant_id, const Loan *loans, size_t n) {
         int r = sd_bus_message_open_container(message, 'a', "s");
 
         for (size_t i = 0; r >= 0 && i < n; i++) {
-                bool first = true;
+                bool told = !is_named_to(tenant_id, loans[i].from);
 
-                for (size_t k = 0; first && k < i; k++)
-                        first = loans[k].from != loans[i].from;
-                if (first)
+                for (size_t k = 0; !told && k < i; k++)
+                        told = loans[k].from == loans[i].from;
+                if (!told)
                         r = sd_bus_message_append_basic(message, 's', loans[i].from->id);
         }
         return r < 0 ? r : sd_bus_message_close_container(message);
@@ -273,16 +299,19 @@ static int get_preempts(sd_bus *bus, const char *path, const char *interface, co
                 sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
         const Allocation *allocation = userdata;
 
-        return api_append_lenders(reply, allocation->loans, allocation->n_loans);
+        return api_append_lenders(reply, is_for_reader(bus, reply) ? NULL : allocation->tenant_id,
+                        allocation->loans, allocation->n_loans);
 }
 
 static int get_preempted_by(sd_bus *bus, const char *path, const char *interface, const char *property,
                 sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
         const Allocation *allocation = userdata;
+        const char *tenant_id = is_for_reader(bus, reply) ? NULL : allocation->tenant_id;
         int r = sd_bus_message_open_container(reply, 'a', "s");
 
         for (size_t i = 0; r >= 0 && i < allocation->n_borrowers; i++)
-                r = sd_bus_message_append_basic(reply, 's', allocation->borrowers[i]->id);
+                if (is_named_to(tenant_id, allocation->borrowers[i]))
+                        r = sd_bus_message_append_basic(reply, 's', allocation->borrowers[i]->id);
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
@@ -306,9 +335,9 @@ static int make_allocation_vtable(sd_bus_vtable **ret) {
                 vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY(key->name, key->signature, get_allocation_key,
                                 0, SD_BUS_VTABLE_PROPERTY_EMITS_INVALIDATION);
         vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY(
-                        "State", "s", get_allocation_string, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
+                        "State", "s", get_allocation_state, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
         vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY(
-                        "Reason", "s", get_allocation_string, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
+                        "Reason", "s", get_allocation_reason, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
         vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY("AssignedCpus", "s", NULL,
                         offsetof(Allocation, assigned_cpus), SD_BUS_VTABLE_PROPERTY_EMITS_INVALIDATION);
         vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY("ActualStart", "t", NULL,

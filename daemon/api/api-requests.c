@@ -89,7 +89,7 @@ static int append_preempted(sd_bus_message *reply, const Verdict *verdict) {
         if (r >= 0)
                 r = sd_bus_message_open_container(reply, 'v', "as");
         if (r >= 0)
-                r = api_append_lenders(reply, verdict->loans, verdict->n_loans);
+                r = api_append_lenders(reply, NULL, verdict->loans, verdict->n_loans);
         for (int i = 0; r >= 0 && i < 2; i++) /* the variant, the entry */
                 r = sd_bus_message_close_container(reply);
         return r;

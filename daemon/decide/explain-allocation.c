@@ -68,7 +68,7 @@ static void print_next(Words *words, const Calendar *calendar, const Allocation 
 int explain_state(const Calendar *calendar, bool is_reader, const Allocation *allocation, char **ret) {
         Words words = WORDS_NULL;
 
-        words_add(&words, "%s", allocation->reason ?: "it was accepted");
+        words_add(&words, "%s", allocation_reason(allocation, is_reader) ?: "it was accepted");
         print_next(&words, calendar, allocation);
         print_borrowers(&words, is_reader, allocation);
         if (calendar->irrevocable_waits && allocation_is_live(allocation))

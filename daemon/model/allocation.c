@@ -273,3 +273,11 @@ bool allocation_is_current(const Allocation *allocation) {
 bool allocation_is_live(const Allocation *allocation) {
         return allocation->state <= ALLOCATION_ENDING;
 }
+
+const char *allocation_reason(const Allocation *allocation, bool is_reader) {
+        if (!is_reader && allocation->state == ALLOCATION_SUSPENDED)
+                return "an allocation of higher priority uses what it reserves";
+        if (!is_reader && allocation->state == ALLOCATION_PREEMPTED)
+                return "preempted by an allocation of higher priority";
+        return allocation->reason;
+}

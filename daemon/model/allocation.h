@@ -139,7 +139,7 @@ struct Allocation {
         /* What became of it. */
         uid_t owner; /* who created it; it and root change it */
         AllocationState state;
-        char *reason;                 /* why it is in that state, in words; or NULL */
+        char *reason;                 /* why it is in that state, in words; or NULL. allocation_reason() */
         uint64_t actual_start_usec;   /* 0: not yet */
         uint64_t actual_end_usec;     /* 0: not yet */
         uint64_t state_boottime_usec; /* CLOCK_BOOTTIME when the state was entered; 0 after a reboot */
@@ -235,6 +235,9 @@ QosClass allocation_qos_class(const Allocation *allocation);
 
 /* pending, active, held, suspended, ending: it has a future. */
 bool allocation_is_live(const Allocation *allocation);
+/* Why it is in its state; NULL: it was accepted. To who is no reader of the node, without the ids of others'
+ * that preempt it. */
+const char *allocation_reason(const Allocation *allocation, bool is_reader);
 /* active, held, suspended, ending: it is part of its tenant's share. */
 bool allocation_is_current(const Allocation *allocation);
 

@@ -225,14 +225,19 @@ Test(explain, others_are_named_to_readers_alone) {
         size_t n_held = lender->n_borrowers;
 
         other->priority = 7;
+        lender->reason = strdup("allocation s1, of higher priority, uses what it reserves");
         lender->borrowers = borrowers;
         lender->n_borrowers = 2;
         for (int is_reader = 0; is_reader < 2; is_reader++) {
                 _cleanup_free_ char *why = NULL;
 
                 cr_assert_eq(explain_state(&node.calendar, is_reader, lender, &why), 0);
-                cr_expect_not_null(strstr(why, is_reader ? "; it lends to b1 (priority 0), s1 (priority 7)"
-                                                         : "; it lends to b1 (priority 0), another allocation"),
+                cr_expect_not_null(
+                                strstr(why, is_reader ? "; it lends to b1 (priority 0), s1 (priority 7)"
+                                                      : "; it lends to b1 (priority 0), another allocation"),
+                                "%s", why);
+                cr_expect_not_null(strstr(why, is_reader ? "allocation s1, of higher priority, uses"
+                                                         : "an allocation of higher priority uses"),
                                 "%s", why);
         }
         lender->borrowers = held;
