@@ -127,16 +127,15 @@ int tenant_group_unmake_partition(TenantGroup *group) {
         return k == -ENOENT ? 0 : k;
 }
 
-/* The kernel asks for them all the way down: a root that was delegated to us has to have them, too. */
+/* The kernel asks for them all the way down. Which of them a delegated root has to give is its owner's to
+ * say: where it has too few, the kernel says so of each partition. */
 int cgroup_parent_give(CgroupDriver *driver, const CpuSet *cpus) {
         GroupPlacement have;
         int r = observe(driver->parent->fd, &have);
 
         if (r < 0 || !have.can_be_alone || cpu_set_equal(&have.alone, cpus))
                 return r;
-        if (strcmp(driver->root, "/") != 0)
-                r = write_list(driver->root_fd, "cpuset.cpus.exclusive", cpus);
-        return r < 0 ? r : write_list(driver->parent->fd, "cpuset.cpus.exclusive", cpus);
+        return write_list(driver->parent->fd, "cpuset.cpus.exclusive", cpus);
 }
 
 /* The file is there only once the controller is enabled: until then, by the kernel's release. */
@@ -171,5 +170,8 @@ int cgroup_driver_put_placement_features(CgroupDriver *driver, FeatureSet *featu
                                 "this kernel has no partitions below a group that is none (Linux 6.7 has): "
                                 "exclusive "
                                 "CPUs are exclusive among tenants, and other groups may still run there");
-        return feature_set_put(features, "cpuset.exclusive", true, "by cpuset.cpus.partition");
+        return feature_set_put(features, "cpuset.exclusive", true, "by cpuset.cpus.partition%s",
+                        strcmp(driver->root, "/") != 0 ? ", of the CPUs that the root group "
+                                                         "was given in cpuset.cpus.exclusive"
+                                                       : "");
 }

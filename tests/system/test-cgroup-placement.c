@@ -48,6 +48,17 @@ Test(cgroup_placement, given_and_taken_off) {
         remove_group(group);
 }
 
+/* What who delegates a group gives it, and what we leave as it is. */
+static void give_root(const char *text) {
+        if (!is_systemd)
+                cr_assert(write_text(root, "cpuset.cpus.exclusive", text), "%s", text);
+}
+
+static void assert_root(const char *text) {
+        if (!is_systemd)
+                assert_text(root, "cpuset.cpus.exclusive", text);
+}
+
 Test(cgroup_placement, alone) {
         CpuSet cpus = one(1), none = {};
         GroupPlacement found;
@@ -59,6 +70,7 @@ Test(cgroup_placement, alone) {
         cr_assert_eq(tenant_group_observe_placement(group, &found), 0);
         cr_expect_eq(found.can_be_alone, feature_set_get(&features, "cpuset.exclusive")->available);
         if (found.can_be_alone) {
+                give_root("0-1");
                 cr_assert_eq(cgroup_parent_give(driver, &cpus), 0);
                 cr_assert_eq(tenant_group_make_partition(group, &cpus), 0);
                 assert_text(tenant_group_path(group), "cpuset.cpus.partition", "root");
@@ -69,6 +81,8 @@ Test(cgroup_placement, alone) {
         cr_assert_eq(tenant_group_unmake_partition(group), 0);
         assert_text(tenant_group_path(group), "cpuset.cpus.partition", "member");
         cr_assert_eq(cgroup_parent_give(driver, &none), 0);
+        if (found.can_be_alone)
+                assert_root("0-1");
         cr_assert_eq(tenant_group_place(group, &none, &none), 0);
         cr_assert_eq(tenant_group_observe_placement(group, &found), 0);
         cr_expect(cpu_set_is_empty(&found.alone) && !found.placement.alone);
