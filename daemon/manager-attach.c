@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Processes and units into tenants, and what processes left with their old groups: told while it lasts,
- * looked at with each sample. It is not kept over a restart of the daemon.
+ * Processes and units into tenants, and what processes left with their old groups: told while it lasts. To
+ * find it, all files of a process are walked: when it is attached, and then in turns, which together take a
+ * thousandth of a CPU at most, however many files there are. It is not kept over a restart of the daemon.
  */
 
 #include "manager-internal.h"
@@ -18,6 +19,9 @@
 #define ATTACH_MAX 16            /* of one call, as api/ lets pass */
 #define ATTACHED_WATCHED_MAX 128 /* beyond them the oldest is not told any more */
 #define TOLD_PER_TENANT_MAX 16
+
+#define TURN_USEC 1000U /* of walks in one sample; the last of them takes as long as it takes */
+#define REST_PER_TURN 1000U
 
 struct AttachedProcess {
         int pidfd;
@@ -145,15 +149,35 @@ static int describe(const Manager *manager, const Tenant *tenant, char ***ret) {
         return r;
 }
 
+static const Tenant *living_tenant(const Manager *manager, const AttachedProcess *process) {
+        return pidfd_has_exited(process->pidfd) ? NULL : node_find_tenant(&manager->node, process->tenant_id);
+}
+
+/* Those whose turn it is. */
+static void take_turn(Manager *manager) {
+        const uint64_t now_usec = manager_now().boottime_usec, begin_usec = manager_cpu_usec();
+        uint64_t spent_usec = 0;
+
+        if (now_usec < manager->attached_due_usec)
+                return;
+        for (size_t n = 0; n < manager->n_attached && spent_usec < TURN_USEC; n++) {
+                AttachedProcess *process = &manager->attached[manager->attached_next++ % manager->n_attached];
+                const Tenant *tenant = living_tenant(manager, process);
+
+                if (tenant)
+                        look_again(manager, tenant, process->pidfd, &process->remains);
+                spent_usec = manager_cpu_usec() - begin_usec;
+        }
+        manager->attached_due_usec = now_usec + REST_PER_TURN * spent_usec;
+}
+
 void manager_look_at_attached(Manager *manager) {
+        take_turn(manager);
         for (size_t i = manager->n_attached; i-- > 0;) {
                 AttachedProcess *process = &manager->attached[i];
-                const Tenant *tenant = node_find_tenant(&manager->node, process->tenant_id);
                 _cleanup_free_ char *words = NULL;
 
-                if (tenant && !pidfd_has_exited(process->pidfd))
-                        look_again(manager, tenant, process->pidfd, &process->remains);
-                else
+                if (!living_tenant(manager, process))
                         process->remains.sockets = process->remains.memory_bytes = 0;
                 if (remains_format(&process->remains, &words) <= 0)
                         drop_attached(manager, i);

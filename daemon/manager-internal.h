@@ -44,11 +44,15 @@ struct Manager {
         bool look_at_all;          /* at every allocation, not only at those that are due */
         AttachedProcess *attached; /* owned; those that left something with their old groups */
         size_t n_attached;
+        size_t attached_next;       /* whose files are walked next */
+        uint64_t attached_due_usec; /* boot time before which nobody's are */
         bool tenants_may_go; /* an allocation left the calendar: its tenant may have been its last reason */
 };
 
 /* UTC and boot time: the one place that reads a clock. */
 Instant manager_now(void);
+/* What we have used of a CPU: for what is bounded by what it costs, however busy the node is. */
+uint64_t manager_cpu_usec(void);
 bool manager_clock_is_synchronised(void);
 /* The one path: states as of now, the kernel as planned, the timer to what comes next. */
 int manager_reconcile(Manager *manager);

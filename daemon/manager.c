@@ -32,6 +32,10 @@ Instant manager_now(void) {
         return (Instant){ clock_usec(CLOCK_REALTIME), clock_usec(CLOCK_BOOTTIME) };
 }
 
+uint64_t manager_cpu_usec(void) {
+        return clock_usec(CLOCK_THREAD_CPUTIME_ID);
+}
+
 /* What cannot be asked is not believed. */
 bool manager_clock_is_synchronised(void) {
         struct timex state = {};
