@@ -5,6 +5,8 @@
 
 #include "reconcile-internal.h"
 
+#include "meter/class-meter.h"
+
 /* Who made whom wait is a table to be walked, some milliseconds where it is full. */
 #define SAMPLES_A_BLAME 16
 
@@ -60,12 +62,23 @@ int reconciler_sample_tenant(Reconciler *reconciler, Tenant *tenant) {
         return r < 0 || !reconciler->meter ? r : read_tenant(reconciler, tenant);
 }
 
+static void sample_classes(Reconciler *reconciler) {
+        NetStats links[CONFIG_UPLINKS_MAX] = {};
+
+        _Static_assert(CONFIG_UPLINKS_MAX <= CLASS_METER_LINKS_MAX, "a place for each");
+        uplinks_read_stats(reconciler->uplinks, links);
+        meter_note_classes(reconciler->meter, links, CONFIG_UPLINKS_MAX);
+        for (size_t i = 0; i < CONFIG_UPLINKS_MAX; i++)
+                net_stats_deinit(&links[i]);
+}
+
 int reconciler_sample(Reconciler *reconciler, Node *node, bool all) {
         bool gone = false;
         int r;
 
         if (!reconciler->meter)
                 return 0;
+        sample_classes(reconciler);
         r = meter_refresh(reconciler->meter, all);
         if (r < 0)
                 return r;

@@ -324,6 +324,15 @@ void uplinks_read_back(Uplinks *uplinks, FeatureSet *features, NetPlan *ret) {
         }
 }
 
+void uplinks_read_stats(Uplinks *uplinks, NetStats *ret) {
+        for (size_t i = 0; i < uplinks->n_holds; i++) {
+                Uplink *uplink = uplinks->holds[i].uplink;
+
+                if (!uplink || uplink_read_stats(uplink, &ret[i]) < 0)
+                        ret[i] = (NetStats){};
+        }
+}
+
 bool uplinks_take_news(Uplinks *uplinks) {
         bool news = false;
 

@@ -340,10 +340,21 @@ int htb_message_parse_class(const struct nlmsghdr *header, int ifindex, HtbClass
         return 1;
 }
 
+/* The kernel's structs end in padding that the attribute lacks: as much as there is of each is read. */
+static int stats_parse(struct nlattr *const attributes[TCA_MAX + 1], struct nlattr *ret[TCA_STATS_MAX + 1]) {
+        if (!attributes[TCA_STATS2] ||
+                        nla_parse_nested(ret, TCA_STATS_MAX, attributes[TCA_STATS2], NULL) < 0 ||
+                        !attribute_holds(ret[TCA_STATS_BASIC], sizeof(uint64_t) + sizeof(uint32_t)) ||
+                        !attribute_holds(ret[TCA_STATS_QUEUE], sizeof(struct gnet_stats_queue)))
+                return -EBADMSG;
+        return 1;
+}
+
 int htb_message_parse_stats(const struct nlmsghdr *header, int ifindex, NetClassStats *ret) {
         struct nlattr *attributes[TCA_MAX + 1], *stats[TCA_STATS_MAX + 1];
-        struct gnet_stats_basic basic;
+        struct gnet_stats_basic basic = {};
         struct gnet_stats_queue queue;
+        struct tc_htb_xstats htb = {};
         const struct tcmsg *body;
         uint32_t minor;
         int r;
@@ -354,16 +365,14 @@ int htb_message_parse_stats(const struct nlmsghdr *header, int ifindex, NetClass
         minor = TC_H_MIN(body->tcm_handle);
         if (minor < UPLINK_MINOR_SLOT_BASE)
                 return 0;
-        /* The kernel's structs end in padding that the attribute lacks: read as much as there is of each. */
-        if (!attributes[TCA_STATS2] ||
-                        nla_parse_nested(stats, TCA_STATS_MAX, attributes[TCA_STATS2], NULL) < 0 ||
-                        !attribute_holds(stats[TCA_STATS_BASIC], sizeof(uint64_t) + sizeof(uint32_t)) ||
-                        !attribute_holds(stats[TCA_STATS_QUEUE], sizeof(queue)))
-                return -EBADMSG;
+        r = stats_parse(attributes, stats);
+        if (r < 0)
+                return r;
 
-        memset(&basic, 0, sizeof(basic));
         nla_memcpy(&basic, stats[TCA_STATS_BASIC], sizeof(basic));
         nla_memcpy(&queue, stats[TCA_STATS_QUEUE], sizeof(queue));
+        if (attribute_holds(stats[TCA_STATS_APP], sizeof(htb)))
+                nla_memcpy(&htb, stats[TCA_STATS_APP], sizeof(htb));
         *ret = (NetClassStats){
                 .slot = minor - UPLINK_MINOR_SLOT_BASE,
                 .bytes = basic.bytes,
@@ -372,8 +381,31 @@ int htb_message_parse_stats(const struct nlmsghdr *header, int ifindex, NetClass
                                            : basic.packets,
                 .drops = queue.drops,
                 .overlimits = queue.overlimits,
+                .borrowed = htb.borrows,
                 .backlog_bytes = queue.backlog,
                 .backlog_packets = queue.qlen,
         };
+        return 1;
+}
+
+int htb_message_parse_leaf_drops(
+                const struct nlmsghdr *header, int ifindex, uint32_t *ret_slot, uint64_t *ret_drops) {
+        struct nlattr *attributes[TCA_MAX + 1], *stats[TCA_STATS_MAX + 1];
+        struct gnet_stats_queue queue;
+        const struct tcmsg *body;
+        int r;
+
+        r = tc_message_parse(header, RTM_NEWQDISC, &body, attributes);
+        if (r <= 0)
+                return r;
+        if (body->tcm_ifindex != ifindex || TC_H_MAJ(body->tcm_parent) != OUR_HANDLE ||
+                        TC_H_MIN(body->tcm_parent) < UPLINK_MINOR_SLOT_BASE)
+                return 0;
+        r = stats_parse(attributes, stats);
+        if (r < 0)
+                return r;
+        nla_memcpy(&queue, stats[TCA_STATS_QUEUE], sizeof(queue));
+        *ret_slot = TC_H_MIN(body->tcm_parent) - UPLINK_MINOR_SLOT_BASE;
+        *ret_drops = queue.drops;
         return 1;
 }

@@ -56,3 +56,6 @@ int htb_message_parse_qdisc(const struct nlmsghdr *header, HtbQdisc *ret);
 int htb_message_parse_class(const struct nlmsghdr *header, int ifindex, HtbClass *ret);
 /* The class of a slot, that is: the root class has none, and gives 0. */
 int htb_message_parse_stats(const struct nlmsghdr *header, int ifindex, NetClassStats *ret);
+/* What the qdisc in a slot's class dropped; the kernel's own FIFO is not told of. */
+int htb_message_parse_leaf_drops(
+                const struct nlmsghdr *header, int ifindex, uint32_t *ret_slot, uint64_t *ret_drops);

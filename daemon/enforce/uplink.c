@@ -7,10 +7,7 @@
  * put into a class of ours.
  */
 
-#include "uplink.h"
-
-#include "htb-message.h"
-#include "netlink.h"
+#include "uplink-internal.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -18,17 +15,6 @@
 #include <netlink/msg.h>
 #include <stdarg.h>
 #include <string.h>
-
-/* A dump that changed under way, or a lost reply, is asked for again; so is a change that another was quicker
- * with. */
-#define ATTEMPTS 5U
-
-struct Uplink {
-        char name[IFNAMSIZ];
-        Netlink *netlink;
-        bool fq_codel;
-        char words[256];
-};
 
 typedef enum RootOwner {
         ROOT_DEFAULT, /* the kernel's, or none */
@@ -60,8 +46,7 @@ static void _printf_(2, 3) set_words(Uplink *uplink, const char *format, ...) {
         va_end(arguments);
 }
 
-/* Sends what a maker of htb-message.h returned, and frees it. */
-static int request(Uplink *uplink, int made, struct nl_msg *message, NetlinkHandler handler, void *userdata) {
+int uplink_request(Uplink *uplink, int made, struct nl_msg *message, NetlinkHandler handler, void *userdata) {
         int r;
 
         if (made < 0)
@@ -121,13 +106,13 @@ static RootOwner root_owner(const HtbQdisc *root) {
         return root->default_minor == UPLINK_MINOR_SLOT_BASE + SLOT_DEFAULT ? ROOT_OURS : ROOT_MISSHAPEN;
 }
 
-static int look_up_link(Uplink *uplink, HtbLink *ret) {
+int uplink_look_up_link(Uplink *uplink, HtbLink *ret) {
         struct nl_msg *message = NULL;
         HtbLink link = { 0 };
         int r;
 
         r = htb_message_link_get(uplink->name, &message);
-        r = request(uplink, r, message, take_link, &link);
+        r = uplink_request(uplink, r, message, take_link, &link);
         if (r < 0)
                 return r;
         /* IFLA_IFNAME also finds an interface by an alternative name, which may move to another. */
@@ -142,21 +127,21 @@ static int look_once(Uplink *uplink, Sight *ret) {
         struct nl_msg *message = NULL;
         int r;
 
-        r = look_up_link(uplink, &sight.link);
+        r = uplink_look_up_link(uplink, &sight.link);
         if (r < 0)
                 return r;
 
         /* The kernel has no filter for this dump; asking for one qdisc would tell all who listen for changes.
          */
         r = htb_message_qdisc_dump(&message);
-        r = request(uplink, r, message, take_root, &sight);
+        r = uplink_request(uplink, r, message, take_root, &sight);
         if (r < 0)
                 return r;
         sight.owner = root_owner(&sight.root);
 
         if (sight.owner == ROOT_OURS) {
                 r = htb_message_class_dump(sight.link.ifindex, &message);
-                r = request(uplink, r, message, take_class, &sight);
+                r = uplink_request(uplink, r, message, take_class, &sight);
                 if (r < 0)
                         return r;
                 htb_tree_sort(&sight.tree);
@@ -167,14 +152,14 @@ static int look_once(Uplink *uplink, Sight *ret) {
         return 0;
 }
 
-static bool is_passing(int error) {
+bool uplink_is_passing(int error) {
         return error == -EAGAIN || error == -ENOBUFS;
 }
 
 static int look(Uplink *uplink, Sight *ret) {
         int r = -EAGAIN;
 
-        for (unsigned i = 0; i < ATTEMPTS && is_passing(r); i++)
+        for (unsigned i = 0; i < UPLINK_ATTEMPTS && uplink_is_passing(r); i++)
                 r = look_once(uplink, ret);
         return r;
 }
@@ -193,7 +178,7 @@ static int probe_kind(Uplink *uplink, const char *kind) {
         int r;
 
         r = htb_message_probe(kind, &message);
-        r = request(uplink, r, message, NULL, NULL);
+        r = uplink_request(uplink, r, message, NULL, NULL);
         if (r == -EINVAL)
                 return 1;
         /* The loopback interface has a qdisc that somebody made: this can't tell. */
@@ -307,7 +292,7 @@ static int batch_put(NetlinkBatch *batch, int made, struct nl_msg *message) {
 
 /* The messages that make what is seen into what is wanted. */
 static int batch_from_difference(
-                const Uplink *uplink, const HtbTree *want, const Sight *sight, NetlinkBatch *batch) {
+                Uplink *uplink, const HtbTree *want, const Sight *sight, NetlinkBatch *batch) {
         _cleanup_free_ HtbChange *changes = NULL;
         int ifindex = sight->link.ifindex, r;
         struct nl_msg *message = NULL;
@@ -330,10 +315,14 @@ static int batch_from_difference(
                         return r;
         }
         for (size_t i = 0; i < n; i++) {
+                const HtbClass *class = &changes[i].class;
+
                 r = htb_message_change(ifindex, &changes[i], &message);
                 r = batch_put(batch, r, message);
                 if (r < 0)
                         return r;
+                if (changes[i].kind == HTB_CHANGE_ADD && class->minor >= UPLINK_MINOR_SLOT_BASE)
+                        uplink->added[class->minor - UPLINK_MINOR_SLOT_BASE] = true;
         }
         return 0;
 }
@@ -367,7 +356,7 @@ static int apply_once(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
 /* Errors that a second look may resolve: the interface or a class came or went between the look and the
  * change. */
 static bool is_race(int error) {
-        return is_passing(error) || error == -EEXIST || error == -ENOENT || error == -ENODEV;
+        return uplink_is_passing(error) || error == -EEXIST || error == -ENOENT || error == -ENODEV;
 }
 
 int uplink_apply(Uplink *uplink, const NetPlan *plan, unsigned *ret_changes) {
@@ -375,7 +364,7 @@ int uplink_apply(Uplink *uplink, const NetPlan *plan, unsigned *ret_changes) {
         int r = -EAGAIN;
 
         uplink->words[0] = '\0';
-        for (unsigned i = 0; i < ATTEMPTS && is_race(r); i++) {
+        for (unsigned i = 0; i < UPLINK_ATTEMPTS && is_race(r); i++) {
                 /* Also the answer to a leaf whose module has gone: ask again before the next attempt. */
                 if (r == -ENOENT)
                         uplink->fq_codel = probe_kind(uplink, "fq_codel") > 0;
@@ -499,73 +488,6 @@ int uplink_observe(Uplink *uplink, const NetPlan *expected, NetPlan *ret) {
         return r;
 }
 
-typedef struct StatsReading {
-        int ifindex;
-        NetClassStats *stats; /* owned */
-        size_t n, allocated;
-} StatsReading;
-
-static void stats_reading_deinit(StatsReading *reading) {
-        free(reading->stats);
-}
-
-static int take_stats(const struct nlmsghdr *header, void *userdata) {
-        StatsReading *reading = userdata;
-        NetClassStats stats;
-        int r;
-
-        r = htb_message_parse_stats(header, reading->ifindex, &stats);
-        if (r <= 0)
-                return r;
-        if (reading->n == reading->allocated) {
-                size_t allocated = 2 * reading->allocated + 64;
-                NetClassStats *grown = reallocarray(reading->stats, allocated, sizeof(NetClassStats));
-
-                if (!grown)
-                        return -ENOMEM;
-                reading->stats = grown;
-                reading->allocated = allocated;
-        }
-        reading->stats[reading->n++] = stats;
-        return 0;
-}
-
-static int compare_slot(const void *a, const void *b) {
-        uint32_t x = ((const NetClassStats *) a)->slot, y = ((const NetClassStats *) b)->slot;
-
-        return x < y ? -1 : x > y;
-}
-
-int uplink_read_stats(Uplink *uplink, NetClassStats **ret_stats, size_t *ret_n) {
-        _cleanup_(stats_reading_deinit) StatsReading reading = { 0 };
-        struct nl_msg *message = NULL;
-        HtbLink link;
-        int r;
-
-        uplink->words[0] = '\0';
-        r = look_up_link(uplink, &link);
-        if (r < 0)
-                return r;
-        reading.ifindex = link.ifindex;
-
-        r = -EAGAIN;
-        for (unsigned i = 0; i < ATTEMPTS && is_passing(r); i++) {
-                reading.n = 0;
-                r = htb_message_class_dump(link.ifindex, &message);
-                r = request(uplink, r, message, take_stats, &reading);
-        }
-        if (r < 0)
-                return r;
-        /* There is always the default class. */
-        if (reading.n == 0)
-                return -ENOENT;
-
-        qsort(reading.stats, reading.n, sizeof(NetClassStats), compare_slot);
-        *ret_stats = TAKE_PTR(reading.stats);
-        *ret_n = reading.n;
-        return 0;
-}
-
 int uplink_release(Uplink *uplink) {
         _cleanup_sight_ Sight sight = { 0 };
         struct nl_msg *message = NULL;
@@ -578,5 +500,5 @@ int uplink_release(Uplink *uplink) {
         if (sight.owner != ROOT_OURS && sight.owner != ROOT_MISSHAPEN)
                 return 0;
         r = htb_message_root_delete(sight.link.ifindex, &message);
-        return request(uplink, r, message, NULL, NULL);
+        return uplink_request(uplink, r, message, NULL, NULL);
 }

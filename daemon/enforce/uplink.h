@@ -62,12 +62,11 @@ uint32_t uplink_port(const Uplink *uplink);
  * the tree, queues in its classes too, is not what `expected` (or NULL) says, in words.
  */
 int uplink_observe(Uplink *uplink, const NetPlan *expected, NetPlan *ret);
-/*
- * One dump, by slot. The caller frees `ret_stats`. -ENOENT: our tree is not there. Counters start at 0 with
- * the class. Drops are those at the class's queue being full; what fq_codel drops later counts as sent by
- * neither.
- */
-int uplink_read_stats(Uplink *uplink, NetClassStats **ret_stats, size_t *ret_n);
+/* One dump of the classes, and where they hold fq_codel one of qdiscs. -ENOENT: our tree is not there.
+ * Counters begin at 0 with the class. */
+int uplink_read_stats(Uplink *uplink, NetStats *ret);
+void net_stats_deinit(NetStats *stats);
+#define _cleanup_net_stats_ _cleanup_(net_stats_deinit)
 
 /* Takes our tree away, and nothing else; the kernel's default qdisc comes back. Success where there is none
  * of ours. */

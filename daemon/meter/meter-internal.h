@@ -4,6 +4,7 @@
 /* What a Meter is made of: for meter.c, which keeps it, and meter-setup.c, which makes its parts. */
 
 #include "meter/control-delay.h"
+#include "meter/class-meter.h"
 #include "meter/group-iter.h"
 #include "meter/meter.h"
 #include "meter/net-meter.h"
@@ -14,6 +15,8 @@
 
 /* A tenant has one group of ours, and now and then some that it adopted. */
 #define GROUPS_PER_SLOT 4
+/* And a class on each of so many uplinks, on the average. */
+#define CLASSES_PER_SLOT 4
 
 /* A group's files cost some 40 µs: of a thousand groups each is read every half minute, of 32 at every
  * sample. */
@@ -39,6 +42,7 @@ struct Meter {
         ControlDelay *delay; /* as tcp, and where packets get no class */
         GroupIter *iter;
         StatMeter *stats;
+        ClassMeter *classes;
         SocketIter *sockets; /* NULL where it does not load */
         Group *groups;       /* owned, in no order */
         size_t n_groups;

@@ -246,5 +246,8 @@ int meter_set_up(Meter *meter, const MeterOptions *options, FeatureSet *features
         r = set_up_stats(meter, options->cgroup_root, features);
         if (r < 0)
                 return r;
+        r = class_meter_new(meter->pin_dir, meter->slots, meter->slots * CLASSES_PER_SLOT, &meter->classes);
+        if (r < 0)
+                return r;
         return set_up_sockets(meter, features);
 }

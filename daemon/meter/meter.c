@@ -131,6 +131,7 @@ Meter *meter_free(Meter *meter) {
         control_delay_free(meter->delay);
         group_iter_free(meter->iter);
         stat_meter_free(meter->stats);
+        class_meter_free(meter->classes);
         socket_iter_free(meter->sockets);
         table_deinit(&meter->groups_map);
         free(meter->pin_dir);
@@ -232,6 +233,7 @@ static int count_group(Meter *meter, Group *group, int group_fd, bool is_counted
         int r = 0, k;
 
         group->covered = false;
+        class_meter_add(meter->classes, group->slot);
         if (meter->net) {
                 k = net_meter_attach(meter->net, group->slot, group_fd, group->id);
                 group->network = k >= 0;
@@ -329,6 +331,7 @@ void meter_remove_slots(Meter *meter, const bool *leaving) {
                         tcp_meter_clear(meter->tcp, slot);
                 group_iter_clear(meter->iter, slot);
                 stat_meter_clear(meter->stats, slot);
+                class_meter_clear(meter->classes, slot);
         }
 }
 
@@ -363,6 +366,10 @@ int meter_refresh_slot(Meter *meter, uint32_t slot) {
         return group_iter_run_slot(meter->iter, slot);
 }
 
+void meter_note_classes(Meter *meter, const NetStats *links, size_t n) {
+        class_meter_run(meter->classes, links, n);
+}
+
 int meter_read(const Meter *meter, uint32_t slot, Sample *ret) {
         Sample sample = {};
 
@@ -377,6 +384,7 @@ int meter_read(const Meter *meter, uint32_t slot, Sample *ret) {
                 tcp_meter_read(meter->tcp, slot, &sample);
         group_iter_read(meter->iter, slot, &sample);
         stat_meter_read(meter->stats, slot, &sample);
+        class_meter_read(meter->classes, slot, &sample);
 
         *ret = sample;
         return 0;
@@ -411,6 +419,7 @@ void meter_keep_pins(const Meter *meter, PinTell tell, void *userdata) {
                 control_delay_keep_pins(meter->delay, tell, userdata);
         group_iter_keep_pins(meter->iter, meter->pin_dir, tell, userdata);
         stat_meter_keep_pins(meter->stats, meter->pin_dir, tell, userdata);
+        class_meter_keep_pins(meter->classes, meter->pin_dir, tell, userdata);
 }
 
 const char *meter_missing(const Meter *meter, uint64_t group_id) {

@@ -8,6 +8,8 @@
 
 #include "resource.h"
 
+#include <stdbool.h>
+
 #define SLOT_DEFAULT 0U /* all that has no class of its own: ssh lives here */
 #define SLOT_CONTROL 1U /* telemetry and scheduler traffic */
 #define SLOT_FIRST 2U   /* the first that a tenant may have */
@@ -28,7 +30,17 @@ typedef struct NetPlan {
 
 typedef struct NetClassStats {
         uint32_t slot;
+        bool anew;               /* we made it since the last reading: its counters began at 0 */
         uint64_t bytes, packets; /* sent, wire bytes as the shaper charges them */
-        uint64_t drops, overlimits;
+        uint64_t drops;          /* by the class or the queue in it */
+        uint64_t overlimits;     /* times it had to wait for its ceiling */
+        uint64_t borrowed;       /* packets that went above its floor */
         uint64_t backlog_bytes, backlog_packets;
 } NetClassStats;
+
+/* One reading of an uplink. */
+typedef struct NetStats {
+        int ifindex;            /* of the interface that has the name now; 0: not read */
+        NetClassStats *classes; /* owned, ordered by slot */
+        size_t n;
+} NetStats;

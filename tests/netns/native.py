@@ -53,7 +53,7 @@ class Node:
         self._log = open(FOLDER / "log", "w")
         prepare(self)
         self._process, self._ended = None, False
-        self._keeper = threading.Thread(target=self._keep)
+        self._keeper = threading.Thread(target=self._keep, daemon=True)
         self._keeper.start()
         cleanup(self._end)
         guest.wait(self.ready, BOUND, "the daemon")

@@ -10,6 +10,7 @@
 #include "pair.h"
 
 #include <criterion/criterion.h>
+#include <net/if.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -314,17 +315,16 @@ Test(uplink, says_what_it_could_not_remove) {
 Test(uplink, finds_a_replugged_interface) {
         _cleanup_pair_ Pair pair = pair_new();
         _cleanup_uplink_ Uplink *uplink = open_uplink(NULL);
-        NetClassStats *stats = NULL;
-        size_t n = 0;
+        NetStats stats = {};
 
         cr_assert_eq(uplink_apply(uplink, &plan_of_four, NULL), 0);
         free(run("ip link del " UPLINK));
         cr_expect_eq(uplink_apply(uplink, &plan_of_four, NULL), -ENODEV);
-        cr_expect_eq(uplink_read_stats(uplink, &stats, &n), -ENODEV);
+        cr_expect_eq(uplink_read_stats(uplink, &stats), -ENODEV);
         cr_expect_eq(uplink_release(uplink), 0);
 
         pair_plug(&pair);
-        cr_expect_eq(uplink_read_stats(uplink, &stats, &n), -ENOENT);
+        cr_expect_eq(uplink_read_stats(uplink, &stats), -ENOENT);
         cr_assert_eq(uplink_apply(uplink, &plan_of_four, NULL), 0);
         EXPECT_CLASS(0x12, " rate 10Mbit ");
 }
@@ -405,10 +405,10 @@ Test(uplink, many_classes) {
         }
 }
 
-static const NetClassStats *stats_of(const NetClassStats *stats, size_t n, uint32_t slot) {
-        for (size_t i = 0; i < n; i++)
-                if (stats[i].slot == slot)
-                        return &stats[i];
+static const NetClassStats *stats_of(const NetStats *stats, uint32_t slot) {
+        for (size_t i = 0; i < stats->n; i++)
+                if (stats->classes[i].slot == slot)
+                        return &stats->classes[i];
         cr_assert_fail("no statistics of slot %u", slot);
         abort();
 }
@@ -432,10 +432,9 @@ Test(uplink, reads_statistics) {
         _cleanup_pair_ Pair pair = pair_new();
         _cleanup_uplink_ Uplink *uplink = open_uplink(NULL);
         NetPlan plan = { UPLINK, CAPACITY, classes, ELEMENTSOF(classes) };
-        _cleanup_free_ NetClassStats *stats = NULL;
+        _cleanup_net_stats_ NetStats stats = {}, again = {};
         _cleanup_close_ _unused_ int receiver = udp_receiver(&pair, 7); /* or the peer would answer */
         char payload[1000] = { 0 };
-        size_t n = 0;
 
         /* How much the kernel's FIFO holds; fq_codel has a limit of its own, which 50 packets do not reach.
          */
@@ -451,10 +450,11 @@ Test(uplink, reads_statistics) {
                         (void) send(fd, payload, sizeof(payload), 0);
         }
 
-        cr_assert_eq(uplink_read_stats(uplink, &stats, &n), 0);
-        cr_assert_eq(n, ELEMENTSOF(classes));
+        cr_assert_eq(uplink_read_stats(uplink, &stats), 0);
+        cr_assert_eq(stats.n, ELEMENTSOF(classes));
+        cr_expect_eq((unsigned) stats.ifindex, if_nametoindex(UPLINK));
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                const NetClassStats *s = stats_of(stats, n, cases[i].slot);
+                const NetClassStats *s = stats_of(&stats, cases[i].slot);
                 _cleanup_free_ char *shown =
                                 run("tc -s class show dev " UPLINK " | grep -A 2 '^class htb 4847:%x '",
                                                 UPLINK_MINOR_SLOT_BASE + cases[i].slot);
@@ -469,6 +469,7 @@ Test(uplink, reads_statistics) {
                 cr_expect_eq(s->packets, packets);
                 cr_expect_eq(s->drops, dropped);
                 cr_expect_eq(s->overlimits, overlimits);
+                cr_expect(s->anew);
                 cr_expect_eq(s->bytes, 1042 * s->packets, "payload and 42 bytes of headers");
                 cr_expect_eq(s->packets + s->drops + s->backlog_packets, cases[i].packets,
                                 "slot %u: %lu+%lu+%lu", cases[i].slot, (unsigned long) s->packets,
@@ -479,6 +480,15 @@ Test(uplink, reads_statistics) {
                 } else
                         cr_expect_eq(s->packets, cases[i].packets);
         }
+
+        /* Not made since, but for the one that somebody deleted. */
+        free(run("tc class del dev " UPLINK " classid 4847:12"));
+        cr_assert_eq(uplink_apply(uplink, &plan, NULL), 0);
+        cr_assert_eq(uplink_read_stats(uplink, &again), 0);
+        for (size_t i = 0; i < again.n; i++)
+                cr_expect_eq(again.classes[i].anew, again.classes[i].slot == 2, "slot %u",
+                                again.classes[i].slot);
+        cr_expect_eq(stats_of(&again, 2)->packets, 0);
 }
 
 typedef struct Flow {

@@ -231,6 +231,7 @@ static struct nl_msg *dumped_class(int ifindex, uint32_t handle, const char *kin
         struct gnet_stats_queue queue = {
                 .qlen = 3, .backlog = 4242, .drops = 5, .requeues = 6, .overlimits = 7
         };
+        struct tc_htb_xstats htb = { .lends = 8, .borrows = 9 };
         uint32_t basic[3] = { 0x00000001, 0x00000002,
                 99 }; /* bytes, in host order, then packets: no padding */
         struct nlattr *nest;
@@ -249,6 +250,7 @@ static struct nl_msg *dumped_class(int ifindex, uint32_t handle, const char *kin
         if (packets64)
                 nla_put_u64(message, TCA_STATS_PKT64, 0x300000063);
         nla_put(message, TCA_STATS_QUEUE, sizeof(queue), &queue);
+        nla_put(message, TCA_STATS_APP, sizeof(htb), &htb);
         nla_nest_end(message, nest);
         return message;
 }
@@ -268,11 +270,54 @@ Test(htb_message, stats) {
                 cr_expect_eq(stats.backlog_bytes, 4242);
                 cr_expect_eq(stats.drops, 5);
                 cr_expect_eq(stats.overlimits, 7);
+                cr_expect_eq(stats.borrowed, 9);
 
                 cr_assert_eq(htb_message_parse_class(nlmsg_hdr(message), IFINDEX, &class), 1);
                 cr_expect_eq(class.rate_bytes, 5000000000);
                 cr_expect_eq(class.ceil_bytes, 6000000000);
                 cr_expect_eq(class.leaf_handle, 5);
+        }
+}
+
+static struct nl_msg *dumped_leaf(int ifindex, uint32_t parent) {
+        struct nl_msg *message = nlmsg_alloc_simple(RTM_NEWQDISC, NLM_F_MULTI);
+        struct tcmsg body = { .tcm_ifindex = ifindex, .tcm_handle = 0x80010000, .tcm_parent = parent };
+        struct gnet_stats_queue queue = { .drops = 41 };
+        uint32_t basic[3] = {};
+        struct nlattr *nest;
+
+        nlmsg_append(message, &body, sizeof(body), NLMSG_ALIGNTO);
+        nla_put_string(message, TCA_KIND, "fq_codel");
+        nest = nla_nest_start(message, TCA_STATS2);
+        nla_put(message, TCA_STATS_BASIC, sizeof(basic), basic);
+        nla_put(message, TCA_STATS_QUEUE, sizeof(queue), &queue);
+        nla_nest_end(message, nest);
+        return message;
+}
+
+Test(htb_message, drops_of_leaves) {
+        static const struct {
+                const char *name;
+                int ifindex;
+                uint32_t parent;
+                int expected;
+        } cases[] = {
+                { "in a slot's class", IFINDEX, 0x48470015, 1 },
+                { "in the root class", IFINDEX, 0x48470001, 0 },
+                { "at the root", IFINDEX, TC_H_ROOT, 0 },
+                { "another interface", IFINDEX + 1, 0x48470015, 0 },
+                { "another tree", IFINDEX, 0x00010015, 0 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_nl_msg_ struct nl_msg *message = dumped_leaf(cases[i].ifindex, cases[i].parent);
+                uint64_t drops = 0;
+                uint32_t slot = 0;
+
+                cr_expect_eq(htb_message_parse_leaf_drops(nlmsg_hdr(message), IFINDEX, &slot, &drops),
+                                cases[i].expected, "%s", cases[i].name);
+                cr_expect_eq(slot, cases[i].expected ? 5 : 0, "%s", cases[i].name);
+                cr_expect_eq(drops, cases[i].expected ? 41 : 0, "%s", cases[i].name);
         }
 }
 
@@ -312,11 +357,11 @@ Test(htb_message, of_others) {
  * message). */
 Test(htb_message, broken) {
         _cleanup_nl_msg_ struct nl_msg *class = dumped_class(IFINDEX, UPLINK_CLASSID(5), "htb", true),
-                                       *root = NULL;
-        struct nl_msg *whole[] = { class, NULL };
+                                       *leaf = dumped_leaf(IFINDEX, UPLINK_CLASSID(5)), *root = NULL;
+        struct nl_msg *whole[] = { class, leaf, NULL };
 
         cr_assert_eq(htb_message_root_add(IFINDEX, &root), 0);
-        whole[1] = root;
+        whole[2] = root;
         for (size_t k = 0; k < ELEMENTSOF(whole); k++) {
                 uint32_t length = nlmsg_hdr(whole[k])->nlmsg_len;
 
@@ -325,6 +370,8 @@ Test(htb_message, broken) {
                         _cleanup_free_ struct nlmsghdr *copy = malloc(cut);
                         NetClassStats stats;
                         HtbClass parsed;
+                        uint64_t drops;
+                        uint32_t slot;
                         HtbQdisc qdisc;
                         HtbLink link;
 
@@ -338,6 +385,7 @@ Test(htb_message, broken) {
                                         copy->nlmsg_type = RTM_NEWLINK;
                                 (void) htb_message_parse_class(copy, IFINDEX, &parsed);
                                 (void) htb_message_parse_stats(copy, IFINDEX, &stats);
+                                (void) htb_message_parse_leaf_drops(copy, IFINDEX, &slot, &drops);
                                 (void) htb_message_parse_qdisc(copy, &qdisc);
                                 (void) htb_message_parse_link(copy, &link);
                         }

@@ -88,6 +88,10 @@ const TopView top_views[] = {
                 RATE("EGRESS-PKT/S", NET_EGRESS_PACKETS),
                 RATE("INGRESS-PKT/S", NET_INGRESS_PACKETS),
                 LIMIT("LIMIT", "net.egress"),
+                RATE("WIRE", NET_EGRESS_WIRE_BYTES),
+                RATE("DROP/S", NET_EGRESS_DROPS),
+                RATE("OVERLIMIT/S", NET_EGRESS_OVERLIMITS),
+                VALUE("BACKLOG", NET_EGRESS_BACKLOG),
         } },
         { "promises", 'p', 4, {
                 TENANT,

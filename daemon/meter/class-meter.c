@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "meter/class-meter.h"
+#include "meter/group-carried.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* The counters among what a class shows; what waits in it is a gauge. */
+static const Metric counters[] = {
+        METRIC_NET_EGRESS_WIRE_BYTES,
+        METRIC_NET_EGRESS_WIRE_PACKETS,
+        METRIC_NET_EGRESS_DROPS,
+        METRIC_NET_EGRESS_OVERLIMITS,
+        METRIC_NET_EGRESS_BORROWED,
+};
+
+#define PLACE_NONE UINT32_MAX
+
+typedef struct Link {
+        int ifindex;      /* of the interface that its places are of; 0: none */
+        uint32_t *places; /* owned, [slots]: the class's row among those of group-carried */
+} Link;
+
+struct ClassMeter {
+        GroupCarried *carried; /* a class is to it what a group is */
+        Sample *samples;       /* [slots], as of the last run */
+        bool *held;            /* [slots] */
+        uint32_t slots;
+        Link links[CLASS_METER_LINKS_MAX];
+};
+
+int class_meter_new(const char *pin_dir, uint32_t slots, uint32_t places, ClassMeter **ret) {
+        _cleanup_(class_meter_free_p) ClassMeter *meter = malloc(sizeof(*meter));
+        int r;
+
+        if (!meter)
+                return -ENOMEM;
+        *meter = (ClassMeter){ .slots = slots };
+        meter->samples = calloc(slots, sizeof(*meter->samples));
+        meter->held = calloc(slots, sizeof(bool));
+        if (!meter->samples || !meter->held)
+                return -ENOMEM;
+        for (size_t i = 0; i < CLASS_METER_LINKS_MAX; i++) {
+                meter->links[i].places = malloc(slots * sizeof(uint32_t));
+                if (!meter->links[i].places)
+                        return -ENOMEM;
+                memset(meter->links[i].places, 0xff, slots * sizeof(uint32_t));
+        }
+        for (uint32_t slot = 0; slot < SLOT_FIRST && slot < slots; slot++)
+                meter->held[slot] = true;
+        r = group_carried_new(&(GroupCarriedOptions){ pin_dir, "class_carried_1", "class_gone_1", counters,
+                                              ELEMENTSOF(counters), slots, places },
+                        &meter->carried);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(meter);
+        return 0;
+}
+
+ClassMeter *class_meter_free(ClassMeter *meter) {
+        if (!meter)
+                return NULL;
+
+        for (size_t i = 0; i < CLASS_METER_LINKS_MAX; i++)
+                free(meter->links[i].places);
+        free(meter->held);
+        free(meter->samples);
+        group_carried_free(meter->carried);
+        free(meter);
+        return NULL;
+}
+
+void class_meter_add(ClassMeter *meter, uint32_t slot) {
+        meter->held[slot] = true;
+}
+
+/* Never 0, which is no group's id. */
+static uint64_t class_id(int ifindex, uint32_t slot) {
+        return (uint64_t) ifindex << 32 | slot;
+}
+
+/* Another interface has the name: what its classes counted up to the last run stays. */
+static void follow_link(ClassMeter *meter, Link *link, int ifindex) {
+        for (uint32_t slot = 0; link->ifindex != 0 && slot < meter->slots; slot++)
+                if (link->places[slot] != PLACE_NONE) {
+                        group_carried_leave(meter->carried, class_id(link->ifindex, slot));
+                        link->places[slot] = PLACE_NONE;
+                }
+        link->ifindex = ifindex;
+}
+
+static void note_class(ClassMeter *meter, Link *link, const NetClassStats *stats) {
+        const uint64_t values[] = { stats->bytes, stats->packets, stats->drops, stats->overlimits,
+                stats->borrowed };
+        const uint64_t id = class_id(link->ifindex, stats->slot);
+        Sample *sample = &meter->samples[stats->slot], now = {};
+        uint32_t *place = &link->places[stats->slot];
+
+        _Static_assert(ELEMENTSOF(values) == ELEMENTSOF(counters), "one each");
+        if (stats->anew) {
+                group_carried_leave(meter->carried, id);
+                *place = PLACE_NONE;
+        }
+        if (*place == PLACE_NONE &&
+                        group_carried_place(meter->carried, stats->slot, id, !stats->anew, place) < 0)
+                return;
+        for (size_t i = 0; i < ELEMENTSOF(counters); i++) {
+                sample_put(&now, counters[i], values[i]);
+                sample_put(sample, counters[i], 0); /* the sum is to be put there */
+        }
+        group_carried_note(meter->carried, *place, &now);
+        sample_add(sample, METRIC_NET_EGRESS_BACKLOG, stats->backlog_bytes);
+        sample_add(sample, METRIC_NET_EGRESS_BACKLOG_PACKETS, stats->backlog_packets);
+}
+
+void class_meter_run(ClassMeter *meter, const NetStats *links, size_t n) {
+        assert(n <= CLASS_METER_LINKS_MAX);
+
+        for (uint32_t slot = 0; slot < meter->slots; slot++)
+                if (sample_has(&meter->samples[slot], METRIC_NET_EGRESS_BACKLOG)) {
+                        sample_put(&meter->samples[slot], METRIC_NET_EGRESS_BACKLOG, 0);
+                        sample_put(&meter->samples[slot], METRIC_NET_EGRESS_BACKLOG_PACKETS, 0);
+                }
+        for (size_t i = 0; i < n; i++) {
+                Link *link = &meter->links[i];
+
+                if (links[i].ifindex == 0)
+                        continue;
+                if (link->ifindex != links[i].ifindex)
+                        follow_link(meter, link, links[i].ifindex);
+                for (size_t k = 0; k < links[i].n; k++)
+                        if (links[i].classes[k].slot < meter->slots && meter->held[links[i].classes[k].slot])
+                                note_class(meter, link, &links[i].classes[k]);
+        }
+        group_carried_sum(meter->carried, 0, meter->slots, meter->samples);
+}
+
+void class_meter_read(const ClassMeter *meter, uint32_t slot, Sample *sample) {
+        const Sample *known = meter->samples + slot;
+
+        for (Metric m = 0; m < METRIC_MAX; m++)
+                if (sample_has(known, m))
+                        sample_put(sample, m, known->value[m]);
+}
+
+void class_meter_clear(ClassMeter *meter, uint32_t slot) {
+        group_carried_clear(meter->carried, slot);
+        meter->samples[slot] = (Sample){};
+        for (size_t i = 0; i < CLASS_METER_LINKS_MAX; i++)
+                meter->links[i].places[slot] = PLACE_NONE;
+        meter->held[slot] = slot < SLOT_FIRST;
+}
+
+void class_meter_keep_pins(const ClassMeter *meter, const char *pin_dir, PinTell tell, void *userdata) {
+        group_carried_keep_pins(meter->carried, pin_dir, tell, userdata);
+}

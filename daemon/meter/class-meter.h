@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * What the kernel counts of each slot's classes, on all uplinks together. Its counters begin at 0 with a
+ * class, and a class goes with its interface, its tree, or whoever deletes it; a slot's run on. It asks no
+ * kernel: what was read of each uplink is given to it.
+ */
+
+#include "bpf/pin.h"
+#include "model/network.h"
+#include "model/sample.h"
+#include "util/cleanup.h"
+
+#define CLASS_METER_LINKS_MAX 16
+
+typedef struct ClassMeter ClassMeter;
+
+/* `pin_dir` as in meter.h; `places`: the most classes of all slots and uplinks together. */
+int class_meter_new(const char *pin_dir, uint32_t slots, uint32_t places, ClassMeter **ret);
+ClassMeter *class_meter_free(ClassMeter *meter);
+DEFINE_CLEANUP(ClassMeter *, class_meter_free);
+
+/* The slot is somebody's from here on; others' classes are not counted. SLOT_DEFAULT and SLOT_CONTROL always
+ * are. */
+void class_meter_add(ClassMeter *meter, uint32_t slot);
+/*
+ * One reading of every uplink, by its place in the configuration; with an ifindex of 0: not read. A class
+ * that was there before its slot was added, and that no earlier run counted, begins with what it shows. More
+ * classes than there are places: those are not counted.
+ */
+void class_meter_run(ClassMeter *meter, const NetStats *links, size_t n);
+/* As of the last run. */
+void class_meter_read(const ClassMeter *meter, uint32_t slot, Sample *sample);
+/* Nobody's again, and begun anew. */
+void class_meter_clear(ClassMeter *meter, uint32_t slot);
+
+void class_meter_keep_pins(const ClassMeter *meter, const char *pin_dir, PinTell tell, void *userdata);

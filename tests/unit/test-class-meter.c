@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What slots keep of counters that live and die with classes. No kernel: the readings are made up. */
+
+#include "meter/class-meter.h"
+
+#include <criterion/criterion.h>
+
+#define SLOTS 8U
+#define SLOT 3U
+
+static ClassMeter *meter;
+
+static void make(void) {
+        cr_assert_eq(class_meter_new(NULL, SLOTS, 4 * SLOTS, &meter), 0);
+}
+
+static void end(void) {
+        class_meter_free(meter);
+}
+
+TestSuite(class_meter, .init = make, .fini = end);
+
+/* One reading of one uplink with one class. */
+static NetStats link_with(int ifindex, NetClassStats *class) {
+        return (NetStats){ ifindex, class, 1 };
+}
+
+static void run_one(int ifindex, bool anew, uint64_t bytes) {
+        NetClassStats class = { .slot = SLOT, .anew = anew, .bytes = bytes, .packets = bytes / 100 };
+        NetStats link = link_with(ifindex, &class);
+
+        class_meter_run(meter, &link, 1);
+}
+
+static uint64_t value(uint32_t slot, Metric metric) {
+        Sample sample = {};
+
+        class_meter_read(meter, slot, &sample);
+        return sample_has(&sample, metric) ? sample.value[metric] : UINT64_MAX;
+}
+#define BYTES(slot) value(slot, METRIC_NET_EGRESS_WIRE_BYTES)
+
+Test(class_meter, sums_over_uplinks) {
+        NetClassStats on_first = { .slot = SLOT,
+                .anew = true,
+                .bytes = 1000,
+                .packets = 10,
+                .drops = 1,
+                .overlimits = 2,
+                .borrowed = 3,
+                .backlog_bytes = 300,
+                .backlog_packets = 3 };
+        NetClassStats on_third = { .slot = SLOT, .anew = true, .bytes = 500, .backlog_bytes = 7 };
+        NetStats links[3] = { link_with(10, &on_first), {}, link_with(12, &on_third) };
+
+        class_meter_add(meter, SLOT);
+        class_meter_run(meter, links, 3);
+        cr_expect_eq(BYTES(SLOT), 1500);
+        cr_expect_eq(value(SLOT, METRIC_NET_EGRESS_WIRE_PACKETS), 10);
+        cr_expect_eq(value(SLOT, METRIC_NET_EGRESS_DROPS), 1);
+        cr_expect_eq(value(SLOT, METRIC_NET_EGRESS_OVERLIMITS), 2);
+        cr_expect_eq(value(SLOT, METRIC_NET_EGRESS_BORROWED), 3);
+        cr_expect_eq(value(SLOT, METRIC_NET_EGRESS_BACKLOG), 307);
+        cr_expect_eq(value(SLOT, METRIC_NET_EGRESS_BACKLOG_PACKETS), 3);
+        cr_expect_eq(BYTES(SLOT + 1), UINT64_MAX, "it comes from nowhere");
+
+        /* The first is not read: what it had stays, what waits there is not known. */
+        on_third.anew = false;
+        links[0] = (NetStats){};
+        class_meter_run(meter, links, 3);
+        cr_expect_eq(BYTES(SLOT), 1500);
+        cr_expect_eq(value(SLOT, METRIC_NET_EGRESS_BACKLOG), 7);
+}
+
+Test(class_meter, outlives_its_classes) {
+        class_meter_add(meter, SLOT);
+        run_one(10, true, 1000);
+        run_one(10, false, 1500);
+        cr_expect_eq(BYTES(SLOT), 1500);
+        run_one(10, true, 2000); /* more than before, and all of it new */
+        cr_expect_eq(BYTES(SLOT), 3500);
+        run_one(10, false, 300); /* made anew by somebody else */
+        cr_expect_eq(BYTES(SLOT), 3800);
+        run_one(11, true, 50); /* on another interface of the name */
+        cr_expect_eq(BYTES(SLOT), 3850);
+        run_one(11, false, 60);
+        run_one(10, true, 5); /* and on one of the old number */
+        cr_expect_eq(BYTES(SLOT), 3865);
+}
+
+Test(class_meter, is_its_tenants) {
+        run_one(10, true, 1000);
+        cr_expect_eq(BYTES(SLOT), UINT64_MAX, "nobody's");
+        class_meter_add(meter, SLOT);
+        run_one(10, false, 1200); /* it was there before */
+        cr_expect_eq(BYTES(SLOT), 0);
+        run_one(10, false, 1300);
+        cr_expect_eq(BYTES(SLOT), 100);
+
+        class_meter_clear(meter, SLOT);
+        run_one(10, false, 1400);
+        cr_expect_eq(BYTES(SLOT), UINT64_MAX);
+        class_meter_add(meter, SLOT);
+        run_one(10, true, 30);
+        cr_expect_eq(BYTES(SLOT), 30);
+}
+
+Test(class_meter, counts_what_is_no_tenants) {
+        NetClassStats classes[] = { { .slot = SLOT_DEFAULT, .anew = true, .bytes = 5 },
+                { .slot = SLOT_CONTROL, .anew = true, .bytes = 6 },
+                { .slot = SLOTS, .anew = true, .bytes = 7 } };
+        NetStats link = { 10, classes, 3 };
+
+        class_meter_run(meter, &link, 1);
+        cr_expect_eq(BYTES(SLOT_DEFAULT), 5);
+        cr_expect_eq(BYTES(SLOT_CONTROL), 6);
+}
