@@ -317,7 +317,8 @@ static bool follow_uplinks(DriftWatch *watch, uint64_t now_usec) {
 
 static void listen_again(DriftWatch *watch) {
         const char *dirs[] = { reconciler_pin_dir(watch->manager->reconciler),
-                reconciler_device_pin_dir(watch->manager->reconciler) };
+                reconciler_device_pin_dir(watch->manager->reconciler),
+                reconciler_uplink_pin_dir(watch->manager->reconciler) };
 
         for (size_t i = 0; watch->pins && i < ELEMENTSOF(dirs); i++)
                 if (dirs[i])

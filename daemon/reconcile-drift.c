@@ -176,6 +176,7 @@ static void check_pins(Telling *telling) {
         if (reconciler->meter)
                 meter_keep_pins(reconciler->meter, tell_pin, telling);
         devices_keep_pins(reconciler->devices, tell_pin, telling);
+        uplinks_keep_pins(reconciler->uplinks, tell_pin, telling);
 }
 
 unsigned reconciler_check(Reconciler *reconciler, const Node *node, const DriftPlace *place) {
@@ -254,6 +255,10 @@ const char *reconciler_place_name(const Reconciler *reconciler, const DriftPlace
 
 const char *reconciler_pin_dir(const Reconciler *reconciler) {
         return reconciler->meter ? meter_pin_dir(reconciler->meter) : NULL;
+}
+
+const char *reconciler_uplink_pin_dir(const Reconciler *reconciler) {
+        return reconciler->options.pin_dir;
 }
 
 const char *reconciler_device_pin_dir(const Reconciler *reconciler) {

@@ -112,6 +112,7 @@ const char *reconciler_place_name(const Reconciler *reconciler, const DriftPlace
 /* NULL: nothing is pinned. */
 const char *reconciler_pin_dir(const Reconciler *reconciler);
 const char *reconciler_device_pin_dir(const Reconciler *reconciler);
+const char *reconciler_uplink_pin_dir(const Reconciler *reconciler);
 /* Whether the change is of an uplink of ours, and not ours. */
 bool reconciler_find_uplink(const Reconciler *reconciler, const LinkChange *change, uint32_t *ret_index);
 /* Watches the groups that there are now, and no others. */

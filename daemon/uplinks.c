@@ -8,7 +8,6 @@
 
 #include "uplinks.h"
 
-#include "enforce/net-class.h"
 #include "util/log.h"
 
 #include <net/if.h>
@@ -203,6 +202,12 @@ void uplinks_check(Uplinks *uplinks, uint32_t index, UplinkDifference tell, void
         (void) uplink_compare(hold->uplink, &hold->applied, tell_if_there, &comparison);
         if (hold->classifier && !net_classifier_alive(hold->classifier))
                 tell_if_there("filter", "none", "net.classify", &comparison);
+}
+
+void uplinks_keep_pins(const Uplinks *uplinks, PinTell tell, void *userdata) {
+        for (size_t i = 0; i < uplinks->n_holds; i++)
+                if (uplinks->holds[i].classifier)
+                        net_classifier_keep_pins(uplinks->holds[i].classifier, tell, userdata);
 }
 
 static void tell_nobody(const char *key, const char *have, const char *want, void *userdata) {

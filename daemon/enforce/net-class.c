@@ -13,7 +13,6 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/pkt_cls.h>
@@ -41,9 +40,9 @@ struct NetClassifier {
         Netlink *netlink;
         char ifname[IF_NAMESIZE];
         unsigned ifindex;
-        char *program; /* path of the pin of what hangs there; NULL as below */
-        char *mark; /* path of the pin which says that the clsact is of our making; NULL: nothing is pinned */
-        bool made_clsact; /* by this process */
+        char *pin_dir;    /* NULL: nothing is pinned */
+        int program_fd;   /* of what hangs there */
+        bool made_clsact; /* by us, now or in an earlier run */
 };
 
 static int print_nothing(enum libbpf_print_level level, const char *format, va_list arguments) {
@@ -164,37 +163,38 @@ static int load(int groups_fd, struct net_class_bpf **ret) {
         return 0;
 }
 
-static int is_mark(const struct dirent *entry) {
-        return strncmp(entry->d_name, MARK_PREFIX, strlen(MARK_PREFIX)) == 0 ||
-               strncmp(entry->d_name, PROGRAM_PREFIX, strlen(PROGRAM_PREFIX)) == 0;
+static void drop_stale(const char *name, void *userdata) {
+        char ifname[IF_NAMESIZE];
+
+        if (!if_indextoname((unsigned) strtoul(strrchr(name, '-') + 1, NULL, 10), ifname))
+                pin_remove(userdata, name);
 }
 
 /* A clsact goes with its interface, and what says of it that we made it goes here. */
-static void drop_stale_marks(const char *pin_dir) {
-        _cleanup_close_ int fd = open(pin_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        struct dirent **entries = NULL;
-        int n = scandir(pin_dir, &entries, is_mark, NULL);
+static int open_pins(NetClassifier *classifier, const char *pin_dir) {
+        struct statfs fs;
 
-        for (int i = 0; i < n; i++) {
-                _cleanup_free_ struct dirent *entry = entries[i];
-                char name[IF_NAMESIZE];
-
-                if (!if_indextoname((unsigned) strtoul(strrchr(entry->d_name, '-') + 1, NULL, 10), name))
-                        (void) unlinkat(fd, entry->d_name, 0);
-        }
-        free(entries);
+        if (!pin_dir || (mkdir(pin_dir, 0700) < 0 && errno != EEXIST) || statfs(pin_dir, &fs) < 0 ||
+                        fs.f_type != BPF_FS_MAGIC)
+                return 0;
+        pin_list(pin_dir, MARK_PREFIX, drop_stale, (void *) pin_dir);
+        pin_list(pin_dir, PROGRAM_PREFIX, drop_stale, (void *) pin_dir);
+        classifier->pin_dir = strdup(pin_dir);
+        return classifier->pin_dir ? 0 : -ENOMEM;
 }
 
 /* The mark is the program pinned once more: bpffs keeps nothing but such objects. No dots: so no interface's
  * name. */
-static int mark_path(const char *pin_dir, const char *prefix, unsigned ifindex, char **ret) {
-        struct statfs fs;
+static const char *pin_name(
+                const NetClassifier *classifier, const char *prefix, char buffer[static PIN_NAME_SIZE]) {
+        snprintf(buffer, PIN_NAME_SIZE, "%s%u", prefix, classifier->ifindex);
+        return buffer;
+}
 
-        *ret = NULL;
-        if (!pin_dir || (mkdir(pin_dir, 0700) < 0 && errno != EEXIST) || statfs(pin_dir, &fs) < 0 ||
-                        fs.f_type != BPF_FS_MAGIC)
-                return 0;
-        return asprintf(ret, "%s/%s%u", pin_dir, prefix, ifindex) < 0 ? -ENOMEM : 0;
+static int open_pin(const NetClassifier *classifier, const char *prefix) {
+        char name[PIN_NAME_SIZE];
+
+        return pin_open(classifier->pin_dir, pin_name(classifier, prefix, name));
 }
 
 /* Ours in its place, an earlier one of ours replaced in one step. */
@@ -202,6 +202,7 @@ static int attach(NetClassifier *classifier, int program_fd, const Hook *hook) {
         LIBBPF_OPTS(bpf_tc_hook, egress, .ifindex = classifier->ifindex, .attach_point = BPF_TC_EGRESS);
         LIBBPF_OPTS(bpf_tc_opts, options, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY,
                         .prog_fd = program_fd, .flags = hook->has_ours ? BPF_TC_F_REPLACE : 0);
+        char name[PIN_NAME_SIZE];
         int r;
 
         if (!hook->exists) {
@@ -210,17 +211,18 @@ static int attach(NetClassifier *classifier, int program_fd, const Hook *hook) {
                         return r == -ENOENT ? -EOPNOTSUPP : r;
                 if (r == 0) {
                         classifier->made_clsact = true;
-                        if (classifier->mark)
-                                (void) bpf_obj_pin(program_fd, classifier->mark);
+                        (void) pin_put(classifier->pin_dir, pin_name(classifier, MARK_PREFIX, name),
+                                        program_fd);
                 }
         }
 
         r = bpf_tc_attach(&egress, &options);
-        if (r >= 0 && classifier->program) {
-                (void) unlink(classifier->program);
-                (void) bpf_obj_pin(program_fd, classifier->program); /* else it is replaced once more */
-        }
-        return r;
+        if (r < 0)
+                return r;
+        /* Where that cannot be, it is replaced once more. */
+        (void) pin_put(classifier->pin_dir, pin_name(classifier, PROGRAM_PREFIX, name), program_fd);
+        classifier->program_fd = fcntl(program_fd, F_DUPFD_CLOEXEC, 0);
+        return classifier->program_fd < 0 ? -errno : 0;
 }
 
 static bool program_info(int fd, struct bpf_prog_info *ret, uint32_t *map_ids, uint32_t n) {
@@ -239,8 +241,8 @@ static bool map_is(uint32_t id, int fd) {
 
 /* Whether what hangs there already does what the program just loaded would: then it is left as it is. It is
  * known by its pin, as only CAP_SYS_ADMIN opens a program by its id. Its constants are our mark's. */
-static bool runs_already(const NetClassifier *classifier, const Hook *hook, int program_fd, int groups_fd) {
-        _cleanup_close_ int fd = classifier->program ? bpf_obj_get(classifier->program) : -EBADF;
+static bool runs_already(NetClassifier *classifier, const Hook *hook, int program_fd, int groups_fd) {
+        _cleanup_close_ int fd = open_pin(classifier, PROGRAM_PREFIX);
         struct bpf_prog_info have, want;
         uint32_t map_ids[4];
 
@@ -249,16 +251,20 @@ static bool runs_already(const NetClassifier *classifier, const Hook *hook, int 
                         have.id != hook->program_id || memcmp(have.tag, want.tag, sizeof(have.tag)) != 0)
                 return false;
         for (uint32_t i = 0; i < have.nr_map_ids; i++)
-                if (map_is(map_ids[i], groups_fd))
+                if (map_is(map_ids[i], groups_fd)) {
+                        classifier->program_fd = TAKE_FD(fd);
                         return true;
+                }
         return false;
 }
 
 static int set_up(NetClassifier *classifier, int groups_fd, const char **ret_words) {
         _cleanup_(skeleton_destroy) struct net_class_bpf *skeleton = NULL;
+        _cleanup_close_ int mark = open_pin(classifier, MARK_PREFIX);
         Hook hook;
         int r;
 
+        classifier->made_clsact = mark >= 0;
         *ret_words = "its filters can't be read";
         r = look_at_hook(classifier, &hook);
         if (r < 0)
@@ -292,17 +298,13 @@ int net_classifier_new(const char *ifname, int groups_fd, const char *pin_dir, F
         classifier = calloc(1, sizeof(*classifier));
         if (!classifier)
                 return -ENOMEM;
+        classifier->program_fd = -EBADF;
         r = netlink_new(&classifier->netlink);
         if (r < 0)
                 return r;
         snprintf(classifier->ifname, sizeof(classifier->ifname), "%s", ifname);
         classifier->ifindex = if_nametoindex(ifname);
-        if (pin_dir)
-                drop_stale_marks(pin_dir);
-        r = classifier->ifindex ? mark_path(pin_dir, MARK_PREFIX, classifier->ifindex, &classifier->mark)
-                                : -ENODEV;
-        if (r >= 0)
-                r = mark_path(pin_dir, PROGRAM_PREFIX, classifier->ifindex, &classifier->program);
+        r = classifier->ifindex ? open_pins(classifier, pin_dir) : -ENODEV;
         if (r >= 0)
                 r = set_up(classifier, groups_fd, &words);
 
@@ -330,13 +332,23 @@ bool net_classifier_alive(NetClassifier *classifier) {
                look_at_hook(classifier, &hook) >= 0 && hook.has_ours;
 }
 
+void net_classifier_keep_pins(const NetClassifier *classifier, PinTell tell, void *userdata) {
+        char name[PIN_NAME_SIZE];
+
+        pin_keep(classifier->pin_dir, pin_name(classifier, PROGRAM_PREFIX, name), classifier->program_fd,
+                        tell, userdata);
+        if (classifier->made_clsact)
+                pin_keep(classifier->pin_dir, pin_name(classifier, MARK_PREFIX, name), classifier->program_fd,
+                                tell, userdata);
+}
+
 NetClassifier *net_classifier_free(NetClassifier *classifier) {
         if (!classifier)
                 return NULL;
 
         netlink_free(classifier->netlink);
-        free(classifier->mark);
-        free(classifier->program);
+        cleanup_close(&classifier->program_fd);
+        free(classifier->pin_dir);
         free(classifier);
         return NULL;
 }
@@ -345,11 +357,10 @@ int net_classifier_release(NetClassifier *classifier) {
         LIBBPF_OPTS(bpf_tc_hook, egress, .ifindex = classifier->ifindex, .attach_point = BPF_TC_EGRESS);
         LIBBPF_OPTS(bpf_tc_opts, options, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY);
         _libbpf_silent_;
-        bool made_clsact;
+        char name[PIN_NAME_SIZE];
         Hook hook;
         int r;
 
-        made_clsact = classifier->made_clsact || (classifier->mark && access(classifier->mark, F_OK) == 0);
         r = look_at_hook(classifier, &hook);
         if (r < 0)
                 return r;
@@ -362,16 +373,14 @@ int net_classifier_release(NetClassifier *classifier) {
                         return r;
         }
         /* Destroying the hook takes every filter with it, in both directions: only where there is none. */
-        if (hook.exists && hook.n == 0 && made_clsact) {
+        if (hook.exists && hook.n == 0 && classifier->made_clsact) {
                 egress.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
                 r = bpf_tc_hook_destroy(&egress);
                 if (r < 0 && r != -ENOENT)
                         return r;
         }
-        if (classifier->mark)
-                unlink(classifier->mark);
-        if (classifier->program)
-                unlink(classifier->program);
+        pin_remove(classifier->pin_dir, pin_name(classifier, MARK_PREFIX, name));
+        pin_remove(classifier->pin_dir, pin_name(classifier, PROGRAM_PREFIX, name));
         classifier->made_clsact = false;
 
         return 0;

@@ -8,6 +8,7 @@
  * programs, never in their place.
  */
 
+#include "bpf/pin.h"
 #include "model/feature.h"
 
 #include <stdint.h>
@@ -22,6 +23,8 @@ int net_classifier_new(const char *ifname, int groups_fd, const char *pin_dir, F
                 NetClassifier **ret);
 /* Whether our program still hangs on the interface that has the name now. */
 bool net_classifier_alive(NetClassifier *classifier);
+/* Pins again what somebody unpinned, and tells of each. */
+void net_classifier_keep_pins(const NetClassifier *classifier, PinTell tell, void *userdata);
 /* Leaves what is pinned attached. */
 NetClassifier *net_classifier_free(NetClassifier *classifier);
 DEFINE_CLEANUP(NetClassifier *, net_classifier_free);
