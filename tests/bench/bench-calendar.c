@@ -76,6 +76,8 @@ static Allocation *allocation_of(const Lease *lease, size_t number) {
                 bench_fail("out of memory");
         allocation->start_usec = lease->start_usec;
         allocation->end_usec = lease->end_usec;
+        allocation->window =
+                        (Window){ lease->start_usec, lease->end_usec }; /* as allocation_accept() gives it */
         for (size_t i = 0; i < N_RESOURCES; i++)
                 bench_check(resource_set_put(&allocation->resources, resources[i].kind, resources[i].target,
                                             (Amount){ lease->reserved[i], UNLIMITED }),
@@ -191,7 +193,8 @@ static void measure_apply(Held *held, size_t rounds, Times *times) {
                 int r;
 
                 begin = bench_now_nsec();
-                r = admission_check(&held->calendar, &held->capacity, EPOCH_USEC, &request, 1, NULL, &verdict);
+                r = admission_check(
+                                &held->calendar, &held->capacity, EPOCH_USEC, &request, 1, NULL, &verdict);
                 if (r >= 0 && verdict.fits)
                         put(held, request);
                 between = bench_now_nsec();
@@ -222,7 +225,8 @@ static void measure_search(Held *held, size_t rounds, Times *times) {
                 memcpy(lease.reserved, held->total, sizeof(lease.reserved));
                 request = allocation_of(&lease, held->n + round);
                 begin = bench_now_nsec();
-                r = admission_check(&held->calendar, &held->capacity, EPOCH_USEC, &request, 1, NULL, &verdict);
+                r = admission_check(
+                                &held->calendar, &held->capacity, EPOCH_USEC, &request, 1, NULL, &verdict);
                 taken = bench_now_nsec() - begin;
                 bench_check(r, NULL, "admission_check");
                 if (round >= WARM_UP)
