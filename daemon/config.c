@@ -63,6 +63,7 @@ static const ConfigKey uplink_keys[] = {
         UPLINK("control-ceil", VALUE_BPS, control_ceil_bps, 8000, 1000000000000000),
         UPLINK("default-floor", VALUE_BPS, default_floor_bps, 8000, 1000000000000000),
         UPLINK("default", VALUE_BOOL, is_default, 0, 1),
+        UPLINK("take-over", VALUE_BOOL, take_over, 0, 1),
 };
 
 #define DEVICE(key, type, field, min, max) \

@@ -311,6 +311,7 @@ int manager_new(const ManagerOptions *options, Manager **ret) {
                 .cgroup_driver = options->cgroup_driver,
                 .cgroup_root = options->cgroup_root,
                 .pin_dir = options->pin_dir,
+                .keep_dir = options->state_dir,
                 .dry_run = options->dry_run,
         };
         int r;

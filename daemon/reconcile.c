@@ -89,7 +89,7 @@ int reconciler_new(const ReconcilerOptions *options, FeatureSet *features,
         reconciler->placed = calloc(reconciler->n_slots, sizeof(Placed *));
         if (!reconciler->groups || !reconciler->verified || !reconciler->placed)
                 return -ENOMEM;
-        r = uplinks_new(options->config, options->pin_dir, &reconciler->uplinks);
+        r = uplinks_new(options->config, options->pin_dir, options->keep_dir, &reconciler->uplinks);
         if (r < 0)
                 return r;
         if (options->dry_run)

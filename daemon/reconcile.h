@@ -22,6 +22,7 @@ typedef struct ReconcilerOptions {
         CgroupDriverKind cgroup_driver;
         const char *cgroup_root; /* for cgroupfs: the group below which ours is made; NULL: the mount */
         const char *pin_dir;     /* below a bpffs; NULL: nothing is pinned */
+        const char *keep_dir;    /* on disk; what uplinks took the place of is kept there */
         bool dry_run;            /* plans and says, changes nothing */
 } ReconcilerOptions;
 

@@ -26,7 +26,7 @@ typedef struct UplinkHold {
 } UplinkHold;
 
 struct Uplinks {
-        const char *pin_dir;
+        const char *pin_dir, *keep_dir;
         UplinkHold holds[CONFIG_UPLINKS_MAX];
         size_t n_holds;
         UplinkCapacity capacity[CONFIG_UPLINKS_MAX]; /* of those that are there, in the plan's order */
@@ -34,12 +34,13 @@ struct Uplinks {
         size_t n_planned;
 };
 
-int uplinks_new(const Config *config, const char *pin_dir, Uplinks **ret) {
+int uplinks_new(const Config *config, const char *pin_dir, const char *keep_dir, Uplinks **ret) {
         Uplinks *uplinks = calloc(1, sizeof(Uplinks));
 
         if (!uplinks)
                 return -ENOMEM;
         uplinks->pin_dir = pin_dir;
+        uplinks->keep_dir = keep_dir;
         uplinks->n_holds = config->n_uplinks;
         for (size_t i = 0; i < config->n_uplinks; i++)
                 uplinks->holds[i].config = &config->uplinks[i];
@@ -68,6 +69,12 @@ static int hold_capacity(const UplinkHold *hold, uint64_t *ret_bps) {
         return uplink_speed(hold->config->name, ret_bps);
 }
 
+static int hold_open(const Uplinks *uplinks, UplinkHold *hold, FeatureSet *features) {
+        const UplinkOptions options = { hold->config->name, uplinks->keep_dir, hold->config->take_over };
+
+        return uplink_new(&options, features, &hold->uplink);
+}
+
 static void hold_close(UplinkHold *hold) {
         hold->uplink = uplink_free(hold->uplink);
         hold->error = 0;
@@ -79,7 +86,8 @@ static void hold_close(UplinkHold *hold) {
  * Open as long as the interface is there and its capacity known; one that was replugged is another. Says
  * whether it came, went, or is another.
  */
-static bool hold_follow(UplinkHold *hold, FeatureSet *features, uint64_t *ret_capacity) {
+static bool hold_follow(
+                const Uplinks *uplinks, UplinkHold *hold, FeatureSet *features, uint64_t *ret_capacity) {
         const char *name = hold->config->name;
         unsigned ifindex = if_nametoindex(name);
         char feature[RESOURCE_NAME_SIZE];
@@ -99,7 +107,7 @@ static bool hold_follow(UplinkHold *hold, FeatureSet *features, uint64_t *ret_ca
                                 "shaped",
                                 name);
         else {
-                r = r < 0 ? r : uplink_new(name, features, &hold->uplink);
+                r = r < 0 ? r : hold_open(uplinks, hold, features);
                 if (r < 0)
                         (void) feature_set_put(features, feature, false,
                                         "%s cannot be opened (%s): its traffic is not shaped", name,
@@ -148,7 +156,7 @@ int uplinks_refresh(Uplinks *uplinks, FeatureSet *features, ResourceSet *total, 
                 uint64_t capacity = 0, kept;
                 int r;
 
-                changed |= hold_follow(hold, features, &capacity);
+                changed |= hold_follow(uplinks, hold, features, &capacity);
                 tell_replugged(hold, old_ifindex, (uint32_t) i, tell, userdata);
                 hold->was_there = hold->was_there || hold->uplink;
                 if (!hold->uplink)
@@ -372,7 +380,7 @@ void uplinks_release(Uplinks *uplinks, int groups_fd) {
                 if (hold->classifier)
                         (void) net_classifier_release(hold->classifier);
                 /* One that tells no speed now may have told one before. */
-                if (hold->uplink || uplink_new(hold->config->name, &features, &hold->uplink) >= 0)
+                if (hold->uplink || hold_open(uplinks, hold, &features) >= 0)
                         (void) uplink_release(hold->uplink);
         }
         feature_set_deinit(&features);

@@ -15,8 +15,9 @@
 
 typedef struct Uplinks Uplinks;
 
-/* `config` must live as long. `pin_dir` as in enforce/net-class.h. Opens nothing yet. */
-int uplinks_new(const Config *config, const char *pin_dir, Uplinks **ret);
+/* All must live as long. `pin_dir` as in enforce/net-class.h, `keep_dir` as in enforce/uplink.h. Opens
+ * nothing yet. */
+int uplinks_new(const Config *config, const char *pin_dir, const char *keep_dir, Uplinks **ret);
 Uplinks *uplinks_free(Uplinks *uplinks); /* what is in the kernel stays */
 DEFINE_CLEANUP(Uplinks *, uplinks_free);
 

@@ -86,6 +86,10 @@ int htb_message_class_dump(int ifindex, struct nl_msg **ret) {
         return tc_message_new(RTM_GETTCLASS, NLM_F_DUMP, ifindex, 0, 0, NULL, ret);
 }
 
+int htb_message_filter_dump(int ifindex, uint32_t parent, struct nl_msg **ret) {
+        return tc_message_new(RTM_GETTFILTER, NLM_F_DUMP, ifindex, parent, 0, NULL, ret);
+}
+
 int htb_message_root_add(int ifindex, struct nl_msg **ret) {
         _cleanup_nl_msg_ struct nl_msg *message = NULL;
         struct tc_htb_glob options = {
@@ -108,8 +112,8 @@ int htb_message_root_add(int ifindex, struct nl_msg **ret) {
         return 0;
 }
 
-int htb_message_root_delete(int ifindex, struct nl_msg **ret) {
-        return tc_message_new(RTM_DELQDISC, 0, ifindex, TC_H_ROOT, OUR_HANDLE, NULL, ret);
+int htb_message_root_delete(int ifindex, uint32_t handle, struct nl_msg **ret) {
+        return tc_message_new(RTM_DELQDISC, 0, ifindex, TC_H_ROOT, handle, NULL, ret);
 }
 
 static void rate_to_kernel(uint64_t rate_bytes, struct tc_ratespec *ret) {

@@ -33,12 +33,13 @@ typedef struct HtbQdisc {
 int htb_message_link_get(const char *ifname, struct nl_msg **ret);
 int htb_message_qdisc_dump(struct nl_msg **ret);
 int htb_message_class_dump(int ifindex, struct nl_msg **ret);
+int htb_message_filter_dump(int ifindex, uint32_t parent, struct nl_msg **ret);
 
 /* Our root, with SLOT_DEFAULT's class as the default. The kernel answers -EEXIST where a root of anyone's is.
  */
 int htb_message_root_add(int ifindex, struct nl_msg **ret);
-/* Takes away the root, if its handle is ours; else the kernel answers -EINVAL. */
-int htb_message_root_delete(int ifindex, struct nl_msg **ret);
+/* Takes away the root, if it has this handle; else the kernel answers -EINVAL. */
+int htb_message_root_delete(int ifindex, uint32_t handle, struct nl_msg **ret);
 int htb_message_change(int ifindex, const HtbChange *change, struct nl_msg **ret);
 
 /*

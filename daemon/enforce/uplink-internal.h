@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What an Uplink is, and how its files ask the kernel: for uplink.c and uplink-stats.c alone. */
+/* What an Uplink is, and how its files ask the kernel: for the files of its stem alone. */
 
+#include "enforce/foreign-root.h"
 #include "enforce/htb-message.h"
 #include "enforce/netlink.h"
 #include "enforce/uplink.h"
@@ -18,12 +19,23 @@ struct Uplink {
         Netlink *netlink;
         bool fq_codel;
         bool added[HTB_SLOT_MAX + 1]; /* classes that we made since they were last read, by slot */
-        char words[256];
+        const char *keep_dir;         /* where a root qdisc that is not ours is kept; NULL: nowhere */
+        bool take_over;               /* its place is taken */
+        char words[384];
 };
 
 /* Sends what a maker of htb-message.h returned, and frees it. */
 int uplink_request(Uplink *uplink, int made, struct nl_msg *message, NetlinkHandler handler, void *userdata);
 /* The interface that has the name now. */
 int uplink_look_up_link(Uplink *uplink, HtbLink *ret);
+void uplink_set_words(Uplink *uplink, const char *format, ...) _printf_(2, 3);
 /* Errors after which a second look is worth it. */
 bool uplink_is_passing(int error);
+
+/* uplink-take-over.c */
+/* Keeps the interface's root qdisc, which is to be deleted by this handle next. -EBUSY, with words: it is to
+ * be left alone. */
+int uplink_take_over_root(Uplink *uplink, int ifindex, uint32_t *ret_handle);
+/* The one that is kept of this interface; -ENOENT, -ESTALE and others: there is none to be put back. */
+int uplink_kept_root(const Uplink *uplink, int ifindex, ForeignRoot *ret);
+void uplink_forget_root(const Uplink *uplink);

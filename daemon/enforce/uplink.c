@@ -38,7 +38,7 @@ static void sight_deinit(Sight *sight) {
 }
 #define _cleanup_sight_ _cleanup_(sight_deinit)
 
-static void _printf_(2, 3) set_words(Uplink *uplink, const char *format, ...) {
+void uplink_set_words(Uplink *uplink, const char *format, ...) {
         va_list arguments;
 
         va_start(arguments, format);
@@ -54,7 +54,7 @@ int uplink_request(Uplink *uplink, int made, struct nl_msg *message, NetlinkHand
         r = netlink_request(uplink->netlink, message, handler, userdata);
         nlmsg_free(message);
         if (r < 0 && netlink_words(uplink->netlink)[0] != '\0')
-                set_words(uplink, "%s", netlink_words(uplink->netlink));
+                uplink_set_words(uplink, "%s", netlink_words(uplink->netlink));
         return r;
 }
 
@@ -165,8 +165,9 @@ static int look(Uplink *uplink, Sight *ret) {
 }
 
 static int refuse_foreign(Uplink *uplink, const HtbQdisc *root) {
-        set_words(uplink,
+        uplink_set_words(uplink,
                         "the root qdisc is %s %x:, which is not ours and was left alone; "
+                        "take-over = yes in its [uplink] section puts ours in its place until release, "
                         "'tc qdisc del dev %s root' takes it away",
                         root->kind, TC_H_MAJ(root->handle) >> 16, uplink->name);
         return -EBUSY;
@@ -197,7 +198,7 @@ static int probe(Uplink *uplink, FeatureSet *features) {
                 return r;
 
         snprintf(feature, sizeof(feature), "net.egress@%s", uplink->name);
-        if (sight.owner == ROOT_FOREIGN) {
+        if (sight.owner == ROOT_FOREIGN && !uplink->take_over) {
                 (void) refuse_foreign(uplink, &sight.root);
                 return feature_set_put(features, feature, false, "no floors and ceilings on %s: %s",
                                 uplink->name, uplink->words);
@@ -231,16 +232,18 @@ static bool ifname_is_valid(const char *ifname) {
                strcspn(ifname, "/: \t\n\v\f\r") == length;
 }
 
-int uplink_new(const char *ifname, FeatureSet *features, Uplink **ret) {
+int uplink_new(const UplinkOptions *options, FeatureSet *features, Uplink **ret) {
         _cleanup_(uplink_free_p) Uplink *uplink = NULL;
         int r;
 
-        if (!ifname_is_valid(ifname))
+        if (!ifname_is_valid(options->ifname))
                 return -EINVAL;
         uplink = calloc(1, sizeof(Uplink));
         if (!uplink)
                 return -ENOMEM;
-        strcpy(uplink->name, ifname);
+        strcpy(uplink->name, options->ifname);
+        uplink->keep_dir = options->keep_dir;
+        uplink->take_over = options->take_over;
 
         r = netlink_new(&uplink->netlink);
         if (r < 0)
@@ -302,8 +305,8 @@ static int batch_from_difference(
         if (r < 0)
                 return r;
 
-        if (sight->owner == ROOT_MISSHAPEN) {
-                r = htb_message_root_delete(ifindex, &message);
+        if (sight->owner == ROOT_MISSHAPEN || sight->owner == ROOT_FOREIGN) {
+                r = htb_message_root_delete(ifindex, sight->root.handle, &message);
                 r = batch_put(batch, r, message);
                 if (r < 0)
                         return r;
@@ -336,8 +339,13 @@ static int apply_once(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
         r = look(uplink, &sight);
         if (r < 0)
                 return r;
-        if (sight.owner == ROOT_FOREIGN)
+        if (sight.owner == ROOT_FOREIGN && !uplink->take_over)
                 return refuse_foreign(uplink, &sight.root);
+        if (sight.owner == ROOT_FOREIGN) {
+                r = uplink_take_over_root(uplink, sight.link.ifindex, &sight.root.handle);
+                if (r < 0)
+                        return r;
+        }
 
         r = htb_tree_from_plan(plan, sight.link.mtu, &want);
         if (r < 0)
@@ -349,7 +357,7 @@ static int apply_once(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
         *changes += batch.n;
         r = netlink_send_batch(uplink->netlink, &batch);
         if (r < 0 && netlink_words(uplink->netlink)[0] != '\0')
-                set_words(uplink, "%s", netlink_words(uplink->netlink));
+                uplink_set_words(uplink, "%s", netlink_words(uplink->netlink));
         return r;
 }
 
@@ -451,7 +459,7 @@ static int find_difference(Uplink *uplink, const NetPlan *expected, const Sight 
                 r = htb_tree_diff(&want, &sight->tree, uplink->fq_codel, &changes, &n);
         if (r < 0 || n == 0)
                 return r;
-        set_words(uplink, "class %x:%x %s, although the kernel took the change", UPLINK_HTB_MAJOR,
+        uplink_set_words(uplink, "class %x:%x %s, although the kernel took the change", UPLINK_HTB_MAJOR,
                         changes[0].class.minor, wrong[changes[0].kind]);
         return 1;
 }
@@ -488,17 +496,37 @@ int uplink_observe(Uplink *uplink, const NetPlan *expected, NetPlan *ret) {
         return r;
 }
 
+/* Ours goes, and what it took the place of comes back, in one system call. */
+static int give_back(Uplink *uplink, const Sight *sight) {
+        _cleanup_netlink_batch_ NetlinkBatch batch = NETLINK_BATCH_NULL;
+        struct nl_msg *message = NULL;
+        ForeignRoot kept;
+        int r;
+
+        r = htb_message_root_delete(sight->link.ifindex, sight->root.handle, &message);
+        r = batch_put(&batch, r, message);
+        if (r >= 0 && uplink_kept_root(uplink, sight->link.ifindex, &kept) >= 0) {
+                r = foreign_root_message(&kept, &message);
+                r = batch_put(&batch, r, message);
+        }
+        if (r >= 0)
+                r = netlink_send_batch(uplink->netlink, &batch);
+        if (r >= 0)
+                uplink_forget_root(uplink);
+        return r;
+}
+
 int uplink_release(Uplink *uplink) {
         _cleanup_sight_ Sight sight = { 0 };
-        struct nl_msg *message = NULL;
         int r;
 
         uplink->words[0] = '\0';
         r = look(uplink, &sight);
         if (r < 0)
                 return r == -ENODEV ? 0 : r;
-        if (sight.owner != ROOT_OURS && sight.owner != ROOT_MISSHAPEN)
+        if (sight.owner != ROOT_OURS && sight.owner != ROOT_MISSHAPEN) {
+                uplink_forget_root(uplink); /* who took ours away has no use for what was before */
                 return 0;
-        r = htb_message_root_delete(sight.link.ifindex, &message);
-        return uplink_request(uplink, r, message, NULL, NULL);
+        }
+        return give_back(uplink, &sight);
 }

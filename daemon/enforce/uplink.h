@@ -3,8 +3,8 @@
 
 /*
  * One uplink's egress: an HTB tree of ours at its root. Observes, compares and changes; what should be there
- * is the caller's NetPlan. A root qdisc that is not ours and not the kernel's default is never touched:
- * -EBUSY. Which packet is of which class is not decided here (net-class.h).
+ * is the caller's NetPlan. A root qdisc that is not ours and not the kernel's default is never touched
+ * unasked: -EBUSY. Which packet is of which class is not decided here (net-class.h).
  *
  * All happens in the network namespace in which uplink_new() was called.
  */
@@ -25,11 +25,18 @@ typedef struct Uplink Uplink;
 /* One difference: "class 4847:12", as it is and as the plan has it. */
 typedef void (*UplinkDifference)(const char *key, const char *have, const char *want, void *userdata);
 
+typedef struct UplinkOptions {
+        const char *ifname;
+        const char *keep_dir; /* a directory on disk, for as long: where a root qdisc that was taken over is
+                                 kept */
+        bool take_over;       /* a root qdisc that is not ours is kept, and ours put in its place */
+} UplinkOptions;
+
 /*
  * Opens netlink, looks the interface up (-ENODEV). Adds "net.egress@<name>" to `features`; where that is not
  * available (a foreign root qdisc, no HTB, no privilege), uplink_apply() fails until it is. Changes nothing.
  */
-int uplink_new(const char *ifname, FeatureSet *features, Uplink **ret);
+int uplink_new(const UplinkOptions *options, FeatureSet *features, Uplink **ret);
 /* Frees what we hold; what is in the kernel stays, shaping. */
 Uplink *uplink_free(Uplink *uplink);
 DEFINE_CLEANUP(Uplink *, uplink_free);
@@ -45,7 +52,8 @@ const char *uplink_words(const Uplink *uplink);
  * Makes the tree what the plan says: one dump, the difference, one batch of messages, in htb_tree_diff()'s
  * order. Writes nothing where nothing differs; `ret_changes` counts messages (may be NULL). The interface is
  * looked up by its name again: one that was replugged gets a new tree. -EINVAL: the plan has no capacity, no
- * class for SLOT_DEFAULT, or slots that do not ascend. -EBUSY: a foreign root qdisc. A class that a foreign
+ * class for SLOT_DEFAULT, or slots that do not ascend. -EBUSY: a foreign root qdisc, or one that could not be
+ * put back as it is. A class that a foreign
  * filter points to can't go: -EBUSY too, once all else is done.
  */
 int uplink_apply(Uplink *uplink, const NetPlan *plan, unsigned *ret_changes);
@@ -68,6 +76,6 @@ int uplink_read_stats(Uplink *uplink, NetStats *ret);
 void net_stats_deinit(NetStats *stats);
 #define _cleanup_net_stats_ _cleanup_(net_stats_deinit)
 
-/* Takes our tree away, and nothing else; the kernel's default qdisc comes back. Success where there is none
- * of ours. */
+/* Takes our tree away, and nothing else; what it took the place of comes back, else the kernel's default
+ * qdisc. Success where there is none of ours. */
 int uplink_release(Uplink *uplink);

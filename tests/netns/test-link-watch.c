@@ -67,7 +67,7 @@ Test(link_watch, knows_our_own_changes) {
         _cleanup_(uplink_free_p) Uplink *uplink = NULL;
         Heard heard = {};
 
-        cr_assert_eq(uplink_new(UPLINK, &features, &uplink), 0);
+        cr_assert_eq(uplink_new(&(UplinkOptions){ UPLINK }, &features, &uplink), 0);
         cr_assert_eq(link_watch_new(256 * 1024, &watch), 0);
         cr_assert_eq(uplink_apply(uplink, &plan, NULL), 0);
         heard.own_port = uplink_port(uplink);

@@ -44,7 +44,7 @@ static Uplink *open_uplink(bool *ret_leaves) {
         Uplink *uplink = NULL;
         const Feature *feature;
 
-        cr_assert_eq(uplink_new(UPLINK, &features, &uplink), 0);
+        cr_assert_eq(uplink_new(&(UplinkOptions){ UPLINK }, &features, &uplink), 0);
         feature = feature_set_get(&features, "net.egress@" UPLINK);
         cr_assert_not_null(feature);
         cr_assert(feature->available, "%s", feature->words);
@@ -255,7 +255,7 @@ Test(uplink, leaves_foreign_roots) {
                 before = show_all();
                 listener = tc_listener();
 
-                cr_assert_eq(uplink_new(UPLINK, &features, &uplink), 0);
+                cr_assert_eq(uplink_new(&(UplinkOptions){ UPLINK }, &features, &uplink), 0);
                 feature = feature_set_get(&features, "net.egress@" UPLINK);
                 cr_assert_not_null(feature);
                 cr_expect(!feature->available);
@@ -275,6 +275,96 @@ Test(uplink, leaves_foreign_roots) {
                 cr_expect_eq(uplink_apply(uplink, &plan_of_four, NULL), 0);
                 cr_expect_eq(uplink_release(uplink), 0);
         }
+}
+
+/* In our place until release, and then byte for byte as it was; what could not come back is not taken. */
+Test(uplink, takes_over_when_asked) {
+        static const struct {
+                const char *name, *command;
+                bool kept;
+        } cases[] = {
+                { "pfifo", "tc qdisc add dev " UPLINK " root handle 7: pfifo limit 77", true },
+                { "bfifo", "tc qdisc add dev " UPLINK " root bfifo limit 77777", true },
+                { "pfifo_fast, asked for", "tc qdisc add dev " UPLINK " root handle 5: pfifo_fast", true },
+                { "sfq", "tc qdisc add dev " UPLINK " root handle 6: sfq perturb 10 quantum 3000 depth 100",
+                                true },
+                { "tbf", "tc qdisc add dev " UPLINK " root tbf rate 1mbit burst 10k latency 50ms", true },
+                { "tbf of our handle",
+                                "tc qdisc add dev " UPLINK
+                                " root handle 4847: tbf rate 3mbit burst 10k limit 30000",
+                                true },
+                { "tbf with a qdisc in it",
+                                "tc qdisc add dev " UPLINK
+                                " root handle 1: tbf rate 1mbit burst 10k latency 50ms &&"
+                                " tc qdisc add dev " UPLINK " parent 1:1 handle 2: pfifo limit 5",
+                                false },
+                { "sfq with a filter",
+                                "tc qdisc add dev " UPLINK " root handle 6: sfq && tc filter add dev " UPLINK
+                                " parent 6: prio 7 protocol ip u32 match ip dst 192.0.2.99/32 flowid 6:1",
+                                false },
+                { "htb",
+                                "tc qdisc add dev " UPLINK
+                                " root handle 1: htb default 2 && tc class add dev " UPLINK
+                                " parent 1: classid 1:2 htb rate 1mbit",
+                                false },
+                { "prio", "tc qdisc add dev " UPLINK " root handle 1: prio", false },
+        };
+        char dir[] = "/tmp/headgate-test-XXXXXX";
+        _cleanup_pair_ Pair pair = pair_new();
+
+        cr_assert_not_null(mkdtemp(dir));
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_uplink_ Uplink *uplink = NULL, *next = NULL;
+                _cleanup_features_ FeatureSet features = FEATURE_SET_NULL;
+                _cleanup_free_ char *before = NULL, *after = NULL, *made = NULL;
+
+                made = run("(%s) 2>&1 || true", cases[i].command);
+                if (strstr(made, "kind is unknown")) {
+                        fprintf(stderr, "%s: left out, this kernel has none\n", cases[i].name);
+                        continue;
+                }
+                before = show_all();
+                cr_assert_eq(uplink_new(&(UplinkOptions){ UPLINK, dir, true }, &features, &uplink), 0);
+                cr_expect_eq(uplink_apply(uplink, &plan_of_four, NULL), cases[i].kept ? 0 : -EBUSY, "%s: %s",
+                                cases[i].name, uplink_words(uplink));
+                if (cases[i].kept)
+                        EXPECT_CLASS(0x12, " rate 10Mbit ");
+                else
+                        cr_expect(strstr(uplink_words(uplink), "could not be put back"), "%s: %s",
+                                        cases[i].name, uplink_words(uplink));
+
+                /* Another process gives it back, whether or not it would take it. */
+                uplink = uplink_free(uplink);
+                cr_assert_eq(uplink_new(&(UplinkOptions){ UPLINK, dir, false }, &features, &next), 0);
+                cr_expect_eq(uplink_release(next), 0, "%s: %s", cases[i].name, uplink_words(next));
+                after = show_all();
+                cr_expect_str_eq(after, before, "%s", cases[i].name);
+                free(run("tc qdisc del dev " UPLINK " root"));
+        }
+        /* Nothing is kept of what was given back. */
+        cr_expect_eq(rmdir(dir), 0, "%s", strerror(errno));
+}
+
+/* What is kept of an interface that has gone is not given to the next of its name. */
+Test(uplink, gives_back_to_the_interface_alone) {
+        char dir[] = "/tmp/headgate-test-XXXXXX";
+        _cleanup_pair_ Pair pair = pair_new();
+        _cleanup_features_ FeatureSet features = FEATURE_SET_NULL;
+        _cleanup_uplink_ Uplink *uplink = NULL;
+        _cleanup_free_ char *before = NULL, *after = NULL;
+
+        cr_assert_not_null(mkdtemp(dir));
+        free(run("tc qdisc add dev " UPLINK " root handle 7: pfifo limit 77"));
+        cr_assert_eq(uplink_new(&(UplinkOptions){ UPLINK, dir, true }, &features, &uplink), 0);
+        cr_assert_eq(uplink_apply(uplink, &plan_of_four, NULL), 0);
+        free(run("ip link del " UPLINK));
+        pair_plug(&pair);
+        before = show_all();
+        cr_assert_eq(uplink_apply(uplink, &plan_of_four, NULL), 0);
+        cr_assert_eq(uplink_release(uplink), 0);
+        after = show_all();
+        cr_expect_str_eq(after, before);
+        cr_expect_eq(rmdir(dir), 0, "%s", strerror(errno));
 }
 
 Test(uplink, leaves_what_is_foreign_beside_it) {
@@ -336,17 +426,17 @@ Test(uplink, refuses) {
         NetPlan no_default = { UPLINK, CAPACITY, four + 1, 3 };
         uint64_t speed = 5;
 
-        cr_expect_eq(uplink_new("absent0", &features, &uplink), -ENODEV);
-        cr_expect_eq(uplink_new("../up0", &features, &uplink), -EINVAL);
-        cr_expect_eq(uplink_new("", &features, &uplink), -EINVAL);
-        cr_expect_eq(uplink_new("a-name-too-long-", &features, &uplink), -EINVAL);
+        cr_expect_eq(uplink_new(&(UplinkOptions){ "absent0" }, &features, &uplink), -ENODEV);
+        cr_expect_eq(uplink_new(&(UplinkOptions){ "../up0" }, &features, &uplink), -EINVAL);
+        cr_expect_eq(uplink_new(&(UplinkOptions){ "" }, &features, &uplink), -EINVAL);
+        cr_expect_eq(uplink_new(&(UplinkOptions){ "a-name-too-long-" }, &features, &uplink), -EINVAL);
         cr_expect_eq(features.n, 0);
         cr_expect_null(uplink);
 
         uplink = open_uplink(NULL);
         cr_expect_eq(uplink_apply(uplink, &no_default, NULL), -EINVAL);
 
-        cr_assert_eq(uplink_new("lo", &features, &loopback), 0);
+        cr_assert_eq(uplink_new(&(UplinkOptions){ "lo" }, &features, &loopback), 0);
         cr_expect_eq(uplink_speed("lo", &speed), -EOPNOTSUPP);
         cr_expect_eq(speed, 5);
 }

@@ -42,7 +42,8 @@ Test(config, values_and_their_units) {
                          "[residual]\nnet-egress = 2M\nio = 3M\n[tenant]\ncpu-burst = 25\noom-group = yes\n"
                          "[device sda]\nread = 500M\nweighted = yes\nlatency = 20ms\n[device 8:16]\nwrite = "
                          "1M\n"
-                         "[uplink eth0]\ncapacity = 10G\n[uplink eth1]\ncapacity = 1G\ndefault = yes\n"
+                         "[uplink eth0]\ncapacity = 10G\ntake-over = yes\n[uplink eth1]\ncapacity = "
+                         "1G\ndefault = yes\n"
                          "[devices]\nclosed = yes\n[control]\ngroups = /a.service /b.service\n");
         config_init(&config);
         cr_assert_eq(config_read(&config, path, true, &failure), 0, "%s", failure.message);
@@ -66,6 +67,7 @@ Test(config, values_and_their_units) {
         cr_expect_eq(config.n_uplinks, 2);
         cr_expect_eq(config.uplinks[0].capacity_bps, 10000000000);
         cr_expect_not(config.uplinks[0].is_default);
+        cr_expect(config.uplinks[0].take_over && !config.uplinks[1].take_over);
         cr_expect(config.uplinks[1].is_default);
         cr_expect_eq(strv_length(config.control_groups), 2);
 }

@@ -187,7 +187,7 @@ Test(htb_message, others) {
                 if (cases[i].change)
                         cr_assert_eq(htb_message_change(IFINDEX, cases[i].change, &message), 0);
                 else
-                        cr_assert_eq(htb_message_root_delete(IFINDEX, &message), 0);
+                        cr_assert_eq(htb_message_root_delete(IFINDEX, 0x48470000, &message), 0);
                 body = nlmsg_data(nlmsg_hdr(message));
                 cr_assert_eq(nlmsg_parse(nlmsg_hdr(message), sizeof(*body), attributes, TCA_MAX, NULL), 0);
                 cr_expect_eq(nlmsg_hdr(message)->nlmsg_type, cases[i].type, "%s", cases[i].name);
