@@ -82,7 +82,7 @@ static void remove_found(const char *name, void *userdata) {
 }
 
 int pin_dir_remove(const char *dir) {
-        pin_list(dir, "", remove_found, (void *) dir);
+        pin_remove_all(dir, "");
         return rmdir(dir) < 0 && errno != ENOENT ? -errno : 0;
 }
 
@@ -234,6 +234,10 @@ void pin_list(const char *dir, const char *prefix, void (*found)(const char *nam
                         found(entry->d_name, userdata);
         }
         free(entries);
+}
+
+void pin_remove_all(const char *dir, const char *prefix) {
+        pin_list(dir, prefix, remove_found, (void *) dir);
 }
 
 int pin_program_tag(int program_fd, char ret[static PIN_TAG_SIZE]) {

@@ -73,6 +73,9 @@ void pin_pace(void);
 void pin_list(const char *dir, const char *prefix, void (*found)(const char *name, void *userdata),
                 void *userdata);
 
+/* Removes every pin that begins with `prefix`. */
+void pin_remove_all(const char *dir, const char *prefix);
+
 int pin_program_tag(int program_fd, char ret[static PIN_TAG_SIZE]);
 
 /* From here on, what libbpf would print is kept; the last line of it, "" for none, is for the words of a

@@ -51,8 +51,10 @@ static int read_tenant(const Reconciler *reconciler, Tenant *tenant) {
         Sample sample = {};
         int r = meter_read(reconciler->meter, tenant->slot, &sample);
 
-        if (r >= 0)
+        if (r >= 0) {
                 tenant->usage = sample;
+                tenant->victims = meter_read_victims(reconciler->meter, tenant->slot);
+        }
         return r == -ENOENT ? 0 : r;
 }
 
@@ -70,6 +72,19 @@ static void sample_classes(Reconciler *reconciler) {
         meter_note_classes(reconciler->meter, links, CONFIG_UPLINKS_MAX);
         for (size_t i = 0; i < CONFIG_UPLINKS_MAX; i++)
                 net_stats_deinit(&links[i]);
+}
+
+static int sample_latencies(Reconciler *reconciler, Node *node) {
+        for (size_t i = 0; i < node->n_tenants; i++) {
+                Tenant *tenant = node->tenants[i];
+                int r;
+
+                block_latencies_deinit(&tenant->latencies);
+                r = meter_read_latencies(reconciler->meter, tenant->slot, &tenant->latencies);
+                if (r < 0 && r != -EOPNOTSUPP)
+                        return r;
+        }
+        return 0;
 }
 
 int reconciler_sample(Reconciler *reconciler, Node *node, bool all) {
@@ -94,6 +109,8 @@ int reconciler_sample(Reconciler *reconciler, Node *node, bool all) {
         }
         if (all || reconciler->samples++ % SAMPLES_A_BLAME == 0) {
                 r = sample_blames(reconciler, node);
+                if (r >= 0)
+                        r = sample_latencies(reconciler, node);
                 if (r < 0)
                         return r;
         }

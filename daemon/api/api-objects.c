@@ -190,14 +190,26 @@ static int append_histogram(sd_bus_message *reply, const char *name, const Histo
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-int api_append_histograms(sd_bus_message *reply, const Sample *sample) {
+static int append_histograms(sd_bus_message *reply, const Sample *sample, const BlockLatencies *latencies) {
         int r = sd_bus_message_open_container(reply, 'a', "{sat}");
 
+        for (size_t i = 0; r >= 0 && i < latencies->n; i++) {
+                char name[BLOCK_LATENCY_NAME_SIZE];
+
+                r = append_histogram(reply, block_latency_name(&latencies->entries[i], name),
+                                &latencies->entries[i].histogram);
+        }
         for (Duration duration = 0; r >= 0 && duration < DURATION_MAX; duration++)
                 if (sample_has_duration(sample, duration))
                         r = append_histogram(
                                         reply, duration_info(duration)->name, &sample->duration[duration]);
         return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+int api_append_histograms(sd_bus_message *reply, const Sample *sample) {
+        static const BlockLatencies none = BLOCK_LATENCIES_NULL;
+
+        return append_histograms(reply, sample, &none);
 }
 
 static int get_tenant_usage(sd_bus *bus, const char *path, const char *interface, const char *property,
@@ -210,10 +222,24 @@ static int get_tenant_usage(sd_bus *bus, const char *path, const char *interface
 
 static int get_tenant_histograms(sd_bus *bus, const char *path, const char *interface, const char *property,
                 sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
-        static const Sample nothing = {};
-        const Tenant *tenant = tenant_of(userdata, path);
+        static const Tenant nobody = {};
+        const Tenant *tenant = tenant_of(userdata, path) ?: &nobody;
 
-        return api_append_histograms(reply, tenant ? &tenant->usage : &nothing);
+        return append_histograms(reply, &tenant->usage, &tenant->latencies);
+}
+
+static int get_tenant_victims(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        const Tenant *tenant = tenant_of(userdata, path);
+        int r = sd_bus_message_open_container(reply, 'a', "(sutt)");
+
+        for (size_t i = 0; r >= 0 && tenant && i < tenant->victims.n; i++) {
+                const OomVictim *victim = &tenant->victims.entries[i];
+
+                r = sd_bus_message_append(reply, "(sutt)", victim->comm, victim->pid, victim->time_usec,
+                                victim->peak_bytes);
+        }
+        return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
 static const sd_bus_vtable tenant_vtable[] = {
@@ -229,6 +255,7 @@ static const sd_bus_vtable tenant_vtable[] = {
         SD_BUS_PROPERTY("Effective", "a{s(tt)}", get_tenant_amounts, 0, 0),
         SD_BUS_PROPERTY("Usage", "a{st}", get_tenant_usage, 0, 0),
         SD_BUS_PROPERTY("Histograms", "a{sat}", get_tenant_histograms, 0, 0),
+        SD_BUS_PROPERTY("OomVictims", "a(sutt)", get_tenant_victims, 0, 0),
         SD_BUS_PROPERTY("Problems", "as", get_tenant_problems, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_VTABLE_END,
 };

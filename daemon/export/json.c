@@ -36,6 +36,36 @@ static int set_histogram(json_t *object, const char *name, const Histogram *hist
         return json_object_set(object, key, buckets) < 0 ? -ENOMEM : 0;
 }
 
+/* "io.read.latency@8:0.histogram" */
+static int set_latencies(json_t *object, const BlockLatencies *latencies) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < latencies->n; i++) {
+                char name[BLOCK_LATENCY_NAME_SIZE];
+
+                r = set_histogram(object, block_latency_name(&latencies->entries[i], name),
+                                &latencies->entries[i].histogram);
+        }
+        return r;
+}
+
+static int set_victims(json_t *object, const OomVictims *victims) {
+        _cleanup_json_ json_t *list = json_array();
+
+        if (victims->n == 0)
+                return 0;
+        for (size_t i = 0; i < victims->n; i++) {
+                const OomVictim *victim = &victims->entries[i];
+                json_t *entry = json_pack("{s:s, s:I, s:o, s:o}", "Name", victim->comm, "Pid",
+                                (json_int_t) victim->pid, "Time", json_from_u64(victim->time_usec),
+                                "PeakBytes", json_from_u64(victim->peak_bytes));
+
+                if (json_array_append_new(list, entry) < 0)
+                        return -ENOMEM;
+        }
+        return json_object_set(object, "memory.oom-victims", list) < 0 ? -ENOMEM : 0;
+}
+
 static int json_from_sample(const Sample *sample, json_t **ret) {
         _cleanup_json_ json_t *object = json_object();
 
@@ -75,6 +105,10 @@ int export_json(const Node *node, char *const *only_tenants, char **ret_text, si
                 if (only_tenants && !strv_contains(only_tenants, tenant->id))
                         continue;
                 r = json_from_sample(&tenant->usage, &usage);
+                if (r >= 0)
+                        r = set_latencies(usage, &tenant->latencies);
+                if (r >= 0)
+                        r = set_victims(usage, &tenant->victims);
                 if (r < 0)
                         return r;
                 if (json_object_set(tenants, tenant->id, usage) < 0)

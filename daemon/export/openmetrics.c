@@ -155,6 +155,17 @@ static const char *target_label(ResourceTarget target) {
         return target == TARGET_UPLINK ? "uplink" : target == TARGET_MISC ? "resource" : "device";
 }
 
+/* What the entry's name has behind its '@', as a label. */
+static void append_target(Text *text, const Resource *entry) {
+        if (!entry || !*entry->target)
+                return;
+        text_append(text, ",");
+        text_append(text, target_label(resource_info(entry->kind)->target));
+        text_append(text, "=\"");
+        text_append_escaped(text, entry->target);
+        text_append(text, "\"");
+}
+
 /* Everything of a sample's line before its value. `tenant` and `entry` may be NULL. */
 static void family_append_labels(
                 Family *family, Text *text, const Node *node, const char *tenant, const Resource *entry) {
@@ -170,13 +181,7 @@ static void family_append_labels(
         text_append(text, "node=\"");
         text_append_escaped(text, node->node_id);
         text_append(text, "\"");
-        if (entry && *entry->target) {
-                text_append(text, ",");
-                text_append(text, target_label(resource_info(entry->kind)->target));
-                text_append(text, "=\"");
-                text_append_escaped(text, entry->target);
-                text_append(text, "\"");
-        }
+        append_target(text, entry);
         text_append(text, "} ");
 }
 
@@ -259,9 +264,9 @@ static void append_metric(Text *text, const Node *node, char *const *only_tenant
 }
 
 /* Cumulative, as the format has it; bounds in seconds. Every second bound: a page has such rows for each
- * tenant. `tenant_id`: NULL for what is no tenant's. */
-static void append_buckets(Text *text, const Node *node, const char *tenant_id, const Histogram *histogram,
-                Family *family) {
+ * tenant. `tenant_id`: NULL for what is no tenant's. `entry` as above. */
+static void append_buckets(Text *text, const Node *node, const char *tenant_id, const Resource *entry,
+                const Histogram *histogram, Family *family) {
         uint64_t count = 0;
 
         for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
@@ -278,7 +283,9 @@ static void append_buckets(Text *text, const Node *node, const char *tenant_id, 
                 }
                 text_append(text, "node=\"");
                 text_append_escaped(text, node->node_id);
-                text_append(text, "\",le=\"");
+                text_append(text, "\"");
+                append_target(text, entry);
+                text_append(text, ",le=\"");
                 if (i + 1 < HISTOGRAM_BUCKETS)
                         text_append_scaled(text, family->scale, histogram_bound_nsec(i));
                 else
@@ -289,15 +296,15 @@ static void append_buckets(Text *text, const Node *node, const char *tenant_id, 
         }
 }
 
-static void append_histogram(Text *text, const Node *node, const char *tenant_id, const Histogram *histogram,
-                Family *family) {
-        append_buckets(text, node, tenant_id, histogram, family);
+static void append_histogram(Text *text, const Node *node, const char *tenant_id, const Resource *entry,
+                const Histogram *histogram, Family *family) {
+        append_buckets(text, node, tenant_id, entry, histogram, family);
         family->suffix = "_count";
-        family_append_labels(family, text, node, tenant_id, NULL);
+        family_append_labels(family, text, node, tenant_id, entry);
         text_append_number(text, histogram_count(histogram));
         family->suffix = "_sum";
         text_append(text, "\n");
-        family_append_labels(family, text, node, tenant_id, NULL);
+        family_append_labels(family, text, node, tenant_id, entry);
         text_append_scaled(text, family->scale, histogram->sum_nsec);
         text_append(text, "\n");
 }
@@ -312,7 +319,29 @@ static void append_histograms(Text *text, const Node *node, char *const *only_te
 
                 if (!is_shown(tenant, only_tenants) || !sample_has_duration(&tenant->usage, duration))
                         continue;
-                append_histogram(text, node, tenant->id, histogram, &family);
+                append_histogram(text, node, tenant->id, NULL, histogram, &family);
+        }
+}
+
+/* One direction of all devices: what the families are of. */
+static void append_latencies(Text *text, const Node *node, char *const *only_tenants, bool write) {
+        Family family = { write ? "headgate_io_write_latency_seconds" : "headgate_io_read_latency_seconds",
+                "histogram", "", &scale_nsec,
+                write ? "How long writes to block devices took." : "How long reads from block devices took.",
+                false };
+
+        for (size_t i = 0; i < node->n_tenants; i++) {
+                const Tenant *tenant = node->tenants[i];
+
+                for (size_t k = 0; is_shown(tenant, only_tenants) && k < tenant->latencies.n; k++) {
+                        const BlockLatency *latency = &tenant->latencies.entries[k];
+                        Resource device = { .kind = RESOURCE_IO_READ };
+
+                        if (latency->write != write)
+                                continue;
+                        snprintf(device.target, sizeof(device.target), "%s", latency->device);
+                        append_histogram(text, node, tenant->id, &device, &latency->histogram, &family);
+                }
         }
 }
 
@@ -339,7 +368,7 @@ static void append_control(Text *text, const Node *node) {
                 if (!sample_has_duration(&node->control, duration))
                         continue;
                 snprintf(name, sizeof(name), "%s%s", control, info->family + strlen(ours));
-                append_histogram(text, node, NULL, &node->control.duration[duration], &family);
+                append_histogram(text, node, NULL, NULL, &node->control.duration[duration], &family);
         }
 }
 
@@ -466,6 +495,8 @@ int export_openmetrics(const Node *node, char *const *only_tenants, char **ret_t
                 append_metric(&text, node, only_tenants, metric);
         for (Duration duration = 0; duration < DURATION_MAX; duration++)
                 append_histograms(&text, node, only_tenants, duration);
+        append_latencies(&text, node, only_tenants, /* write= */ false);
+        append_latencies(&text, node, only_tenants, /* write= */ true);
         if (!only_tenants) {
                 append_culprits(&text, node);
                 append_control(&text, node);

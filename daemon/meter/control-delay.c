@@ -169,12 +169,8 @@ ControlDelay *control_delay_free(ControlDelay *delay) {
         return NULL;
 }
 
-static void remove_found(const char *name, void *userdata) {
-        pin_remove(userdata, name);
-}
-
 void control_delay_unpin(const char *pin_dir) {
-        pin_list(pin_dir, PREFIX, remove_found, (void *) pin_dir);
+        pin_remove_all(pin_dir, PREFIX);
 }
 
 bool control_delay_adopted(const ControlDelay *delay) {

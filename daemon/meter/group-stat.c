@@ -24,12 +24,9 @@ static bool read_file(int dir_fd, const char *name, char *ret, size_t size) {
         return true;
 }
 
-/*
- * A device over others (device-mapper, md, bcache), or over a file (loop): what goes through it is counted
- * once more below, and there alone it has become traffic of a disk. Told by what the device is: a loop device
- * whose file was taken from it keeps its figures, and must not come to count.
- */
-static bool is_layer(unsigned major, unsigned minor, void *userdata) {
+/* Told by what the device is: a loop device whose file was taken from it keeps its figures, and must not come
+ * to count. */
+bool group_stat_is_layer(unsigned major, unsigned minor, void *userdata) {
         static const char *const marks[] = { "dm", "md", "bcache" };
         const struct dirent *entry;
         bool over_another = false;
@@ -63,7 +60,7 @@ void group_stat_read(int group_fd, Sample *sum) {
                         group_files_parse(text, NULL, &swap))
                 sample_add(sum, METRIC_MEMORY_SWAP, swap);
         if (read_file(group_fd, "io.stat", text, sizeof(text)))
-                stat_text_add_io(text, is_layer, NULL, sum);
+                stat_text_add_io(text, group_stat_is_layer, NULL, sum);
         if (read_file(group_fd, "cpu.pressure", text, sizeof(text)))
                 stat_text_add_pressure(text, METRIC_CPU_PRESSURE, METRIC_INVALID, sum);
         if (read_file(group_fd, "memory.pressure", text, sizeof(text)))

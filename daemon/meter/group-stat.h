@@ -11,3 +11,7 @@
 
 /* Adds to what stands in `sum`. A file that is not there leaves its figures absent. */
 void group_stat_read(int group_fd, Sample *sum);
+
+/* A StatDeviceIsLayer (stat-text.h): a device over others (device-mapper, md, bcache), or over a file (loop).
+ * What goes through it is counted once more below, and there alone it has become traffic of a disk. */
+bool group_stat_is_layer(unsigned major, unsigned minor, void *userdata);

@@ -3,11 +3,13 @@
 
 /* What a Meter is made of: for meter.c, which keeps it, and meter-setup.c, which makes its parts. */
 
+#include "meter/block-meter.h"
 #include "meter/control-delay.h"
 #include "meter/class-meter.h"
 #include "meter/group-iter.h"
 #include "meter/meter.h"
 #include "meter/net-meter.h"
+#include "meter/oom-meter.h"
 #include "meter/sched-meter.h"
 #include "meter/socket-iter.h"
 #include "meter/stat-meter.h"
@@ -40,6 +42,8 @@ struct Meter {
         NetMeter *net;
         TcpMeter *tcp;       /* and at the basic level */
         ControlDelay *delay; /* as tcp, and where packets get no class */
+        BlockMeter *block;   /* and it */
+        OomMeter *oom;
         GroupIter *iter;
         StatMeter *stats;
         ClassMeter *classes;

@@ -116,6 +116,51 @@ static int set_up_delay(Meter *meter, const MeterOptions *options, FeatureSet *f
                         control_delay_adopted(meter->delay) ? ", adopted as they were running" : "");
 }
 
+static int set_up_block(Meter *meter, bool full, FeatureSet *features) {
+        int r;
+
+        if (!full) {
+                block_meter_unpin(meter->pin_dir);
+                return feature_set_put(features, "meter.io-latency", false,
+                                "not at the basic level: how long reads and writes take is not told");
+        }
+        pin_words_begin();
+        r = meter->groups_map.fd < 0 ? meter->groups_map.fd
+                                     : block_meter_new(meter->pin_dir, meter->slots, meter->groups_map.fd,
+                                                       &meter->block);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0)
+                return feature_set_put(features, "meter.io-latency", false,
+                                "the meter of block devices does not load (%s%s%s): how long reads and "
+                                "writes "
+                                "take is not told",
+                                strerror(-r), pin_words_last()[0] ? "; " : "", pin_words_last());
+        return feature_set_put(features, "meter.io-latency", true,
+                        "one BPF program where block devices are done with a request, for the first %d "
+                        "devices one by one",
+                        BLOCK_METER_DEVICES);
+}
+
+static int set_up_oom(Meter *meter, FeatureSet *features) {
+        int r;
+
+        pin_words_begin();
+        r = meter->groups_map.fd < 0
+                            ? meter->groups_map.fd
+                            : oom_meter_new(meter->pin_dir, meter->slots, meter->groups_map.fd, &meter->oom);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0)
+                return feature_set_put(features, "meter.oom-victims", false,
+                                "the meter of OOM kills does not load (%s%s%s): memory.oom-kills is told, "
+                                "and "
+                                "not whom they were of",
+                                strerror(-r), pin_words_last()[0] ? "; " : "", pin_words_last());
+        return feature_set_put(features, "meter.oom-victims", true,
+                        "one BPF program where processes exit; the last %d of each tenant", OOM_VICTIMS_MAX);
+}
+
 /* Whether cgroup2 has the controller at all, as the nearest existing group above our parent says. */
 static bool has_controller(const char *cgroup_root, const char *controller) {
         _cleanup_free_ char *path = strdup(cgroup_root);
@@ -238,6 +283,12 @@ int meter_set_up(Meter *meter, const MeterOptions *options, FeatureSet *features
         if (r < 0)
                 return r;
         r = set_up_delay(meter, options, features);
+        if (r < 0)
+                return r;
+        r = set_up_block(meter, !options->basic, features);
+        if (r < 0)
+                return r;
+        r = set_up_oom(meter, features);
         if (r < 0)
                 return r;
         r = set_up_iter(meter, options->cgroup_root, features);

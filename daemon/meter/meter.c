@@ -129,6 +129,8 @@ Meter *meter_free(Meter *meter) {
         net_meter_free(meter->net);
         tcp_meter_free(meter->tcp);
         control_delay_free(meter->delay);
+        block_meter_free(meter->block);
+        oom_meter_free(meter->oom);
         group_iter_free(meter->iter);
         stat_meter_free(meter->stats);
         class_meter_free(meter->classes);
@@ -329,6 +331,10 @@ void meter_remove_slots(Meter *meter, const bool *leaving) {
                         net_meter_clear(meter->net, slot);
                 if (meter->tcp)
                         tcp_meter_clear(meter->tcp, slot);
+                if (meter->block)
+                        block_meter_clear(meter->block, slot);
+                if (meter->oom)
+                        oom_meter_clear(meter->oom, slot);
                 group_iter_clear(meter->iter, slot);
                 stat_meter_clear(meter->stats, slot);
                 class_meter_clear(meter->classes, slot);
@@ -417,6 +423,10 @@ void meter_keep_pins(const Meter *meter, PinTell tell, void *userdata) {
                 tcp_meter_keep_pins(meter->tcp, tell, userdata);
         if (meter->delay)
                 control_delay_keep_pins(meter->delay, tell, userdata);
+        if (meter->block)
+                block_meter_keep_pins(meter->block, meter->pin_dir, tell, userdata);
+        if (meter->oom)
+                oom_meter_keep_pins(meter->oom, meter->pin_dir, tell, userdata);
         group_iter_keep_pins(meter->iter, meter->pin_dir, tell, userdata);
         stat_meter_keep_pins(meter->stats, meter->pin_dir, tell, userdata);
         class_meter_keep_pins(meter->classes, meter->pin_dir, tell, userdata);
@@ -442,6 +452,14 @@ int meter_each_culprit(const Meter *meter, CulpritFound found, void *userdata) {
         return culprits ? culprits_each(culprits, found, userdata) : -EOPNOTSUPP;
 }
 
+int meter_read_latencies(const Meter *meter, uint32_t slot, BlockLatencies *ret) {
+        return meter->block ? block_meter_read(meter->block, slot, ret) : -EOPNOTSUPP;
+}
+
+OomVictims meter_read_victims(const Meter *meter, uint32_t slot) {
+        return meter->oom ? oom_meter_read(meter->oom, slot) : (OomVictims){};
+}
+
 int meter_groups_fd(const Meter *meter) {
         return meter->groups_map.fd >= 0 ? meter->groups_map.fd : -EBADF;
 }
@@ -453,6 +471,8 @@ int meter_release(Meter *meter) {
         meter->sched = sched_meter_free(meter->sched);
         meter->net = net_meter_free(meter->net);
         meter->tcp = tcp_meter_free(meter->tcp);
+        meter->block = block_meter_free(meter->block);
+        meter->oom = oom_meter_free(meter->oom);
         meter->delay = control_delay_free(meter->delay);
 
         return meter->pin_dir ? pin_dir_remove(meter->pin_dir) : 0;

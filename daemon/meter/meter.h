@@ -12,7 +12,9 @@
 
 #include "bpf/pin.h"
 #include "meter/culprits.h"
+#include "model/block-latency.h"
 #include "model/feature.h"
+#include "model/oom-victim.h"
 #include "model/network.h"
 #include "model/sample.h"
 
@@ -93,6 +95,11 @@ const char *meter_missing(const Meter *meter, uint64_t group_id);
 int meter_count_sockets(Meter *meter, uint32_t slot, int pidfd, unsigned *ret);
 /* Who had the CPU while whose tasks waited, and how long that was. -EOPNOTSUPP at the basic level. */
 int meter_each_culprit(const Meter *meter, CulpritFound found, void *userdata);
+
+/* Adds to `ret` how long the slot's reads and writes of each device took. -EOPNOTSUPP: that is not told. */
+int meter_read_latencies(const Meter *meter, uint32_t slot, BlockLatencies *ret);
+/* Who of the slot was killed last for want of memory; none where that is not told. */
+OomVictims meter_read_victims(const Meter *meter, uint32_t slot);
 
 /* The map of cgroup id (u64) to slot (u32), for the uplink's classifier; owned by the meter. -EBADF: none. */
 int meter_groups_fd(const Meter *meter);

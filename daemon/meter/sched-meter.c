@@ -2,6 +2,7 @@
 
 #include "meter/sched-meter.h"
 #include "bpf/pin.h"
+#include "meter/hook.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -18,23 +19,11 @@ _Static_assert(SCHED_WAIT_BUCKETS == HISTOGRAM_BUCKETS, "a histogram is a sum of
 
 typedef enum HookKind { HOOK_SWITCH, HOOK_ATTACH, HOOK_MIGRATE, HOOK_MAX } HookKind;
 
-/*
- * The stub's link at a tracepoint and the map that it calls through, both pinned, are adopted together or
- * made anew together. The number at the end of their names changes where the two of another version would not
- * fit; what begins with `prefix` and is not `link` is an older version's.
- */
-static const struct {
-        const char *calls, *link, *prefix;
-} hook_info[HOOK_MAX] = {
+static const HookNames hook_names[HOOK_MAX] = {
         [HOOK_SWITCH] = { "sched_switch_1", "sched-switch-stub-1", "sched-switch-" },
         [HOOK_ATTACH] = { "sched_attach_1", "sched-attach-stub-1", "sched-attach-" },
         [HOOK_MIGRATE] = { "sched_migrate_1", "sched-migrate-stub-1", "sched-migrate-" },
 };
-
-typedef struct Hook {
-        Table calls;
-        int link; /* negative: nothing is attached */
-} Hook;
 
 struct SchedMeter {
         struct sched_meter_bpf *skeleton;
@@ -92,7 +81,7 @@ static int load(SchedMeter *meter, int groups_fd, bool extras) {
                 HookParts parts = parts_of(skeleton, kind);
 
                 bpf_program__set_autoload(parts.program, wanted);
-                bpf_program__set_autoload(parts.stub, wanted && meter->hooks[kind].link < 0);
+                bpf_program__set_autoload(parts.stub, wanted && !hook_hangs(&meter->hooks[kind]));
                 r = bpf_map__reuse_fd(parts.calls, meter->hooks[kind].calls.fd);
         }
         if (r == 0)
@@ -117,48 +106,14 @@ static int load(SchedMeter *meter, int groups_fd, bool extras) {
         return r;
 }
 
-typedef struct Outdated {
-        const char *dir, *wanted;
-} Outdated;
-
-static void remove_outdated(const char *name, void *userdata) {
-        const Outdated *outdated = userdata;
-
-        if (strcmp(name, outdated->wanted) != 0)
-                pin_remove(outdated->dir, name);
-}
-
 static int hooks_open(SchedMeter *meter, const char *dir) {
         for (HookKind kind = 0; kind < HOOK_MAX; kind++) {
-                Hook *hook = &meter->hooks[kind];
-                int r = table_open(dir,
-                                &(TableShape){ hook_info[kind].calls, BPF_MAP_TYPE_PROG_ARRAY,
-                                                sizeof(uint32_t), sizeof(uint32_t), 1 },
-                                &hook->calls);
+                int r = hook_open(dir, &hook_names[kind], &meter->hooks[kind]);
 
                 if (r < 0)
                         return r;
-                if (hook->calls.adopted)
-                        hook->link = pin_open(dir, hook_info[kind].link);
         }
         return 0;
-}
-
-/* From here on this is the program that counts, whichever did before: not one event is missed in between. */
-static int hook_set(SchedMeter *meter, const char *dir, HookKind kind) {
-        HookParts parts = parts_of(meter->skeleton, kind);
-        int place = 0, fd = bpf_program__fd(parts.program);
-        Hook *hook = &meter->hooks[kind];
-
-        if (bpf_map_update_elem(hook->calls.fd, &place, &fd, BPF_ANY) < 0)
-                return -errno;
-        pin_pace(); /* the one before is let go of */
-        pin_list(dir, hook_info[kind].prefix, remove_outdated,
-                        &(Outdated){ dir, hook->link >= 0 ? hook_info[kind].link : "" });
-        if (hook->link >= 0)
-                return 0;
-        hook->link = bpf_raw_tracepoint_open(NULL, bpf_program__fd(parts.stub));
-        return hook->link < 0 ? -errno : pin_put(dir, hook_info[kind].link, hook->link);
 }
 
 static int open_tables(SchedMeter *meter, const char *pin_dir) {
@@ -189,10 +144,12 @@ static int open_tables(SchedMeter *meter, const char *pin_dir) {
 
 static int hooks_set(SchedMeter *meter, const char *pin_dir) {
         for (HookKind kind = 0; kind < HOOK_MAX; kind++) {
+                HookParts parts = parts_of(meter->skeleton, kind);
                 int r = 0;
 
-                if (bpf_program__autoload(parts_of(meter->skeleton, kind).program))
-                        r = hook_set(meter, pin_dir, kind);
+                if (bpf_program__autoload(parts.program))
+                        r = hook_set(&meter->hooks[kind], pin_dir, bpf_program__fd(parts.program),
+                                        bpf_program__fd(parts.stub));
                 if (r < 0 && kind == HOOK_SWITCH)
                         return r;
         }
@@ -219,7 +176,7 @@ int sched_meter_new(const SchedMeterOptions *options, SchedMeter **ret) {
                 .full = options->full,
         };
         for (HookKind kind = 0; kind < HOOK_MAX; kind++)
-                meter->hooks[kind] = (Hook){ TABLE_NULL, -EBADF };
+                meter->hooks[kind] = (Hook) HOOK_NULL;
         if ((uint64_t) meter->slots * meter->n_cpus > UINT32_MAX)
                 return -E2BIG;
 
@@ -228,7 +185,7 @@ int sched_meter_new(const SchedMeterOptions *options, SchedMeter **ret) {
                 r = hooks_open(meter, options->pin_dir);
         if (r < 0)
                 return r;
-        meter->adopted = meter->hooks[HOOK_SWITCH].link >= 0;
+        meter->adopted = hook_hangs(&meter->hooks[HOOK_SWITCH]);
         r = load(meter, options->groups_fd, /* extras= */ true);
         if (r < 0)
                 r = load(meter, options->groups_fd, /* extras= */ false);
@@ -244,10 +201,8 @@ SchedMeter *sched_meter_free(SchedMeter *meter) {
         if (!meter)
                 return NULL;
 
-        for (HookKind kind = 0; kind < HOOK_MAX; kind++) {
-                cleanup_close(&meter->hooks[kind].link);
-                table_deinit(&meter->hooks[kind].calls);
-        }
+        for (HookKind kind = 0; kind < HOOK_MAX; kind++)
+                hook_close(&meter->hooks[kind]);
         sched_meter_bpf__destroy(meter->skeleton);
         table_deinit(&meter->rows);
         table_deinit(&meter->cpus);
@@ -265,13 +220,8 @@ void sched_meter_keep_pins(const SchedMeter *meter, const char *pin_dir, PinTell
                 table_keep_pin(pin_dir, &meter->culprits.pairs, tell, userdata);
                 table_keep_pin(pin_dir, &meter->culprits.histories, tell, userdata);
         }
-        for (HookKind kind = 0; kind < HOOK_MAX; kind++) {
-                const Hook *hook = &meter->hooks[kind];
-
-                table_keep_pin(pin_dir, &hook->calls, tell, userdata);
-                if (hook->link >= 0)
-                        pin_keep(pin_dir, hook_info[kind].link, hook->link, tell, userdata);
-        }
+        for (HookKind kind = 0; kind < HOOK_MAX; kind++)
+                hook_keep_pins(&meter->hooks[kind], pin_dir, tell, userdata);
 }
 
 bool sched_meter_adopted(const SchedMeter *meter) {
@@ -279,11 +229,11 @@ bool sched_meter_adopted(const SchedMeter *meter) {
 }
 
 bool sched_meter_splits_moves(const SchedMeter *meter) {
-        return meter->hooks[HOOK_ATTACH].link >= 0;
+        return hook_hangs(&meter->hooks[HOOK_ATTACH]);
 }
 
 bool sched_meter_counts_migrations(const SchedMeter *meter) {
-        return meter->hooks[HOOK_MIGRATE].link >= 0;
+        return hook_hangs(&meter->hooks[HOOK_MIGRATE]);
 }
 
 const Culprits *sched_meter_culprits(const SchedMeter *meter) {
@@ -345,7 +295,7 @@ void sched_meter_read(const SchedMeter *meter, uint32_t slot, Sample *sample) {
         sample_put(sample, METRIC_CPU_WAIT, sum.wait_nsec);
         sample_put(sample, METRIC_CPU_SWITCHES, sum.switches);
         sample_put(sample, METRIC_CPU_PREEMPTIONS, sum.preempted);
-        if (meter->hooks[HOOK_MIGRATE].link >= 0)
+        if (hook_hangs(&meter->hooks[HOOK_MIGRATE]))
                 sample_put(sample, METRIC_CPU_MIGRATIONS, sum.migrations);
         if (meter->full)
                 read_waits(meter, slot, sample);

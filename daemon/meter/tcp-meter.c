@@ -333,10 +333,6 @@ void tcp_meter_clear(TcpMeter *meter, uint32_t slot) {
                 memset(row_of(meter, cpu, slot), 0, sizeof(struct tcp_row));
 }
 
-static void remove_found(const char *name, void *userdata) {
-        pin_remove(userdata, name);
-}
-
 void tcp_meter_unpin(const char *pin_dir) {
-        pin_list(pin_dir, PREFIX, remove_found, (void *) pin_dir);
+        pin_remove_all(pin_dir, PREFIX);
 }

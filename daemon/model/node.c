@@ -96,6 +96,7 @@ Tenant *tenant_free(Tenant *tenant) {
         strv_free(tenant->problems);
         strv_free(tenant->remains);
         blames_deinit(&tenant->blames);
+        block_latencies_deinit(&tenant->latencies);
         free(tenant);
         return NULL;
 }

@@ -7,10 +7,12 @@
  */
 
 #include "adoption.h"
+#include "block-latency.h"
 #include "calendar.h"
 #include "drift.h"
 #include "feature.h"
 #include "network.h"
+#include "oom-victim.h"
 #include "sample.h"
 
 /* How long tasks of a tenant waited while another had their CPU. */
@@ -41,14 +43,16 @@ typedef struct Tenant {
         char *assigned_cpus;   /* where it runs, as read back: a list of CPUs; NULL before */
         bool residual;         /* no allocation is active */
         Sample usage;
-        Blames blames;   /* as of the last time that all was sampled, or some samples ago */
-        char **problems; /* sentences; empty when all that is desired is in force */
-        char **remains;  /* sentences; what processes that were attached left with their old groups: told with
-                            its problems, but nothing that this node does not do */
-        bool changed;    /* what D-Bus signals of it is not yet told */
-        bool untold;     /* it came with an Apply that may yet be refused: no one hears of it */
-        bool failed;     /* something that this node can do was refused by the kernel or systemd */
-        bool observed;   /* its Mode is observe: it is metered and counted, and nothing of it is enforced */
+        BlockLatencies latencies; /* of when the blames are */
+        OomVictims victims;       /* who was killed last for want of memory */
+        Blames blames;            /* as of the last time that all was sampled, or some samples ago */
+        char **problems;          /* sentences; empty when all that is desired is in force */
+        char **remains; /* sentences; what processes that were attached left with their old groups: told with
+                           its problems, but nothing that this node does not do */
+        bool changed;   /* what D-Bus signals of it is not yet told */
+        bool untold;    /* it came with an Apply that may yet be refused: no one hears of it */
+        bool failed;    /* something that this node can do was refused by the kernel or systemd */
+        bool observed;  /* its Mode is observe: it is metered and counted, and nothing of it is enforced */
         bool to_be_opened; /* since when it was enforced its limits still stand: they are taken off, once */
         uint64_t residual_memory_bytes; /* memory it had when it last became residual */
         /* What OnEnd left for its processes; none of it once an allocation is active again. */

@@ -115,6 +115,33 @@ static int print_usage(const Ctl *ctl, const json_t *usage) {
         return view_table(ctl, table, "");
 }
 
+static int print_victims(const Ctl *ctl, const json_t *victims) {
+        static const char *const titles[] = { "KILLED FOR MEMORY", ">PID", "WHEN", ">AT MOST HELD", NULL };
+        _cleanup_table_ Table *table = NULL;
+        json_t *victim;
+        size_t i;
+        int r;
+
+        r = table_new(titles, &table);
+        if (r < 0)
+                return ctl_fail_errno(r, "cannot print a table");
+
+        json_array_foreach ((json_t *) victims, i, victim) {
+                char text[UNITS_SIZE];
+
+                table_add(table, json_string_value(json_array_get(victim, 0)) ?: "");
+                table_addf(table, "%" PRIu64, variant_u64_value(json_array_get(victim, 1)));
+                table_add(table, units_format_time(variant_u64_value(json_array_get(victim, 2)), text));
+                table_add(table, units_format_metric("memory.peak",
+                                                 variant_u64_value(json_array_get(victim, 3)), text));
+        }
+        if (table_rows(table) == 0)
+                return CTL_OK;
+
+        putchar('\n');
+        return view_table(ctl, table, "");
+}
+
 static int print_tenant(const Ctl *ctl, Client *client, const json_t *tenant) {
         _cleanup_json_ json_t *tenants = NULL, *all = NULL, *own = json_array();
         const char *id = variant_get_string(tenant, "TenantId"), *state;
@@ -157,6 +184,8 @@ static int print_tenant(const Ctl *ctl, Client *client, const json_t *tenant) {
                                 json_object_get(tenant, "Effective"));
         if (r == 0)
                 r = print_usage(ctl, json_object_get(tenant, "Usage"));
+        if (r == 0)
+                r = print_victims(ctl, json_object_get(tenant, "OomVictims"));
         if (r == 0 && ctl->histograms)
                 r = waits_print(ctl, client, tenant);
         if (r == 0 && json_array_size(own) > 0) {

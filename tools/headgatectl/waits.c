@@ -124,6 +124,31 @@ static int print_culprits(const Ctl *ctl, Client *client, const char *tenant_id)
         return view_table(ctl, table, "");
 }
 
+/* "io.read.latency@8:0": what it is of. */
+static int print_latencies(const Ctl *ctl, const json_t *histograms) {
+        static const char *const prefixes[] = { "io.read.latency@", "io.write.latency@" };
+        const char *name;
+        json_t *buckets;
+        int r = CTL_OK;
+
+        json_object_foreach ((json_t *) histograms, name, buckets)
+                for (size_t i = 0; r == CTL_OK && i < ELEMENTSOF(prefixes); i++) {
+                        char title[64], words[WAITS_SIZE];
+                        Histogram histogram;
+
+                        if (strncmp(name, prefixes[i], strlen(prefixes[i])) != 0 ||
+                                        !read_histogram(buckets, &histogram) || !waits_format(buckets, words))
+                                continue;
+                        snprintf(title, sizeof(title), ">%s BELOW", i == 0 ? "READ" : "WRITE");
+                        putchar('\n');
+                        r = print_buckets(ctl, title, &histogram);
+                        if (r == CTL_OK)
+                                printf("%s %s: %s.\n", i == 0 ? "Reads from" : "Writes to",
+                                                name + strlen(prefixes[i]), words);
+                }
+        return r;
+}
+
 int waits_print(const Ctl *ctl, Client *client, const json_t *tenant) {
         static const struct {
                 const char *title, *what, *none;
@@ -161,5 +186,5 @@ int waits_print(const Ctl *ctl, Client *client, const json_t *tenant) {
                 if (duration == DURATION_CPU_WAIT)
                         r = print_culprits(ctl, client, variant_get_string(tenant, "TenantId"));
         }
-        return r;
+        return r == CTL_OK ? print_latencies(ctl, histograms) : r;
 }
