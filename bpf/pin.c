@@ -17,6 +17,7 @@
 #define PACE_PAUSE_NSEC 50000000L
 
 static __thread char words_last[256];
+static __thread char tables_gone[512];
 
 __attribute__((__format__(printf, 2, 0))) static int words_print(
                 enum libbpf_print_level level, const char *format, va_list arguments) {
@@ -264,6 +265,47 @@ static bool shape_matches(const TableShape *shape, int fd) {
                info.max_entries == shape->rows && info.map_flags == shape_flags(shape);
 }
 
+void pin_tables_begin(void) {
+        tables_gone[0] = '\0';
+}
+
+const char *pin_tables_gone(void) {
+        return tables_gone;
+}
+
+static void drop_table(const char *dir, const char *name) {
+        size_t length = strlen(tables_gone);
+
+        pin_remove(dir, name);
+        snprintf(tables_gone + length, sizeof(tables_gone) - length, "%s%s", length > 0 ? " " : "", name);
+}
+
+typedef struct Layout {
+        const char *dir;
+        char stem[PIN_NAME_SIZE]; /* of the names of all layouts */
+} Layout;
+
+static void drop_other(const char *name, void *userdata) {
+        const Layout *layout = userdata;
+        const char *number = name + strlen(layout->stem);
+
+        if (*number && number[strspn(number, "0123456789")] == '\0')
+                drop_table(layout->dir, name);
+}
+
+/* Called where there is no table of this layout: with one, the others went when it was made. */
+static void drop_other_layouts(const char *dir, const char *name) {
+        Layout layout = { .dir = dir };
+        size_t length = strlen(name);
+
+        while (length > 0 && strchr("0123456789", name[length - 1]))
+                length--;
+        if (!name[length] || length >= sizeof(layout.stem))
+                return;
+        memcpy(layout.stem, name, length);
+        pin_list(dir, layout.stem, drop_other, &layout);
+}
+
 int table_open(const char *dir, const TableShape *shape, Table *ret) {
         _cleanup_(table_deinit) Table table = TABLE_NULL;
         long page_bytes = sysconf(_SC_PAGESIZE);
@@ -275,9 +317,10 @@ int table_open(const char *dir, const TableShape *shape, Table *ret) {
                 table.adopted = shape_matches(shape, table.fd);
                 if (!table.adopted) {
                         close(TAKE_FD(table.fd));
-                        pin_remove(dir, shape->name);
+                        drop_table(dir, shape->name);
                 }
-        }
+        } else
+                drop_other_layouts(dir, shape->name);
 
         if (!table.adopted) {
                 LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = shape_flags(shape));

@@ -51,7 +51,12 @@ void table_keep_pin(const char *dir, const Table *table, PinTell tell, void *use
 /* Makes the directory, and the one that it is in, where somebody took them away. */
 void pin_dir_keep(const char *dir);
 
+/* What was pinned of the table in another layout (its name but for the number at its end) or shape goes. */
 int table_open(const char *dir, const TableShape *shape, Table *ret);
+/* Names of those that went so since pin_tables_begin(), separated by spaces; "": none. What they had counted
+ * begins anew. */
+void pin_tables_begin(void);
+const char *pin_tables_gone(void);
 void table_deinit(Table *table);
 
 /* The pinned object's new file descriptor; -ENOENT. */

@@ -70,6 +70,11 @@ int reconciler_open_meter(Reconciler *reconciler, FeatureSet *features) {
                         features, &reconciler->meter);
         if (r < 0)
                 return log_error_errno(r, "The meters cannot be used");
+        if (meter_lost(reconciler->meter))
+                log_warning("Usage has a gap at this start: of other layouts, or for another number of "
+                            "tenants, were %s; "
+                            "what they count begins anew",
+                                meter_lost(reconciler->meter));
         reconciler_look_again(reconciler);
         return 0;
 }

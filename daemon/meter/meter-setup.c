@@ -258,9 +258,24 @@ static int set_up_sockets(Meter *meter, FeatureSet *features) {
                         "a BPF iterator over the files of a process that is attached");
 }
 
+/* An upgrade, or another number of tenants. What was counted since the last sample is in no figure. */
+static int note_lost(Meter *meter, FeatureSet *features) {
+        if (!*pin_tables_gone())
+                return 0;
+        meter->lost = strdup(pin_tables_gone());
+        return !meter->lost ? -ENOMEM
+                            : feature_set_put(features, "meter.pins", true,
+                                              "counters and programs are pinned in %s; with this start "
+                                              "counters began anew that "
+                                              "an earlier one had in another layout or for another number of "
+                                              "tenants: %s",
+                                              meter->pin_dir, meter->lost);
+}
+
 int meter_set_up(Meter *meter, const MeterOptions *options, FeatureSet *features) {
         int r;
 
+        pin_tables_begin();
         r = set_up_pins(meter, options->pin_dir, features);
         if (r < 0)
                 return r;
@@ -300,5 +315,6 @@ int meter_set_up(Meter *meter, const MeterOptions *options, FeatureSet *features
         r = class_meter_new(meter->pin_dir, meter->slots, meter->slots * CLASSES_PER_SLOT, &meter->classes);
         if (r < 0)
                 return r;
-        return set_up_sockets(meter, features);
+        r = set_up_sockets(meter, features);
+        return r < 0 ? r : note_lost(meter, features);
 }

@@ -137,6 +137,7 @@ Meter *meter_free(Meter *meter) {
         socket_iter_free(meter->sockets);
         table_deinit(&meter->groups_map);
         free(meter->pin_dir);
+        free(meter->lost);
         free(meter);
         return NULL;
 }
@@ -404,6 +405,10 @@ void meter_read_control(const Meter *meter, Sample *ret) {
         if (meter->delay)
                 control_delay_read(meter->delay, &sample);
         *ret = sample;
+}
+
+const char *meter_lost(const Meter *meter) {
+        return meter->lost;
 }
 
 const char *meter_pin_dir(const Meter *meter) {

@@ -82,6 +82,9 @@ int meter_read(const Meter *meter, uint32_t slot, Sample *ret);
 /* What the control class sent, whether or not a group is in it: of net.* alone. */
 void meter_read_control(const Meter *meter, Sample *ret);
 
+/* The tables, by their pins' names, whose counters began anew with this start, as they were of another layout
+ * or number of slots: a gap in what was counted. NULL: all went on. The meter's. */
+const char *meter_lost(const Meter *meter);
 /* Our directory of pins; NULL: nothing is pinned. The meter's. */
 const char *meter_pin_dir(const Meter *meter);
 /* Pins again what somebody unpinned, and tells of each. What the pins are of went on counting. */

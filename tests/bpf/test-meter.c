@@ -266,11 +266,67 @@ Test(meter, table_of_another_size) {
         meter = meter_make(pin_dir(), 2 * SLOTS, CLASSID_BASE);
         meter_must_add(meter, SLOT, &group);
         cr_expect(meter_must_read(meter, SLOT).value[METRIC_CPU_TIME] == 0);
+        cr_expect(meter_lost(meter) && strstr(meter_lost(meter), "sched_rows_"), "the gap is not told");
         worker_run(&worker);
         sample = meter_must_read(meter, SLOT);
         expect_near(sample.value[METRIC_CPU_TIME], group_cpu_nsec(&group) - cpu_before, 1, 100000,
                         "cpu.time");
 
+        worker_stop(&worker);
+        cr_expect(meter_release(meter) == 0);
+        meter_free(meter);
+}
+
+static void pin_some_map(const char *name) {
+        _cleanup_close_ int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(uint32_t), 8, 1, NULL);
+        char path[256];
+
+        snprintf(path, sizeof(path), "%s/meter/%s", pin_dir(), name);
+        cr_assert(fd >= 0 && bpf_obj_pin(fd, path) == 0, "%s: %m", path);
+}
+
+static void unpin(const char *name) {
+        char path[256];
+
+        snprintf(path, sizeof(path), "%s/meter/%s", pin_dir(), name);
+        cr_assert(unlink(path) == 0, "%s: %m", path);
+}
+
+/* As an upgrade, or a downgrade, finds them: they go, and are named once; the others count on. */
+Test(meter, tables_of_other_layouts) {
+        TestGroup group = group_make("a");
+        Worker worker = worker_start(&group, burn_and_send, NULL);
+        Meter *meter = meter_make(pin_dir(), SLOTS, CLASSID_BASE);
+        _cleanup_free_ char *before = NULL, *after = NULL;
+        Sample closing, opening;
+
+        cr_expect_null(meter_lost(meter));
+        meter_must_add(meter, SLOT, &group);
+        worker_run(&worker);
+        closing = meter_must_read(meter, SLOT);
+        meter_free(meter);
+        before = list_pins();
+        unpin("sched_rows_2");
+        pin_some_map("sched_rows_0");
+        pin_some_map("sched_rows_27");
+
+        meter = meter_make(pin_dir(), SLOTS, CLASSID_BASE);
+        cr_assert_not_null(meter_lost(meter));
+        cr_expect(strstr(meter_lost(meter), "sched_rows_0") && strstr(meter_lost(meter), "sched_rows_27"),
+                        "%s", meter_lost(meter));
+        after = list_pins();
+        cr_expect(strcmp(before, after) == 0, "before:\n%s\nafter:\n%s", before, after);
+        meter_must_add(meter, SLOT, &group);
+        opening = meter_must_read(meter, SLOT);
+        cr_expect(closing.value[METRIC_CPU_TIME] >= 30000000 && opening.value[METRIC_CPU_TIME] == 0);
+        cr_expect(opening.value[METRIC_CPU_PRESSURE] >= closing.value[METRIC_CPU_PRESSURE]);
+        worker_run(&worker);
+        opening = meter_must_read(meter, SLOT);
+        cr_expect(opening.value[METRIC_CPU_TIME] >= 30000000);
+        meter_free(meter);
+
+        meter = meter_make(pin_dir(), SLOTS, CLASSID_BASE);
+        cr_expect_null(meter_lost(meter));
         worker_stop(&worker);
         cr_expect(meter_release(meter) == 0);
         meter_free(meter);
