@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-kill -9 at random moments under load, of a daemon that something starts again: what test-fail-static asks in a guest, with
-each driver, and its namesake in tests/netns of the machine that builds, as far as that has the controllers. A node has
-`pins`, group_of(), main_pid() (0: none just now) and ready(). HEADGATE_ROUNDS kills (3), from HEADGATE_SEED.
+What holds under load while the daemon goes and comes: kill -9 at random moments, of a daemon that something starts again,
+is what test-fail-static asks in a guest, with each driver, and its namesake in tests/netns of the machine that builds, as far
+as that has the controllers. A node has `pins`, group_of(), main_pid() (0: none just now) and ready(). HEADGATE_ROUNDS kills
+(3), from HEADGATE_SEED.
 """
 import json
 import os
@@ -38,6 +39,20 @@ while not ended:
     time.sleep(0.01)
 print(sent)
 """
+
+
+class SystemdNode:
+    """headgated as it is installed."""
+    unit, pins = guest.SERVICE, guest.PINS
+
+    def group_of(self, tenant):
+        return guest.group_of(tenant)
+
+    def main_pid(self):
+        return int(guest.show_unit(self.unit, "MainPID"))
+
+    def ready(self):
+        return guest.state_of(self.unit) == "active"
 
 
 class Sampler:
@@ -102,16 +117,32 @@ def usage(tenant):
 
 
 def kill_rounds(node):
+    hold_under_load(node, kill_at_random)
+
+
+def kill_at_random(node, sampler):
+    chance, killed = random.Random(SEED), 0
+    for _ in range(ROUNDS):
+        pid = await_next(node, killed)
+        time.sleep(chance.uniform(0, LATEST_KILL))  # what is waited for is the random moment
+        os.kill(pid, signal.SIGKILL)
+        killed = pid
+        sampler.wait_looked()
+    await_next(node, killed)
+
+
+def hold_under_load(node, disturb):
+    """Whatever disturb(node, sampler) does, of a tenant under load nothing is loosened, and no count is lost."""
     request = guest.request(guest.new_id("static"), SHARE)
     guest.ctl("apply", "-", stdin=json.dumps(request))
     try:
-        kill_under_load(node, request["TenantId"])
+        under_load(node, request["TenantId"], disturb)
     finally:  # of this daemon: there may be another at the end of the case
         wait(node.ready, BOUND, "the daemon")
         guest.release(request["AllocationId"])
 
 
-def kill_under_load(node, tenant):
+def under_load(node, tenant, disturb):
     group = node.group_of(tenant)
     sender = guest.start_in(tenant, "python3", "-c", SENDER, stdout=subprocess.PIPE, text=True)
     check(sender.stdout.readline() == "sending\n", "the sender did not begin")
@@ -127,17 +158,9 @@ def kill_under_load(node, tenant):
         if path.exists():
             sampler.add(str(path), lambda path=path: read(path), 0.005)
     sampler.add("classes of the uplink", classes, 0.02)
-    chance = random.Random(SEED)
     at, used = time.monotonic(), guest.cpu_used(group)
-    killed = 0
-    for _ in range(ROUNDS):
-        pid = await_next(node, killed)
-        time.sleep(chance.uniform(0, LATEST_KILL))  # what is waited for is the random moment
-        os.kill(pid, signal.SIGKILL)
-        killed = pid
-        sampler.wait_looked()
-    await_next(node, killed)
-    wait(node.ready, BOUND, "the daemon after the last")
+    disturb(node, sampler)
+    wait(node.ready, BOUND, "the daemon after all that")
     if capped:
         check_pace(group, at, used)
     sampler.end()
