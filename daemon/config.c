@@ -47,6 +47,7 @@ static const ConfigKey global_keys[] = {
         GLOBAL("residual", "memory", VALUE_BYTES, residual.memory_bytes, 1 << 20, UINT64_MAX / 2),
         GLOBAL("residual", "tasks", VALUE_COUNT, residual.tasks, 1, 4194304),
         GLOBAL("residual", "net-egress", VALUE_BPS, residual.net_egress_bps, 8000, UINT64_MAX / 2),
+        GLOBAL("residual", "net-ingress", VALUE_BPS, residual.net_ingress_bps, 8000, UINT64_MAX / 2),
         GLOBAL("meter", "level", VALUE_LEVEL, meter_full, 0, 1),
         GLOBAL("devices", "closed", VALUE_BOOL, devices_closed, 0, 1),
         GLOBAL("residual", "io", VALUE_BYTES, residual.io_bytes, 4096, UINT64_MAX / 2),
@@ -59,6 +60,7 @@ static const ConfigKey global_keys[] = {
         { "uplink", key, type, offsetof(ConfigUplink, field), min, max }
 static const ConfigKey uplink_keys[] = {
         UPLINK("capacity", VALUE_BPS, capacity_bps, 64000, 1000000000000000),
+        UPLINK("ingress-capacity", VALUE_BPS, ingress_bps, 64000, 1000000000000000),
         UPLINK("control-floor", VALUE_BPS, control_floor_bps, 8000, 1000000000000000),
         UPLINK("control-ceil", VALUE_BPS, control_ceil_bps, 8000, 1000000000000000),
         UPLINK("default-floor", VALUE_BPS, default_floor_bps, 8000, 1000000000000000),
@@ -89,6 +91,7 @@ void config_init(Config *config) {
                                 .memory_bytes = 64 << 20,
                                 .tasks = 256,
                                 .net_egress_bps = 1000000,
+                                .net_ingress_bps = 1000000,
                                 .io_bytes = 16 << 20 },
         };
 }

@@ -13,6 +13,7 @@
 typedef struct ConfigUplink {
         char name[RESOURCE_TARGET_SIZE];
         uint64_t capacity_bps;      /* 0: the link's speed */
+        uint64_t ingress_bps;       /* 0: what comes in is not shaped */
         uint64_t control_floor_bps; /* UINT64_MAX: a hundredth of the capacity */
         uint64_t control_ceil_bps;  /* UINT64_MAX: a tenth of the capacity */
         uint64_t default_floor_bps; /* UINT64_MAX: a hundredth of the capacity */

@@ -168,7 +168,7 @@ static int diff_uplink(
 }
 
 static int diff_uplinks(Reconciler *reconciler, const ReconcilerDiff *diff) {
-        NetPlan observed[CONFIG_UPLINKS_MAX] = {};
+        NetPlan observed[UPLINK_PLANS_MAX] = {};
         int r = 0;
 
         uplinks_observe(reconciler->uplinks, observed);

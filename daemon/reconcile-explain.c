@@ -174,7 +174,7 @@ static int add_mode(const Answer *answer, const TenantPlan *tenant) {
 }
 
 static int add_classes(const Answer *answer, const TenantPlan *exact) {
-        NetPlan observed[CONFIG_UPLINKS_MAX] = {};
+        NetPlan observed[UPLINK_PLANS_MAX] = {};
         int r = 0;
 
         uplinks_observe(answer->reconciler->uplinks, observed);
@@ -185,8 +185,8 @@ static int add_classes(const Answer *answer, const TenantPlan *exact) {
                 char *why = NULL;
 
                 snprintf(name, sizeof name, "class %x:%x@%s", UPLINK_HTB_MAJOR,
-                                UPLINK_MINOR_SLOT_BASE + class.slot, uplink->name);
-                if (!is_asked_for(answer, name, RESOURCE_NET_EGRESS))
+                                UPLINK_MINOR_SLOT_BASE + class.slot, uplink->device);
+                if (!is_asked_for(answer, name, uplink->kind))
                         continue;
                 reconciler_format_class(&answer->plan.uplinks[i], &class, value);
                 reconciler_format_class(

@@ -126,13 +126,14 @@ static int note_absent(
                 const char *uplink = calendar_target(&input->node->calendar, entry);
                 char name[RESOURCE_NAME_SIZE];
                 const Feature *feature;
-                bool there = entry->kind != RESOURCE_NET_EGRESS;
+                bool there = resource_info(entry->kind)->target != TARGET_UPLINK;
 
                 for (size_t k = 0; k < input->n_uplinks; k++)
-                        there = there || strcmp(input->uplinks[k].name, uplink) == 0;
+                        there = there || (input->uplinks[k].kind == entry->kind &&
+                                                         strcmp(input->uplinks[k].name, uplink) == 0);
                 if (there)
                         continue;
-                resource_format_name(RESOURCE_NET_EGRESS, uplink, name);
+                resource_format_name(entry->kind, uplink, name);
                 feature = feature_set_get(features, name);
                 if (strv_pushf(&tenant->problems, "%s: %s", name,
                                     feature ? feature->words : "no such uplink is configured") < 0)
@@ -243,8 +244,9 @@ int reconciler_note_problems(Reconciler *reconciler, const PlanInput *input, con
 
                 if (problem) {
                         tenant->failed = tenant->failed || !tenant->residual;
-                        r = strv_pushf(&tenant->problems, "net.egress@%s is not shaped: %s",
-                                        input->uplinks[i].name, problem);
+                        r = strv_pushf(&tenant->problems, "%s@%s is not shaped: %s",
+                                        resource_info(input->uplinks[i].kind)->name, input->uplinks[i].name,
+                                        problem);
                 }
         }
         return r;

@@ -430,7 +430,7 @@ static int apply_plan(Reconciler *reconciler, FeatureSet *features, const Plan *
 
 static int read_all_back(Reconciler *reconciler, Node *node, const PlanInput *input, Plan *plan,
                 const TenantChange *changes) {
-        NetPlan observed[CONFIG_UPLINKS_MAX] = {};
+        NetPlan observed[UPLINK_PLANS_MAX] = {};
         int r = 0;
 
         uplinks_read_back(reconciler->uplinks, &node->features, observed);

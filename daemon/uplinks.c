@@ -3,11 +3,12 @@
 /*
  * Opens what is configured and there, hands each its part of the plan, and remembers what went through, so
  * that an uplink is looked at only when its plan changes or a look at it is asked for. It plans
- * nothing.
+ * nothing. What goes out and what comes in are held alike, on the uplink itself and on an IFB.
  */
 
 #include "uplinks.h"
 
+#include "enforce/net-ingress.h"
 #include "util/log.h"
 
 #include <net/if.h>
@@ -15,10 +16,13 @@
 
 typedef struct UplinkHold {
         const ConfigUplink *config;
-        unsigned ifindex;          /* of the interface that had the name when it was last looked for */
+        ResourceKind kind;         /* RESOURCE_NET_EGRESS, or RESOURCE_NET_INGRESS */
+        const char *device;        /* the uplink's name, or its IFB's; NULL: that one is not there */
+        unsigned ifindex;          /* of the interface that had this name when it was last looked for */
         bool was_there;            /* at some time, and open */
         Uplink *uplink;            /* NULL while it is absent or has no known capacity */
-        NetClassifier *classifier; /* NULL where there is none */
+        NetClassifier *classifier; /* of what goes out; NULL where there is none */
+        NetIngress *ingress;       /* of what comes in; NULL where the uplink is not there */
         int error;                 /* of the last apply */
         char words[256];           /* and why, in words */
         bool news;                 /* of these two, not yet taken */
@@ -27,12 +31,17 @@ typedef struct UplinkHold {
 
 struct Uplinks {
         const char *pin_dir, *keep_dir;
-        UplinkHold holds[CONFIG_UPLINKS_MAX];
+        const Config *config;
+        UplinkHold holds[UPLINK_PLANS_MAX];
         size_t n_holds;
-        UplinkCapacity capacity[CONFIG_UPLINKS_MAX]; /* of those that are there, in the plan's order */
-        UplinkHold *planned[CONFIG_UPLINKS_MAX];     /* the hold of each of these */
+        UplinkCapacity capacity[UPLINK_PLANS_MAX]; /* of those that are there, in the plan's order */
+        UplinkHold *planned[UPLINK_PLANS_MAX];     /* the hold of each of these */
         size_t n_planned;
 };
+
+static uint32_t hold_index(const Uplinks *uplinks, const UplinkHold *hold) {
+        return (uint32_t) (hold->config - uplinks->config->uplinks);
+}
 
 int uplinks_new(const Config *config, const char *pin_dir, const char *keep_dir, Uplinks **ret) {
         Uplinks *uplinks = calloc(1, sizeof(Uplinks));
@@ -41,9 +50,17 @@ int uplinks_new(const Config *config, const char *pin_dir, const char *keep_dir,
                 return -ENOMEM;
         uplinks->pin_dir = pin_dir;
         uplinks->keep_dir = keep_dir;
-        uplinks->n_holds = config->n_uplinks;
-        for (size_t i = 0; i < config->n_uplinks; i++)
-                uplinks->holds[i].config = &config->uplinks[i];
+        uplinks->config = config;
+        for (size_t i = 0; i < config->n_uplinks; i++) {
+                const ConfigUplink *uplink = &config->uplinks[i];
+
+                uplinks->holds[uplinks->n_holds++] = (UplinkHold){
+                        .config = uplink, .kind = RESOURCE_NET_EGRESS, .device = uplink->name
+                };
+                if (uplink->ingress_bps > 0)
+                        uplinks->holds[uplinks->n_holds++] =
+                                        (UplinkHold){ .config = uplink, .kind = RESOURCE_NET_INGRESS };
+        }
         *ret = uplinks;
         return 0;
 }
@@ -53,6 +70,7 @@ Uplinks *uplinks_free(Uplinks *uplinks) {
                 return NULL;
         for (size_t i = 0; i < uplinks->n_holds; i++) {
                 net_classifier_free(uplinks->holds[i].classifier);
+                net_ingress_free(uplinks->holds[i].ingress);
                 uplink_free(uplinks->holds[i].uplink);
                 free(uplinks->holds[i].applied.classes);
         }
@@ -62,17 +80,15 @@ Uplinks *uplinks_free(Uplinks *uplinks) {
 
 /* What the uplink can carry: as configured, else as the link says. */
 static int hold_capacity(const UplinkHold *hold, uint64_t *ret_bps) {
+        if (hold->kind == RESOURCE_NET_INGRESS) {
+                *ret_bps = hold->config->ingress_bps;
+                return 0;
+        }
         if (hold->config->capacity_bps > 0) {
                 *ret_bps = hold->config->capacity_bps;
                 return 0;
         }
         return uplink_speed(hold->config->name, ret_bps);
-}
-
-static int hold_open(const Uplinks *uplinks, UplinkHold *hold, FeatureSet *features) {
-        const UplinkOptions options = { hold->config->name, uplinks->keep_dir, hold->config->take_over };
-
-        return uplink_new(&options, features, &hold->uplink);
 }
 
 static void hold_close(UplinkHold *hold) {
@@ -82,6 +98,43 @@ static void hold_close(UplinkHold *hold) {
         hold->applied.n_classes = 0;
 }
 
+/* The IFB of the uplink that has the name now, made where there is none. */
+static int follow_ingress(const Uplinks *uplinks, UplinkHold *hold) {
+        int r;
+
+        if (hold->ingress && net_ingress_stands(hold->ingress))
+                return 0;
+        hold_close(hold);
+        hold->ingress = net_ingress_free(hold->ingress);
+        hold->device = NULL;
+        r = net_ingress_new(hold->config->name, uplinks->pin_dir, &hold->ingress);
+        if (r >= 0)
+                hold->device = net_ingress_device(hold->ingress);
+        return r;
+}
+
+/* What goes out is shaped on the uplink; what comes in on a device that is named for us alone. */
+static int hold_open(const Uplinks *uplinks, UplinkHold *hold, FeatureSet *features) {
+        const bool out = hold->kind == RESOURCE_NET_EGRESS;
+        const UplinkOptions options = { hold->device, uplinks->keep_dir, out && hold->config->take_over };
+        char egress[RESOURCE_NAME_SIZE], ingress[RESOURCE_NAME_SIZE];
+        FeatureSet found = FEATURE_SET_NULL;
+        const Feature *feature;
+        int r;
+
+        if (out)
+                return uplink_new(&options, features, &hold->uplink);
+        r = uplink_new(&options, &found, &hold->uplink);
+        resource_format_name(RESOURCE_NET_EGRESS, hold->device, egress);
+        resource_format_name(RESOURCE_NET_INGRESS, hold->config->name, ingress);
+        feature = feature_set_get(&found, egress);
+        if (r >= 0 && feature)
+                r = feature_set_put(features, ingress, feature->available, "queued in %s: %s", hold->device,
+                                feature->words);
+        feature_set_deinit(&found);
+        return r;
+}
+
 /*
  * Open as long as the interface is there and its capacity known; one that was replugged is another. Says
  * whether it came, went, or is another.
@@ -89,10 +142,13 @@ static void hold_close(UplinkHold *hold) {
 static bool hold_follow(
                 const Uplinks *uplinks, UplinkHold *hold, FeatureSet *features, uint64_t *ret_capacity) {
         const char *name = hold->config->name;
-        unsigned ifindex = if_nametoindex(name);
         char feature[RESOURCE_NAME_SIZE];
         bool was_open = hold->uplink;
-        int r = ifindex ? hold_capacity(hold, ret_capacity) : -ENODEV;
+        int r = hold->kind == RESOURCE_NET_INGRESS ? follow_ingress(uplinks, hold) : 0;
+        unsigned ifindex = hold->device ? if_nametoindex(hold->device) : 0;
+
+        if (r >= 0)
+                r = ifindex ? hold_capacity(hold, ret_capacity) : -ENODEV;
 
         if (hold->uplink && (r < 0 || ifindex != hold->ifindex))
                 hold_close(hold);
@@ -100,13 +156,19 @@ static bool hold_follow(
         if (hold->uplink)
                 return false;
 
-        resource_format_name(RESOURCE_NET_EGRESS, name, feature);
-        if (r == -EOPNOTSUPP)
+        resource_format_name(hold->kind, name, feature);
+        if (r == -EOPNOTSUPP && hold->kind == RESOURCE_NET_INGRESS)
+                (void) feature_set_put(features, feature, false,
+                                "this kernel has no IFB (CONFIG_IFB): what comes in at %s is not shaped",
+                                name);
+        else if (r == -EOPNOTSUPP)
                 (void) feature_set_put(features, feature, false,
                                 "%s tells no speed and no capacity is configured for it: its traffic is not "
                                 "shaped",
                                 name);
         else {
+                if (r >= 0 && hold->kind == RESOURCE_NET_EGRESS && hold->config->ingress_bps == 0)
+                        (void) net_ingress_remove(name, uplinks->pin_dir); /* of another configuration */
                 r = r < 0 ? r : hold_open(uplinks, hold, features);
                 if (r < 0)
                         (void) feature_set_put(features, feature, false,
@@ -120,14 +182,20 @@ static uint64_t or_part(uint64_t configured, uint64_t capacity, uint64_t divisor
         return configured != UINT64_MAX ? configured : capacity / divisor;
 }
 
-static UplinkCapacity capacity_of(const ConfigUplink *config, uint64_t capacity_bps) {
+/* What is configured of the other two classes is of what goes out. */
+static UplinkCapacity capacity_of(const UplinkHold *hold, uint64_t capacity_bps) {
+        const ConfigUplink *config = hold->config;
+        bool out = hold->kind == RESOURCE_NET_EGRESS;
+
         return (UplinkCapacity){
+                .kind = hold->kind,
                 .name = config->name,
+                .device = hold->device,
                 .is_default = config->is_default,
                 .capacity_bps = capacity_bps,
-                .control_floor_bps = or_part(config->control_floor_bps, capacity_bps, 100),
-                .control_ceil_bps = or_part(config->control_ceil_bps, capacity_bps, 10),
-                .default_floor_bps = or_part(config->default_floor_bps, capacity_bps, 100),
+                .control_floor_bps = or_part(out ? config->control_floor_bps : UINT64_MAX, capacity_bps, 100),
+                .control_ceil_bps = or_part(out ? config->control_ceil_bps : UINT64_MAX, capacity_bps, 10),
+                .default_floor_bps = or_part(out ? config->default_floor_bps : UINT64_MAX, capacity_bps, 100),
         };
 }
 
@@ -136,8 +204,9 @@ static void tell_replugged(const UplinkHold *hold, unsigned old_ifindex, uint32_
                 void *userdata) {
         char have[32] = "gone", want[32] = "there";
 
-        if (!hold->was_there || hold->ifindex == old_ifindex)
-                return;
+        if (!hold->was_there || hold->ifindex == old_ifindex ||
+                        (hold->kind == RESOURCE_NET_INGRESS && !hold->device))
+                return; /* an IFB goes with its uplink, of which it is told */
         if (hold->ifindex)
                 snprintf(have, sizeof have, "index %u", hold->ifindex);
         if (old_ifindex)
@@ -157,15 +226,15 @@ int uplinks_refresh(Uplinks *uplinks, FeatureSet *features, ResourceSet *total, 
                 int r;
 
                 changed |= hold_follow(uplinks, hold, features, &capacity);
-                tell_replugged(hold, old_ifindex, (uint32_t) i, tell, userdata);
+                tell_replugged(hold, old_ifindex, hold_index(uplinks, hold), tell, userdata);
                 hold->was_there = hold->was_there || hold->uplink;
                 if (!hold->uplink)
                         continue;
-                uplinks->capacity[uplinks->n_planned] = capacity_of(hold->config, capacity);
+                uplinks->capacity[uplinks->n_planned] = capacity_of(hold, capacity);
                 kept = uplinks->capacity[uplinks->n_planned].control_floor_bps +
                        uplinks->capacity[uplinks->n_planned].default_floor_bps;
                 uplinks->planned[uplinks->n_planned++] = hold;
-                r = resource_set_put(total, RESOURCE_NET_EGRESS, hold->config->name,
+                r = resource_set_put(total, hold->kind, hold->config->name,
                                 (Amount){ 0, capacity > kept ? capacity - kept : 0 });
                 if (r < 0)
                         return r;
@@ -184,7 +253,9 @@ void uplinks_look_again(Uplinks *uplinks) {
 }
 
 void uplinks_look_again_at(Uplinks *uplinks, uint32_t index) {
-        uplinks->holds[index].applied.n_classes = 0;
+        for (size_t i = 0; i < uplinks->n_holds; i++)
+                if (hold_index(uplinks, &uplinks->holds[i]) == index)
+                        uplinks->holds[i].applied.n_classes = 0;
 }
 
 typedef struct Comparison {
@@ -197,12 +268,11 @@ typedef struct Comparison {
 static void tell_if_there(const char *key, const char *have, const char *want, void *userdata) {
         const Comparison *comparison = userdata;
 
-        if (if_nametoindex(comparison->hold->config->name) == comparison->hold->ifindex)
+        if (if_nametoindex(comparison->hold->device) == comparison->hold->ifindex)
                 comparison->tell(key, have, want, comparison->userdata);
 }
 
-void uplinks_check(Uplinks *uplinks, uint32_t index, UplinkDifference tell, void *userdata) {
-        UplinkHold *hold = &uplinks->holds[index];
+static void hold_check(const UplinkHold *hold, UplinkDifference tell, void *userdata) {
         Comparison comparison = { hold, tell, userdata };
 
         if (!hold->uplink || hold->applied.n_classes == 0)
@@ -210,6 +280,14 @@ void uplinks_check(Uplinks *uplinks, uint32_t index, UplinkDifference tell, void
         (void) uplink_compare(hold->uplink, &hold->applied, tell_if_there, &comparison);
         if (hold->classifier && !net_classifier_alive(hold->classifier))
                 tell_if_there("filter", "none", "net.classify", &comparison);
+        if (hold->ingress && !net_ingress_alive(hold->ingress))
+                tell_if_there("filter", "none", "net.ingress", &comparison);
+}
+
+void uplinks_check(Uplinks *uplinks, uint32_t index, UplinkDifference tell, void *userdata) {
+        for (size_t i = 0; i < uplinks->n_holds; i++)
+                if (hold_index(uplinks, &uplinks->holds[i]) == index)
+                        hold_check(&uplinks->holds[i], tell, userdata);
 }
 
 void uplinks_keep_pins(const Uplinks *uplinks, PinTell tell, void *userdata) {
@@ -222,10 +300,17 @@ static void tell_nobody(const char *key, const char *have, const char *want, voi
 }
 
 bool uplinks_is_verified(const Uplinks *uplinks, uint32_t index) {
-        const UplinkHold *hold = &uplinks->holds[index];
+        bool verified = true;
 
-        return hold->uplink && hold->applied.n_classes > 0 && hold->error == 0 &&
-               uplink_compare(hold->uplink, &hold->applied, tell_nobody, NULL) == 0;
+        for (size_t i = 0; verified && i < uplinks->n_holds; i++) {
+                const UplinkHold *hold = &uplinks->holds[i];
+
+                if (hold_index(uplinks, hold) == index)
+                        verified = hold->uplink && hold->applied.n_classes > 0 && hold->error == 0 &&
+                                   uplink_compare(hold->uplink, &hold->applied, tell_nobody, NULL) == 0 &&
+                                   (!hold->ingress || net_ingress_alive(hold->ingress));
+        }
+        return verified;
 }
 
 bool uplinks_find(const Uplinks *uplinks, const LinkChange *change, uint32_t *ret_index) {
@@ -233,11 +318,11 @@ bool uplinks_find(const Uplinks *uplinks, const LinkChange *change, uint32_t *re
                 const UplinkHold *hold = &uplinks->holds[i];
                 bool same = hold->ifindex > 0 && (int) hold->ifindex == change->ifindex;
 
-                if (!same && (change->traffic || strcmp(hold->config->name, change->name) != 0))
+                if (!same && (change->traffic || !hold->device || strcmp(hold->device, change->name) != 0))
                         continue;
                 if (change->traffic && hold->uplink && change->port == uplink_port(hold->uplink))
                         return false;
-                *ret_index = (uint32_t) i;
+                *ret_index = hold_index(uplinks, hold);
                 return true;
         }
         return false;
@@ -277,18 +362,31 @@ static void ensure_classifier(const Uplinks *uplinks, UplinkHold *hold, int grou
                         hold->config->name, groups_fd, uplinks->pin_dir, features, &hold->classifier);
 }
 
+static const char *ensure_ingress(const Uplinks *uplinks, UplinkHold *hold, int groups_fd,
+                FeatureSet *features, int *ret_error) {
+        const char *words = NULL;
+
+        *ret_error = 0;
+        if (groups_fd < 0)
+                return NULL;
+        for (size_t i = 0; i < uplinks->n_planned; i++) /* the clsact is the classifier's to make */
+                if (uplinks->planned[i]->config == hold->config && !uplinks->planned[i]->ingress)
+                        ensure_classifier(uplinks, uplinks->planned[i], groups_fd, features);
+        *ret_error = net_ingress_attach(hold->ingress, groups_fd, &words);
+        return *ret_error < 0 ? words : NULL;
+}
+
 /* The outcome of an apply or of its read-back: said where it is another than before. */
 static void hold_note(UplinkHold *hold, int error, const char *why, FeatureSet *features) {
         const LogFields fields = { .object = hold->config->name };
         char feature[RESOURCE_NAME_SIZE], words[sizeof hold->words] = "";
 
-        resource_format_name(RESOURCE_NET_EGRESS, hold->config->name, feature);
+        resource_format_name(hold->kind, hold->config->name, feature);
         if (error < 0) {
                 snprintf(words, sizeof words, "%s", why && *why ? why : strerror(-error));
                 (void) feature_set_put(features, feature, false, "its traffic is not shaped: %s", words);
                 if (strcmp(words, hold->words) != 0)
-                        log_write(LOG_WARNING, &fields, "Uplink %s is not shaped: %s", hold->config->name,
-                                        words);
+                        log_write(LOG_WARNING, &fields, "Uplink %s is not shaped: %s", hold->device, words);
                 hold->applied.n_classes = 0;
         } else if (hold->error < 0)
                 (void) feature_set_put(features, feature, true, "shaped by HTB");
@@ -305,10 +403,16 @@ static void apply_uplink(const Uplinks *uplinks, UplinkHold *hold, const NetPlan
         r = uplink_apply(hold->uplink, plan, &messages);
         *changes += messages;
         hold_note(hold, r < 0 ? r : 0, uplink_words(hold->uplink), features);
-        if (r >= 0) {
-                net_plan_remember(hold, plan);
+        if (r < 0)
+                return;
+        net_plan_remember(hold, plan);
+        if (hold->ingress) {
+                const char *words = ensure_ingress(uplinks, hold, groups_fd, features, &r);
+
+                if (r < 0)
+                        hold_note(hold, r, words, features);
+        } else
                 ensure_classifier(uplinks, hold, groups_fd, features);
-        }
 }
 
 void uplinks_apply(Uplinks *uplinks, const NetPlan *plans, int groups_fd, FeatureSet *features,
@@ -339,10 +443,12 @@ void uplinks_read_back(Uplinks *uplinks, FeatureSet *features, NetPlan *ret) {
 
 void uplinks_read_stats(Uplinks *uplinks, NetStats *ret) {
         for (size_t i = 0; i < uplinks->n_holds; i++) {
-                Uplink *uplink = uplinks->holds[i].uplink;
+                const UplinkHold *hold = &uplinks->holds[i];
+                NetStats *stats = &ret[hold_index(uplinks, hold)];
 
-                if (!uplink || uplink_read_stats(uplink, &ret[i]) < 0)
-                        ret[i] = (NetStats){};
+                if (hold->kind == RESOURCE_NET_EGRESS &&
+                                (!hold->uplink || uplink_read_stats(hold->uplink, stats) < 0))
+                        *stats = (NetStats){};
         }
 }
 
@@ -362,8 +468,8 @@ const char *uplinks_refusal(const Uplinks *uplinks, size_t i) {
 
 const char *uplinks_problem(const Uplinks *uplinks, size_t i, const ResourceSet *share) {
         const UplinkCapacity *uplink = &uplinks->capacity[i];
-        bool named = resource_set_get(share, RESOURCE_NET_EGRESS, uplink->name) ||
-                     (uplink->is_default && resource_set_get(share, RESOURCE_NET_EGRESS, ""));
+        bool named = resource_set_get(share, uplink->kind, uplink->name) ||
+                     (uplink->is_default && resource_set_get(share, uplink->kind, ""));
 
         return named ? uplinks_refusal(uplinks, i) : NULL;
 }
@@ -374,6 +480,9 @@ void uplinks_release(Uplinks *uplinks, int groups_fd) {
         for (size_t i = 0; i < uplinks->n_holds; i++) {
                 UplinkHold *hold = &uplinks->holds[i];
 
+                if (hold->kind == RESOURCE_NET_INGRESS)
+                        continue;
+                (void) net_ingress_remove(hold->config->name, uplinks->pin_dir);
                 /* One that an earlier run left is taken over first: then it is known what on the hook is
                  * ours. */
                 ensure_classifier(uplinks, hold, groups_fd, &features);

@@ -13,6 +13,9 @@
 #include "enforce/uplink.h"
 #include "model/feature.h"
 
+/* Each configured uplink has at most two parts in a plan: what goes out, and what comes in. */
+#define UPLINK_PLANS_MAX (2 * CONFIG_UPLINKS_MAX)
+
 typedef struct Uplinks Uplinks;
 
 /* All must live as long. `pin_dir` as in enforce/net-class.h, `keep_dir` as in enforce/uplink.h. Opens
@@ -24,8 +27,8 @@ DEFINE_CLEANUP(Uplinks *, uplinks_free);
 /* Told of an uplink that was there and is gone, came back, or is another under its name; `index` in the
  * configuration. */
 typedef void (*UplinksTell)(uint32_t index, const char *have, const char *want, void *userdata);
-/* Opens those that have come, closes those that went, and adds what can be reserved of each to `total`: 1
- * where any came, went, or is another under its name. Cheap where none did. */
+/* Opens those that have come (what comes in gets its IFB), closes those that went, and adds what can be
+ * reserved of each to `total`: 1 where any came, went, or is another under its name. Cheap where none did. */
 int uplinks_refresh(
                 Uplinks *uplinks, FeatureSet *features, ResourceSet *total, UplinksTell tell, void *userdata);
 /* Those that are there, for the plan; the uplinks' own, good until the next refresh. */
@@ -45,7 +48,7 @@ bool uplinks_find(const Uplinks *uplinks, const LinkChange *change, uint32_t *re
  * classifiers are left as they are. */
 void uplinks_apply(Uplinks *uplinks, const NetPlan *plans, int groups_fd, FeatureSet *features,
                 unsigned *changes);
-/* As the kernel has them, in the plan's order; `ret` has CONFIG_UPLINKS_MAX, and the caller frees each one's
+/* As the kernel has them, in the plan's order; `ret` has UPLINK_PLANS_MAX, and the caller frees each one's
  * classes. */
 void uplinks_observe(Uplinks *uplinks, NetPlan *ret);
 /* The same after an apply: one that is not as it was applied has not gone through, and uplinks_problem() says

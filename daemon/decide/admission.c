@@ -111,6 +111,12 @@ static int judge_existence(const AdmissionInput *input, const Allocation *reques
                                                   "is meant by the disk's numbers)"
                                 : kind == TARGET_RDMA ? "this node has no such RDMA device"
                                                       : "this node has nothing of that name to count");
+        if (entry->kind == RESOURCE_NET_INGRESS &&
+                        resource_set_get(&input->capacity->total, RESOURCE_NET_EGRESS, target))
+                return failure_set(failure, FAILURE_NOT_SUPPORTED,
+                                "allocation %s: %s: what comes in at %s is not shaped on this node; "
+                                "ingress-capacity in [uplink %s] of the configuration says what it can be",
+                                request->id, name, target, target);
         if (input->capacity->default_uplink)
                 return failure_set(failure, FAILURE_INVALID_ALLOCATION,
                                 "allocation %s: %s: no uplink of that name is configured", request->id, name);

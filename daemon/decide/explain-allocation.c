@@ -94,7 +94,7 @@ int explain_part(const Calendar *calendar, bool is_reader, const Allocation *all
                 words_add(&words, " of it");
         }
         words_add(&words, " (%s", resource_info(entry->kind)->unit);
-        if (entry->kind == RESOURCE_NET_EGRESS)
+        if (resource_info(entry->kind)->target == TARGET_UPLINK)
                 words_add(&words, ", uplink %s", calendar_target(calendar, entry));
         words_add(&words, ")");
         if (missing)

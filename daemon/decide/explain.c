@@ -266,10 +266,10 @@ int explain_class(const PlanInput *input, const TenantPlan *plan, const UplinkCa
 
         for (size_t i = 0; i < ELEMENTSOF(targets); i++)
                 for (Half half = RESERVED; targets[i] && half <= LIMIT; half++) {
-                        if (!resource_set_get(&plan->share, RESOURCE_NET_EGRESS, targets[i]) ||
+                        if (!resource_set_get(&plan->share, uplink->kind, targets[i]) ||
                                         (plan->residual && half == RESERVED))
                                 continue;
-                        print_half(&words, input, plan, RESOURCE_NET_EGRESS, targets[i], half);
+                        print_half(&words, input, plan, uplink->kind, targets[i], half);
                         words_add(&words, "%s", half == RESERVED ? " is its rate; " : " is its ceil; ");
                         named = true;
                 }

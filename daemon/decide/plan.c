@@ -39,6 +39,8 @@ static uint64_t residual_limit(const ResidualShare *residual, ResourceKind kind)
                 return residual->cpu_millicores;
         case RESOURCE_NET_EGRESS:
                 return residual->net_egress_bps;
+        case RESOURCE_NET_INGRESS:
+                return residual->net_ingress_bps;
         case RESOURCE_IO_READ:
         case RESOURCE_IO_WRITE:
                 return residual->io_bytes;
@@ -93,9 +95,9 @@ static int make_share(const PlanInput *input, TenantPlan *plan) {
                         r = resource_set_put(&plan->share, target->kind, target->target, (Amount){ 0, 0 });
         }
         for (size_t i = 0; r >= 0 && i < input->n_uplinks; i++)
-                r = resource_set_put(&plan->share, RESOURCE_NET_EGRESS,
+                r = resource_set_put(&plan->share, input->uplinks[i].kind,
                                 input->uplinks[i].is_default ? "" : input->uplinks[i].name,
-                                (Amount){ 0, residual->net_egress_bps });
+                                (Amount){ 0, residual_limit(residual, input->uplinks[i].kind) });
         return r;
 }
 
@@ -216,9 +218,8 @@ static void make_parent(const PlanInput *input, Plan *plan) {
 }
 
 NetClass plan_net_class(const UplinkCapacity *uplink, const TenantPlan *tenant) {
-        const Amount *named = resource_set_get(&tenant->share, RESOURCE_NET_EGRESS, uplink->name);
-        const Amount *plain =
-                        uplink->is_default ? resource_set_get(&tenant->share, RESOURCE_NET_EGRESS, "") : NULL;
+        const Amount *named = resource_set_get(&tenant->share, uplink->kind, uplink->name);
+        const Amount *plain = uplink->is_default ? resource_set_get(&tenant->share, uplink->kind, "") : NULL;
         Amount sum = { 0, named || plain ? 0 : UNLIMITED };
 
         for (int i = 0; i < 2; i++) {
@@ -245,7 +246,7 @@ static int net_class_order(const void *a, const void *b) {
 
 /* 5. */
 static int make_uplink(const UplinkCapacity *uplink, const Plan *plan, NetPlan *ret) {
-        NetPlan net = { .uplink = uplink->name, .capacity_bps = uplink->capacity_bps };
+        NetPlan net = { .uplink = uplink->device, .capacity_bps = uplink->capacity_bps };
 
         net.classes = reallocarray(NULL, plan->n_tenants + 2, sizeof(NetClass));
         if (!net.classes)
@@ -451,12 +452,16 @@ int plan_effective(const PlanInput *input, const TenantPlan *plan, const GroupSt
                         if (!plan_effective_limit(input, plan, state, entry, &amount))
                                 continue;
                         break;
-                case RESOURCE_NET_EGRESS: {
+                case RESOURCE_NET_EGRESS:
+                case RESOURCE_NET_INGRESS: {
                         const NetClass *have = NULL, *want = NULL;
 
                         for (size_t k = 0; k < n_uplinks && !have; k++)
-                                if (entry->target[0] ? strcmp(entry->target, input->uplinks[k].name) == 0
-                                                     : input->uplinks[k].is_default) {
+                                if (entry->kind == input->uplinks[k].kind &&
+                                                (entry->target[0] ? strcmp(entry->target,
+                                                                                    input->uplinks[k].name) ==
+                                                                                                0
+                                                                  : input->uplinks[k].is_default)) {
                                         have = find_class(&observed_uplinks[k], plan->tenant->slot);
                                         want = find_class(&planned_uplinks[k], plan->tenant->slot);
                                 }

@@ -14,8 +14,10 @@
 #include "model/topology.h"
 
 typedef struct UplinkCapacity {
+        ResourceKind kind; /* RESOURCE_NET_EGRESS, or RESOURCE_NET_INGRESS: each way is shaped by itself */
         const char *name;
-        bool is_default; /* carries "net.egress" without a target */
+        const char *device; /* on which its classes are: the uplink, or the IFB of what comes in there */
+        bool is_default;    /* carries the resource without a target */
         uint64_t capacity_bps;
         uint64_t control_floor_bps, control_ceil_bps;
         uint64_t default_floor_bps;
@@ -26,7 +28,7 @@ typedef struct ResidualShare {
         uint64_t cpu_millicores;
         uint64_t memory_bytes; /* at least; its present memory where that is more */
         uint64_t tasks;
-        uint64_t net_egress_bps;
+        uint64_t net_egress_bps, net_ingress_bps;
         uint64_t io_bytes; /* a second, of each block device, read and written alike */
 } ResidualShare;
 

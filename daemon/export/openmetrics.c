@@ -415,6 +415,11 @@ static const struct Promise {
                         "Rate of sending guaranteed now; without the label uplink, on the default uplink.",
                         "Rate of sending never exceeded now; without the label uplink, on the default "
                         "uplink." },
+        { RESOURCE_NET_INGRESS, "headgate_net_ingress_reserved_bytes_per_second",
+                        "headgate_net_ingress_limit_bytes_per_second", &scale_bits,
+                        "Rate of receiving guaranteed now; without the label uplink, on the default uplink.",
+                        "Rate of receiving never exceeded now; without the label uplink, on the default "
+                        "uplink." },
         { RESOURCE_IO_READ, "headgate_io_read_reserved_bytes_per_second",
                         "headgate_io_read_limit_bytes_per_second", &scale_rate,
                         "Rate of reading guaranteed now; without the label device, on each block device.",

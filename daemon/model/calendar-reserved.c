@@ -13,8 +13,9 @@
 #include <string.h>
 
 const char *calendar_target(const Calendar *calendar, const Resource *entry) {
-        return entry->kind == RESOURCE_NET_EGRESS && entry->target[0] == '\0' ? calendar->default_uplink
-                                                                              : entry->target;
+        return resource_info(entry->kind)->target == TARGET_UPLINK && entry->target[0] == '\0'
+                               ? calendar->default_uplink
+                               : entry->target;
 }
 
 static size_t resource_search(

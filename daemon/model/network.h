@@ -22,7 +22,7 @@ typedef struct NetClass {
 } NetClass;
 
 typedef struct NetPlan {
-        const char *uplink;    /* interface name; not owned */
+        const char *uplink;    /* name of the interface that carries them; not owned */
         uint64_t capacity_bps; /* bit/s of the root class */
         NetClass *classes;     /* owned, ordered by slot */
         size_t n_classes;

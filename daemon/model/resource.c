@@ -20,6 +20,7 @@ static const ResourceInfo resource_table[RESOURCE_KIND_MAX] = {
         [RESOURCE_IOPS_READ] = { "iops.read", "operations/s", false, true, TARGET_BLOCK, 1 },
         [RESOURCE_IOPS_WRITE] = { "iops.write", "operations/s", false, true, TARGET_BLOCK, 1 },
         [RESOURCE_NET_EGRESS] = { "net.egress", "bit/s", true, true, TARGET_UPLINK, 8000 },
+        [RESOURCE_NET_INGRESS] = { "net.ingress", "bit/s", true, true, TARGET_UPLINK, 8000 },
         [RESOURCE_HUGETLB_2M] = { "hugetlb.2M", "bytes", false, false, TARGET_NONE, 0 },
         [RESOURCE_HUGETLB_1G] = { "hugetlb.1G", "bytes", false, false, TARGET_NONE, 0 },
         [RESOURCE_RDMA_HANDLES] = { "rdma.handles", "count", false, false, TARGET_RDMA, 0 },

@@ -28,6 +28,7 @@ typedef enum ResourceKind {
         RESOURCE_IOPS_READ, /* operations/s, likewise; a limit alone */
         RESOURCE_IOPS_WRITE,
         RESOURCE_NET_EGRESS, /* bit/s; of one uplink where it has a target, else of the default uplink */
+        RESOURCE_NET_INGRESS,
         RESOURCE_HUGETLB_2M, /* bytes; a limit alone */
         RESOURCE_HUGETLB_1G,
         RESOURCE_RDMA_HANDLES, /* count, of the device that is named; a limit alone */

@@ -101,3 +101,20 @@ def add_uplink(name):
     run("ip", "link", "set", name, "up")
     run("ip", "link", "set", name + "p", "up")
     cleanup(run, "ip", "link", "delete", name)
+
+
+def add_far_uplink(name, here, there):
+    """A veth into a namespace of its own, with addresses at both ends ({4: …, 6: …}). Returns what a command is run with there."""
+    holder = subprocess.Popen(["unshare", "--net", "sh", "-c", "echo && exec sleep infinity"], stdout=subprocess.PIPE)
+    cleanup(guest.end_process, holder)
+    holder.stdout.readline()
+    inside = ["nsenter", f"--net=/proc/{holder.pid}/ns/net"]
+    run("ip", "link", "set", "lo", "up")
+    run("ip", "link", "add", name, "type", "veth", "peer", "name", "far0", "netns", str(holder.pid))
+    cleanup(run, "ip", "link", "delete", name)
+    for wrap, device, addresses in (([], name, here), (inside, "far0", there)):
+        run(*wrap, "ip", "address", "add", addresses[4] + "/24", "dev", device)
+        run(*wrap, "ip", "address", "add", addresses[6] + "/64", "dev", device, "nodad")
+        run(*wrap, "ip", "link", "set", device, "up")
+    run(*inside, "ip", "link", "set", "lo", "up")
+    return inside

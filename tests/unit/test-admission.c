@@ -72,6 +72,9 @@ static const struct {
         { "one of which nothing is known", 0, 9, "io.write@8:0", { 51, 51 }, FAILURE_NONE, 0 },
         { "a block device that is none", 0, 9, "io.read@8:1", { 0, 5 }, FAILURE_INVALID_ALLOCATION, 0 },
         { "what nobody counts", 0, 9, "misc@sev", { 0, 5 }, FAILURE_INVALID_ALLOCATION, 0 },
+        { "what comes in where that is not shaped", 0, 9, "net.ingress", { 0, 5 }, FAILURE_NOT_SUPPORTED, 0 },
+        { "what comes in at an uplink that is none", 0, 9, "net.ingress@eth7", { 0, 5 },
+                        FAILURE_INVALID_ALLOCATION, 0 },
         { "an uplink that is none", 0, 9, "net.egress@eth7", { 0, 5 }, FAILURE_INVALID_ALLOCATION, 0 },
 };
 

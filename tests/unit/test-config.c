@@ -39,11 +39,12 @@ Test(config, values_and_their_units) {
 
         write_file(path, "[node]\nid = node-7\nmode = observe\ntenants-max = 12\nsample-interval = 500ms\n"
                          "[capacity]\nmemory-reserve = 1G ; as much as that\n"
-                         "[residual]\nnet-egress = 2M\nio = 3M\n[tenant]\ncpu-burst = 25\noom-group = yes\n"
+                         "[residual]\nnet-egress = 2M\nnet-ingress = 4M\nio = 3M\n[tenant]\ncpu-burst = "
+                         "25\noom-group = yes\n"
                          "[device sda]\nread = 500M\nweighted = yes\nlatency = 20ms\n[device 8:16]\nwrite = "
                          "1M\n"
-                         "[uplink eth0]\ncapacity = 10G\ntake-over = yes\n[uplink eth1]\ncapacity = "
-                         "1G\ndefault = yes\n"
+                         "[uplink eth0]\ncapacity = 10G\ningress-capacity = 9G\ntake-over = yes\n"
+                         "[uplink eth1]\ncapacity = 1G\ndefault = yes\n"
                          "[devices]\nclosed = yes\n[control]\ngroups = /a.service /b.service\n");
         config_init(&config);
         cr_assert_eq(config_read(&config, path, true, &failure), 0, "%s", failure.message);
@@ -53,6 +54,7 @@ Test(config, values_and_their_units) {
         cr_expect_eq(config.sample_interval_usec, 500000);
         cr_expect_eq(config.memory_reserve_bytes, 1ULL << 30);
         cr_expect_eq(config.residual.net_egress_bps, 2000000, "bit/s go by 1000");
+        cr_expect_eq(config.residual.net_ingress_bps, 4000000);
         cr_expect(config.devices_closed);
         cr_expect_eq(config.residual.io_bytes, 3 << 20);
         cr_expect_eq(config.cpu_burst_percent, 25);
@@ -66,6 +68,8 @@ Test(config, values_and_their_units) {
         cr_expect_eq(config.devices[1].read_bytes, 0, "not known");
         cr_expect_eq(config.n_uplinks, 2);
         cr_expect_eq(config.uplinks[0].capacity_bps, 10000000000);
+        cr_expect_eq(config.uplinks[0].ingress_bps, 9000000000);
+        cr_expect_eq(config.uplinks[1].ingress_bps, 0, "not shaped");
         cr_expect_not(config.uplinks[0].is_default);
         cr_expect(config.uplinks[0].take_over && !config.uplinks[1].take_over);
         cr_expect(config.uplinks[1].is_default);

@@ -97,6 +97,7 @@ Test(ctl_quantity, resources) {
                 { "swap", "1G", 1ULL << 30, bytes },
                 { "net.egress@eth1", "500M", 500000000, rate },
                 { "net.egress", "1.5Gbit", 1500000000, rate },
+                { "net.ingress@eth1", "2M", 2000000, rate },
                 { "net.egress", "8000", 8000, rate },
                 { "net.egress", "1GiB", UNTOUCHED, rate },
                 { "tasks", "512", 512, plain },

@@ -266,13 +266,14 @@ Test(ctl_top, cells) {
                         "\"memory.reclaimed\": 4096}";
         static const char tenant[] =
                         "{\"Effective\": {\"memory\": [0, 3145728], \"net.egress\": [1000, 2000], "
-                        "\"net.egress@eth1\": [1000, 3000]}, \"Problems\": [\"x\"]}";
+                        "\"net.egress@eth1\": [1000, 3000], \"net.ingress\": [0, 7000]}, \"Problems\": "
+                        "[\"x\"]}";
 
         expect_row("overview", tenant, before, now, "web active 150.0 1.2 1MiB 3MiB 1Mbit - 1");
         expect_row("cpu", tenant, before, now, "web active 150.0 1.2 100.0 - 1000 - -");
         expect_row("memory", tenant, before, now, "web active 1MiB 3MiB 2MiB - 0.1 3 - - - - 1 - - 4KiB");
         expect_row("io", tenant, before, now, "web active 1.5MiB - - 7 - 25.0");
-        expect_row("network", tenant, before, now, "web active 1Mbit - 100 - 5kbit - 3 - 2KiB");
+        expect_row("network", tenant, before, now, "web active 1Mbit - 100 - 5kbit 7kbit - 3 - 2KiB");
 
         /* A first reading; nothing is read at all; no limit is none. */
         expect_row("overview", "{\"Effective\": {\"memory\": [0, \"max\"]}}", NULL, now,

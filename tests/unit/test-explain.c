@@ -7,7 +7,9 @@
 
 #define MIB (1ULL << 20)
 
-static const UplinkCapacity uplink = { .name = "eth0", .is_default = true, .capacity_bps = 100000000 };
+static const UplinkCapacity uplink = {
+        .kind = RESOURCE_NET_EGRESS, .name = "eth0", .is_default = true, .capacity_bps = 100000000
+};
 
 static Node node;
 static PlanInput input;

@@ -8,7 +8,9 @@
 #define MIB (1ULL << 20)
 
 static const UplinkCapacity uplinks[] = {
-        { .name = "eth0",
+        { .kind = RESOURCE_NET_EGRESS,
+                        .name = "eth0",
+                        .device = "eth0",
                         .is_default = true,
                         .capacity_bps = 100000000,
                         .control_floor_bps = 1000000,
@@ -237,6 +239,62 @@ Test(plan, what_is_ending_keeps_its_ceiling_and_gives_its_floor_back) {
         cr_expect_eq(plan.tenants[0].settings.value[SETTING_MEMORY_MIN], 0);
         cr_expect_eq(plan.tenants[0].settings.value[SETTING_MEMORY_MAX], 512 * MIB);
         cr_expect_eq(plan.parent.value[SETTING_MEMORY_MIN], 0);
+        node_deinit(&node);
+}
+
+/* Each way has its own classes; who names only one has all of the other. */
+Test(plan, what_comes_in_is_shaped_by_itself) {
+        static const UplinkCapacity both[] = {
+                { .kind = RESOURCE_NET_EGRESS,
+                                .name = "eth0",
+                                .device = "eth0",
+                                .is_default = true,
+                                .capacity_bps = 100000000 },
+                { .kind = RESOURCE_NET_INGRESS,
+                                .name = "eth0",
+                                .device = "hg-in-3",
+                                .is_default = true,
+                                .capacity_bps = 90000000 },
+        };
+        _cleanup_resource_set_ ResourceSet effective = RESOURCE_SET_NULL;
+        _cleanup_plan_ Plan plan = PLAN_NULL;
+        GroupState state = {};
+        const NetClass *out, *in;
+        NetPlan observed[2];
+        Node node = {};
+        PlanInput input;
+        Allocation *a;
+
+        a = add(&node, "g", "gold", ALLOCATION_ACTIVE, (Amount){ 1000, 1000 }, (Amount){ 0, UNLIMITED },
+                        (Amount){ 30000000, 40000000 });
+        cr_assert_eq(resource_set_put(&a->resources, RESOURCE_NET_INGRESS, "eth0",
+                                     (Amount){ 5000000, 6000000 }),
+                        0);
+        add(&node, "s", "silver", ALLOCATION_ACTIVE, (Amount){ 500, 500 }, (Amount){ 0, UNLIMITED },
+                        (Amount){ 1000000, UNLIMITED });
+        input = input_of(&node);
+        input.uplinks = both;
+        input.n_uplinks = 2;
+        input.residual.net_ingress_bps = 2000000;
+        cr_assert_eq(plan_make(&input, &plan), 0);
+        cr_assert_eq(plan.n_uplinks, 2);
+        cr_expect_str_eq(plan.uplinks[1].uplink, "hg-in-3");
+        out = &plan.uplinks[0].classes[2];
+        in = &plan.uplinks[1].classes[2];
+        cr_expect(out->floor_bps == 30000000 && out->ceil_bps == 40000000);
+        cr_expect(in->floor_bps == 5000000 && in->ceil_bps == 6000000);
+        cr_expect_eq(in[1].floor_bps, 0);
+        cr_expect_eq(in[1].ceil_bps, 90000000, "all of what comes in");
+
+        observed[0] = plan.uplinks[0];
+        observed[1] = (NetPlan){ .classes = (NetClass[]){ *in }, .n_classes = 1 };
+        observed[1].classes[0].ceil_bps = 8000000;
+        cr_assert_eq(plan_effective(&input, &plan.tenants[0], &state, observed, plan.uplinks, 2, &effective),
+                        0);
+        cr_expect_eq(resource_set_get(&effective, RESOURCE_NET_EGRESS, "")->limit, 40000000);
+        cr_expect_eq(resource_set_get(&effective, RESOURCE_NET_INGRESS, "eth0")->limit, 8000000,
+                        "as the kernel has it");
+        cr_expect_eq(resource_set_get(&effective, RESOURCE_NET_INGRESS, "eth0")->reserved, 5000000);
         node_deinit(&node);
 }
 

@@ -7,8 +7,9 @@
 
 Test(resource, names_come_back) {
         static const char *const names[] = { "cpu", "memory", "swap", "tasks", "net.egress",
-                "net.egress@eth1", "io.read", "io.write@8:0", "iops.read@259:12", "iops.write", "hugetlb.2M",
-                "hugetlb.1G", "rdma.handles@mlx5_0", "rdma.objects@mlx5_0", "misc@sev_es" };
+                "net.egress@eth1", "net.ingress", "net.ingress@eth1", "io.read", "io.write@8:0",
+                "iops.read@259:12", "iops.write", "hugetlb.2M", "hugetlb.1G", "rdma.handles@mlx5_0",
+                "rdma.objects@mlx5_0", "misc@sev_es" };
 
         for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
                 char target[RESOURCE_TARGET_SIZE], name[RESOURCE_NAME_SIZE];

@@ -209,6 +209,7 @@ static const Measure *resource_measure(const char *name) {
         case RESOURCE_HUGETLB_1G:
                 return &measure_bytes;
         case RESOURCE_NET_EGRESS:
+        case RESOURCE_NET_INGRESS:
                 return &measure_rate;
         default:
                 return &measure_plain;

@@ -186,6 +186,7 @@ char *units_format_resource(const char *name, uint64_t value, char *ret) {
         case RESOURCE_HUGETLB_1G:
                 return units_format_bytes(value, ret);
         case RESOURCE_NET_EGRESS:
+        case RESOURCE_NET_INGRESS:
                 return units_format_bps(value, ret);
         default:
                 return format_plain(value, ret);
