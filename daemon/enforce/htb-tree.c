@@ -4,8 +4,9 @@
  * The rules by which a plan becomes HTB's numbers, and the difference of two trees. Pure: no messages, no
  * sockets.
  *
- * Burst is 40 ms of rate: with HTB's smallest one a late timer costs a tenth of the rate. The kernel holds it
- * as time.
+ * Burst is 40 ms of rate: with HTB's smallest one a late timer costs a tenth of the rate. Of the ceiling it
+ * is 10 ms, for a class that was idle sends so much more in its first second; the link as a whole has no such
+ * second to keep. The kernel holds it as time.
  *
  * Quantum, the bytes that a class sends in one turn, decides how classes that borrow share what is spare. It
  * is the floor times one length of time T for the whole link, so that shares are as the floors and a change
@@ -29,6 +30,7 @@
 #define USEC_PER_SEC 1000000ULL
 
 #define BURST_NSEC 40000000ULL
+#define CEIL_BURST_NSEC 10000000ULL
 #define BURST_MIN_FRAMES 4U
 /* Tokens stop at this age (mbuffer in sch_htb.c): more could not be collected. */
 #define BURST_MAX_NSEC (60ULL * NSEC_PER_SEC)
@@ -51,10 +53,10 @@ static uint64_t scale(uint64_t value, uint64_t factor, uint64_t divisor) {
         return result > UINT64_MAX ? UINT64_MAX : (uint64_t) result;
 }
 
-static uint32_t burst_ticks(uint64_t rate_bytes, uint32_t frame_bytes) {
+static uint32_t burst_ticks(uint64_t rate_bytes, uint32_t frame_bytes, uint64_t nsec) {
         uint64_t frames_nsec = scale(BURST_MIN_FRAMES * (uint64_t) frame_bytes, NSEC_PER_SEC, rate_bytes);
 
-        return (uint32_t) (clamp(frames_nsec, BURST_NSEC, BURST_MAX_NSEC) / TICK_NSEC);
+        return (uint32_t) (clamp(frames_nsec, nsec, BURST_MAX_NSEC) / TICK_NSEC);
 }
 
 static uint64_t round_usec(uint64_t capacity_bytes, uint32_t frame_bytes) {
@@ -79,8 +81,8 @@ void htb_class_from_plan(const NetPlan *plan, const NetClass *class, uint32_t mt
                 .priority = class->priority,
                 .rate_bytes = rate,
                 .ceil_bytes = ceil,
-                .buffer_ticks = burst_ticks(rate, frame),
-                .cbuffer_ticks = burst_ticks(ceil, frame),
+                .buffer_ticks = burst_ticks(rate, frame, BURST_NSEC),
+                .cbuffer_ticks = burst_ticks(ceil, frame, CEIL_BURST_NSEC),
                 .quantum_bytes = (uint32_t) clamp(
                                 scale(rate, round_usec(capacity, frame), USEC_PER_SEC), frame, INT_MAX),
         };
@@ -103,8 +105,8 @@ static void root_from_plan(const NetPlan *plan, uint32_t mtu, HtbClass *ret) {
                 .minor = UPLINK_MINOR_ROOT,
                 .rate_bytes = capacity,
                 .ceil_bytes = capacity,
-                .buffer_ticks = burst_ticks(capacity, frame),
-                .cbuffer_ticks = burst_ticks(capacity, frame),
+                .buffer_ticks = burst_ticks(capacity, frame, BURST_NSEC),
+                .cbuffer_ticks = burst_ticks(capacity, frame, BURST_NSEC),
                 /* An inner class takes no turns; but it is born a leaf, and the kernel complains of 0. */
                 .quantum_bytes = frame,
         };

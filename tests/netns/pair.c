@@ -113,6 +113,29 @@ void pair_plug(const Pair *pair) {
         await_carrier();
 }
 
+bool pair_add_ipv6(const Pair *pair) {
+        static const struct {
+                const char *device, *address, *neighbour, *hardware;
+        } ends[] = {
+                { UPLINK, "2001:db8::1", "2001:db8::2", "02:00:00:00:00:02" },
+                { "peer0", "2001:db8::2", "2001:db8::1", "02:00:00:00:00:01" },
+        };
+        const int namespaces[] = { pair->node, pair->peer };
+
+        if (access("/proc/sys/net/ipv6", F_OK) < 0)
+                return false;
+        for (size_t i = 0; i < ELEMENTSOF(ends); i++) {
+                cr_assert_eq(setns(namespaces[i], CLONE_NEWNET), 0);
+                free(run("echo 0 >/proc/sys/net/ipv6/conf/%s/disable_ipv6;"
+                         " ip -6 address add %s/64 dev %s nodad &&"
+                         " ip -6 neigh replace %s lladdr %s nud permanent dev %s",
+                                ends[i].device, ends[i].address, ends[i].device, ends[i].neighbour,
+                                ends[i].hardware, ends[i].device));
+        }
+        cr_assert_eq(setns(pair->node, CLONE_NEWNET), 0);
+        return true;
+}
+
 static int udp_socket(const char *address, uint16_t port, bool listen_there) {
         struct sockaddr_in name = { .sin_family = AF_INET, .sin_port = htons(port) };
         int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), size = 1 << 20;

@@ -27,6 +27,11 @@ void pair_close(Pair *pair);
 /* Adds UPLINK and its peer, both up, with addresses and with neighbours that need no ARP. */
 void pair_plug(const Pair *pair);
 
+/* 2001:db8::1 and ::2 beside IPv4, with neighbours that need no discovery; false where the kernel has no
+ * IPv6.
+ */
+bool pair_add_ipv6(const Pair *pair);
+
 /* The output of a shell command in the node's namespace; the test fails where the command does. */
 char *run(const char *format, ...) _printf_(1, 2);
 /* The same with the lines sorted, as classes are shown in the order of a hash table. */

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "load.h"
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <linux/errqueue.h>
+#include <linux/net_tstamp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <time.h>
+
+#define NODE_TO_PEER4 "192.0.2.2"
+#define NODE_TO_PEER6 "2001:db8::2"
+#define DATAGRAM_BYTES 1400U
+#define NSEC_PER_SEC 1000000000ULL
+#define TICK_NSEC 1000000ULL
+
+struct Load {
+        bool is_tcp;
+        unsigned flows;
+        int *senders, *receivers;
+        int stop; /* readable when it is to end */
+        uint64_t bytes_a_tick;
+        pthread_t sending, taking;
+};
+
+static socklen_t address_of(LoadKind kind, uint16_t port, struct sockaddr_storage *ret) {
+        *ret = (struct sockaddr_storage){};
+        if (kind == LOAD_UDP6 || kind == LOAD_TCP6) {
+                struct sockaddr_in6 *six = (struct sockaddr_in6 *) ret;
+
+                six->sin6_family = AF_INET6;
+                six->sin6_port = htons(port);
+                cr_assert_eq(inet_pton(AF_INET6, NODE_TO_PEER6, &six->sin6_addr), 1);
+                return sizeof(*six);
+        }
+        struct sockaddr_in *four = (struct sockaddr_in *) ret;
+        four->sin_family = AF_INET;
+        four->sin_port = htons(port);
+        cr_assert_eq(inet_pton(AF_INET, NODE_TO_PEER4, &four->sin_addr), 1);
+        return sizeof(*four);
+}
+
+static int new_socket(LoadKind kind) {
+        bool is_tcp = kind == LOAD_TCP4 || kind == LOAD_TCP6;
+        int fd = socket(kind == LOAD_UDP6 || kind == LOAD_TCP6 ? AF_INET6 : AF_INET,
+                        (is_tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
+
+        cr_assert_geq(fd, 0, "%s", strerror(errno));
+        return fd;
+}
+
+static void enter(int namespace) {
+        cr_assert_eq(setns(namespace, CLONE_NEWNET), 0);
+}
+
+static int listen_at(const Pair *pair, LoadKind kind, uint16_t port) {
+        struct sockaddr_storage address;
+        socklen_t length = address_of(kind, port, &address);
+        int fd, one = 1, size = 1 << 22;
+
+        enter(pair->peer);
+        fd = new_socket(kind);
+        enter(pair->node);
+        cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)), 0);
+        (void) setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
+        cr_assert_eq(bind(fd, (struct sockaddr *) &address, length), 0, "%s", strerror(errno));
+        if (kind == LOAD_TCP4 || kind == LOAD_TCP6)
+                cr_assert_eq(listen(fd, 128), 0);
+        return fd;
+}
+
+static int connect_to(LoadKind kind, uint16_t port, uint32_t class_id) {
+        struct sockaddr_storage address;
+        socklen_t length = address_of(kind, port, &address);
+        int fd = new_socket(kind), size = 1 << 22;
+
+        /* What of UDP waits is limited by the queue alone. */
+        if (kind == LOAD_UDP4 || kind == LOAD_UDP6)
+                (void) setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+        cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &class_id, sizeof(class_id)), 0);
+        cr_assert_eq(connect(fd, (struct sockaddr *) &address, length), 0, "%s", strerror(errno));
+        return fd;
+}
+
+/* As fast as TCP takes it, from flow to flow. */
+static void send_stream(const Load *load) {
+        static const char payload[65536];
+        int poller = epoll_create1(EPOLL_CLOEXEC);
+
+        for (unsigned i = 0; i < load->flows; i++)
+                (void) epoll_ctl(poller, EPOLL_CTL_ADD, load->senders[i],
+                                &(struct epoll_event){ EPOLLOUT, { .fd = load->senders[i] } });
+        (void) epoll_ctl(poller, EPOLL_CTL_ADD, load->stop,
+                        &(struct epoll_event){ EPOLLIN, { .fd = load->stop } });
+        for (;;) {
+                struct epoll_event events[64];
+                int n = epoll_wait(poller, events, 64, -1);
+
+                for (int i = 0; i < n; i++) {
+                        if (events[i].data.fd == load->stop) {
+                                close(poller);
+                                return;
+                        }
+                        (void) send(events[i].data.fd, payload, sizeof(payload), MSG_DONTWAIT | MSG_NOSIGNAL);
+                }
+        }
+}
+
+/* So much a tick, whatever becomes of it. */
+static void send_datagrams(const Load *load) {
+        const struct itimerspec every = { { 0, TICK_NSEC }, { 0, TICK_NSEC } };
+        int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+        static const char payload[DATAGRAM_BYTES];
+        uint64_t ticks, owed = 0;
+        unsigned flow = 0;
+
+        (void) timerfd_settime(timer, 0, &every, NULL);
+        for (;;) {
+                struct pollfd fds[] = { { load->stop, POLLIN, 0 }, { timer, POLLIN, 0 } };
+
+                (void) poll(fds, 2, -1);
+                if (fds[0].revents) {
+                        close(timer);
+                        return;
+                }
+                if (read(timer, &ticks, sizeof(ticks)) != sizeof(ticks))
+                        continue;
+                if (ticks > 50) /* after a stall of the machine there is no more to catch up with than this */
+                        ticks = 50;
+                for (owed += ticks * load->bytes_a_tick; owed >= DATAGRAM_BYTES; owed -= DATAGRAM_BYTES)
+                        (void) send(load->senders[flow++ % load->flows], payload, sizeof(payload),
+                                        MSG_DONTWAIT);
+        }
+}
+
+static void *send_all(void *userdata) {
+        const Load *load = userdata;
+
+        if (load->is_tcp)
+                send_stream(load);
+        else
+                send_datagrams(load);
+        return NULL;
+}
+
+static void *take_all(void *userdata) {
+        const Load *load = userdata;
+        static _Thread_local char buffer[1 << 18];
+        int poller = epoll_create1(EPOLL_CLOEXEC);
+        unsigned n_receivers = load->is_tcp ? load->flows : 1;
+
+        for (unsigned i = 0; i < n_receivers; i++)
+                (void) epoll_ctl(poller, EPOLL_CTL_ADD, load->receivers[i],
+                                &(struct epoll_event){ EPOLLIN, { .fd = load->receivers[i] } });
+        (void) epoll_ctl(poller, EPOLL_CTL_ADD, load->stop,
+                        &(struct epoll_event){ EPOLLIN, { .fd = load->stop } });
+        for (;;) {
+                struct epoll_event events[64];
+                int n = epoll_wait(poller, events, 64, -1);
+
+                for (int i = 0; i < n; i++) {
+                        if (events[i].data.fd == load->stop) {
+                                close(poller);
+                                return NULL;
+                        }
+                        if (load->is_tcp) {
+                                (void) recv(events[i].data.fd, buffer, sizeof(buffer), MSG_DONTWAIT);
+                                continue;
+                        }
+                        for (unsigned k = 0; k < 64; k++)
+                                if (recv(events[i].data.fd, buffer, 1, MSG_DONTWAIT | MSG_TRUNC) < 0)
+                                        break;
+                }
+        }
+}
+
+Load *load_new(const Pair *pair, LoadKind kind, unsigned flows, uint16_t port, uint32_t class_id,
+                uint64_t bps) {
+        Load *load = calloc(1, sizeof(Load));
+        int listener;
+
+        cr_assert_not_null(load);
+        load->is_tcp = kind == LOAD_TCP4 || kind == LOAD_TCP6;
+        load->flows = flows;
+        load->bytes_a_tick = bps / 8 * TICK_NSEC / NSEC_PER_SEC;
+        load->senders = calloc(flows, sizeof(int));
+        load->receivers = calloc(flows, sizeof(int));
+        load->stop = eventfd(0, EFD_CLOEXEC);
+        cr_assert(load->senders && load->receivers && load->stop >= 0);
+
+        listener = listen_at(pair, kind, port);
+        for (unsigned i = 0; i < flows; i++) {
+                load->senders[i] = connect_to(kind, port, class_id);
+                if (load->is_tcp)
+                        load->receivers[i] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        }
+        if (load->is_tcp)
+                close(listener);
+        else
+                load->receivers[0] = listener;
+        cr_assert_eq(pthread_create(&load->taking, NULL, take_all, load), 0);
+        cr_assert_eq(pthread_create(&load->sending, NULL, send_all, load), 0);
+        return load;
+}
+
+Load *load_free(Load *load) {
+        const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+        uint64_t one = 1;
+
+        if (!load)
+                return NULL;
+        cr_assert_eq(write(load->stop, &one, sizeof(one)), (ssize_t) sizeof(one));
+        pthread_join(load->sending, NULL);
+        for (unsigned i = 0; i < load->flows; i++) {
+                (void) setsockopt(load->senders[i], SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+                close(load->senders[i]);
+        }
+        pthread_join(load->taking, NULL);
+        for (unsigned i = 0; i < (load->is_tcp ? load->flows : 1); i++)
+                close(load->receivers[i]);
+        close(load->stop);
+        free(load->senders);
+        free(load->receivers);
+        free(load);
+        return NULL;
+}
+
+struct Probe {
+        int sender, receiver;
+};
+
+Probe *probe_new(const Pair *pair, uint16_t port, uint32_t class_id) {
+        const int of_sender = SOF_TIMESTAMPING_TX_SCHED | SOF_TIMESTAMPING_SOFTWARE |
+                              SOF_TIMESTAMPING_OPT_TSONLY,
+                  one = 1;
+        Probe *probe = calloc(1, sizeof(Probe));
+
+        cr_assert_not_null(probe);
+        probe->receiver = listen_at(pair, LOAD_UDP4, port);
+        probe->sender = connect_to(LOAD_UDP4, port, class_id);
+        cr_assert_eq(setsockopt(probe->receiver, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof(one)), 0);
+        cr_assert_eq(setsockopt(probe->sender, SOL_SOCKET, SO_TIMESTAMPING, &of_sender, sizeof(of_sender)),
+                        0);
+        return probe;
+}
+
+Probe *probe_free(Probe *probe) {
+        close(probe->sender);
+        close(probe->receiver);
+        free(probe);
+        return NULL;
+}
+
+/* The kernel's time in the control message of this kind. */
+static bool timestamp(int fd, int flags, int type, uint64_t *ret_nsec) {
+        char payload[64], control[512];
+        struct iovec data = { payload, sizeof(payload) };
+        struct msghdr message = {
+                .msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
+        };
+
+        if (recvmsg(fd, &message, flags | MSG_DONTWAIT) < 0)
+                return false;
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c))
+                if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == type) {
+                        struct timespec when;
+
+                        memcpy(&when, CMSG_DATA(c), sizeof(when)); /* the first of three is software's */
+                        *ret_nsec = (uint64_t) when.tv_sec * NSEC_PER_SEC + (uint64_t) when.tv_nsec;
+                        return true;
+                }
+        return false;
+}
+
+size_t probe_run(Probe *probe, unsigned n, uint64_t *ret_nsec) {
+        const struct timespec pause = { .tv_nsec = TICK_NSEC };
+        size_t came = 0;
+
+        for (unsigned i = 0; i < n; i++) {
+                struct pollfd arrival = { probe->receiver, POLLIN, 0 };
+                uint64_t sent, received;
+
+                cr_assert_eq(send(probe->sender, "probe", 5, 0), 5, "%s", strerror(errno));
+                if (poll(&arrival, 1, 100) == 1 &&
+                                timestamp(probe->receiver, 0, SCM_TIMESTAMPNS, &received) &&
+                                timestamp(probe->sender, MSG_ERRQUEUE, SCM_TIMESTAMPING, &sent))
+                        ret_nsec[came++] = received - sent;
+                nanosleep(&pause, NULL);
+        }
+        return came;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Traffic across a Pair, of many flows of one class: a thread that sends and one that takes. And a probe:
+ * single packets, and how long the kernel had each. A failure fails the test.
+ */
+
+#include "pair.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum LoadKind { LOAD_UDP4, LOAD_UDP6, LOAD_TCP4, LOAD_TCP6 } LoadKind;
+
+typedef struct Load Load;
+
+/* As many flows to consecutive sockets at one port. UDP is sent at `bps` in all; TCP as it likes. */
+Load *load_new(const Pair *pair, LoadKind kind, unsigned flows, uint16_t port, uint32_t class_id,
+                uint64_t bps);
+/* What TCP has not sent by now is never sent. */
+Load *load_free(Load *load);
+
+typedef struct Probe Probe;
+Probe *probe_new(const Pair *pair, uint16_t port, uint32_t class_id);
+Probe *probe_free(Probe *probe);
+/* Sends so many packets of UDP, one each millisecond, each when the one before has come or 100 ms have
+ * passed. How many came, and for each how long it was from when the kernel had it before any queue to when it
+ * came to the other end. */
+size_t probe_run(Probe *probe, unsigned n, uint64_t *ret_nsec);
