@@ -180,11 +180,23 @@ static int on_window(sd_event_source *source, uint64_t usec, void *userdata) {
         return 0;
 }
 
+/* Said once: it is so until the operator raises the number of tenants. */
+static void manager_note_delivery(Manager *manager) {
+        int r = reconciler_note_delivery(manager->reconciler, &manager->node, clock_usec(CLOCK_BOOTTIME));
+
+        if (r < 0 && !manager->delivery_is_full)
+                (void) log_warning_errno(
+                                r, "What is delivered is not kept of every allocation: there are too many");
+        manager->delivery_is_full = r < 0;
+}
+
 int manager_take_sample(Manager *manager, bool all) {
         int r = reconciler_sample(manager->reconciler, &manager->node, all);
 
         if (r < 0)
                 (void) log_warning_errno(r, "The tenants' counters cannot be read");
+        else
+                manager_note_delivery(manager);
         manager_look_at_adopted(manager);
         manager_look_at_attached(manager);
         manager->node.sampled_usec = clock_usec(CLOCK_REALTIME);

@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* An allocation's properties beside its keys. */
-#define ALLOCATION_OWN_PROPERTIES 12
+#define ALLOCATION_OWN_PROPERTIES 13
 
 static int find_tenant(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret_found,
                 sd_bus_error *ret_error) {
@@ -347,6 +347,18 @@ static int get_missing(sd_bus *bus, const char *path, const char *interface, con
         return codec_append_amounts(reply, &((const Allocation *) userdata)->missing);
 }
 
+static int get_delivered(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        const Delivery *delivered = ((const Allocation *) userdata)->delivered;
+        int r = sd_bus_message_open_container(reply, 'a', "{st}");
+
+        for (DeliveryFigure figure = 0; r >= 0 && delivered && figure < DELIVERY_FIGURE_MAX; figure++)
+                if (delivered->present & 1ULL << figure)
+                        r = sd_bus_message_append(reply, "{st}", delivery_figure_info(figure)->name,
+                                        delivered->value[figure]);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
 /* The keys' rows come from the model's table, so that D-Bus and JSON can never name them differently. */
 static int make_allocation_vtable(sd_bus_vtable **ret) {
         size_t n = 0, i = 0;
@@ -383,6 +395,7 @@ static int make_allocation_vtable(sd_bus_vtable **ret) {
                         "Preempts", "as", get_preempts, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
         vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY(
                         "PreemptedBy", "as", get_preempted_by, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE);
+        vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY("Delivered", "a{st}", get_delivered, 0, 0);
         vtable[i++] = (sd_bus_vtable) SD_BUS_PROPERTY("Extensions", "a{ss}", get_allocation_extensions, 0, 0);
         vtable[i++] = (sd_bus_vtable) SD_BUS_VTABLE_END;
         *ret = vtable;

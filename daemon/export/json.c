@@ -91,8 +91,35 @@ static int json_from_sample(const Sample *sample, json_t **ret) {
         return 0;
 }
 
+/* Of each allocation of which something was. */
+static int json_from_delivered(const Node *node, char *const *only_tenants, json_t **ret) {
+        _cleanup_json_ json_t *object = json_object();
+
+        for (size_t i = 0; i < node->calendar.n; i++) {
+                const Allocation *allocation = node->calendar.allocations[i];
+                _cleanup_json_ json_t *figures = NULL;
+
+                if (!allocation->delivered || !allocation->delivered->present ||
+                                (only_tenants && !strv_contains(only_tenants, allocation->tenant_id)))
+                        continue;
+                figures = json_object();
+                for (DeliveryFigure figure = 0; figure < DELIVERY_FIGURE_MAX; figure++)
+                        if (allocation->delivered->present & 1ULL << figure &&
+                                        json_object_set_new(figures, delivery_figure_info(figure)->name,
+                                                        json_from_u64(allocation->delivered->value[figure])) <
+                                                        0)
+                                return -ENOMEM;
+                if (json_object_set(object, allocation->id, figures) < 0)
+                        return -ENOMEM;
+        }
+        if (!object)
+                return -ENOMEM;
+        *ret = TAKE_PTR(object);
+        return 0;
+}
+
 int export_json(const Node *node, char *const *only_tenants, char **ret_text, size_t *ret_size) {
-        _cleanup_json_ json_t *object = NULL, *control = NULL, *tenants = json_object();
+        _cleanup_json_ json_t *object = NULL, *delivered = NULL, *control = NULL, *tenants = json_object();
         _cleanup_free_ char *line = NULL;
         char *text;
         size_t n;
@@ -117,6 +144,11 @@ int export_json(const Node *node, char *const *only_tenants, char **ret_text, si
         object = json_pack("{s:s?, s:s?, s:o, s:O}", "NodeId", node->node_id, "BootId", node->boot_id, "Time",
                         json_from_u64(node->sampled_usec), "Tenants", tenants);
         if (!object)
+                return -ENOMEM;
+        r = json_from_delivered(node, only_tenants, &delivered);
+        if (r < 0)
+                return r;
+        if (json_object_size(delivered) > 0 && json_object_set(object, "Delivered", delivered) < 0)
                 return -ENOMEM;
         /* No tenant's users are told of it, nor anyone where there is no uplink. */
         if (!only_tenants && (node->control.present || node->control.durations_present))

@@ -472,6 +472,34 @@ static void append_promise(Text *text, const Node *node, char *const *only_tenan
         }
 }
 
+/* Of allocations whose promise is not over. */
+static void append_delivered(Text *text, const Node *node, char *const *only_tenants, DeliveryFigure figure) {
+        const DeliveryFigureInfo *info = delivery_figure_info(figure);
+        Family family = { info->family, "counter", "_total",
+                info->unit == METRIC_UNIT_NSEC ? &scale_nsec : &scale_count, info->help, false };
+
+        for (size_t i = 0; i < node->calendar.n; i++) {
+                const Allocation *allocation = node->calendar.allocations[i];
+                const Delivery *delivered = allocation->delivered;
+
+                if (!delivered || !(delivered->present & 1ULL << figure) ||
+                                !allocation_is_current(allocation) ||
+                                (only_tenants && !strv_contains(only_tenants, allocation->tenant_id)))
+                        continue;
+                family_begin(&family, text);
+                text_append(text, family.name);
+                text_append(text, "_total{tenant=\"");
+                text_append_escaped(text, allocation->tenant_id);
+                text_append(text, "\",node=\"");
+                text_append_escaped(text, node->node_id);
+                text_append(text, "\",allocation=\"");
+                text_append_escaped(text, allocation->id);
+                text_append(text, "\"} ");
+                text_append_scaled(text, family.scale, delivered->value[figure]);
+                text_append(text, "\n");
+        }
+}
+
 static void append_problems(Text *text, const Node *node, char *const *only_tenants) {
         Family family = { "headgate_tenant_problems", "gauge", "", &scale_count,
                 "Reasons why not all that the tenant should have is in force.", false };
@@ -511,6 +539,8 @@ int export_openmetrics(const Node *node, char *const *only_tenants, char **ret_t
                         append_promise(&text, node, only_tenants, &promises[i], /* limit= */ false);
                 append_promise(&text, node, only_tenants, &promises[i], /* limit= */ true);
         }
+        for (DeliveryFigure figure = 0; figure < DELIVERY_FIGURE_MAX; figure++)
+                append_delivered(&text, node, only_tenants, figure);
         append_problems(&text, node, only_tenants);
         text_append(&text, "# EOF\n");
 

@@ -6,6 +6,7 @@
 #include "meter/block-meter.h"
 #include "meter/control-delay.h"
 #include "meter/class-meter.h"
+#include "meter/delivered.h"
 #include "meter/group-iter.h"
 #include "meter/meter.h"
 #include "meter/net-meter.h"
@@ -17,6 +18,8 @@
 
 /* A tenant has one group of ours, and now and then some that it adopted. */
 #define GROUPS_PER_SLOT 4
+/* And one allocation at a time, or two. */
+#define DELIVERED_PER_SLOT 2
 /* And a class on each of so many uplinks, on the average. */
 #define CLASSES_PER_SLOT 4
 
@@ -45,6 +48,7 @@ struct Meter {
         ControlDelay *delay; /* as tcp, and where packets get no class */
         BlockMeter *block;   /* and it */
         OomMeter *oom;
+        Delivered *delivered; /* NULL where it can't be kept */
         GroupIter *iter;
         StatMeter *stats;
         ClassMeter *classes;

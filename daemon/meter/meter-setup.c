@@ -6,6 +6,7 @@
 #include "bpf/pin.h"
 
 #include <bpf/bpf.h>
+#include <inttypes.h>
 #include <string.h>
 
 static int set_up_pins(Meter *meter, const char *dir, FeatureSet *features) {
@@ -272,6 +273,22 @@ static int note_lost(Meter *meter, FeatureSet *features) {
                                               meter->pin_dir, meter->lost);
 }
 
+static int set_up_delivered(Meter *meter, FeatureSet *features) {
+        uint32_t rows = meter->slots * DELIVERED_PER_SLOT;
+        int r = delivered_new(meter->pin_dir, rows, &meter->delivered);
+
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0)
+                return feature_set_put(features, "meter.delivered", false,
+                                "there is no table to keep it in (%s): what was delivered of what was "
+                                "promised is "
+                                "not told",
+                                strerror(-r));
+        return feature_set_put(features, "meter.delivered", true,
+                        "summed at each sample, of %" PRIu32 " allocations at most", rows);
+}
+
 int meter_set_up(Meter *meter, const MeterOptions *options, FeatureSet *features) {
         int r;
 
@@ -304,6 +321,9 @@ int meter_set_up(Meter *meter, const MeterOptions *options, FeatureSet *features
         if (r < 0)
                 return r;
         r = set_up_oom(meter, features);
+        if (r < 0)
+                return r;
+        r = set_up_delivered(meter, features);
         if (r < 0)
                 return r;
         r = set_up_iter(meter, options->cgroup_root, features);

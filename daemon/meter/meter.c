@@ -129,6 +129,7 @@ Meter *meter_free(Meter *meter) {
         net_meter_free(meter->net);
         tcp_meter_free(meter->tcp);
         control_delay_free(meter->delay);
+        delivered_free(meter->delivered);
         block_meter_free(meter->block);
         oom_meter_free(meter->oom);
         group_iter_free(meter->iter);
@@ -430,6 +431,8 @@ void meter_keep_pins(const Meter *meter, PinTell tell, void *userdata) {
                 control_delay_keep_pins(meter->delay, tell, userdata);
         if (meter->block)
                 block_meter_keep_pins(meter->block, meter->pin_dir, tell, userdata);
+        if (meter->delivered)
+                delivered_keep_pins(meter->delivered, meter->pin_dir, tell, userdata);
         if (meter->oom)
                 oom_meter_keep_pins(meter->oom, meter->pin_dir, tell, userdata);
         group_iter_keep_pins(meter->iter, meter->pin_dir, tell, userdata);
@@ -463,6 +466,15 @@ int meter_read_latencies(const Meter *meter, uint32_t slot, BlockLatencies *ret)
 
 OomVictims meter_read_victims(const Meter *meter, uint32_t slot) {
         return meter->oom ? oom_meter_read(meter->oom, slot) : (OomVictims){};
+}
+
+bool meter_keeps_delivered(const Meter *meter) {
+        return meter->delivered;
+}
+
+Delivery *meter_find_delivered(Meter *meter, const char *id, uint64_t window_start_usec, DeliveredLives lives,
+                void *userdata) {
+        return delivered_find(meter->delivered, id, window_start_usec, lives, userdata);
 }
 
 int meter_groups_fd(const Meter *meter) {

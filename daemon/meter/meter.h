@@ -12,6 +12,7 @@
 
 #include "bpf/pin.h"
 #include "meter/culprits.h"
+#include "meter/delivered.h"
 #include "model/block-latency.h"
 #include "model/feature.h"
 #include "model/oom-victim.h"
@@ -103,6 +104,12 @@ int meter_each_culprit(const Meter *meter, CulpritFound found, void *userdata);
 int meter_read_latencies(const Meter *meter, uint32_t slot, BlockLatencies *ret);
 /* Who of the slot was killed last for want of memory; none where that is not told. */
 OomVictims meter_read_victims(const Meter *meter, uint32_t slot);
+
+/* Whether what was delivered can be kept at all. */
+bool meter_keeps_delivered(const Meter *meter);
+/* As delivered_find(). */
+Delivery *meter_find_delivered(Meter *meter, const char *id, uint64_t window_start_usec, DeliveredLives lives,
+                void *userdata);
 
 /* The map of cgroup id (u64) to slot (u32), for the uplink's classifier; owned by the meter. -EBADF: none. */
 int meter_groups_fd(const Meter *meter);

@@ -43,10 +43,11 @@ typedef struct Tenant {
         char *assigned_cpus;   /* where it runs, as read back: a list of CPUs; NULL before */
         bool residual;         /* no allocation is active */
         Sample usage;
-        BlockLatencies latencies; /* of when the blames are */
-        OomVictims victims;       /* who was killed last for want of memory */
-        Blames blames;            /* as of the last time that all was sampled, or some samples ago */
-        char **problems;          /* sentences; empty when all that is desired is in force */
+        BlockLatencies latencies;        /* of when the blames are */
+        DeliveryReading delivery_before; /* up to where its allocations have been told what was delivered */
+        OomVictims victims;              /* who was killed last for want of memory */
+        Blames blames;                   /* as of the last time that all was sampled, or some samples ago */
+        char **problems;                 /* sentences; empty when all that is desired is in force */
         char **remains; /* sentences; what processes that were attached left with their old groups: told with
                            its problems, but nothing that this node does not do */
         bool changed;   /* what D-Bus signals of it is not yet told */

@@ -76,9 +76,11 @@ static int append_allocation(sd_bus_message *m, const Part *part) {
                                 "Mon..Fri 09:00", "WindowStart", "t", LEASE_EXPIRY_USEC, "WindowEnd", "t",
                                 LEASE_EXPIRY_USEC + HOUR_USEC, "Priority", "i", part->priority);
         if (r >= 0)
-                r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}", "LeaseDuration", "t", 2 * HOUR_USEC,
-                                "LeaseExpiry", "t", LEASE_EXPIRY_USEC, "OnLeaseExpiry", "s", "hold",
-                                "PreemptMode", "s", "suspend");
+                r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}", "Delivered", "a{st}", 3, "cpu.denied",
+                                (uint64_t) 1500000000, "net.egress.denied-drops", (uint64_t) 7, "observed",
+                                (uint64_t) 60000000000, "LeaseDuration", "t", 2 * HOUR_USEC, "LeaseExpiry",
+                                "t", LEASE_EXPIRY_USEC, "OnLeaseExpiry", "s", "hold", "PreemptMode", "s",
+                                "suspend");
         if (r >= 0)
                 r = preempts ? sd_bus_message_append(m, "{sv}", "Preempts", "as", 1, preempts)
                              : sd_bus_message_append(m, "{sv}", "PreemptedBy", "as", 1, preempted_by);

@@ -29,6 +29,7 @@ typedef struct Asked {
 
 static Asked asked;
 static Node node; /* the sample's tenants, and one allocation */
+static Delivery delivered = { 1ULL << DELIVERY_CPU_DENIED, { [DELIVERY_CPU_DENIED] = 1500000000 } };
 static sd_bus *server, *client;
 static Api *api;
 
@@ -234,6 +235,7 @@ static void connect_both(void) {
         cr_assert_eq(allocation_new(&allocation), 0);
         allocation->id = strdup("alpha-1");
         allocation->tenant_id = strdup("alpha");
+        allocation->delivered = &delivered;
         cr_assert_eq(calendar_put(&node.calendar, allocation, &replaced), 0);
         cr_assert_geq(api_new(&node, &operations, &options, NULL, &api), 0);
         cr_assert_geq(api_serve(api, server), 0);
@@ -618,6 +620,42 @@ Test(api, the_calendar_is_told_segment_by_segment) {
         cr_expect(start == 10 && end == 20 && reserved == 5 && limit == UNLIMITED);
         cr_assert_gt(sd_bus_message_skip(reply, "a{sv}"), 0);
         cr_expect(sd_bus_message_at_end(reply, false) > 0);
+        sd_bus_message_unref(reply);
+}
+
+Test(api, what_was_delivered_is_told) {
+        sd_bus_message *m = method("/org/headgate/Node1/allocation/alpha_2d1",
+                                       "org.freedesktop.DBus.Properties", "Get"),
+                       *reply;
+        const char *figure;
+        uint64_t value;
+
+        cr_assert_geq(sd_bus_message_append(m, "ss", "org.headgate.Node1.Allocation", "Delivered"), 0);
+        reply = call(m);
+        expect_success(reply);
+        cr_assert_gt(sd_bus_message_enter_container(reply, 'v', "a{st}"), 0);
+        cr_assert_gt(sd_bus_message_read(reply, "a{st}", 1, &figure, &value), 0);
+        cr_expect_str_eq(figure, "cpu.denied");
+        cr_expect_eq(value, 1500000000);
+        sd_bus_message_unref(reply);
+}
+
+Test(api, whom_the_kernel_killed_is_told) {
+        sd_bus_message *m = method("/org/headgate/Node1/tenant/alpha", "org.freedesktop.DBus.Properties",
+                                       "Get"),
+                       *reply;
+        const char *name;
+        uint64_t when, peak;
+        uint32_t pid;
+
+        cr_assert_geq(sd_bus_message_append(m, "ss", "org.headgate.Node1.Tenant", "OomVictims"), 0);
+        reply = call(m);
+        expect_success(reply);
+        cr_assert_gt(sd_bus_message_enter_container(reply, 'v', "a(sutt)"), 0);
+        cr_assert_gt(sd_bus_message_enter_container(reply, 'a', "(sutt)"), 0);
+        cr_assert_gt(sd_bus_message_read(reply, "(sutt)", &name, &pid, &when, &peak), 0);
+        cr_expect_str_eq(name, "postgres");
+        cr_expect(pid == 4711 && when == 1767225599000000 && peak == 3 << 20);
         sd_bus_message_unref(reply);
 }
 

@@ -223,7 +223,18 @@ Test(ctl_top, order) {
 /* The one row that a tenant has in the view, without its heading. */
 static void expect_row(
                 const char *view, const char *tenant, const char *before, const char *now, const char *want) {
+        /* Another's, and one that is over, are not told of it. */
+        static const char allocations[] =
+                        "[{\"TenantId\": \"web\", \"State\": \"active\", \"Delivered\": {\"cpu.wanted\": "
+                        "600, "
+                        "\"cpu.denied\": 200}}, {\"TenantId\": \"web\", \"State\": \"held\", \"Delivered\": "
+                        "{\"cpu.wanted\": 200, \"cpu.denied\": 100}}, {\"TenantId\": \"db\", \"State\": "
+                        "\"active\", \"Delivered\": {\"cpu.wanted\": 9, \"cpu.denied\": 9}}, {\"TenantId\": "
+                        "\"web\", \"State\": \"ended\", \"Delivered\": {\"cpu.wanted\": 9, \"cpu.denied\": "
+                        "9}}, "
+                        "{\"TenantId\": \"web\", \"State\": \"active\"}]";
         _cleanup_json_ json_t *properties = load(tenant), *first = load(before), *second = load(now);
+        _cleanup_json_ json_t *list = load(allocations);
         TopRow row = {
                 .id = "web",
                 .state = "active",
@@ -231,6 +242,7 @@ static void expect_row(
                 .before = first,
                 .now = second,
                 .elapsed_usec = 1000000,
+                .allocations = list,
         };
         _cleanup_table_ Table *table = NULL;
         _cleanup_free_ char *text = NULL;
@@ -316,7 +328,7 @@ Test(ctl_top, promises) {
 
                 snprintf(tenant, sizeof(tenant), "{\"Desired\": %s, \"Effective\": %s}", cases[i].desired,
                                 cases[i].effective);
-                snprintf(want, sizeof(want), "web active %s 0 2.0 1500m %s 1KiB %s 8kbit %s",
+                snprintf(want, sizeof(want), "web active %s 0 2.0 37.5 1500m %s 1KiB %s 8kbit %s",
                                 cases[i].in_force, cases[i].promised[0], cases[i].promised[1],
                                 cases[i].promised[2]);
                 expect_row("promises", tenant, before, now, want);

@@ -49,3 +49,32 @@ Test(export_json, a_node_not_yet_sampled) {
         cr_assert_eq(export_json(&node, NULL, &text, &size), 0);
         cr_expect_str_eq(text, "{\"NodeId\":\"n\",\"BootId\":\"b\",\"Time\":0,\"Tenants\":{}}\n");
 }
+
+Test(export_json, delivered) {
+        Delivery delivered = { 1ULL << DELIVERY_OBSERVED | 1ULL << DELIVERY_CPU_DENIED,
+                { [DELIVERY_OBSERVED] = 60000000000, [DELIVERY_CPU_DENIED] = 0 } };
+        Allocation allocation = { .id = (char *) "a-1", .tenant_id = (char *) "a", .delivered = &delivered },
+                   *allocations[] = { &allocation };
+        Node node = { .node_id = (char *) "n",
+                .boot_id = (char *) "b",
+                .calendar = { .allocations = allocations, .n = 1 } };
+        static const struct {
+                const char *only_tenants[2], *text;
+        } cases[] = {
+                { {}, "{\"NodeId\":\"n\",\"BootId\":\"b\",\"Time\":0,\"Tenants\":{},\"Delivered\":{\"a-1\":"
+                      "{\"observed\":60000000000,\"cpu.denied\":0}}}\n" },
+                { { "b" }, "{\"NodeId\":\"n\",\"BootId\":\"b\",\"Time\":0,\"Tenants\":{}}\n" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *text = NULL;
+                size_t size = 0;
+
+                cr_assert_eq(export_json(&node,
+                                             cases[i].only_tenants[0] ? (char *const *) cases[i].only_tenants
+                                                                      : NULL,
+                                             &text, &size),
+                                0);
+                cr_expect_str_eq(text, cases[i].text);
+        }
+}

@@ -108,3 +108,46 @@ Test(openmetrics, names_of_any_length) {
                 cr_assert_eq(size, strlen(text));
         }
 }
+
+/* Of what is over, nothing is told any more. */
+Test(openmetrics, delivered) {
+        Delivery delivered = { 1ULL << DELIVERY_CPU_DENIED | 1ULL << DELIVERY_NET_EGRESS_DROPS,
+                { [DELIVERY_CPU_DENIED] = 1500000000, [DELIVERY_NET_EGRESS_DROPS] = 7 } };
+        Allocation allocation = { .id = (char *) "a-1",
+                .tenant_id = (char *) "a",
+                .delivered = &delivered,
+                .state = ALLOCATION_ACTIVE },
+                   *allocations[] = { &allocation };
+        Node node = { .node_id = (char *) "n", .calendar = { .allocations = allocations, .n = 1 } };
+        static const struct {
+                AllocationState state;
+                const char *only_tenants[2];
+                bool told;
+        } cases[] = {
+                { ALLOCATION_ACTIVE, {}, true },
+                { ALLOCATION_ACTIVE, { "a" }, true },
+                { ALLOCATION_ACTIVE, { "b" }, false },
+                { ALLOCATION_ENDED, {}, false },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *text = NULL;
+                size_t size = 0;
+
+                allocation.state = cases[i].state;
+                cr_assert_eq(export_openmetrics(&node,
+                                             cases[i].only_tenants[0] ? (char *const *) cases[i].only_tenants
+                                                                      : NULL,
+                                             &text, &size),
+                                0);
+                cr_expect_eq(strstr(text, "\nheadgate_delivered_cpu_denied_seconds_total{tenant=\"a\",node="
+                                          "\"n\","
+                                          "allocation=\"a-1\"} 1.5\n") != NULL,
+                                cases[i].told, "%zu:\n%s", i, text);
+                cr_expect_eq(strstr(text, "\nheadgate_delivered_net_egress_denied_drops_total{tenant=\"a\","
+                                          "node=\"n\","
+                                          "allocation=\"a-1\"} 7\n") != NULL,
+                                cases[i].told, "%zu:\n%s", i, text);
+                cr_expect_null(strstr(text, "delivered_memory"), "%zu", i);
+        }
+}

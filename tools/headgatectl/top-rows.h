@@ -15,6 +15,7 @@ typedef struct TopRow {
         json_t *tenant;             /* its properties */
         const json_t *before, *now; /* its Usage; NULL: not known */
         uint64_t elapsed_usec;      /* between the two */
+        const json_t *allocations;  /* all tenants' */
 } TopRow;
 
 /*

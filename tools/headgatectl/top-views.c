@@ -25,6 +25,8 @@
         { ">" title, TOP_COLUMN_LIMIT, METRIC_INVALID, resource }
 #define PROMISE(title, resource) \
         { ">" title, TOP_COLUMN_PROMISE, METRIC_INVALID, resource }
+#define DENIED(title) \
+        { ">" title, TOP_COLUMN_DENIED, METRIC_INVALID, NULL }
 #define IN_FORCE(title) \
         { title, TOP_COLUMN_IN_FORCE, METRIC_INVALID, NULL }
 
@@ -100,6 +102,7 @@ const TopView top_views[] = {
                 IN_FORCE("IN-FORCE"),
                 PROBLEMS,
                 RATE("WAIT%", CPU_WAIT),
+                DENIED("DENIED%"),
                 CPUS("CPU", CPU_TIME),
                 PROMISE("CPU-PROMISED", "cpu"),
                 VALUE("MEMORY", MEMORY_CURRENT),

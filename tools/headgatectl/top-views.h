@@ -19,6 +19,7 @@ typedef enum TopColumnKind {
         TOP_COLUMN_CPUS,     /* the same of CPU time, written as CPUs: to be held against a promise */
         TOP_COLUMN_LIMIT,    /* of `resource`, the limit that is in force */
         TOP_COLUMN_PROMISE,  /* of `resource`, reserved/limit as desired; its order is by what is reserved */
+        TOP_COLUMN_DENIED,   /* of the CPU that it wanted, what it waited for within what is reserved */
         TOP_COLUMN_IN_FORCE, /* which of what the view's promises are about is not; its order, by how many */
 } TopColumnKind;
 

@@ -3,10 +3,12 @@
 /* show: everything that headgated says about one tenant or one allocation. */
 
 #include "client.h"
+#include "model/delivery.h"
 #include "units.h"
 #include "view.h"
 #include "waits.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 static const char *const no_titles[] = { "", "", NULL };
@@ -287,6 +289,34 @@ static void add_names(Table *table, const json_t *allocation) {
         }
 }
 
+/* What was delivered of what was promised: headgate-metering(7). */
+static int print_delivered(const Ctl *ctl, const json_t *delivered) {
+        static const char *const titles[] = { "DELIVERED", ">", NULL };
+        _cleanup_table_ Table *table = NULL;
+        int r;
+
+        if (json_object_size(delivered) == 0)
+                return CTL_OK;
+        r = table_new(titles, &table);
+        if (r < 0)
+                return ctl_fail_errno(r, "cannot print a table");
+        for (DeliveryFigure figure = 0; figure < DELIVERY_FIGURE_MAX; figure++) {
+                const DeliveryFigureInfo *info = delivery_figure_info(figure);
+                const json_t *value = json_object_get(delivered, info->name);
+                char text[UNITS_SIZE];
+
+                if (!value)
+                        continue;
+                table_add(table, info->name);
+                if (info->unit == METRIC_UNIT_NSEC)
+                        table_add(table, units_format_usec(variant_u64_value(value) / 1000, text));
+                else
+                        table_addf(table, "%" PRIu64, variant_u64_value(value));
+        }
+        putchar('\n');
+        return view_table(ctl, table, "");
+}
+
 static int print_allocation(const Ctl *ctl, const json_t *allocation) {
         const char *state = variant_get_string(allocation, "State"),
                    *reason = variant_get_string(allocation, "Reason");
@@ -311,8 +341,9 @@ static int print_allocation(const Ctl *ctl, const json_t *allocation) {
         add_names(table, allocation);
 
         r = view_table(ctl, table, "");
-        return r != 0 ? r
-                      : print_shares(ctl, json_object_get(allocation, "Resources"), /* effective= */ NULL);
+        if (r == 0)
+                r = print_shares(ctl, json_object_get(allocation, "Resources"), /* effective= */ NULL);
+        return r != 0 ? r : print_delivered(ctl, json_object_get(allocation, "Delivered"));
 }
 
 int verb_show(const Ctl *ctl) {

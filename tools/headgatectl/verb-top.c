@@ -96,6 +96,7 @@ static int make_rows(const Reading *before, const Reading *now, const TopChoice 
                         .before = find_usage(before, id),
                         .now = find_usage(now, id),
                         .elapsed_usec = elapsed,
+                        .allocations = now->allocations,
                 };
         }
 

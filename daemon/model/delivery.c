@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* See delivery.h, and headgate-metering(7) for why each is what it is. */
+
+#include "delivery.h"
+
+#include <assert.h>
+#include <string.h>
+
+static const DeliveryFigureInfo figure_table[DELIVERY_FIGURE_MAX] = {
+        [DELIVERY_OBSERVED] = { "observed", "headgate_delivered_observed_seconds", METRIC_UNIT_NSEC,
+                        "Time over which delivery was measured." },
+        [DELIVERY_CPU_WANTED] = { "cpu.wanted", "headgate_delivered_cpu_wanted_seconds", METRIC_UNIT_NSEC,
+                        "Time in which tasks ran or waited for a CPU." },
+        [DELIVERY_CPU_DENIED] = { "cpu.denied", "headgate_delivered_cpu_denied_seconds", METRIC_UNIT_NSEC,
+                        "Time of waiting for a CPU while less was used than is reserved." },
+        [DELIVERY_CPU_OWED] = { "cpu.owed", "headgate_delivered_cpu_owed_seconds", METRIC_UNIT_NSEC,
+                        "CPU time that was waited for and would have been within what is reserved." },
+        [DELIVERY_MEMORY_DENIED] = { "memory.denied", "headgate_delivered_memory_denied_seconds",
+                        METRIC_UNIT_NSEC,
+                        "Time in which memory was reclaimed though less was held than is reserved." },
+        [DELIVERY_IO_DENIED] = { "io.denied", "headgate_delivered_io_denied_seconds", METRIC_UNIT_NSEC,
+                        "Time of waiting for block devices while less was moved than is reserved." },
+        [DELIVERY_NET_EGRESS_DROPS] = { "net.egress.denied-drops",
+                        "headgate_delivered_net_egress_denied_drops", METRIC_UNIT_NONE,
+                        "Packets dropped while less was sent than is reserved." },
+};
+
+const DeliveryFigureInfo *delivery_figure_info(DeliveryFigure figure) {
+        assert(figure < DELIVERY_FIGURE_MAX);
+        return &figure_table[figure];
+}
+
+static const ResourceKind floor_kinds[DELIVERY_FLOOR_MAX] = {
+        [DELIVERY_FLOOR_CPU] = RESOURCE_CPU,
+        [DELIVERY_FLOOR_MEMORY] = RESOURCE_MEMORY,
+        [DELIVERY_FLOOR_IO_READ] = RESOURCE_IO_READ,
+        [DELIVERY_FLOOR_IO_WRITE] = RESOURCE_IO_WRITE,
+        [DELIVERY_FLOOR_NET_EGRESS] = RESOURCE_NET_EGRESS,
+};
+
+DeliveryReading delivery_read(uint64_t boot_nsec, const Sample *usage) {
+        DeliveryReading reading = { .boot_nsec = boot_nsec, .present = usage->present };
+
+        memcpy(reading.value, usage->value, sizeof(reading.value));
+        return reading;
+}
+
+void delivery_promise(DeliveryReading *reading, const ResourceSet *resources) {
+        for (size_t i = 0; i < resources->n; i++)
+                for (size_t k = 0; k < DELIVERY_FLOOR_MAX; k++)
+                        if (resources->entries[i].kind == floor_kinds[k])
+                                reading->floor[k] = amount_add(
+                                                reading->floor[k], resources->entries[i].amount.reserved);
+}
+
+/* One interval, and what it adds to. */
+typedef struct Interval {
+        const DeliveryReading *before, *after;
+        uint64_t nsec;
+        Delivery *sum;
+} Interval;
+
+static bool has(const Interval *interval, Metric metric) {
+        return interval->before->present & interval->after->present & 1ULL << metric;
+}
+
+/* What a counter grew by. */
+static uint64_t growth(const Interval *interval, Metric metric) {
+        return interval->after->value[metric] - interval->before->value[metric];
+}
+
+static uint64_t least(uint64_t a, uint64_t b) {
+        return a < b ? a : b;
+}
+
+static void add(const Interval *interval, DeliveryFigure figure, uint64_t value) {
+        interval->sum->present |= 1ULL << figure;
+        interval->sum->value[figure] += value;
+}
+
+/* What `per_second` makes in the interval. */
+static uint64_t in_interval(const Interval *interval, uint64_t per_second) {
+        unsigned __int128 product = (unsigned __int128) per_second * interval->nsec / 1000000000;
+
+        return product > UINT64_MAX ? UINT64_MAX : (uint64_t) product;
+}
+
+static void add_cpu(const Interval *interval) {
+        /* A core is 10^9 ns a second. */
+        uint64_t reserved = in_interval(interval, interval->after->floor[DELIVERY_FLOOR_CPU] * 1000000);
+        uint64_t used, waited;
+
+        if (reserved == 0 || !has(interval, METRIC_CPU_TIME) || !has(interval, METRIC_CPU_WAIT))
+                return;
+        used = growth(interval, METRIC_CPU_TIME);
+        waited = growth(interval, METRIC_CPU_WAIT);
+        add(interval, DELIVERY_CPU_WANTED, least(used + waited, interval->nsec));
+        add(interval, DELIVERY_CPU_DENIED, used < reserved ? least(waited, interval->nsec) : 0);
+        add(interval, DELIVERY_CPU_OWED, used < reserved ? least(waited, reserved - used) : 0);
+}
+
+static void add_memory(const Interval *interval) {
+        uint64_t reserved = interval->after->floor[DELIVERY_FLOOR_MEMORY];
+        bool denied;
+
+        if (reserved == 0 || !has(interval, METRIC_MEMORY_CURRENT) || !has(interval, METRIC_MEMORY_RECLAIMED))
+                return;
+        denied = growth(interval, METRIC_MEMORY_RECLAIMED) > 0 &&
+                 interval->after->value[METRIC_MEMORY_CURRENT] < reserved;
+        add(interval, DELIVERY_MEMORY_DENIED, denied ? interval->nsec : 0);
+}
+
+static void add_io(const Interval *interval) {
+        static const struct {
+                DeliveryFloor floor;
+                Metric metric;
+        } directions[] = {
+                { DELIVERY_FLOOR_IO_READ, METRIC_IO_READ_BYTES },
+                { DELIVERY_FLOOR_IO_WRITE, METRIC_IO_WRITE_BYTES },
+        };
+        bool reserved = false, within = true;
+
+        for (size_t i = 0; i < ELEMENTSOF(directions); i++) {
+                uint64_t floor = interval->after->floor[directions[i].floor];
+
+                if (floor == 0 || !has(interval, directions[i].metric))
+                        continue;
+                reserved = true;
+                within = within && growth(interval, directions[i].metric) < in_interval(interval, floor);
+        }
+        if (reserved && has(interval, METRIC_IO_PRESSURE))
+                add(interval, DELIVERY_IO_DENIED,
+                                within ? least(growth(interval, METRIC_IO_PRESSURE), interval->nsec) : 0);
+}
+
+static void add_network(const Interval *interval) {
+        uint64_t reserved_bits = in_interval(interval, interval->after->floor[DELIVERY_FLOOR_NET_EGRESS]);
+
+        if (reserved_bits == 0 || !has(interval, METRIC_NET_EGRESS_DROPS) ||
+                        !has(interval, METRIC_NET_EGRESS_WIRE_BYTES))
+                return;
+        add(interval, DELIVERY_NET_EGRESS_DROPS,
+                        growth(interval, METRIC_NET_EGRESS_WIRE_BYTES) < reserved_bits / 8
+                                        ? growth(interval, METRIC_NET_EGRESS_DROPS)
+                                        : 0);
+}
+
+static bool follows(const DeliveryReading *before, const DeliveryReading *after) {
+        if (before->boot_nsec == 0 || after->boot_nsec <= before->boot_nsec ||
+                        memcmp(before->floor, after->floor, sizeof(before->floor)) != 0)
+                return false;
+        for (Metric metric = 0; metric < METRIC_MAX; metric++)
+                if (metric_info(metric)->counter && before->present & 1ULL << metric &&
+                                after->value[metric] < before->value[metric])
+                        return false;
+        return true;
+}
+
+void delivery_add(Delivery *sum, const DeliveryReading *before, const DeliveryReading *after) {
+        Interval interval = { before, after, after->boot_nsec - before->boot_nsec, sum };
+
+        if (!follows(before, after))
+                return;
+        add(&interval, DELIVERY_OBSERVED, interval.nsec);
+        add_cpu(&interval);
+        add_memory(&interval);
+        add_io(&interval);
+        add_network(&interval);
+}

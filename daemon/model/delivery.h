@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * What was delivered of what was promised: sums over the intervals between two samples of a tenant. Each
+ * figure is defined in headgate-metering(7); this is that page as a function. It decides nothing.
+ */
+
+#include "resource.h"
+#include "sample.h"
+
+typedef enum DeliveryFigure {
+        DELIVERY_OBSERVED,   /* ns: the intervals that the others are of */
+        DELIVERY_CPU_WANTED, /* ns in which tasks ran or waited for a CPU */
+        DELIVERY_CPU_DENIED, /* ns of waiting, in intervals in which it used less than it reserved */
+        DELIVERY_CPU_OWED,   /* ns of CPU time that it waited for, and would have been within its reserve */
+        DELIVERY_MEMORY_DENIED, /* ns in which memory was taken from it though it held less than it reserved
+                                 */
+        DELIVERY_IO_DENIED, /* ns of waiting for IO, in intervals in which it moved less than it reserved */
+        DELIVERY_NET_EGRESS_DROPS, /* packets dropped in intervals in which it sent less than it reserved */
+        DELIVERY_FIGURE_MAX,
+} DeliveryFigure;
+
+typedef struct DeliveryFigureInfo {
+        const char *name;   /* "cpu.denied": D-Bus, JSON, headgatectl */
+        const char *family; /* "headgate_delivered_cpu_denied_seconds" */
+        MetricUnit unit;
+        const char *help;
+} DeliveryFigureInfo;
+const DeliveryFigureInfo *delivery_figure_info(DeliveryFigure figure);
+
+typedef struct Delivery {
+        uint64_t present; /* bit (1ULL << DeliveryFigure): something of it was reserved, and could be read */
+        uint64_t value[DELIVERY_FIGURE_MAX];
+} Delivery;
+
+typedef enum DeliveryFloor {
+        DELIVERY_FLOOR_CPU,        /* millicores */
+        DELIVERY_FLOOR_MEMORY,     /* bytes */
+        DELIVERY_FLOOR_IO_READ,    /* bytes/s, as the next */
+        DELIVERY_FLOOR_IO_WRITE,   /* of all devices together */
+        DELIVERY_FLOOR_NET_EGRESS, /* bit/s, of all uplinks together */
+        DELIVERY_FLOOR_MAX,
+} DeliveryFloor;
+
+/* What a tenant had used, and what was reserved for it, at one instant. */
+typedef struct DeliveryReading {
+        uint64_t boot_nsec; /* 0: there is none */
+        uint64_t floor[DELIVERY_FLOOR_MAX];
+        uint64_t present; /* as a Sample's, whose histograms are of no use here */
+        uint64_t value[METRIC_MAX];
+} DeliveryReading;
+
+DeliveryReading delivery_read(uint64_t boot_nsec, const Sample *usage);
+/* Adds what one allocation reserves. */
+void delivery_promise(DeliveryReading *reading, const ResourceSet *resources);
+/*
+ * Adds the interval between the two. Nothing where it is not known what was promised all through it (the
+ * promise is another one at its end), or where a counter went back.
+ */
+void delivery_add(Delivery *sum, const DeliveryReading *before, const DeliveryReading *after);

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What was delivered of what was promised, from sample to sample, to the sums of those it was promised to.
+ * What counts as delivered is model/delivery.c's. */
+
+#include "reconcile-internal.h"
+
+/* Its promise holds now. */
+static bool is_promised(const Allocation *allocation) {
+        return allocation->state == ALLOCATION_ACTIVE || allocation->state == ALLOCATION_HELD;
+}
+
+static bool lives(const char *id, void *userdata) {
+        return calendar_find(userdata, id);
+}
+
+/* The allocation's sum, found again after a restart, and begun anew with each window. */
+static int find_sum(Reconciler *reconciler, Calendar *calendar, Allocation *allocation) {
+        uint64_t start_usec = allocation->window.start_usec;
+
+        if (allocation->delivered && allocation->delivered_window_usec == start_usec)
+                return 0;
+        allocation->delivered =
+                        meter_find_delivered(reconciler->meter, allocation->id, start_usec, lives, calendar);
+        allocation->delivered_window_usec = start_usec;
+        return allocation->delivered ? 0 : -ENOSPC;
+}
+
+static int note_tenant(Reconciler *reconciler, Calendar *calendar, Tenant *tenant, uint64_t boot_nsec) {
+        const CalendarTenant *known = calendar_tenant(calendar, tenant->id);
+        DeliveryReading reading = delivery_read(boot_nsec, &tenant->usage);
+        int r = 0;
+
+        for (size_t i = 0; known && i < known->n; i++)
+                if (is_promised(known->allocations[i]))
+                        delivery_promise(&reading, &known->allocations[i]->resources);
+        for (size_t i = 0; known && i < known->n; i++) {
+                Allocation *allocation = known->allocations[i];
+
+                if (!is_promised(allocation))
+                        continue;
+                if (find_sum(reconciler, calendar, allocation) < 0)
+                        r = -ENOSPC;
+                else
+                        delivery_add(allocation->delivered, &tenant->delivery_before, &reading);
+        }
+        tenant->delivery_before = reading;
+        return r;
+}
+
+int reconciler_note_delivery(Reconciler *reconciler, Node *node, uint64_t boot_usec) {
+        int r = 0;
+
+        if (!reconciler->meter || !meter_keeps_delivered(reconciler->meter))
+                return 0;
+        for (size_t i = 0; i < node->n_tenants; i++) {
+                Tenant *tenant = node->tenants[i];
+
+                /* Of who is only observed nothing is enforced, and nothing is promised. */
+                if (tenant->observed)
+                        tenant->delivery_before = (DeliveryReading){};
+                else if (note_tenant(reconciler, &node->calendar, tenant, boot_usec * 1000) < 0)
+                        r = -ENOSPC;
+        }
+        return r;
+}

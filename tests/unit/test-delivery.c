@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Each figure of headgate-metering(7), case by case: intervals of one second. */
+
+#include "model/delivery.h"
+
+#include "util/cleanup.h"
+
+#include <criterion/criterion.h>
+#include <inttypes.h>
+
+#define SECOND 1000000000ULL
+#define MSEC 1000000ULL
+
+/* What is reserved, and what the counters are at the end of the interval; at its beginning each is BASE. */
+#define BASE 1000000000000ULL
+#define ABSENT UINT64_MAX
+
+typedef struct Case {
+        const char *name;
+        const char *reserved_name; /* "cpu" */
+        uint64_t reserved;
+        struct {
+                Metric metric;
+                uint64_t growth; /* of a gauge: its value */
+        } usage[4];
+        uint64_t expected[DELIVERY_FIGURE_MAX]; /* ABSENT: not told */
+} Case;
+
+#define CPU(time, wait)                       \
+        {                                     \
+                { METRIC_CPU_TIME, time }, {  \
+                        METRIC_CPU_WAIT, wait \
+                }                             \
+        }
+#define MEMORY(current, reclaimed)                         \
+        {                                                  \
+                { METRIC_MEMORY_CURRENT, current }, {      \
+                        METRIC_MEMORY_RECLAIMED, reclaimed \
+                }                                          \
+        }
+#define IO(read, waited)                                                        \
+        {                                                                       \
+                { METRIC_IO_READ_BYTES, read }, { METRIC_IO_WRITE_BYTES, 0 }, { \
+                        METRIC_IO_PRESSURE, waited                              \
+                }                                                               \
+        }
+#define NET(bytes, drops)                                  \
+        {                                                  \
+                { METRIC_NET_EGRESS_WIRE_BYTES, bytes }, { \
+                        METRIC_NET_EGRESS_DROPS, drops     \
+                }                                          \
+        }
+
+#define TOLD_CPU(wanted, denied, owed) \
+        { SECOND, wanted, denied, owed, ABSENT, ABSENT, ABSENT }
+#define TOLD_MEMORY(denied) \
+        { SECOND, ABSENT, ABSENT, ABSENT, denied, ABSENT, ABSENT }
+#define TOLD_IO(denied) \
+        { SECOND, ABSENT, ABSENT, ABSENT, ABSENT, denied, ABSENT }
+#define TOLD_NET(drops) \
+        { SECOND, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, drops }
+#define TOLD_NOTHING \
+        { SECOND, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT }
+
+static const Case cases[] = {
+        { "idle", "cpu", 500, CPU(0, 0), TOLD_CPU(0, 0, 0) },
+        { "it has all that it wants", "cpu", 500, CPU(300 * MSEC, 0), TOLD_CPU(300 * MSEC, 0, 0) },
+        { "it waits within its share", "cpu", 500, CPU(200 * MSEC, 100 * MSEC),
+                        TOLD_CPU(300 * MSEC, 100 * MSEC, 100 * MSEC) },
+        { "it waits for more than it reserved", "cpu", 500, CPU(400 * MSEC, 300 * MSEC),
+                        TOLD_CPU(700 * MSEC, 300 * MSEC, 100 * MSEC) },
+        { "it waits with all of its share used", "cpu", 500, CPU(500 * MSEC, 500 * MSEC),
+                        TOLD_CPU(SECOND, 0, 0) },
+        { "just below its share", "cpu", 500, CPU(500 * MSEC - 1, 500 * MSEC),
+                        TOLD_CPU(SECOND - 1, 500 * MSEC, 1) },
+        { "many tasks wait", "cpu", 2000, CPU(100 * MSEC, 7 * SECOND),
+                        TOLD_CPU(SECOND, SECOND, 1900 * MSEC) },
+        { "nothing is reserved", "cpu", 0, CPU(0, SECOND), TOLD_NOTHING },
+        { "waits are not counted here", "cpu", 500, { { METRIC_CPU_TIME, 100 * MSEC } }, TOLD_NOTHING },
+
+        { "below its floor, and nothing taken", "memory", 4096, MEMORY(1024, 0), TOLD_MEMORY(0) },
+        { "below its floor under reclaim", "memory", 4096, MEMORY(1024, 512), TOLD_MEMORY(SECOND) },
+        { "at its floor under reclaim", "memory", 4096, MEMORY(4096, 512), TOLD_MEMORY(0) },
+
+        { "it waits for less than its floor", "io.read", 1 << 20, IO(1 << 19, 300 * MSEC),
+                        TOLD_IO(300 * MSEC) },
+        { "it waits with its floor moved", "io.read", 1 << 20, IO(1 << 20, 300 * MSEC), TOLD_IO(0) },
+        { "what it reserves is of the other direction", "io.write", 1 << 20, IO(1 << 30, 300 * MSEC),
+                        TOLD_IO(300 * MSEC) },
+        { "of one device", "io.read@8:0", 1 << 20, IO(0, 2 * SECOND), TOLD_IO(SECOND) },
+
+        { "drops below its floor", "net.egress", 8000, NET(999, 3), TOLD_NET(3) },
+        { "drops with its floor sent", "net.egress@eth1", 8000, NET(1000, 3), TOLD_NET(0) },
+};
+
+static DeliveryReading read_at(uint64_t boot_nsec, const Case *c, bool end) {
+        _cleanup_resource_set_ ResourceSet resources = RESOURCE_SET_NULL;
+        char target[RESOURCE_TARGET_SIZE];
+        DeliveryReading reading;
+        ResourceKind kind;
+        Sample usage = {};
+
+        for (size_t i = 0; i < ELEMENTSOF(c->usage); i++) {
+                Metric metric = c->usage[i].metric;
+
+                /* An entry of zeroes is none, unless it is the first. */
+                if (i > 0 && metric == 0)
+                        break;
+                sample_put(&usage, metric,
+                                (metric_info(metric)->counter ? BASE : 0) + (end ? c->usage[i].growth : 0));
+        }
+        reading = delivery_read(boot_nsec, &usage);
+        cr_assert_eq(resource_parse_name(c->reserved_name, &kind, target), 0);
+        cr_assert_eq(resource_set_put(&resources, kind, target, (Amount){ c->reserved, UNLIMITED }), 0);
+        delivery_promise(&reading, &resources);
+        return reading;
+}
+
+Test(delivery, one_interval) {
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                const Case *c = &cases[i];
+                DeliveryReading before = read_at(5 * SECOND, c, false), after = read_at(6 * SECOND, c, true);
+                Delivery sum = {};
+
+                delivery_add(&sum, &before, &after);
+                for (DeliveryFigure figure = 0; figure < DELIVERY_FIGURE_MAX; figure++) {
+                        uint64_t value = sum.present & 1ULL << figure ? sum.value[figure] : ABSENT;
+
+                        cr_expect_eq(value, c->expected[figure], "%s: %s is %" PRIu64 ", expected %" PRIu64,
+                                        c->name, delivery_figure_info(figure)->name, value,
+                                        c->expected[figure]);
+                }
+        }
+}
+
+Test(delivery, what_does_not_count) {
+        static const Case promised = { "", "cpu", 500, CPU(0, 100 * MSEC), {} };
+        static const Case more = { "", "cpu", 600, CPU(0, 100 * MSEC), {} };
+        const struct {
+                const char *name;
+                DeliveryReading before, after;
+        } none[] = {
+                { "there is no reading before", {}, read_at(6 * SECOND, &promised, true) },
+                { "no time has passed", read_at(6 * SECOND, &promised, false),
+                                read_at(6 * SECOND, &promised, true) },
+                { "another promise", read_at(5 * SECOND, &promised, false),
+                                read_at(6 * SECOND, &more, true) },
+                { "a counter that went back", read_at(5 * SECOND, &promised, true),
+                                read_at(6 * SECOND, &promised, false) },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(none); i++) {
+                Delivery sum = {};
+
+                delivery_add(&sum, &none[i].before, &none[i].after);
+                cr_expect_eq(sum.present, 0, "%s", none[i].name);
+                cr_expect_eq(sum.value[DELIVERY_OBSERVED], 0, "%s", none[i].name);
+        }
+}
+
+Test(delivery, intervals_add_up) {
+        static const Case c = { "", "cpu", 500, CPU(200 * MSEC, 100 * MSEC), {} };
+        Delivery sum = {};
+
+        for (size_t i = 0; i < 3; i++) {
+                DeliveryReading before = read_at((5 + i) * SECOND, &c, false),
+                                after = read_at((6 + i) * SECOND, &c, true);
+
+                delivery_add(&sum, &before, &after);
+        }
+        cr_expect_eq(sum.value[DELIVERY_OBSERVED], 3 * SECOND);
+        cr_expect_eq(sum.value[DELIVERY_CPU_DENIED], 300 * MSEC);
+        cr_expect_eq(sum.value[DELIVERY_CPU_OWED], 300 * MSEC);
+}
+
+Test(delivery, allocations_add_up) {
+        static const Case c = { "", "cpu", 500, CPU(200 * MSEC, 100 * MSEC), {} };
+        DeliveryReading reading = read_at(SECOND, &c, false);
+        Resource entries[] = {
+                { .kind = RESOURCE_CPU, .amount = { 250, 300 } },
+                { .kind = RESOURCE_NET_EGRESS, .target = "eth1", .amount = { 10, 20 } },
+                { .kind = RESOURCE_NET_EGRESS, .target = "eth2", .amount = { 5, 20 } },
+        };
+
+        delivery_promise(&reading, &(ResourceSet){ entries, ELEMENTSOF(entries) });
+        cr_expect_eq(reading.floor[DELIVERY_FLOOR_CPU], 750);
+        cr_expect_eq(reading.floor[DELIVERY_FLOOR_NET_EGRESS], 15);
+}
