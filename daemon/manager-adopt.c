@@ -36,7 +36,7 @@ static int abandon(Manager *manager, Tenant *tenant, const AdoptedGroup *group) 
                 return k < 0 ? k : r;
         }
         reconciler_drop_adopted(manager->reconciler, &copy);
-        tenant->changed = true;
+        node_note_news(&manager->node, tenant);
         manager->tenants_may_go = true;
         return 0;
 }
@@ -49,7 +49,7 @@ static int forget(Manager *manager, Tenant *tenant, const AdoptedGroup *group) {
                 return -ENOMEM;
         reconciler_drop_adopted(manager->reconciler, group);
         adopted_groups_remove(&tenant->adopted, path);
-        tenant->changed = true;
+        node_note_news(&manager->node, tenant);
         manager->tenants_may_go = true;
         return state_put_tenant(manager->state, tenant);
 }
@@ -125,7 +125,8 @@ int manager_adopt(
                 r = take(manager, tenant, path, id, ret_failure);
         if (r != 0)
                 return r;
-        tenant->changed = true;
+        node_note_news(&manager->node, tenant);
+        calendar_mark(&manager->node.calendar, tenant->id);
         (void) manager_reconcile(manager);                     /* it may open what the tenant may */
         (void) manager_take_sample(manager, /* all= */ false); /* from here on it is the tenant's */
         log_write(LOG_INFO, &(LogFields){ .tenant = tenant->id, .object = path },

@@ -321,6 +321,7 @@ static void untake(Transaction *transaction) {
                 tenant->doomed = rest->doomed;
                 tenant->guarded = rest->guarded;
                 tenant->residual_memory_bytes = rest->residual_memory_bytes;
+                calendar_mark(calendar, tenant->id);
         }
 }
 

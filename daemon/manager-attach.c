@@ -192,7 +192,7 @@ void manager_look_at_attached(Manager *manager) {
                         continue;
                 strv_free(tenant->remains);
                 tenant->remains = TAKE_PTR(now);
-                tenant->changed = true;
+                node_note_news(&manager->node, tenant);
         }
 }
 

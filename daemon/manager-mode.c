@@ -51,7 +51,8 @@ int manager_set_mode(
                 return r;
         }
         log_write(LOG_INFO, &(LogFields){ .tenant = tenant_id }, "Tenant %s: Mode is %s", tenant_id, mode);
-        tenant->changed = true;
+        node_note_news(&manager->node, tenant);
+        calendar_mark(&manager->node.calendar, tenant->id);
         r = manager_reconcile(manager);
         if (r >= 0 && tenant->failed)
                 return failure_set(ret_failure, FAILURE_NOT_ENFORCED, "tenant %s: Mode is %s, but: %s",

@@ -170,7 +170,7 @@ static void tell_missing(Allocation *allocation, void *userdata) {
         Tenant *tenant = node_find_tenant(&manager->node, allocation->tenant_id);
 
         if (tenant)
-                tenant->changed = true;
+                node_note_news(&manager->node, tenant);
         if (allocation->missing.n == 0)
                 log_write(LOG_INFO, &fields, "Allocation %s has all that was promised again", allocation->id);
         for (size_t i = 0; i < allocation->missing.n; i++) {
@@ -190,12 +190,13 @@ static void tell_missing(Allocation *allocation, void *userdata) {
 static void keep_loans(Manager *manager) {
         Calendar *calendar = &manager->node.calendar;
 
-        for (size_t i = 0; i < calendar->n; i++) {
+        for (size_t i = 0; calendar->loans_changed && i < calendar->n; i++) {
                 if (!calendar->allocations[i]->loans_changed)
                         continue;
                 calendar->allocations[i]->loans_changed = false;
                 manager_log_lost(state_put_allocation(manager->state, calendar->allocations[i]), "A loan");
         }
+        calendar->loans_changed = false;
 }
 
 void manager_mark_shortage(Manager *manager, const Instant *now) {

@@ -46,6 +46,7 @@ void manager_keep_guarded(Manager *manager, Tenant *tenant) {
         if (tenant->guarded)
                 return;
         tenant->guarded = true;
+        calendar_mark(&manager->node.calendar, tenant->id);
         manager_log_lost(state_put_tenant(manager->state, tenant), "A tenant's guard of devices");
 }
 
@@ -110,7 +111,7 @@ void manager_enter_state(Manager *manager, Allocation *allocation, AllocationSta
         if (rests)
                 tenant_rests(manager, tenant);
         if (tenant)
-                tenant->changed = true;
+                node_note_news(&manager->node, tenant);
         log_write(LOG_INFO, &fields, "Allocation %s of tenant %s: %s, was %s (%s)", allocation->id,
                         allocation->tenant_id, allocation_state_to_string(state),
                         allocation_state_to_string(old), reason);
@@ -231,7 +232,7 @@ void manager_forget_ended(Manager *manager, const Instant *now) {
                 manager->tenants_may_go = true;
                 tenant = node_find_tenant(&manager->node, allocation->tenant_id);
                 if (tenant)
-                        tenant->changed = true;
+                        node_note_news(&manager->node, tenant);
                 manager_log_lost(state_put_released(manager->state, allocation->id, allocation->generation,
                                                  now->utc_usec),
                                 "A generation");

@@ -58,14 +58,8 @@ static void manager_update_node(Manager *manager, const Instant *now) {
         for (size_t i = 0; i < node->features.n; i++)
                 if (!node->features.entries[i].available)
                         state = NODE_DEGRADED;
-        for (size_t i = 0; i < node->n_tenants; i++)
-                if (node->tenants[i]->problems)
-                        state = NODE_DEGRADED;
-        if (drift_log_fight(&node->drift, NULL))
+        if (node->n_troubled > 0 || node->calendar.n_short > 0 || drift_log_fight(&node->drift, NULL))
                 state = NODE_DEGRADED;
-        for (size_t i = 0; i < node->calendar.n; i++)
-                if (node->calendar.allocations[i]->missing.n > 0)
-                        state = NODE_DEGRADED;
         if (node->calendar.draining)
                 state = NODE_DRAINING;
         if (admission_reserved_at(&node->calendar, reconciler_capacity(manager->reconciler), now->utc_usec,
@@ -96,19 +90,29 @@ static void manager_arm(Manager *manager, const Instant *now) {
 }
 
 void manager_tell_tenants(Manager *manager) {
-        for (size_t i = 0; i < manager->node.n_tenants; i++) {
-                Tenant *tenant = manager->node.tenants[i];
+        Node *node = &manager->node;
+        size_t kept = 0;
 
-                if (tenant->untold || !tenant->changed)
+        for (size_t i = 0; i < node->n_news; i++) {
+                Tenant *tenant = node->news[i];
+
+                if (tenant->untold) {
+                        node->news[kept++] = tenant;
                         continue;
-                api_tenant_changed(manager->api, tenant);
-                tenant->changed = false;
+                }
+                if (tenant->changed)
+                        api_tenant_changed(manager->api, tenant);
+                tenant->changed = tenant->listed = false;
         }
+        node->n_news = kept;
 }
 
+/* Who is doomed is marked until it is done. */
 bool manager_any_doomed(const Node *node) {
-        for (size_t i = 0; i < node->n_tenants; i++)
-                if (node->tenants[i]->doomed)
+        size_t cursor = 0;
+
+        for (const Tenant *tenant; (tenant = node_next_marked(node, &cursor));)
+                if (tenant->doomed)
                         return true;
         return false;
 }
@@ -117,25 +121,37 @@ static bool has_errand(const Tenant *tenant) {
         return tenant->doomed || tenant->to_be_opened;
 }
 
-/* What was done once is not to be done again after a restart: it would meet those who came after. */
-static void keep_errands(Manager *manager, const bool *had_errand) {
-        for (size_t i = 0; i < manager->node.n_tenants; i++)
-                if (had_errand[i] && !has_errand(manager->node.tenants[i]))
-                        manager_log_lost(state_put_tenant(manager->state, manager->node.tenants[i]),
-                                        "A kill, or an opening");
+/* Those that have one, which are marked until it is done; some twice. */
+static int list_errands(const Node *node, Tenant ***ret) {
+        size_t cursor = 0, n = 0;
+        Tenant **list;
+
+        while (node_next_marked(node, &cursor))
+                n++;
+        list = calloc(n + 1, sizeof(Tenant *));
+        if (!list)
+                return -ENOMEM;
+        cursor = n = 0;
+        for (Tenant *tenant; (tenant = node_next_marked(node, &cursor));)
+                if (has_errand(tenant))
+                        list[n++] = tenant;
+        *ret = list;
+        return 0;
 }
 
 static int reconcile_kernel(Manager *manager) {
-        _cleanup_free_ bool *had_errand = calloc(manager->node.n_tenants + 1, sizeof(bool));
+        _cleanup_free_ Tenant **errands = NULL;
         unsigned changes = 0;
         int r;
 
-        if (!had_errand)
-                return -ENOMEM;
-        for (size_t i = 0; i < manager->node.n_tenants; i++)
-                had_errand[i] = has_errand(manager->node.tenants[i]);
+        r = list_errands(&manager->node, &errands);
+        if (r < 0)
+                return r;
         r = reconciler_apply(manager->reconciler, &manager->node, &changes);
-        keep_errands(manager, had_errand);
+        /* What was done once is not to be done again after a restart: it would meet those who came after. */
+        for (Tenant **tenant = errands; *tenant; tenant++)
+                if (!has_errand(*tenant))
+                        manager_log_lost(state_put_tenant(manager->state, *tenant), "A kill, or an opening");
         if (changes > 0)
                 log_debug("%u settings written", changes);
         return r;
@@ -160,6 +176,8 @@ int manager_reconcile(Manager *manager) {
               (manager->look_at_all || calendar_due(&manager->node.calendar, &now));
         if (own)
                 manager_log_lost(state_begin(manager->state), "A change of states");
+        if (manager->look_at_all)
+                calendar_mark_all(&manager->node.calendar);
         manager_advance(manager, &now, manager->look_at_all);
         manager->look_at_all = false;
         manager_mark_shortage(manager, &now);

@@ -75,7 +75,8 @@ static int diff_processes(const ReconcilerDiff *diff, const TenantPlan *tenant, 
                                 tenant->observed ? OBSERVED : NULL);
         if (r >= 0 && tenant->tenant->doomed)
                 r = put(diff, id, path, "cgroup.kill", "", "1",
-                                tenant->killed ? NULL : "it waits for a clock that is trusted");
+                                plan_kills(diff->plan, tenant) ? NULL
+                                                               : "it waits for a clock that is trusted");
         return r;
 }
 
@@ -103,8 +104,8 @@ static int diff_tenant(Reconciler *reconciler, const ReconcilerDiff *diff, const
 
 static const TenantPlan *find_by_slot(const Plan *plan, uint32_t slot) {
         for (size_t i = 0; i < plan->n_tenants; i++)
-                if (plan->tenants[i].tenant->slot == slot)
-                        return &plan->tenants[i];
+                if (plan->tenants[i]->slot == slot)
+                        return plan->tenants[i];
         return NULL;
 }
 
@@ -157,7 +158,7 @@ static int diff_uplink(
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(own_slots); i++)
                 r = diff_class(diff, uplink, observed, own_slots[i], refusal);
         for (size_t i = 0; r >= 0 && i < diff->plan->n_tenants; i++)
-                r = diff_class(diff, uplink, observed, diff->plan->tenants[i].tenant->slot, refusal);
+                r = diff_class(diff, uplink, observed, diff->plan->tenants[i]->slot, refusal);
         for (size_t i = 0; r >= 0 && i < observed->n_classes; i++) {
                 uint32_t slot = observed->classes[i].slot;
 
@@ -197,8 +198,8 @@ int reconciler_diff(Reconciler *reconciler, const Node *node, const char *only_t
                 r = diff_settings(&diff, /* tenant= */ NULL, cgroup_driver_parent(reconciler->driver),
                                 &parent, &plan.parent, parent.present);
         for (size_t i = 0; r >= 0 && i < plan.n_tenants; i++)
-                if (is_asked_for(&diff, plan.tenants[i].tenant->id))
-                        r = diff_tenant(reconciler, &diff, &plan.tenants[i]);
+                if (is_asked_for(&diff, plan.tenants[i]->id))
+                        r = diff_tenant(reconciler, &diff, plan.tenants[i]);
         if (r >= 0)
                 r = diff_uplinks(reconciler, &diff);
         if (r < 0)

@@ -202,14 +202,21 @@ unsigned reconciler_check(Reconciler *reconciler, const Node *node, const DriftP
 }
 
 bool reconciler_devices_changed(Reconciler *reconciler, const DriftPlace *place) {
-        return place->kind == DRIFT_PLACE_TENANT && reconciler->devices &&
-               devices_mean_others(reconciler->devices, place->index);
+        if (place->kind != DRIFT_PLACE_TENANT || !reconciler->devices ||
+                        !devices_mean_others(reconciler->devices, place->index))
+                return false;
+        reconciler->look_at_all = true;
+        return true;
+}
+
+void reconciler_look_again_at_slot(Reconciler *reconciler, uint32_t slot) {
+        reconciler->verified[slot].look_again = reconciler->look_at_all = true;
 }
 
 void reconciler_look_again_at(Reconciler *reconciler, const DriftPlace *place) {
         switch (place->kind) {
         case DRIFT_PLACE_TENANT:
-                reconciler->verified[place->index].look_again = true;
+                reconciler_look_again_at_slot(reconciler, place->index);
                 break;
         case DRIFT_PLACE_PARENT:
                 reconciler->parent = (Settings){};
@@ -269,16 +276,17 @@ bool reconciler_find_uplink(const Reconciler *reconciler, const LinkChange *chan
         return uplinks_find(reconciler->uplinks, change, ret_index);
 }
 
-int reconciler_follow_groups(const Reconciler *reconciler, CgroupWatch *watch) {
+int reconciler_follow_groups(Reconciler *reconciler, CgroupWatch *watch) {
         int r = 0;
 
         if (!reconciler->driver)
                 return 0;
         r = cgroup_watch_follow_parent(watch, reconciler->driver);
-        for (uint32_t slot = SLOT_FIRST; slot < reconciler->n_slots; slot++) {
+        for (uint32_t slot = SLOT_FIRST; reconciler->groups_changed && slot < reconciler->n_slots; slot++) {
                 int k = cgroup_watch_follow(watch, slot, reconciler->groups[slot]);
 
                 r = r < 0 ? r : k;
         }
+        reconciler->groups_changed = r < 0; /* tried again */
         return r;
 }

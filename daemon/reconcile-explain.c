@@ -72,8 +72,8 @@ static int add_share(const Answer *answer, const TenantPlan *exact) {
 
 /* `tenant` NULL: the parent's. */
 static int explain_one(const Answer *answer, const TenantPlan *tenant, Setting setting, char **ret) {
-        const Settings *rounded = tenant ? &answer->plan.tenants[tenant - answer->exact.tenants].settings
-                                         : &answer->plan.parent;
+        const Settings *rounded =
+                        tenant ? &plan_find(&answer->plan, tenant->id)->settings : &answer->plan.parent;
         const Settings *exact = tenant ? &tenant->settings : &answer->exact.parent;
         _cleanup_free_ char *why = NULL;
         Words words = WORDS_NULL;
@@ -199,8 +199,7 @@ static int add_classes(const Answer *answer, const TenantPlan *exact) {
         return r;
 }
 
-static int add_tenant(const Answer *answer, size_t i) {
-        const TenantPlan *exact = &answer->exact.tenants[i];
+static int add_tenant(const Answer *answer, const TenantPlan *exact) {
         TenantGroup *group = answer->reconciler->groups[exact->tenant->slot];
         Settings observed = {};
         int r;
@@ -211,7 +210,7 @@ static int add_tenant(const Answer *answer, size_t i) {
         if (r >= 0)
                 r = add_share(answer, exact);
         if (r >= 0)
-                r = add_settings(answer, exact, &answer->plan.tenants[i].settings, &observed);
+                r = add_settings(answer, exact, &plan_find(&answer->plan, exact->id)->settings, &observed);
         if (r >= 0)
                 r = add_placement(answer, exact, group);
         if (r >= 0)
@@ -240,10 +239,11 @@ static int add_node(const Answer *answer, const Settings *parent) {
 }
 
 static int answer_all(Answer *answer, const char *tenant_id, const Settings *parent) {
-        for (size_t i = 0; tenant_id && i < answer->plan.n_tenants; i++)
-                if (strcmp(answer->plan.tenants[i].tenant->id, tenant_id) == 0)
-                        return add_tenant(answer, i);
-        return tenant_id ? 0 : add_node(answer, parent);
+        const TenantPlan *tenant = tenant_id ? plan_find(&answer->exact, tenant_id) : NULL;
+
+        if (!tenant_id)
+                return add_node(answer, parent);
+        return tenant ? add_tenant(answer, tenant) : 0;
 }
 
 int reconciler_explain(Reconciler *reconciler, const Node *node, const char *tenant_id, const char *name,

@@ -58,6 +58,9 @@ struct Reconciler {
         size_t n_block_devices;
         char *partitions; /* owned; the text that they were read from; NULL: not yet */
         bool look_at_devices;
+        Plan plan;            /* kept, rounded as the kernel rounds */
+        bool look_at_all;     /* whoever is not as planned may not be marked */
+        bool groups_changed;  /* some came or went since they were last followed */
         uint32_t limit_files; /* bits of those of the LimitFiles here that something can stand in */
         Capacity capacity;
         uint64_t cpu_millicores;
@@ -75,6 +78,7 @@ typedef struct TenantChange {
         const TenantPlan *plan;
         Tenant *tenant;
         bool settled;     /* passed over: planned as it was when it was last read back */
+        bool troubled;    /* it had problems */
         bool refused;     /* something could not be taken: nothing is given */
         bool unheld;      /* a group that it adopted could not be metered: it stays unsettled */
         char **problems;  /* what was said of it before; owned */
@@ -114,7 +118,9 @@ int reconciler_refresh_block_devices(Reconciler *reconciler, FeatureSet *feature
 /* Turns off what was turned on of io.cost. */
 void reconciler_release_block_devices(Reconciler *reconciler);
 
-/* reconcile-drift.c: what is planned otherwise than it was last read back is not compared with that any more:
+/* reconcile-drift.c: the slot's group is not as it was, or may not be: the next apply looks at it. */
+void reconciler_look_again_at_slot(Reconciler *reconciler, uint32_t slot);
+/* What is planned otherwise than it was last read back is not compared with that any more:
  * what differs may be what we wrote. */
 void reconciler_forget_if_replanned(Reconciler *reconciler, const TenantPlan *plan);
 
@@ -135,8 +141,8 @@ int reconciler_change_placement(
                 Reconciler *reconciler, TenantChange *change, ChangePhase phase, unsigned *written);
 /* Of CPUs that tenants have alone, when all else is given. -ENOMEM alone is an error. */
 int reconciler_make_partitions(
-                Reconciler *reconciler, const Plan *plan, const TenantChange *changes, unsigned *written);
-/* AssignedCpus, and what is not as planned, into Problems. */
+                Reconciler *reconciler, const TenantChange *changes, size_t n, unsigned *written);
+/* AssignedCpus, and what is not as planned, into Problems: 1 where the former are others. */
 int reconciler_read_placement(Reconciler *reconciler, const PlanInput *input, const TenantPlan *plan,
                 const FeatureSet *features, Tenant *tenant);
 /* Whether it was last read back where it is planned to be, or as near as the kernel lets it. */

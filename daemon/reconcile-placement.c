@@ -92,12 +92,13 @@ static bool was_refused(const Reconciler *reconciler, uint32_t slot, const Place
 }
 
 int reconciler_make_partitions(
-                Reconciler *reconciler, const Plan *plan, const TenantChange *changes, unsigned *written) {
-        int r = give_parent(reconciler, &plan->alone);
+                Reconciler *reconciler, const TenantChange *changes, size_t n, unsigned *written) {
+        int r = give_parent(reconciler, &reconciler->plan.alone);
 
-        for (size_t i = 0; r != -ENOMEM && i < plan->n_tenants; i++) {
-                TenantGroup *group = reconciler->groups[plan->tenants[i].tenant->slot];
-                const Placement *want = wanted(&plan->tenants[i]);
+        for (size_t i = 0; r != -ENOMEM && i < n; i++) {
+                const Tenant *tenant = changes[i].tenant;
+                TenantGroup *group = reconciler->groups[tenant->slot];
+                const Placement *want = wanted(changes[i].plan);
                 GroupPlacement have;
 
                 if (changes[i].settled || changes[i].refused || !want->alone || !group ||
@@ -106,10 +107,9 @@ int reconciler_make_partitions(
                         continue;
                 ++*written;
                 r = tenant_group_make_partition(group, &want->cpus);
-                if (r < 0 && r != -ENOLINK && !was_refused(reconciler, plan->tenants[i].tenant->slot, want))
-                        log_write_errno(LOG_WARNING, &(LogFields){ .tenant = plan->tenants[i].tenant->id }, r,
-                                        "Tenant %s: no partition can be made of its CPUs",
-                                        plan->tenants[i].tenant->id);
+                if (r < 0 && r != -ENOLINK && !was_refused(reconciler, tenant->slot, want))
+                        log_write_errno(LOG_WARNING, &(LogFields){ .tenant = tenant->id }, r,
+                                        "Tenant %s: no partition can be made of its CPUs", tenant->id);
         }
         return r == -ENOMEM ? r : 0;
 }
@@ -176,30 +176,31 @@ static int note_problems(const PlanInput *input, const FeatureSet *features, con
         return r;
 }
 
+/* 1 where they are others. */
 static int take_assigned(const PlanInput *input, const GroupPlacement *have, Tenant *tenant) {
         static const CpuSet none;
+        bool changed;
         char *text = cpu_set_format(have->available   ? &have->usable_cpus
                                     : input->topology ? &input->topology->online
                                                       : &none);
 
         if (!text)
                 return -ENOMEM;
-        tenant->changed =
-                        tenant->changed || !tenant->assigned_cpus || strcmp(tenant->assigned_cpus, text) != 0;
+        changed = !tenant->assigned_cpus || strcmp(tenant->assigned_cpus, text) != 0;
         free(tenant->assigned_cpus);
         tenant->assigned_cpus = text;
-        return 0;
+        return changed;
 }
 
 int reconciler_read_placement(Reconciler *reconciler, const PlanInput *input, const TenantPlan *plan,
                 const FeatureSet *features, Tenant *tenant) {
         Placed **placed = &reconciler->placed[tenant->slot];
         GroupPlacement have;
-        int r;
+        int r, changed = 0;
 
         r = tenant_group_observe_placement(reconciler->groups[tenant->slot], &have);
         if (r >= 0)
-                r = take_assigned(input, &have, tenant);
+                r = changed = take_assigned(input, &have, tenant);
         if (r >= 0 && !plan->observed)
                 r = note_problems(input, features, wanted(plan), &have, tenant);
         if (r < 0)
@@ -207,13 +208,13 @@ int reconciler_read_placement(Reconciler *reconciler, const PlanInput *input, co
         free(*placed);
         *placed = NULL;
         if (!plan->placement)
-                return 0;
+                return changed;
         *placed = malloc(sizeof(Placed));
         if (!*placed)
                 return -ENOMEM;
         **placed = (Placed){ *plan->placement,
                 !plan->observed && plan->placement->alone && !holds_partition(&have, plan->placement) };
-        return 0;
+        return changed;
 }
 
 bool reconciler_is_placed(const Reconciler *reconciler, const TenantPlan *plan) {
@@ -225,7 +226,7 @@ bool reconciler_is_placed(const Reconciler *reconciler, const TenantPlan *plan) 
 void reconciler_retry_partitions(Reconciler *reconciler) {
         for (uint32_t slot = SLOT_FIRST; slot < reconciler->n_slots; slot++)
                 if (reconciler->placed[slot] && reconciler->placed[slot]->refused)
-                        reconciler->verified[slot].look_again = true;
+                        reconciler_look_again_at_slot(reconciler, slot);
 }
 
 static int diff_set(const ReconcilerDiff *diff, const TenantPlan *plan, const char *object, const char *file,

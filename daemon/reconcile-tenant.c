@@ -35,6 +35,7 @@ int reconciler_group(Reconciler *reconciler, const Tenant *tenant, TenantGroup *
                 *held = tenant_group_free(*held);
         if (!*held) {
                 verified_forget(&reconciler->verified[tenant->slot]);
+                reconciler->look_at_all = reconciler->groups_changed = true;
                 r = tenant_group_ensure(reconciler->driver, tenant->id, held);
                 if (r < 0)
                         return r;
@@ -76,7 +77,8 @@ bool reconciler_is_settled(const Reconciler *reconciler, const TenantPlan *plan)
                settings_equal(&verified->settings, &plan->settings) &&
                limit_set_equal(&verified->limits, &plan->limits) && verified->frozen == plan->frozen &&
                verified->observed == plan->observed && reconciler_is_placed(reconciler, plan) &&
-               devices_settled(reconciler->devices, plan) && !plan->tenant->to_be_opened && !plan->killed &&
+               devices_settled(reconciler->devices, plan) && !plan->tenant->to_be_opened &&
+               !plan_kills(&reconciler->plan, plan) &&
                resource_set_equal(&plan->tenant->desired, &plan->share);
 }
 
@@ -95,7 +97,7 @@ static int change_processes(
         TenantGroup *group = reconciler->groups[change->tenant->slot];
         bool frozen = change->plan->frozen && !change->plan->observed;
 
-        if (phase == PHASE_TAKE && change->plan->killed && !change->plan->observed) {
+        if (phase == PHASE_TAKE && plan_kills(&reconciler->plan, change->plan)) {
                 int r;
 
                 ++*written;
@@ -245,6 +247,7 @@ int reconciler_remove_tenant(Reconciler *reconciler, const Tenant *tenant) {
                 (void) tenant_group_unmake_partition(*held);
         *held = tenant_group_free(*held);
         verified_forget(&reconciler->verified[tenant->slot]);
+        reconciler->groups_changed = true;
         r = tenant_group_remove(reconciler->driver, tenant->id);
         if (r < 0 && r != -ENOENT)
                 return r;

@@ -126,6 +126,7 @@ Reconciler *reconciler_free(Reconciler *reconciler) {
                 tenant_group_free(reconciler->groups[slot]);
         for (uint32_t slot = 0; reconciler->verified && slot < reconciler->n_slots; slot++)
                 verified_forget(&reconciler->verified[slot]);
+        plan_deinit(&reconciler->plan);
         free(reconciler->groups);
         free(reconciler->block_devices);
         free(reconciler->partitions);
@@ -170,13 +171,9 @@ static void meter_control_groups(Reconciler *reconciler) {
         }
 }
 
-/* 1. */
-int reconciler_make_plan(Reconciler *reconciler, const Node *node, const SiblingWeights *siblings,
-                PlanInput *input, Plan *ret) {
+static PlanInput plan_input(const Reconciler *reconciler, const Node *node, const SiblingWeights *siblings) {
         const Config *config = reconciler->options.config;
-        int r;
-
-        *input = (PlanInput){
+        PlanInput input = {
                 .node = node,
                 .cpu_millicores = reconciler->cpu_millicores,
                 .sibling_weight = siblings->cpu,
@@ -191,20 +188,48 @@ int reconciler_make_plan(Reconciler *reconciler, const Node *node, const Sibling
                 .topology = &reconciler->capacity.topology,
                 .devices_closed = reconciler->options.config->devices_closed,
         };
-        input->uplinks = uplinks_capacity(reconciler->uplinks, &input->n_uplinks);
-        r = plan_make(input, ret);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i <= ret->n_tenants; i++) {
-                Settings *settings = i < ret->n_tenants ? &ret->tenants[i].settings : &ret->parent;
 
-                if (i < ret->n_tenants)
-                        limit_set_round(&ret->tenants[i].limits);
-                for (Setting setting = 0; setting < SETTING_MAX; setting++)
-                        if (settings_has(settings, setting))
-                                settings->value[setting] = setting_round(setting, settings->value[setting]);
+        input.uplinks = uplinks_capacity(reconciler->uplinks, &input.n_uplinks);
+        return input;
+}
+
+static void round_settings(Settings *settings) {
+        for (Setting setting = 0; setting < SETTING_MAX; setting++)
+                if (settings_has(settings, setting))
+                        settings->value[setting] = setting_round(setting, settings->value[setting]);
+}
+
+/* Some of its tenants; what was rounded stays as it is. */
+static void round_plan(Plan *plan, TenantPlan **tenants, size_t n) {
+        round_settings(&plan->parent);
+        for (size_t i = 0; i < n; i++) {
+                round_settings(&tenants[i]->settings);
+                limit_set_round(&tenants[i]->limits);
         }
-        return 0;
+}
+
+int reconciler_make_plan(Reconciler *reconciler, const Node *node, const SiblingWeights *siblings,
+                PlanInput *input, Plan *ret) {
+        int r;
+
+        *input = plan_input(reconciler, node, siblings);
+        r = plan_make(input, ret);
+        if (r >= 0)
+                round_plan(ret, ret->tenants, ret->n_tenants);
+        return r;
+}
+
+/* 1. The plan that is kept, and whose it was made anew; the caller frees the list. */
+static int remake_plan(Reconciler *reconciler, Node *node, PlanInput *input, PlanList *ret) {
+        int r;
+
+        if (reconciler->look_at_all)
+                calendar_mark_all(&node->calendar);
+        *input = plan_input(reconciler, node, &reconciler->siblings);
+        r = plan_remake(input, &reconciler->plan, ret);
+        if (r >= 0)
+                round_plan(&reconciler->plan, ret->tenants, ret->n);
+        return r;
 }
 
 static void describe(char *ret, size_t size, const Settings *diff, const Settings *observed) {
@@ -289,9 +314,9 @@ static int verify(Reconciler *reconciler, const TenantPlan *plan, const Settings
 }
 
 /* 7. */
-static int read_back(Reconciler *reconciler, const PlanInput *input, const Plan *plan,
-                const TenantPlan *tenant_plan, const NetPlan *observed_uplinks, const FeatureSet *features,
-                Tenant *tenant) {
+static int read_back(Reconciler *reconciler, Node *node, const PlanInput *input,
+                const TenantPlan *tenant_plan, const NetPlan *observed_uplinks, Tenant *tenant) {
+        const Plan *plan = &reconciler->plan;
         TenantGroup *group = reconciler->groups[tenant->slot];
         _cleanup_(group_state_deinit) GroupState observed = {};
         int r;
@@ -307,9 +332,11 @@ static int read_back(Reconciler *reconciler, const PlanInput *input, const Plan 
         if (r >= 0 && !tenant_plan->observed)
                 r = reconciler_note_problems(reconciler, input, tenant_plan, &observed, tenant);
         if (r >= 0)
-                r = reconciler_read_placement(reconciler, input, tenant_plan, features, tenant);
+                r = reconciler_read_placement(reconciler, input, tenant_plan, &node->features, tenant);
+        if (r > 0)
+                node_note_news(node, tenant);
         if (r >= 0 && !tenant_plan->observed)
-                r = reconciler_note_missing(reconciler, input, features, tenant_plan, tenant);
+                r = reconciler_note_missing(reconciler, input, &node->features, tenant_plan, tenant);
         return r >= 0 && !tenant->failed ? verify(reconciler, tenant_plan, &observed.settings) : r;
 }
 
@@ -334,27 +361,34 @@ static void show_plan(const TenantPlan *plan) {
         }
 }
 
-static int take_desired(Tenant *tenant, TenantPlan *plan) {
-        tenant->changed = tenant->changed || !resource_set_equal(&tenant->desired, &plan->share);
+static int take_desired(Node *node, Tenant *tenant, const TenantPlan *plan) {
+        if (!resource_set_equal(&tenant->desired, &plan->share))
+                node_note_news(node, tenant);
         resource_set_deinit(&tenant->desired);
         tenant->residual = plan->residual;
         return resource_set_copy(&plan->share, &tenant->desired);
 }
 
 static int plan_only(Reconciler *reconciler, Node *node) {
-        _cleanup_plan_ Plan plan = PLAN_NULL;
+        PlanList list = {};
         PlanInput input;
         int r;
 
-        r = reconciler_make_plan(reconciler, node, &reconciler->siblings, &input, &plan);
-        for (size_t i = 0; r >= 0 && i < plan.n_tenants; i++) {
-                bool same = resource_set_equal(&node->tenants[i]->desired, &plan.tenants[i].share);
+        r = remake_plan(reconciler, node, &input, &list);
+        for (size_t i = 0; r >= 0 && i < list.n; i++) {
+                Tenant *tenant = node_find_tenant(node, list.tenants[i]->id);
+                bool same = resource_set_equal(&tenant->desired, &list.tenants[i]->share);
 
-                r = take_desired(node->tenants[i], &plan.tenants[i]);
+                r = take_desired(node, tenant, list.tenants[i]);
                 if (!same)
-                        show_plan(&plan.tenants[i]);
+                        show_plan(list.tenants[i]);
         }
-        return r;
+        free(list.tenants);
+        if (r < 0)
+                return r;
+        reconciler->look_at_all = false;
+        calendar_unmark(&node->calendar);
+        return 0;
 }
 
 /* What fails for one does not keep another from its share: negative only where there is no memory. */
@@ -410,16 +444,17 @@ static int each_unsettled(Reconciler *reconciler, TenantChange *changes, size_t 
         return r;
 }
 
-static int apply_plan(Reconciler *reconciler, FeatureSet *features, const Plan *plan, TenantChange *changes,
+static int apply_plan(Reconciler *reconciler, FeatureSet *features, TenantChange *changes, size_t n,
                 unsigned *written) {
+        const Plan *plan = &reconciler->plan;
         int raised, r;
 
         raised = apply_parent(reconciler, &plan->parent, /* raise_only= */ true, written);
-        r = each_unsettled(reconciler, changes, plan->n_tenants, take_from, written);
+        r = each_unsettled(reconciler, changes, n, take_from, written);
         if (r >= 0 && raised >= 0)
-                r = each_unsettled(reconciler, changes, plan->n_tenants, give_to, written);
+                r = each_unsettled(reconciler, changes, n, give_to, written);
         if (r >= 0 && raised >= 0)
-                r = reconciler_make_partitions(reconciler, plan, changes, written);
+                r = reconciler_make_partitions(reconciler, changes, n, written);
         if (r < 0)
                 return r;
         uplinks_apply(reconciler->uplinks, plan->uplinks, reconciler_metered_groups_fd(reconciler), features,
@@ -428,19 +463,20 @@ static int apply_plan(Reconciler *reconciler, FeatureSet *features, const Plan *
                           : apply_parent(reconciler, &plan->parent, /* raise_only= */ false, written);
 }
 
-static int read_all_back(Reconciler *reconciler, Node *node, const PlanInput *input, Plan *plan,
-                const TenantChange *changes) {
+/* Who is settled was as planned. */
+static int read_all_back(Reconciler *reconciler, Node *node, const PlanInput *input,
+                const TenantChange *changes, size_t n) {
+        const Plan *plan = &reconciler->plan;
         NetPlan observed[UPLINK_PLANS_MAX] = {};
         int r = 0;
 
         uplinks_read_back(reconciler->uplinks, &node->features, observed);
-        for (size_t i = 0; r >= 0 && i < plan->n_tenants; i++) {
+        for (size_t i = 0; r >= 0 && i < n; i++) {
                 if (changes[i].settled)
                         continue;
-                r = take_desired(node->tenants[i], &plan->tenants[i]);
+                r = take_desired(node, changes[i].tenant, changes[i].plan);
                 if (r >= 0)
-                        r = read_back(reconciler, input, plan, &plan->tenants[i], observed, &node->features,
-                                        node->tenants[i]);
+                        r = read_back(reconciler, node, input, changes[i].plan, observed, changes[i].tenant);
                 if (changes[i].unheld)
                         reconciler->verified[changes[i].tenant->slot].look_again = true;
         }
@@ -452,53 +488,81 @@ static int read_all_back(Reconciler *reconciler, Node *node, const PlanInput *in
 void reconciler_look_again(Reconciler *reconciler) {
         for (uint32_t slot = 0; slot < reconciler->n_slots; slot++)
                 verified_forget(&reconciler->verified[slot]);
-        reconciler->look_at_devices = true;
+        reconciler->look_at_devices = reconciler->look_at_all = true;
         reconciler->parent = (Settings){};
         uplinks_look_again(reconciler->uplinks);
         if (reconciler->devices)
                 devices_look_again(reconciler->devices);
 }
 
-/* Whether any differs from what was last read back. */
-static bool begin_changes(Reconciler *reconciler, Node *node, const Plan *plan, TenantChange *changes) {
-        bool any = false;
+/* Those of the list; NULL where there is no memory. */
+static TenantChange *begin_changes(Reconciler *reconciler, Node *node, const PlanList *list) {
+        TenantChange *changes = calloc(list->n + 1, sizeof(TenantChange));
 
-        for (size_t i = 0; i < plan->n_tenants; i++) {
-                changes[i].plan = &plan->tenants[i];
-                changes[i].tenant = node->tenants[i];
-                reconciler_forget_if_replanned(reconciler, &plan->tenants[i]);
-                changes[i].settled = reconciler_is_settled(reconciler, &plan->tenants[i]);
-                any = any || !changes[i].settled;
+        for (size_t i = 0; changes && i < list->n; i++) {
+                Tenant *tenant = node_find_tenant(node, list->tenants[i]->id);
+
+                changes[i] = (TenantChange){
+                        .plan = list->tenants[i], .tenant = tenant, .troubled = tenant->problems != NULL
+                };
+                reconciler_forget_if_replanned(reconciler, list->tenants[i]);
+                changes[i].settled = reconciler_is_settled(reconciler, list->tenants[i]);
         }
-        return any;
+        return changes;
 }
 
-/* Who was passed over is read back all the same, where an uplink is shaped now that was not, or the reverse.
- * What an uplink has no part in was as planned. */
-static int read_everyone_back(Reconciler *reconciler, TenantChange *changes, size_t n) {
-        int r = 0;
-
-        for (size_t i = 0; r >= 0 && i < n; i++) {
+static bool any_unsettled(const TenantChange *changes, size_t n) {
+        for (size_t i = 0; i < n; i++)
                 if (!changes[i].settled)
+                        return true;
+        return false;
+}
+
+static void end_changes(Node *node, TenantChange *changes, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                Tenant *tenant = changes[i].tenant;
+
+                if (changes[i].settled)
                         continue;
-                changes[i].settled = false;
-                changes[i].tenant->failed = false; /* once it was not, or it would not be settled */
-                changes[i].problems = TAKE_PTR(changes[i].tenant->problems);
-                r = reconciler_hold_all_adopted(reconciler, changes[i].tenant);
-                changes[i].unheld = r > 0;
+                if (!strv_equal(changes[i].problems, tenant->problems))
+                        node_note_news(node, tenant);
+                node->n_troubled += (size_t) (tenant->problems != NULL) - (size_t) changes[i].troubled;
+                strv_free(changes[i].problems);
         }
+}
+
+/* Who is as planned is read back all the same, where an uplink is shaped now that was not, or the reverse.
+ * The others were looked at just now. */
+static int read_settled_back(
+                Reconciler *reconciler, Node *node, const PlanInput *input, const PlanList *all) {
+        _cleanup_free_ TenantChange *changes = begin_changes(reconciler, node, all);
+        int r = changes ? 0 : -ENOMEM;
+
+        for (size_t i = 0; changes && i < all->n; i++) {
+                TenantChange *change = &changes[i];
+
+                change->settled = !change->settled;
+                if (change->settled || r < 0)
+                        continue;
+                change->tenant->failed = false; /* once it was not, or it would not be settled */
+                change->problems = TAKE_PTR(change->tenant->problems);
+                r = reconciler_hold_all_adopted(reconciler, change->tenant);
+                change->unheld = r > 0;
+        }
+        if (r >= 0)
+                r = read_all_back(reconciler, node, input, changes, all->n);
+        if (changes)
+                end_changes(node, changes, all->n);
         return r;
 }
 
-static void end_changes(TenantChange *changes, size_t n) {
-        for (size_t i = 0; i < n; i++)
-                if (!changes[i].settled) {
-                        Tenant *tenant = changes[i].tenant;
-
-                        tenant->changed =
-                                        tenant->changed || !strv_equal(changes[i].problems, tenant->problems);
-                        strv_free(changes[i].problems);
-                }
+/* Who is to be looked at with the next apply too: what was refused is tried again, until it is done. */
+static void mark_unsettled(Reconciler *reconciler, Node *node, const PlanList *list) {
+        reconciler->look_at_all = false;
+        calendar_unmark(&node->calendar);
+        for (size_t i = 0; i < list->n; i++)
+                if (list->tenants[i]->doomed || !reconciler_is_settled(reconciler, list->tenants[i]))
+                        calendar_mark(&node->calendar, list->tenants[i]->id);
 }
 
 /* What no order of writing can help: beside much weight, the kernel's greatest is too little for the floors.
@@ -518,38 +582,50 @@ static int note_weight(const Reconciler *reconciler, const Plan *plan, FeatureSe
                         parent, plan->parent_weight, reconciler->siblings.cpu, CPU_WEIGHT_MAX);
 }
 
-int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_written) {
-        _cleanup_free_ TenantChange *changes = calloc(node->n_tenants + 1, sizeof(TenantChange));
-        _cleanup_plan_ Plan plan = PLAN_NULL;
-        PlanInput input;
-        Settings parent;
-        bool any;
-        int r = 0, read = 0;
+/* 2. to 7. */
+static int apply_list(Reconciler *reconciler, Node *node, const PlanInput *input, const PlanList *list,
+                unsigned *written) {
+        const PlanList all = { reconciler->plan.tenants, reconciler->plan.n_tenants };
+        _cleanup_free_ TenantChange *changes = begin_changes(reconciler, node, list);
+        int r, read = 0;
 
-        *ret_written = 0;
         if (!changes)
                 return -ENOMEM;
+        r = apply_plan(reconciler, &node->features, changes, list->n, written);
+        if (r != -ENOMEM && any_unsettled(changes, list->n))
+                read = read_all_back(reconciler, node, input, changes, list->n);
+        end_changes(node, changes, list->n);
+        if (r == -ENOMEM || read < 0)
+                return r < 0 ? r : read;
+        if (uplinks_take_news(reconciler->uplinks)) {
+                list = &all;
+                read = read_settled_back(reconciler, node, input, list);
+        }
+        if (read >= 0)
+                mark_unsettled(reconciler, node, list);
+        return r < 0 ? r : read;
+}
+
+int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_written) {
+        PlanList list = {};
+        PlanInput input;
+        Settings parent;
+        int r = 0;
+
+        *ret_written = 0;
         if (reconciler->options.dry_run)
                 return plan_only(reconciler, node);
         meter_control_groups(reconciler);
         if (!reconciler->parent.present)
                 r = cgroup_parent_observe(reconciler->driver, &parent, &reconciler->siblings);
         if (r >= 0)
-                r = reconciler_make_plan(reconciler, node, &reconciler->siblings, &input, &plan);
+                r = remake_plan(reconciler, node, &input, &list);
         if (r >= 0)
-                r = note_weight(reconciler, &plan, &node->features);
-        if (r < 0)
-                return r;
-        any = begin_changes(reconciler, node, &plan, changes);
-        r = apply_plan(reconciler, &node->features, &plan, changes, ret_written);
-        if (r != -ENOMEM && uplinks_take_news(reconciler->uplinks)) {
-                read = read_everyone_back(reconciler, changes, plan.n_tenants);
-                any = true;
-        }
-        if (r != -ENOMEM && read >= 0 && any)
-                read = read_all_back(reconciler, node, &input, &plan, changes);
-        end_changes(changes, plan.n_tenants);
-        return r < 0 ? r : read;
+                r = note_weight(reconciler, &reconciler->plan, &node->features);
+        if (r >= 0)
+                r = apply_list(reconciler, node, &input, &list, ret_written);
+        free(list.tenants);
+        return r;
 }
 
 void reconciler_drop_slots(Reconciler *reconciler, const Node *node) {

@@ -61,8 +61,10 @@ int reconciler_refresh_capacity(
 
 /*
  * Makes all that is planned for the node's tenants hold, and writes Desired, Effective, Problems,
- * ControlGroup into them. A tenant that could not be given its share is marked failed, and the others go on:
- * negative only where nothing could be done at all. `ret_written` counts what was written.
+ * ControlGroup into them. It looks at those who are marked in the node's calendar, at the others where it has
+ * reason to, and leaves marked who is not as planned. A tenant that could not be given its share is marked
+ * failed, and the others go on: negative only where nothing could be done at all. `ret_written` counts what
+ * was written.
  */
 int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_written);
 /* What of our parent group is not as planned, in words: then every floor below it is in doubt, nothing was
@@ -117,7 +119,7 @@ const char *reconciler_uplink_pin_dir(const Reconciler *reconciler);
 /* Whether the change is of an uplink of ours, and not ours. */
 bool reconciler_find_uplink(const Reconciler *reconciler, const LinkChange *change, uint32_t *ret_index);
 /* Watches the groups that there are now, and no others. */
-int reconciler_follow_groups(const Reconciler *reconciler, CgroupWatch *watch);
+int reconciler_follow_groups(Reconciler *reconciler, CgroupWatch *watch);
 
 /* Reads every tenant's counters into the node, and what takes turns with `all`, as meter_refresh() does: 1
  * where a group is gone. */

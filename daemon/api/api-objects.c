@@ -142,19 +142,28 @@ static int get_tenant_problems(sd_bus *bus, const char *path, const char *interf
                         tenant ? (const char *const *) tenant->remains : NULL);
 }
 
+static int by_id(const void *a, const void *b) {
+        return strcmp((*(Allocation *const *) a)->id, (*(Allocation *const *) b)->id);
+}
+
 static int get_tenant_allocations(sd_bus *bus, const char *path, const char *interface, const char *property,
                 sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
         const Tenant *tenant = tenant_of(userdata, path);
         const Calendar *calendar = &((const Api *) userdata)->node->calendar;
+        const CalendarTenant *own = tenant ? calendar_tenant(calendar, tenant->id) : NULL;
+        const size_t n = own ? own->n : 0;
+        _cleanup_free_ Allocation **sorted = reallocarray(NULL, n + 1, sizeof(Allocation *));
         int r;
 
+        if (!sorted)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++)
+                sorted[i] = own->allocations[i];
+        qsort(sorted, n, sizeof(Allocation *), by_id);
         r = sd_bus_message_open_container(reply, 'a', "o");
-        for (size_t i = 0; r >= 0 && tenant && i < calendar->n; i++) {
-                _cleanup_free_ char *object = NULL;
+        for (size_t i = 0; r >= 0 && i < n; i++) {
+                _cleanup_free_ char *object = api_allocation_path(sorted[i]->id);
 
-                if (strcmp(calendar->allocations[i]->tenant_id, tenant->id) != 0)
-                        continue;
-                object = api_allocation_path(calendar->allocations[i]->id);
                 r = object ? sd_bus_message_append_basic(reply, 'o', object) : -ENOMEM;
         }
         return r < 0 ? r : sd_bus_message_close_container(reply);

@@ -15,15 +15,16 @@
 #define PIDFDS_MAX 16 /* a bus daemon cuts off who sends more in one message */
 
 int api_tenant_users(const Node *node, const char *tenant_id, const char ***ret_users) {
+        const CalendarTenant *tenant = calendar_tenant(&node->calendar, tenant_id);
         const char **users = calloc(1, sizeof(char *)), **grown;
         size_t n = 0;
 
         if (!users)
                 return -ENOMEM;
-        for (size_t i = 0; i < node->calendar.n; i++) {
-                const Allocation *allocation = node->calendar.allocations[i];
+        for (size_t i = 0; tenant && i < tenant->n; i++) {
+                const Allocation *allocation = tenant->allocations[i];
 
-                if (strcmp(allocation->tenant_id, tenant_id) != 0 || !allocation_is_live(allocation))
+                if (!allocation_is_live(allocation))
                         continue;
                 for (char **user = allocation->users; user && *user; user++) {
                         if (strv_contains((char *const *) users, *user))

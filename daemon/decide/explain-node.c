@@ -10,11 +10,11 @@ void explain_print_tenants(Words *words, const Plan *plan, uint64_t (*value_of)(
         const char *between = " = ";
 
         for (size_t i = 0; i < plan->n_tenants; i++) {
-                uint64_t value = value_of(&plan->tenants[i]);
+                uint64_t value = value_of(plan->tenants[i]);
 
                 if (value == 0)
                         continue;
-                words_add(words, "%s%" PRIu64 " (%s)", between, value, plan->tenants[i].tenant->id);
+                words_add(words, "%s%" PRIu64 " (%s)", between, value, plan->tenants[i]->id);
                 between = " + ";
         }
 }
@@ -39,8 +39,8 @@ static void print_weight(Words *words, const PlanInput *input, const Plan *plan)
         size_t n_observed = 0;
 
         for (size_t i = 0; i < plan->n_tenants; i++) {
-                reserved += reserved_cpu(&plan->tenants[i]);
-                n_observed += plan->tenants[i].observed;
+                reserved += reserved_cpu(plan->tenants[i]);
+                n_observed += plan->tenants[i]->observed;
         }
         words_add(words, "groups beside it weigh %" PRIu64 "; reserved %" PRIu64, input->sibling_weight,
                         reserved);
@@ -92,7 +92,7 @@ int explain_capacity(const Capacity *capacity, const Plan *plan, const Resource 
                 words_add(&words, ", bounded by an operator to %" PRIu64, entry->amount.limit);
         words_add(&words, " (%s); %" PRIu64 " reserved now", resource_info(entry->kind)->unit, reserved);
         for (size_t i = 0; i < plan->n_tenants; i++) {
-                const Amount *amount = resource_set_get(&plan->tenants[i].share, entry->kind, entry->target);
+                const Amount *amount = resource_set_get(&plan->tenants[i]->share, entry->kind, entry->target);
 
                 if (amount)
                         limits = amount_add(limits, amount->limit);

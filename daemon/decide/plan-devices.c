@@ -10,9 +10,7 @@
 
 #include "plan.h"
 
-int plan_make_devices(const PlanInput *input, TenantPlan *plan) {
-        const CalendarTenant *tenant = plan->own;
-
+int plan_make_devices(const PlanInput *input, const CalendarTenant *tenant, TenantPlan *plan) {
         plan->guarded = input->devices_closed || plan->tenant->guarded;
         for (size_t i = 0; tenant && i < tenant->n; i++) {
                 const Allocation *allocation = tenant->allocations[i];

@@ -5,8 +5,20 @@
 
 #include "plan.h"
 
-/* Where each tenant's processes run, and who has CPUs alone. -ENOMEM. */
-int plan_place(const PlanInput *input, Plan *plan);
+/* plan-keep.c: one more of those that changed. Room was made for all. */
+void plan_list(PlanList *list, TenantPlan *tenant);
+
+/* plan.c: all of a tenant that follows from its own allocations alone. */
+int plan_make_tenant(const PlanInput *input, TenantPlan *plan);
+void tenant_plan_deinit(TenantPlan *plan);
+
+/* plan-placement.c: `named` and `alone` of a tenant. */
+void plan_look_at_names(const CalendarTenant *own, TenantPlan *plan);
+/* Where those of the list run, or where somebody came to have other CPUs alone, everyone; and who has CPUs
+ * alone. Who is placed otherwise is listed. -ENOMEM. */
+int plan_place(const PlanInput *input, Plan *plan, PlanList *list);
+
+#define CPU_WEIGHT_DEFAULT 100U
 #define IO_WEIGHT_DEFAULT 100U
 #define IO_WEIGHT_MAX 10000U /* Documentation/admin-guide/cgroup-v2.rst */
 

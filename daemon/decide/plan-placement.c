@@ -48,15 +48,37 @@ static bool has_alone(const Kind *kind, const Allocation *allocation, CpuSet *re
                named_here(kind, allocation, ret);
 }
 
+static void begin(const PlanInput *input, Kind ret[2]) {
+        ret[0] = (Kind){ allocation_cpus, cpu_mode, input->topology->online, {}, {} };
+        ret[1] = (Kind){ allocation_nodes, node_mode, input->topology->nodes, {}, {} };
+}
+
+void plan_look_at_names(const CalendarTenant *own, TenantPlan *plan) {
+        for (size_t i = 0; own && i < own->n; i++) {
+                const Allocation *allocation = own->allocations[i];
+
+                if (!allocation_is_current(allocation) ||
+                                !(allocation->cpu_set || allocation->assigned_cpus || allocation->numa_nodes))
+                        continue;
+                plan->named = true;
+                plan->alone = plan->alone ||
+                              (is_running(allocation) && !plan->observed &&
+                                              (cpu_mode(allocation) == PLACEMENT_EXCLUSIVE ||
+                                                              node_mode(allocation) == PLACEMENT_EXCLUSIVE));
+        }
+}
+
 /* 1. Of all tenants that are not observed alone. */
-static void take(const PlanInput *input, Kind *kind) {
-        const Node *node = input->node;
+static void take(const PlanInput *input, const Plan *plan, Kind *kind) {
         CpuSet alone;
 
-        for (size_t i = 0; i < node->n_tenants; i++) {
-                const CalendarTenant *tenant = calendar_tenant(&node->calendar, node->tenants[i]->id);
+        for (size_t i = 0; plan->sums.n_alone > 0 && i < plan->n_tenants; i++) {
+                const CalendarTenant *tenant = plan->tenants[i]->alone
+                                                               ? calendar_tenant(&input->node->calendar,
+                                                                                 plan->tenants[i]->id)
+                                                               : NULL;
 
-                for (size_t k = 0; tenant && !node->tenants[i]->observed && k < tenant->n; k++)
+                for (size_t k = 0; tenant && k < tenant->n; k++)
                         if (has_alone(kind, tenant->allocations[k], &alone))
                                 cpu_set_unite(&kind->taken, &alone);
         }
@@ -107,39 +129,73 @@ static bool unite(const Kind *kind, const CalendarTenant *tenant, CpuSet *ret) {
         return any && alone && !cpu_set_is_empty(&set);
 }
 
-static bool names_any(const Calendar *calendar) {
-        for (size_t i = 0; i < calendar->n; i++) {
-                const Allocation *allocation = calendar->allocations[i];
+/* Of one tenant. */
+static int place(const PlanInput *input, const Kind kinds[2], TenantPlan *plan, PlanList *list) {
+        const CalendarTenant *own = calendar_tenant(&input->node->calendar, plan->id);
+        Placement placement;
+        bool anywhere;
 
-                if (allocation_is_current(allocation) &&
-                                (allocation->cpu_set || allocation->assigned_cpus || allocation->numa_nodes))
-                        return true;
-        }
-        return false;
+        placement.alone = unite(&kinds[0], own, &placement.cpus);
+        (void) unite(&kinds[1], own, &placement.nodes);
+        anywhere = cpu_set_is_empty(&placement.cpus) && cpu_set_is_empty(&placement.nodes);
+        if (placement_equal(anywhere ? NULL : &placement, plan->placement))
+                return 0;
+        if (!anywhere && !plan->placement)
+                plan->placement = malloc(sizeof(Placement));
+        if (!anywhere && !plan->placement)
+                return -ENOMEM;
+        if (anywhere)
+                plan->placement = (free(plan->placement), NULL);
+        else
+                *plan->placement = placement;
+        plan_list(list, plan);
+        return 0;
 }
 
-int plan_place(const PlanInput *input, Plan *plan) {
-        Kind cpus = { allocation_cpus, cpu_mode }, nodes = { allocation_nodes, node_mode };
-
-        if (!input->topology || input->topology->n_cpus == 0 || !names_any(&input->node->calendar))
-                return 0;
-        cpus.there = input->topology->online;
-        nodes.there = input->topology->nodes;
-        take(input, &cpus);
-        take(input, &nodes);
-        plan->placements = reallocarray(NULL, plan->n_tenants + 1, sizeof(Placement));
-        if (!plan->placements)
-                return -ENOMEM;
-        for (size_t i = 0; i < plan->n_tenants; i++) {
-                TenantPlan *tenant = &plan->tenants[i];
-                Placement *placement = &plan->placements[i];
-
-                placement->alone = unite(&cpus, tenant->own, &placement->cpus);
-                (void) unite(&nodes, tenant->own, &placement->nodes);
-                if (placement->alone && !tenant->observed)
-                        cpu_set_unite(&plan->alone, &placement->cpus);
-                if (!cpu_set_is_empty(&placement->cpus) || !cpu_set_is_empty(&placement->nodes))
-                        tenant->placement = placement;
+static void unplace_all(Plan *plan, PlanList *list) {
+        for (size_t i = 0; plan->placed && i < plan->n_tenants; i++) {
+                if (!plan->tenants[i]->placement)
+                        continue;
+                free(plan->tenants[i]->placement);
+                plan->tenants[i]->placement = NULL;
+                plan_list(list, plan->tenants[i]);
         }
+        plan->placed = false;
+        plan->alone = (CpuSet){};
+}
+
+static void sum_alone(Plan *plan) {
+        plan->alone = (CpuSet){};
+        for (size_t i = 0; plan->sums.n_alone > 0 && i < plan->n_tenants; i++) {
+                const TenantPlan *tenant = plan->tenants[i];
+
+                if (tenant->alone && tenant->placement && tenant->placement->alone)
+                        cpu_set_unite(&plan->alone, &tenant->placement->cpus);
+        }
+}
+
+int plan_place(const PlanInput *input, Plan *plan, PlanList *list) {
+        const size_t n_remade = list->n;
+        Kind kinds[2];
+        bool same;
+        int r = 0;
+
+        if (!input->topology || input->topology->n_cpus == 0 || plan->sums.n_named == 0) {
+                unplace_all(plan, list);
+                return 0;
+        }
+        begin(input, kinds);
+        for (int k = 0; k < 2; k++)
+                take(input, plan, &kinds[k]);
+        same = plan->placed && cpu_set_equal(&kinds[0].taken, &plan->taken[0]) &&
+               cpu_set_equal(&kinds[1].taken, &plan->taken[1]);
+        for (size_t i = 0; r >= 0 && i < (same ? n_remade : plan->n_tenants); i++)
+                r = place(input, kinds, same ? list->tenants[i] : plan->tenants[i], list);
+        if (r < 0)
+                return r;
+        for (int k = 0; k < 2; k++)
+                plan->taken[k] = kinds[k].taken;
+        plan->placed = true;
+        sum_alone(plan);
         return 0;
 }

@@ -1,21 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The plan, in steps:
- *   1. a tenant's share: the sum of its active allocations, or the residual share;
+ * What is planned of one tenant, in steps; the rest of the node is plan-keep.c's:
+ *   1. its share: the sum of its active allocations, or the residual share;
  *   2. the settings of its control group, from the share and from the classes of its allocations, and what
  * it holds by device (plan-limits.c);
- *   3. the parent's settings: the sums of its children's floors, and a weight that makes them hold against
- * the parent's siblings;
- *   4. where its processes run and its memory is (plan-placement.c);
- *   5. a class for the control traffic, one for all else, and one for each tenant, on every uplink.
+ *   3. what of that the parent must have;
+ *   4. its class on an uplink.
  */
 
 #include "plan-internal.h"
 
 #include <string.h>
-
-#define CPU_WEIGHT_DEFAULT 100U
 
 uint64_t plan_clamp(uint64_t value, uint64_t low, uint64_t high) {
         return value < low ? low : value > high ? high : value;
@@ -64,7 +60,7 @@ static void keep_residual(const ResidualShare *residual, ResourceSet *share) {
 }
 
 /* 1. */
-static int make_share(const PlanInput *input, TenantPlan *plan) {
+static int make_share(const PlanInput *input, const CalendarTenant *own, TenantPlan *plan) {
         static const ResourceKind limits[] = { RESOURCE_SWAP, RESOURCE_TASKS, RESOURCE_IO_READ,
                 RESOURCE_IO_WRITE, RESOURCE_HUGETLB_2M, RESOURCE_HUGETLB_1G };
         const Tenant *tenant = plan->tenant;
@@ -72,9 +68,9 @@ static int make_share(const PlanInput *input, TenantPlan *plan) {
         uint64_t memory = tenant->residual_memory_bytes;
         int r;
 
-        plan->residual = calendar_tenant_active(plan->own) == 0;
+        plan->residual = calendar_tenant_active(own) == 0;
         if (!plan->residual) {
-                r = calendar_tenant_share(plan->own, &plan->share);
+                r = calendar_tenant_share(own, &plan->share);
                 if (r >= 0)
                         keep_residual(residual, &plan->share);
                 return r;
@@ -149,14 +145,14 @@ static uint64_t cpu_burst(const PlanInput *input, uint64_t usec_per_sec) {
 }
 
 /* 2. */
-static void make_settings(const PlanInput *input, TenantPlan *plan) {
+static void make_settings(const PlanInput *input, const CalendarTenant *own, TenantPlan *plan) {
         Amount cpu = share_amount(&plan->share, RESOURCE_CPU),
                memory = share_amount(&plan->share, RESOURCE_MEMORY);
         Settings *settings = &plan->settings;
         uint64_t min, low;
         bool idle;
 
-        sum_memory_floors(plan->own, &min, &low, &idle);
+        sum_memory_floors(own, &min, &low, &idle);
         if (plan->residual)
                 idle = plan->tenant->throttled;
         settings_put(settings, SETTING_CPU_IDLE, idle);
@@ -174,49 +170,52 @@ static void make_settings(const PlanInput *input, TenantPlan *plan) {
         settings_put(settings, SETTING_HUGETLB_1G, share_amount(&plan->share, RESOURCE_HUGETLB_1G).limit);
 }
 
-/* 2. What becomes of its processes. A kill cannot be undone. */
-static void make_processes(const PlanInput *input, TenantPlan *plan) {
-        const Calendar *calendar = &input->node->calendar;
-
-        plan->frozen = plan->residual ? plan->tenant->frozen : calendar_tenant_is_suspended(plan->own);
-        plan->killed = plan->tenant->doomed && !plan->observed && !calendar->irrevocable_waits &&
-                       !calendar->uncommitted;
+/* 3. */
+static void make_floors(const PlanInput *input, TenantPlan *plan) {
+        if (plan->observed) /* no floors; but it has a weight, beside which others keep theirs */
+                plan->floors = (PlanFloors){
+                        .cpu_millicores =
+                                        plan_scale(input->cpu_millicores, CPU_WEIGHT_DEFAULT, CPU_WEIGHT_MAX),
+                        .io_fraction = IO_WEIGHT_DEFAULT,
+                };
+        else
+                plan->floors = (PlanFloors){
+                        .memory_min = plan->settings.value[SETTING_MEMORY_MIN],
+                        .memory_low = plan->settings.value[SETTING_MEMORY_LOW],
+                        .cpu_millicores = share_amount(&plan->share, RESOURCE_CPU).reserved,
+                        .io_fraction = plan_io_fraction(input, &plan->share),
+                };
 }
 
-/*
- * 3. Under contention a group gets weight / (weight + siblings) of the CPU, and of a block device: for R of C
- * that is S·R/(C−R) at least. Admission keeps R below C, so what the system itself needs stays.
- */
-static uint64_t parent_weight(uint64_t siblings, uint64_t reserved, uint64_t capacity) {
-        return reserved < capacity ? plan_scale(siblings, reserved, capacity - reserved) + 1 : CPU_WEIGHT_MAX;
+int plan_make_tenant(const PlanInput *input, TenantPlan *plan) {
+        const CalendarTenant *own = calendar_tenant(&input->node->calendar, plan->id);
+        int r;
+
+        plan->slot = plan->tenant->slot;
+        plan->observed = plan->tenant->observed;
+        r = make_share(input, own, plan);
+        if (r < 0)
+                return r;
+        make_settings(input, own, plan);
+        r = plan_make_limits(input, plan);
+        if (r < 0)
+                return r;
+        make_floors(input, plan);
+        plan->frozen = plan->residual ? plan->tenant->frozen : calendar_tenant_is_suspended(own);
+        plan->doomed = plan->tenant->doomed && !plan->observed;
+        plan_look_at_names(own, plan);
+        return plan_make_devices(input, own, plan);
 }
 
-static void make_parent(const PlanInput *input, Plan *plan) {
-        uint64_t min = 0, low = 0, reserved = 0, io_fraction = 0;
-
-        for (size_t i = 0; i < plan->n_tenants; i++) {
-                const TenantPlan *tenant = &plan->tenants[i];
-
-                if (tenant->observed) { /* no floors; but it has a weight, beside which others keep theirs */
-                        reserved += plan_scale(input->cpu_millicores, CPU_WEIGHT_DEFAULT, CPU_WEIGHT_MAX);
-                        io_fraction += IO_WEIGHT_DEFAULT;
-                        continue;
-                }
-                min = amount_add(min, tenant->settings.value[SETTING_MEMORY_MIN]);
-                low = amount_add(low, tenant->settings.value[SETTING_MEMORY_LOW]);
-                reserved += share_amount(&tenant->share, RESOURCE_CPU).reserved;
-                io_fraction += plan_io_fraction(input, &tenant->share);
-        }
-        plan->parent_weight = parent_weight(input->sibling_weight, reserved, input->cpu_millicores);
-        settings_put(&plan->parent, SETTING_CPU_WEIGHT,
-                        plan_clamp(plan->parent_weight, CPU_WEIGHT_DEFAULT, CPU_WEIGHT_MAX));
-        settings_put(&plan->parent, SETTING_IO_WEIGHT,
-                        plan_clamp(parent_weight(input->io_sibling_weight, io_fraction, IO_WEIGHT_MAX),
-                                        CPU_WEIGHT_DEFAULT, CPU_WEIGHT_MAX));
-        settings_put(&plan->parent, SETTING_MEMORY_MIN, min);
-        settings_put(&plan->parent, SETTING_MEMORY_LOW, low);
+void tenant_plan_deinit(TenantPlan *plan) {
+        free(plan->id);
+        free(plan->placement);
+        resource_set_deinit(&plan->share);
+        device_set_deinit(&plan->devices);
+        limit_set_deinit(&plan->limits);
 }
 
+/* 4. */
 NetClass plan_net_class(const UplinkCapacity *uplink, const TenantPlan *tenant) {
         const Amount *named = resource_set_get(&tenant->share, uplink->kind, uplink->name);
         const Amount *plain = uplink->is_default ? resource_set_get(&tenant->share, uplink->kind, "") : NULL;
@@ -236,87 +235,6 @@ NetClass plan_net_class(const UplinkCapacity *uplink, const TenantPlan *tenant) 
                 .floor_bps = sum.reserved,
                 .ceil_bps = sum.limit < uplink->capacity_bps ? sum.limit : uplink->capacity_bps,
         };
-}
-
-static int net_class_order(const void *a, const void *b) {
-        const NetClass *x = a, *y = b;
-
-        return x->slot < y->slot ? -1 : x->slot > y->slot;
-}
-
-/* 5. */
-static int make_uplink(const UplinkCapacity *uplink, const Plan *plan, NetPlan *ret) {
-        NetPlan net = { .uplink = uplink->device, .capacity_bps = uplink->capacity_bps };
-
-        net.classes = reallocarray(NULL, plan->n_tenants + 2, sizeof(NetClass));
-        if (!net.classes)
-                return -ENOMEM;
-        net.classes[net.n_classes++] =
-                        (NetClass){ SLOT_DEFAULT, 1, uplink->default_floor_bps, uplink->capacity_bps };
-        net.classes[net.n_classes++] =
-                        (NetClass){ SLOT_CONTROL, 0, uplink->control_floor_bps, uplink->control_ceil_bps };
-        for (size_t i = 0; i < plan->n_tenants; i++)
-                if (!plan->tenants[i].observed) /* HTB sends what has no class to the default one */
-                        net.classes[net.n_classes++] = plan_net_class(uplink, &plan->tenants[i]);
-        qsort(net.classes, net.n_classes, sizeof(NetClass), net_class_order);
-        *ret = net;
-        return 0;
-}
-
-int plan_make(const PlanInput *input, Plan *ret) {
-        _cleanup_plan_ Plan plan = PLAN_NULL;
-        size_t cursor = 0; /* node and calendar have their tenants in the same order */
-        int r;
-
-        plan.tenants = calloc(input->node->n_tenants + 1, sizeof(TenantPlan));
-        plan.uplinks = calloc(input->n_uplinks + 1, sizeof(NetPlan));
-        if (!plan.tenants || !plan.uplinks)
-                return -ENOMEM;
-        for (size_t i = 0; i < input->node->n_tenants; i++) {
-                TenantPlan *tenant = &plan.tenants[plan.n_tenants++];
-
-                tenant->tenant = input->node->tenants[i];
-                tenant->own = calendar_next_tenant(&input->node->calendar, &cursor, tenant->tenant->id);
-                tenant->observed = tenant->tenant->observed;
-                r = make_share(input, tenant);
-                if (r < 0)
-                        return r;
-                make_settings(input, tenant);
-                r = plan_make_limits(input, tenant);
-                if (r < 0)
-                        return r;
-                make_processes(input, tenant);
-                r = plan_make_devices(input, tenant);
-                if (r < 0)
-                        return r;
-        }
-        r = plan_place(input, &plan);
-        if (r < 0)
-                return r;
-        make_parent(input, &plan);
-        for (size_t i = 0; i < input->n_uplinks; i++) {
-                r = make_uplink(&input->uplinks[i], &plan, &plan.uplinks[i]);
-                if (r < 0)
-                        return r;
-                plan.n_uplinks++;
-        }
-        *ret = plan;
-        plan = (Plan) PLAN_NULL;
-        return 0;
-}
-
-void plan_deinit(Plan *plan) {
-        for (size_t i = 0; i < plan->n_tenants; i++) {
-                resource_set_deinit(&plan->tenants[i].share);
-                device_set_deinit(&plan->tenants[i].devices);
-                limit_set_deinit(&plan->tenants[i].limits);
-        }
-        for (size_t i = 0; i < plan->n_uplinks; i++)
-                free(plan->uplinks[i].classes);
-        free(plan->tenants);
-        free(plan->uplinks);
-        free(plan->placements);
-        *plan = (Plan) PLAN_NULL;
 }
 
 void settings_diff(const Settings *observed, const Settings *desired, Settings *ret_changes) {

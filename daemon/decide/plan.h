@@ -3,7 +3,7 @@
 
 /*
  * All that should hold on this node at one instant: a pure function of the calendar as it stands now, and of
- * capacity.
+ * capacity. It can be kept, and is then made anew for those alone of whom something changed.
  */
 
 #include "model/block-device.h"
@@ -50,43 +50,83 @@ typedef struct PlanInput {
         bool devices_closed;         /* every tenant is guarded */
 } PlanInput;
 
+/* What a tenant adds to the parent's own settings. */
+typedef struct PlanFloors {
+        uint64_t memory_min, memory_low;
+        uint64_t cpu_millicores;
+        uint64_t io_fraction; /* in ten thousandths */
+} PlanFloors;
+
 typedef struct TenantPlan {
-        const Tenant *tenant;      /* the node's */
-        const CalendarTenant *own; /* its allocations, the calendar's; NULL: none */
+        char *id;             /* owned; the tenant's, which may be gone while this is kept */
+        const Tenant *tenant; /* the node's */
+        uint32_t slot;
         bool residual;
         bool observed; /* what follows would be, and is not to be written; but for to_be_opened */
         bool frozen;   /* after its end, or while all that it has is suspended */
-        bool killed;   /* its processes, now */
+        bool doomed;   /* its processes are to be killed, once that may be: plan_kills() */
         ResourceSet share;
         Settings settings;
-        const Placement *placement; /* the plan's; NULL: anywhere */
+        PlanFloors floors;
+        bool named;           /* it names CPUs or NUMA nodes, now */
+        bool alone;           /* and has some alone */
+        Placement *placement; /* owned; NULL: anywhere */
         bool guarded; /* it may open `devices`, and those that do no harm; else as if we were not there */
         DeviceSet devices; /* of all its current allocations */
         LimitSet limits;
+        bool listed; /* by plan_remake(), while it works */
 } TenantPlan;
 
 #define CPU_WEIGHT_MAX 10000U /* Documentation/admin-guide/cgroup-v2.rst */
 
+/* Sums over all tenants. What they reserve is far from what the wide ones hold. */
+typedef struct PlanSums {
+        unsigned __int128 memory_min, memory_low;
+        uint64_t cpu_millicores, io_fraction;
+        size_t n_named, n_alone;
+} PlanSums;
+
 typedef struct Plan {
-        TenantPlan *tenants; /* owned; in the node's order */
+        TenantPlan **tenants; /* owned; ordered by id, as the node's are */
         size_t n_tenants;
+        PlanSums sums;
+        bool kills_wait; /* what cannot be undone does */
         Settings parent;
         uint64_t parent_weight; /* what keeps its children's floors of CPU; the kernel takes CPU_WEIGHT_MAX at
                                    most */
         NetPlan *uplinks;       /* owned; in the input's order */
         size_t n_uplinks;
-        Placement *placements; /* owned; NULL while nobody names CPUs or NUMA nodes */
-        CpuSet alone;          /* CPUs that a tenant has alone: theirs is the parent's to give */
+        bool placed;     /* somebody names CPUs or NUMA nodes */
+        CpuSet taken[2]; /* CPUs and NUMA nodes that are had alone, by whomever */
+        CpuSet alone;    /* CPUs that a tenant has alone: theirs is the parent's to give */
 } Plan;
 
 #define PLAN_NULL \
         {}
 
+/* From nothing. */
 int plan_make(const PlanInput *input, Plan *ret);
+
+/* Some of a plan's tenants. */
+typedef struct PlanList {
+        TenantPlan **tenants; /* owned array of what is the plan's */
+        size_t n;
+} PlanList;
+
+/*
+ * Makes a plan anew for those who are marked in the calendar, and of the node what follows from theirs: it is
+ * then what plan_make() makes. The input is the one with which it was made, but for the node and for what
+ * weighs beside the parent. `ret_changed`, which the caller frees, are those that were made anew, or are
+ * placed otherwise because of them. -ENOMEM: nothing is kept, and the next is from nothing.
+ */
+int plan_remake(const PlanInput *input, Plan *plan, PlanList *ret_changed);
+/* Whether the tenant's processes are to be killed now. */
+bool plan_kills(const Plan *plan, const TenantPlan *tenant);
+const TenantPlan *plan_find(const Plan *plan, const char *tenant_id);
 /* The class that the tenant has, or while it is observed would have, on one of the input's uplinks. */
 NetClass plan_net_class(const UplinkCapacity *uplink, const TenantPlan *tenant);
 /* plan-devices.c: `guarded` and `devices` of the plan's tenant. */
-int plan_make_devices(const PlanInput *input, TenantPlan *plan);
+int plan_make_devices(const PlanInput *input, const CalendarTenant *own, TenantPlan *plan);
 /* The file that holds a resource by device; LIMIT_FILE_INVALID: it is not held so. */
 LimitFile plan_limit_file(ResourceKind kind);
 void plan_deinit(Plan *plan);

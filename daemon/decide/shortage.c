@@ -175,13 +175,6 @@ static int mark_all(const Calendar *calendar, const Capacity *capacity, Allocati
         return r;
 }
 
-static void exchange(ResourceSet *a, ResourceSet *b) {
-        ResourceSet old = *a;
-
-        *a = *b;
-        *b = old;
-}
-
 int shortage_mark(Calendar *calendar, const Capacity *capacity, uint64_t now_usec,
                 void (*changed)(Allocation *allocation, void *userdata), void *userdata) {
         _cleanup_free_ Allocation **sorted = NULL;
@@ -191,9 +184,7 @@ int shortage_mark(Calendar *calendar, const Capacity *capacity, uint64_t now_use
 
         for (size_t i = 0; !any && i < calendar->n_resources; i++)
                 any = is_over(capacity, &calendar->resources[i], now_usec);
-        for (size_t i = 0; !any && i < calendar->n; i++)
-                any = calendar->allocations[i]->missing.n > 0;
-        if (!any)
+        if (!any && calendar->n_short == 0)
                 return 0;
         sorted = reallocarray(NULL, calendar->n + 1, sizeof(Allocation *));
         marks = calloc(calendar->n + 1, sizeof(Marks));
@@ -206,8 +197,7 @@ int shortage_mark(Calendar *calendar, const Capacity *capacity, uint64_t now_use
                 if (r >= 0) {
                         bool told = resource_set_equal(&marks[i].missing, &sorted[i]->missing);
 
-                        exchange(&marks[i].missing, &sorted[i]->missing);
-                        exchange(&marks[i].left_now, &sorted[i]->left_now);
+                        calendar_exchange_missing(calendar, sorted[i], &marks[i].missing, &marks[i].left_now);
                         if (!told)
                                 changed(sorted[i], userdata);
                 }

@@ -182,7 +182,8 @@ static int note_loan(Calendar *calendar, Allocation *to, const Loan *loan) {
         added = &to->loans[to->n_loans++];
         *added = *loan;
         added->applied = false;
-        to->loans_changed = true;
+        to->loans_changed = calendar->loans_changed = true;
+        calendar->n_loans++;
         r = loan_apply(calendar, to, added);
         if (r < 0)
                 calendar_take_back(calendar, to, from);
@@ -209,7 +210,9 @@ static void forget_borrower(Allocation *from, const Allocation *to) {
 void calendar_take_back(Calendar *calendar, Allocation *to, Allocation *from) {
         size_t kept = 0;
 
-        to->loans_changed = to->loans_changed || to->n_loans > 0;
+        if (to->n_loans == 0)
+                return;
+        to->loans_changed = calendar->loans_changed = true;
         for (size_t i = 0; i < to->n_loans; i++) {
                 if (from && to->loans[i].from != from) {
                         to->loans[kept++] = to->loans[i];
@@ -218,6 +221,7 @@ void calendar_take_back(Calendar *calendar, Allocation *to, Allocation *from) {
                 loan_undo(calendar, &to->loans[i]);
                 forget_borrower(to->loans[i].from, to);
         }
+        calendar->n_loans -= to->n_loans - kept;
         to->n_loans = kept;
 }
 
@@ -399,13 +403,13 @@ int calendar_save_loans(const Calendar *calendar, SavedLoan **ret, size_t *ret_n
         SavedLoan *saved;
         size_t n = 0;
 
-        for (size_t i = 0; i < calendar->n; i++)
+        for (size_t i = 0; calendar->n_loans > 0 && i < calendar->n; i++)
                 n += calendar->allocations[i]->n_loans;
         saved = calloc(n + 1, sizeof(SavedLoan));
         if (!saved)
                 return -ENOMEM;
         n = 0;
-        for (size_t i = 0; i < calendar->n; i++)
+        for (size_t i = 0; calendar->n_loans > 0 && i < calendar->n; i++)
                 for (size_t k = 0; k < calendar->allocations[i]->n_loans; k++)
                         saved[n++] = (SavedLoan){ calendar->allocations[i],
                                 calendar->allocations[i]->loans[k] };

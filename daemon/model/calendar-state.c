@@ -149,6 +149,7 @@ int calendar_set_state(
                         now->utc_usec < allocation->window.end_usec)
                 allocation->cut = true;
         allocation->state = state;
+        calendar_mark(calendar, allocation->tenant_id);
         allocation->state_boottime_usec = now->boottime_usec;
         if (!allocation_holds_reserved(allocation)) {
                 calendar_discount(calendar, allocation);

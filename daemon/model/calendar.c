@@ -45,15 +45,6 @@ const CalendarTenant *calendar_tenant(const Calendar *calendar, const char *tena
         return found ? &calendar->tenants[i] : NULL;
 }
 
-const CalendarTenant *calendar_next_tenant(const Calendar *calendar, size_t *cursor, const char *tenant_id) {
-        int order = -1;
-
-        while (*cursor < calendar->n_tenants &&
-                        (order = strcmp(calendar->tenants[*cursor].id, tenant_id)) < 0)
-                (*cursor)++;
-        return order == 0 ? &calendar->tenants[*cursor] : NULL;
-}
-
 static int tenant_add(Calendar *calendar, Allocation *allocation) {
         bool found;
         size_t i = tenant_search(calendar, allocation->tenant_id, &found);
@@ -79,6 +70,8 @@ static int tenant_add(Calendar *calendar, Allocation *allocation) {
         if (r < 0)
                 return r;
         tenant->allocations[tenant->n++] = allocation;
+        calendar->n_short += allocation->missing.n > 0;
+        calendar_mark(calendar, tenant->id);
         return 0;
 }
 
@@ -89,6 +82,8 @@ static void tenant_remove(Calendar *calendar, const Allocation *allocation) {
 
         if (!found)
                 return;
+        calendar->n_short -= allocation->missing.n > 0;
+        calendar_mark(calendar, tenant->id);
         for (size_t k = 0; k < tenant->n; k++)
                 if (tenant->allocations[k] == allocation)
                         tenant->allocations[k] = tenant->allocations[--tenant->n];
@@ -130,6 +125,7 @@ void calendar_deinit(Calendar *calendar) {
         for (size_t i = 0; i < calendar->n_resources; i++)
                 timeline_deinit(&calendar->resources[i].reserved);
         resource_set_deinit(&calendar->devices);
+        calendar_unmark(calendar);
         free(calendar->allocations);
         free(calendar->tenants);
         free(calendar->resources);
@@ -209,6 +205,22 @@ Allocation *calendar_take(Calendar *calendar, const char *id) {
         memmove(calendar->allocations + i, calendar->allocations + i + 1,
                         (calendar->n - i) * sizeof(Allocation *));
         return allocation;
+}
+
+static void exchange(ResourceSet *a, ResourceSet *b) {
+        ResourceSet old = *a;
+
+        *a = *b;
+        *b = old;
+}
+
+void calendar_exchange_missing(
+                Calendar *calendar, Allocation *allocation, ResourceSet *missing, ResourceSet *left_now) {
+        calendar->n_short += (size_t) (missing->n > 0) - (size_t) (allocation->missing.n > 0);
+        if (!resource_set_equal(left_now, &allocation->left_now))
+                calendar_mark(calendar, allocation->tenant_id);
+        exchange(missing, &allocation->missing);
+        exchange(left_now, &allocation->left_now);
 }
 
 uint64_t calendar_reserved_now(const Allocation *allocation, ResourceKind kind, const char *target) {

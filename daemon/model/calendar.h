@@ -34,6 +34,13 @@ typedef struct CalendarResource {
         Timeline reserved;
 } CalendarResource;
 
+/* Tenants to be looked at: calendar-marks.c. */
+typedef struct CalendarMarks {
+        char **ids; /* owned; in the order in which they were marked, some twice */
+        size_t n;
+        bool all; /* and no ids then */
+} CalendarMarks;
+
 typedef struct Calendar {
         Allocation **allocations; /* owned, ordered by id */
         size_t n;
@@ -42,6 +49,10 @@ typedef struct Calendar {
         CalendarResource *resources; /* owned, ordered by kind and target; those that were ever reserved */
         size_t n_resources;
         CalendarQueue queues[QUEUE_CLOCK_MAX];
+        CalendarMarks marks;
+        size_t n_short; /* allocations of which something is missing */
+        size_t n_loans;
+        bool loans_changed;     /* of some allocation, since they were last kept on disk */
         uint64_t horizon_usec;  /* how far ahead windows that recur are reckoned */
         bool draining;          /* no window begins */
         bool irrevocable_waits; /* the clock is not to be trusted with what cannot be undone */
@@ -107,11 +118,22 @@ Allocation *calendar_due(const Calendar *calendar, const Instant *now);
 /* The next instant (UTC) at which any is due; UINT64_MAX: never. */
 uint64_t calendar_next_change(const Calendar *calendar, const Instant *now);
 
+/*
+ * Marks a tenant of whom something changed that a plan is made of: the calendar does so itself where an
+ * allocation comes, goes, or is in another state or has other things left. They are marked until somebody has
+ * looked at all of them.
+ */
+void calendar_mark(Calendar *calendar, const char *tenant_id);
+void calendar_mark_all(Calendar *calendar);
+void calendar_unmark(Calendar *calendar);
+/* Takes what is missing of the allocation, and what there is of it now, and hands out what was noted before.
+ */
+void calendar_exchange_missing(
+                Calendar *calendar, Allocation *allocation, ResourceSet *missing, ResourceSet *left_now);
+
 /* The tenant's allocations; NULL where it has none, which all that takes it takes for none. Good until the
  * calendar is next changed. */
 const CalendarTenant *calendar_tenant(const Calendar *calendar, const char *tenant_id);
-/* The same for who asks for many, in the order of their ids: `cursor` begins with 0. */
-const CalendarTenant *calendar_next_tenant(const Calendar *calendar, size_t *cursor, const char *tenant_id);
 /*
  * The sum of the tenant's active allocations. Those that are ending add their limit and no floor; those that
  * are suspended nothing of what a frozen tenant does not hold.

@@ -105,6 +105,7 @@ void node_deinit(Node *node) {
         for (size_t i = 0; i < node->n_tenants; i++)
                 tenant_free(node->tenants[i]);
         free(node->tenants);
+        free(node->news);
         free(node->node_id);
         free(node->boot_id);
         free(node->drain_reason);
@@ -163,7 +164,7 @@ static int find_slot(const Node *node, uint32_t slot_max, uint32_t *ret) {
 
 int node_add_tenant(Node *node, const char *id, uint32_t slot_max, Tenant **ret) {
         _cleanup_tenant_ Tenant *tenant = NULL;
-        Tenant **tenants;
+        Tenant **tenants, **news;
         uint32_t slot;
         bool found;
         size_t i;
@@ -182,16 +183,27 @@ int node_add_tenant(Node *node, const char *id, uint32_t slot_max, Tenant **ret)
         tenant->slot = slot;
         tenant->residual = true;
         tenants = reallocarray(node->tenants, node->n_tenants + 1, sizeof(Tenant *));
-        if (!tenant->id || !tenants) {
-                node->tenants = tenants ?: node->tenants;
+        node->tenants = tenants ?: node->tenants;
+        news = reallocarray(node->news, node->n_tenants + 1, sizeof(Tenant *));
+        node->news = news ?: node->news;
+        if (!tenant->id || !tenants || !news)
                 return -ENOMEM;
-        }
         memmove(tenants + i + 1, tenants + i, (node->n_tenants - i) * sizeof(Tenant *));
         tenants[i] = TAKE_PTR(tenant);
-        node->tenants = tenants;
         node->n_tenants++;
+        calendar_mark(&node->calendar, id);
         *ret = tenants[i];
         return 0;
+}
+
+static void drop_news(Node *node, const Tenant *tenant) {
+        size_t kept = 0;
+
+        for (size_t i = 0; tenant->listed && i < node->n_news; i++)
+                if (node->news[i] != tenant)
+                        node->news[kept++] = node->news[i];
+        if (tenant->listed)
+                node->n_news = kept;
 }
 
 void node_remove_tenant(Node *node, const char *id) {
@@ -200,7 +212,27 @@ void node_remove_tenant(Node *node, const char *id) {
 
         if (!found)
                 return;
+        calendar_mark(&node->calendar, id);
+        drop_news(node, node->tenants[i]);
+        node->n_troubled -= node->tenants[i]->problems != NULL;
         tenant_free(node->tenants[i]);
         node->n_tenants--;
         memmove(node->tenants + i, node->tenants + i + 1, (node->n_tenants - i) * sizeof(Tenant *));
+}
+
+void node_note_news(Node *node, Tenant *tenant) {
+        if (!tenant->listed)
+                node->news[node->n_news++] = tenant;
+        tenant->listed = tenant->changed = true;
+}
+
+Tenant *node_next_marked(const Node *node, size_t *cursor) {
+        const CalendarMarks *marks = &node->calendar.marks;
+        Tenant *tenant = NULL;
+
+        if (marks->all)
+                return *cursor < node->n_tenants ? node->tenants[(*cursor)++] : NULL;
+        while (!tenant && *cursor < marks->n)
+                tenant = node_find_tenant(node, marks->ids[(*cursor)++]);
+        return tenant;
 }

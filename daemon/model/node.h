@@ -50,7 +50,8 @@ typedef struct Tenant {
         char **problems;                 /* sentences; empty when all that is desired is in force */
         char **remains; /* sentences; what processes that were attached left with their old groups: told with
                            its problems, but nothing that this node does not do */
-        bool changed;   /* what D-Bus signals of it is not yet told */
+        bool changed;   /* what D-Bus signals of it is not yet told: node_note_news() */
+        bool listed;    /* among the node's news */
         bool untold;    /* it came with an Apply that may yet be refused: no one hears of it */
         bool failed;    /* something that this node can do was refused by the kernel or systemd */
         bool observed;  /* its Mode is observe: it is metered and counted, and nothing of it is enforced */
@@ -88,6 +89,9 @@ typedef struct Node {
         bool clock_trusted; /* with what cannot be undone */
         Tenant **tenants;   /* owned, ordered by id */
         size_t n_tenants;
+        size_t n_troubled; /* those that have problems */
+        Tenant **news;     /* owned array of borrowed tenants: those that may be `changed` */
+        size_t n_news;
         Sample control;        /* what the control class sent; no figures where there is no uplink */
         uint64_t sampled_usec; /* UTC of the samples; 0 before the first */
         DriftLog drift;
@@ -98,3 +102,8 @@ Tenant *node_find_tenant(const Node *node, const char *id);
 /* Takes a free slot, at most `slot_max`; -ENOSPC where there is none, -EEXIST where the tenant is there. */
 int node_add_tenant(Node *node, const char *id, uint32_t slot_max, Tenant **ret);
 void node_remove_tenant(Node *node, const char *id);
+/* The tenant is changed, and listed. */
+void node_note_news(Node *node, Tenant *tenant);
+/* Those that are marked in the calendar and are here, one after another, some twice; NULL at the end.
+ * `cursor` begins with 0. */
+Tenant *node_next_marked(const Node *node, size_t *cursor);

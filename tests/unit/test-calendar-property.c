@@ -151,10 +151,10 @@ static void expect_same_plan(const Node *a, const Node *b, uint64_t at) {
         cr_assert_eq(x.n_tenants, y.n_tenants);
         cr_assert_eq(memcmp(&x.parent, &y.parent, sizeof x.parent), 0, "at %" PRIu64, at);
         for (size_t i = 0; i < x.n_tenants; i++) {
-                cr_assert_str_eq(x.tenants[i].tenant->id, y.tenants[i].tenant->id);
-                cr_assert_eq(memcmp(&x.tenants[i].settings, &y.tenants[i].settings, sizeof(Settings)), 0,
-                                "at %" PRIu64 ": tenant %s", at, x.tenants[i].tenant->id);
-                cr_assert_eq(x.tenants[i].frozen, y.tenants[i].frozen);
+                cr_assert_str_eq(x.tenants[i]->tenant->id, y.tenants[i]->tenant->id);
+                cr_assert_eq(memcmp(&x.tenants[i]->settings, &y.tenants[i]->settings, sizeof(Settings)), 0,
+                                "at %" PRIu64 ": tenant %s", at, x.tenants[i]->tenant->id);
+                cr_assert_eq(x.tenants[i]->frozen, y.tenants[i]->frozen);
         }
 }
 

@@ -119,7 +119,7 @@ Test(explain, each_setting_by_its_rule_and_its_parts) {
         for (size_t i = 0; i < ELEMENTSOF(settings); i++) {
                 _cleanup_free_ char *why = NULL;
 
-                cr_assert_eq(explain_setting(&input, &plan.tenants[settings[i].tenant], settings[i].setting,
+                cr_assert_eq(explain_setting(&input, plan.tenants[settings[i].tenant], settings[i].setting,
                                              &why),
                                 0, "%s", settings[i].name);
                 cr_expect_str_eq(why, settings[i].why, "%s: %s", settings[i].name, why);
@@ -130,8 +130,8 @@ Test(explain, every_setting_that_is_planned_has_its_words) {
         for (Setting setting = 0; setting < SETTING_MAX; setting++) {
                 _cleanup_free_ char *why = NULL, *parent = NULL;
 
-                if (settings_has(&plan.tenants[BOTH].settings, setting))
-                        cr_expect_eq(explain_setting(&input, &plan.tenants[BOTH], setting, &why), 0,
+                if (settings_has(&plan.tenants[BOTH]->settings, setting))
+                        cr_expect_eq(explain_setting(&input, plan.tenants[BOTH], setting, &why), 0,
                                         "setting %d has no row", (int) setting);
                 if (settings_has(&plan.parent, setting))
                         cr_expect_eq(explain_parent(&input, &plan, setting, &parent), 0);
@@ -141,19 +141,19 @@ Test(explain, every_setting_that_is_planned_has_its_words) {
 Test(explain, a_share_and_a_class) {
         _cleanup_free_ char *share = NULL, *class = NULL, *observed = NULL, *residual = NULL;
 
-        cr_assert_eq(explain_share(&input, &plan.tenants[BOTH], &plan.tenants[BOTH].share.entries[0], &share),
+        cr_assert_eq(explain_share(&input, plan.tenants[BOTH], &plan.tenants[BOTH]->share.entries[0], &share),
                         0);
         cr_expect_str_eq(share, "reserved 500 = 500 (b1, active) + 0 (b2, suspended and lent); limit 1000 = "
                                 "1000 (b1, active) + 0 (b2, suspended and lent) (millicores)");
-        cr_assert_eq(explain_class(&input, &plan.tenants[BOTH], &uplink, &class), 0);
+        cr_assert_eq(explain_class(&input, plan.tenants[BOTH], &uplink, &class), 0);
         cr_expect_str_eq(class,
                         "reserved 1000000 = 1000000 (b1, active) + 0 (b2, suspended and lent) is its rate; "
                         "limit 2000000 = 2000000 (b1, active) + 0 (b2, suspended and lent) is its ceil; no "
                         "more "
                         "than the uplink's 100000000 (bit/s); it borrows before the idle class");
-        cr_assert_eq(explain_class(&input, &plan.tenants[SEEN], &uplink, &observed), 0);
+        cr_assert_eq(explain_class(&input, plan.tenants[SEEN], &uplink, &observed), 0);
         cr_expect_not_null(strstr(observed, "observed, it has no class: its traffic is the default class's"));
-        cr_assert_eq(explain_class(&input, &plan.tenants[ENDS], &uplink, &residual), 0);
+        cr_assert_eq(explain_class(&input, plan.tenants[ENDS], &uplink, &residual), 0);
         cr_expect_str_eq(residual, "limit 1000000, the residual share of the configuration: no allocation is "
                                    "active is its ceil; no more than the uplink's 100000000 (bit/s); in the "
                                    "idle class it borrows last");
@@ -163,11 +163,12 @@ Test(explain, where_it_runs) {
         static const Placement placement = { .cpus = { { 0xf } } };
         Allocation *b1 = calendar_find(&node.calendar, "b1");
         _cleanup_free_ char *anywhere = NULL, *cpus = NULL, *nodes = NULL;
-        TenantPlan *both = &plan.tenants[BOTH];
+        TenantPlan *both = plan.tenants[BOTH];
 
         cr_assert_eq(explain_placement(&input, both, /* of_nodes= */ false, &anywhere), 0);
         cr_expect_str_eq(anywhere, "nothing asks for less than all that there are");
-        both->placement = &placement;
+        both->placement = malloc(sizeof placement);
+        *both->placement = placement;
         b1->cpu_set = strdup("0-1");
         b1->cpu_set_mode = PLACEMENT_EXCLUSIVE;
         cr_assert_eq(explain_placement(&input, both, /* of_nodes= */ false, &cpus), 0);

@@ -43,6 +43,21 @@ Test(node, a_tenant_has_the_lowest_slot_that_is_free) {
         }
 }
 
+Test(node, news_are_listed_once_and_go_with_their_tenant) {
+        Node node = {};
+        Tenant *a = add(&node, "a", 0), *b = add(&node, "b", 0);
+
+        node_note_news(&node, a);
+        node_note_news(&node, b);
+        node_note_news(&node, a);
+        cr_expect_eq(node.n_news, 2);
+        cr_expect(a->changed && b->changed);
+        node_remove_tenant(&node, "a");
+        cr_expect_eq(node.n_news, 1);
+        cr_expect_eq(node.news[0], b);
+        node_deinit(&node);
+}
+
 Test(node, tenants_are_ordered_and_found) {
         static const char *const ids[] = { "m", "c", "z", "a" };
         Node node = {};

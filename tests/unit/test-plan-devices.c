@@ -69,10 +69,9 @@ Test(plan_devices, who_may_open_what) {
                                         cases[i].allocations[k].access);
                 }
                 plan.tenant = tenant;
-                plan.own = calendar_tenant(&node.calendar, "acme");
                 cr_assert_eq(plan_make_devices(
                                              &(PlanInput){ .node = &node, .devices_closed = cases[i].closed },
-                                             &plan),
+                                             calendar_tenant(&node.calendar, "acme"), &plan),
                                 0);
                 cr_expect_eq(plan.guarded, cases[i].guarded, "%s", cases[i].name);
                 while (n < 2 && cases[i].devices[n])

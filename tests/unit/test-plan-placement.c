@@ -133,12 +133,12 @@ Test(plan_placement, who_runs_where) {
                 }
                 input.node = &node;
                 cr_assert_eq(plan_make(&input, &plan), 0);
-                expect(cases[i].name, &plan.tenants[0], &cases[i].a);
-                expect(cases[i].name, &plan.tenants[1], &cases[i].b);
-                expect(cases[i].name, &plan.tenants[2], &cases[i].c);
+                expect(cases[i].name, plan.tenants[0], &cases[i].a);
+                expect(cases[i].name, plan.tenants[1], &cases[i].b);
+                expect(cases[i].name, plan.tenants[2], &cases[i].c);
                 for (size_t k = 0; k < plan.n_tenants; k++)
-                        if (plan.tenants[k].placement && plan.tenants[k].placement->alone)
-                                cpu_set_unite(&alone, &plan.tenants[k].placement->cpus);
+                        if (plan.tenants[k]->placement && plan.tenants[k]->placement->alone)
+                                cpu_set_unite(&alone, &plan.tenants[k]->placement->cpus);
                 cr_expect(cpu_set_equal(&alone, &plan.alone), "%s", cases[i].name);
                 node_deinit(&node);
         }
@@ -158,7 +158,7 @@ Test(plan_placement, who_is_observed_takes_nothing) {
         add(&node, &(Held){ "b", ALLOCATION_ACTIVE }, 1);
         input.node = &node;
         cr_assert_eq(plan_make(&input, &plan), 0);
-        cr_expect_null(plan.tenants[1].placement);
+        cr_expect_null(plan.tenants[1]->placement);
         cr_expect(cpu_set_is_empty(&plan.alone));
         node_deinit(&node);
 }

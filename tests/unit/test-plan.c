@@ -72,7 +72,7 @@ Test(plan, an_active_share_becomes_settings) {
         input = input_of(&node);
         cr_assert_eq(plan_make(&input, &plan), 0);
 
-        s = &plan.tenants[0].settings; /* gold: guaranteed */
+        s = &plan.tenants[0]->settings; /* gold: guaranteed */
         cr_expect_eq(s->value[SETTING_CPU_MAX], 1000000);
         cr_expect_eq(s->value[SETTING_CPU_WEIGHT], 2500, "a quarter of the node");
         cr_expect_eq(s->value[SETTING_CPU_IDLE], 0);
@@ -82,13 +82,13 @@ Test(plan, an_active_share_becomes_settings) {
         cr_expect_eq(s->value[SETTING_MEMORY_HIGH], UNLIMITED, "no high where reserved = limit");
         cr_expect_eq(s->value[SETTING_TASKS_MAX], UNLIMITED, "not named: no ceiling");
 
-        s = &plan.tenants[2].settings; /* silver: burstable */
+        s = &plan.tenants[2]->settings; /* silver: burstable */
         cr_expect_eq(s->value[SETTING_CPU_WEIGHT], 1250);
         cr_expect_eq(s->value[SETTING_MEMORY_MIN], 0);
         cr_expect_eq(s->value[SETTING_MEMORY_LOW], 128 * MIB);
         cr_expect_eq(s->value[SETTING_MEMORY_HIGH], 278 * MIB, "a sixteenth of the room below the limit");
 
-        s = &plan.tenants[1].settings; /* iron: best-effort */
+        s = &plan.tenants[1]->settings; /* iron: best-effort */
         cr_expect_eq(s->value[SETTING_CPU_IDLE], 1);
         cr_expect_eq(s->value[SETTING_MEMORY_MAX], UNLIMITED);
 
@@ -156,13 +156,13 @@ Test(plan, who_is_observed_has_no_floors_and_no_class) {
         node_find_tenant(&node, "gold")->doomed = true;
         input = input_of(&node);
         cr_assert_eq(plan_make(&input, &plan), 0);
-        gold = &plan.tenants[0];
+        gold = plan.tenants[0];
         cr_expect(gold->observed);
-        cr_expect_not(gold->killed, "nothing of it is");
+        cr_expect_not(plan_kills(&plan, gold), "nothing of it is");
         cr_expect_eq(gold->settings.value[SETTING_CPU_MAX], 1000000, "as it would be");
         cr_expect_eq(plan_net_class(&uplinks[0], gold).floor_bps, 30000000, "as it would be");
         cr_expect_null(class_of(&plan, gold->tenant->slot));
-        cr_expect_not_null(class_of(&plan, plan.tenants[1].tenant->slot));
+        cr_expect_not_null(class_of(&plan, plan.tenants[1]->tenant->slot));
         cr_expect_eq(plan.parent.value[SETTING_MEMORY_MIN], 0);
         cr_expect_eq(plan.parent.value[SETTING_MEMORY_LOW], 128 * MIB);
         cr_expect_eq(plan.parent.value[SETTING_CPU_WEIGHT], 200 * 2040 / 1960 + 1,
@@ -185,7 +185,7 @@ Test(plan, effective_of_who_is_observed_is_what_holds) {
         settings_put(&open.settings, SETTING_CPU_MAX, UNLIMITED);
         settings_put(&open.settings, SETTING_CPU_WEIGHT, 100);
         settings_put(&open.settings, SETTING_MEMORY_MAX, UNLIMITED);
-        cr_assert_eq(plan_effective(&input, &plan.tenants[0], &open, plan.uplinks, plan.uplinks, 1,
+        cr_assert_eq(plan_effective(&input, plan.tenants[0], &open, plan.uplinks, plan.uplinks, 1,
                                      &effective),
                         0);
         cr_expect_eq(resource_set_get(&effective, RESOURCE_CPU, "")->limit, UNLIMITED);
@@ -211,8 +211,8 @@ Test(plan, outside_its_windows_a_tenant_has_the_residual_share) {
                 node_find_tenant(&node, "t")->residual_memory_bytes = 400 * MIB;
                 input = input_of(&node);
                 cr_assert_eq(plan_make(&input, &plan), 0);
-                s = &plan.tenants[0].settings;
-                cr_expect(plan.tenants[0].residual);
+                s = &plan.tenants[0]->settings;
+                cr_expect(plan.tenants[0]->residual);
                 cr_expect_eq(s->value[SETTING_CPU_MAX], 50000, "a sliver");
                 cr_expect_eq(s->value[SETTING_MEMORY_MIN], 0);
                 cr_expect_eq(s->value[SETTING_MEMORY_HIGH], 400 * MIB, "its present memory");
@@ -233,11 +233,11 @@ Test(plan, what_is_ending_keeps_its_ceiling_and_gives_its_floor_back) {
                         (Amount){ 5, 50000000 });
         input = input_of(&node);
         cr_assert_eq(plan_make(&input, &plan), 0);
-        cr_expect_not(plan.tenants[0].residual);
-        cr_expect_eq(plan.tenants[0].settings.value[SETTING_CPU_MAX], 2000000);
-        cr_expect_eq(plan.tenants[0].settings.value[SETTING_CPU_WEIGHT], 1);
-        cr_expect_eq(plan.tenants[0].settings.value[SETTING_MEMORY_MIN], 0);
-        cr_expect_eq(plan.tenants[0].settings.value[SETTING_MEMORY_MAX], 512 * MIB);
+        cr_expect_not(plan.tenants[0]->residual);
+        cr_expect_eq(plan.tenants[0]->settings.value[SETTING_CPU_MAX], 2000000);
+        cr_expect_eq(plan.tenants[0]->settings.value[SETTING_CPU_WEIGHT], 1);
+        cr_expect_eq(plan.tenants[0]->settings.value[SETTING_MEMORY_MIN], 0);
+        cr_expect_eq(plan.tenants[0]->settings.value[SETTING_MEMORY_MAX], 512 * MIB);
         cr_expect_eq(plan.parent.value[SETTING_MEMORY_MIN], 0);
         node_deinit(&node);
 }
@@ -289,7 +289,7 @@ Test(plan, what_comes_in_is_shaped_by_itself) {
         observed[0] = plan.uplinks[0];
         observed[1] = (NetPlan){ .classes = (NetClass[]){ *in }, .n_classes = 1 };
         observed[1].classes[0].ceil_bps = 8000000;
-        cr_assert_eq(plan_effective(&input, &plan.tenants[0], &state, observed, plan.uplinks, 2, &effective),
+        cr_assert_eq(plan_effective(&input, plan.tenants[0], &state, observed, plan.uplinks, 2, &effective),
                         0);
         cr_expect_eq(resource_set_get(&effective, RESOURCE_NET_EGRESS, "")->limit, 40000000);
         cr_expect_eq(resource_set_get(&effective, RESOURCE_NET_INGRESS, "eth0")->limit, 8000000,
@@ -375,16 +375,16 @@ Test(plan, effective_is_desired_where_the_kernel_holds_it) {
                         (Amount){ 5000000, 50000000 });
         input = input_of(&node);
         cr_assert_eq(plan_make(&input, &plan), 0);
-        observed.settings = plan.tenants[0].settings;
-        cr_assert_eq(plan_effective(&input, &plan.tenants[0], &observed, plan.uplinks, plan.uplinks, 1,
+        observed.settings = plan.tenants[0]->settings;
+        cr_assert_eq(plan_effective(&input, plan.tenants[0], &observed, plan.uplinks, plan.uplinks, 1,
                                      &effective),
                         0);
-        cr_expect(resource_set_equal(&effective, &plan.tenants[0].share));
+        cr_expect(resource_set_equal(&effective, &plan.tenants[0]->share));
         resource_set_deinit(&effective);
 
         settings_put(&observed.settings, SETTING_CPU_MAX, UNLIMITED);
         settings_put(&observed.settings, SETTING_MEMORY_MAX, 1 * MIB);
-        cr_assert_eq(plan_effective(&input, &plan.tenants[0], &observed, plan.uplinks, plan.uplinks, 1,
+        cr_assert_eq(plan_effective(&input, plan.tenants[0], &observed, plan.uplinks, plan.uplinks, 1,
                                      &effective),
                         0);
         cr_expect_eq(resource_set_get(&effective, RESOURCE_CPU, "")->limit, UNLIMITED);
@@ -492,21 +492,21 @@ Test(plan, what_is_held_by_device) {
                 input.capacity = &capacity;
                 cr_assert_eq(plan_make(&input, &plan), 0);
                 for (size_t k = 0; k < 4 && by_device[i].holds[k].target; k++)
-                        cr_expect_eq(limit_set_get(&plan.tenants[0].limits, by_device[i].holds[k].file,
+                        cr_expect_eq(limit_set_get(&plan.tenants[0]->limits, by_device[i].holds[k].file,
                                                      by_device[i].holds[k].target,
                                                      by_device[i].holds[k].column),
                                         by_device[i].holds[k].value, "%s: %s %zu", by_device[i].name,
                                         by_device[i].holds[k].target, by_device[i].holds[k].column);
-                cr_expect_eq(plan.tenants[0].settings.value[SETTING_IO_WEIGHT], by_device[i].weight,
+                cr_expect_eq(plan.tenants[0]->settings.value[SETTING_IO_WEIGHT], by_device[i].weight,
                                 "%s: %lu", by_device[i].name,
-                                plan.tenants[0].settings.value[SETTING_IO_WEIGHT]);
+                                plan.tenants[0]->settings.value[SETTING_IO_WEIGHT]);
 
-                state.settings = plan.tenants[0].settings;
-                cr_assert_eq(limit_set_copy(&plan.tenants[0].limits, &state.limits), 0);
-                cr_assert_eq(plan_effective(&input, &plan.tenants[0], &state, plan.uplinks, plan.uplinks, 1,
+                state.settings = plan.tenants[0]->settings;
+                cr_assert_eq(limit_set_copy(&plan.tenants[0]->limits, &state.limits), 0);
+                cr_assert_eq(plan_effective(&input, plan.tenants[0], &state, plan.uplinks, plan.uplinks, 1,
                                              &effective),
                                 0);
-                cr_expect(resource_set_equal(&effective, &plan.tenants[0].share), "%s", by_device[i].name);
+                cr_expect(resource_set_equal(&effective, &plan.tenants[0]->share), "%s", by_device[i].name);
                 limit_set_deinit(&state.limits);
                 node_deinit(&node);
         }
@@ -525,10 +525,10 @@ Test(plan, effective_is_what_a_device_lacks) {
         input.block_devices = devices;
         input.n_block_devices = ELEMENTSOF(devices);
         cr_assert_eq(plan_make(&input, &plan), 0);
-        state.settings = plan.tenants[0].settings;
+        state.settings = plan.tenants[0]->settings;
         settings_put(&state.settings, SETTING_HUGETLB_2M, 6 * MIB);
         cr_assert_eq(limit_set_put(&state.limits, LIMIT_IO_MAX, "8:0", IO_MAX_READ_BYTES, 500), 0);
-        cr_assert_eq(plan_effective(&input, &plan.tenants[0], &state, plan.uplinks, plan.uplinks, 1,
+        cr_assert_eq(plan_effective(&input, plan.tenants[0], &state, plan.uplinks, plan.uplinks, 1,
                                      &effective),
                         0);
         cr_expect_eq(resource_set_get(&effective, RESOURCE_IO_READ, "")->limit, UNLIMITED, "8:16 has none");
@@ -537,7 +537,7 @@ Test(plan, effective_is_what_a_device_lacks) {
 
         state.limit_files = 0;
         state.settings.present &= ~(1U << SETTING_HUGETLB_2M);
-        cr_assert_eq(plan_effective(&input, &plan.tenants[0], &state, plan.uplinks, plan.uplinks, 1,
+        cr_assert_eq(plan_effective(&input, plan.tenants[0], &state, plan.uplinks, plan.uplinks, 1,
                                      &effective),
                         0);
         cr_expect_null(resource_set_get(&effective, RESOURCE_IO_READ, ""), "cannot be read back");
@@ -568,14 +568,14 @@ Test(plan, the_rest_of_what_a_group_carries) {
         input.cpu_burst_percent = 30;
         input.oom_group = true;
         cr_assert_eq(plan_make(&input, &plan), 0);
-        cr_expect_eq(plan.tenants[0].settings.value[SETTING_CPU_BURST], 45000, "of 150 ms a period");
-        cr_expect_eq(plan.tenants[0].settings.value[SETTING_OOM_GROUP], 1);
-        cr_expect_eq(plan.tenants[0].settings.value[SETTING_HUGETLB_1G], UNLIMITED, "not named: no ceiling");
-        cr_expect_eq(limit_set_get(&plan.tenants[1].limits, LIMIT_IO_MAX, "8:16", IO_MAX_WRITE_BYTES),
+        cr_expect_eq(plan.tenants[0]->settings.value[SETTING_CPU_BURST], 45000, "of 150 ms a period");
+        cr_expect_eq(plan.tenants[0]->settings.value[SETTING_OOM_GROUP], 1);
+        cr_expect_eq(plan.tenants[0]->settings.value[SETTING_HUGETLB_1G], UNLIMITED, "not named: no ceiling");
+        cr_expect_eq(limit_set_get(&plan.tenants[1]->limits, LIMIT_IO_MAX, "8:16", IO_MAX_WRITE_BYTES),
                         4 * MIB, "the residual share");
-        cr_expect_eq(limit_set_get(&plan.tenants[1].limits, LIMIT_MISC_MAX, "sev", 0), 0);
-        cr_expect_eq(plan.tenants[1].settings.value[SETTING_HUGETLB_2M], 0);
-        cr_expect_eq(plan.tenants[1].settings.value[SETTING_IO_WEIGHT], 1);
+        cr_expect_eq(limit_set_get(&plan.tenants[1]->limits, LIMIT_MISC_MAX, "sev", 0), 0);
+        cr_expect_eq(plan.tenants[1]->settings.value[SETTING_HUGETLB_2M], 0);
+        cr_expect_eq(plan.tenants[1]->settings.value[SETTING_IO_WEIGHT], 1);
         cr_expect_eq(plan.parent.value[SETTING_IO_WEIGHT], 100, "never less than the default");
         plan_deinit(&plan);
         input.io_sibling_weight = 2000;
