@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <linux/rtnetlink.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 
 #define NODE_ADDRESS "192.0.2.1"
 #define PEER_ADDRESS "192.0.2.2"
+#define CARRIER_WAIT_MSEC 10000
 
 static int new_namespace(void) {
         int fd;
@@ -83,21 +85,35 @@ char *show_class(unsigned minor) {
         return run("tc -d class show dev " UPLINK " | grep '^class htb 4847:%x ' || true", minor);
 }
 
-/* That there is one is announced a moment after the other end is up. */
-static void await_carrier(void) {
+/* That there is one is announced a moment after the other end is up: looked at anew with each announcement.
+ */
+static void await_carrier(int announcements) {
+        struct pollfd poll_fd = { .fd = announcements, .events = POLLIN };
         _cleanup_free_ char *shown = NULL;
+        char news[8192];
 
-        for (unsigned i = 0; i < 10000; i++) {
+        for (;;) {
                 free(shown);
                 shown = run("ip -o link show dev " UPLINK);
                 if (strstr(shown, "state UP"))
                         return;
-                usleep(1000);
+                cr_assert_eq(poll(&poll_fd, 1, CARRIER_WAIT_MSEC), 1, UPLINK " has no carrier: %s", shown);
+                while (recv(announcements, news, sizeof(news), MSG_DONTWAIT) > 0)
+                        ;
         }
-        cr_assert_fail(UPLINK " has no carrier: %s", shown);
+}
+
+static int listen_to_links(void) {
+        const struct sockaddr_nl name = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
+        int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+
+        cr_assert(fd >= 0 && bind(fd, (const struct sockaddr *) &name, sizeof(name)) == 0, "%m");
+        return fd;
 }
 
 void pair_plug(const Pair *pair) {
+        _cleanup_close_ int announcements = listen_to_links();
+
         /* IPv6 would send packets of its own, which the counters would show. */
         free(run("f=/proc/sys/net/ipv6/conf/default/disable_ipv6; test ! -e $f || echo 1 >$f"));
         free(run("ip link add " UPLINK " address 02:00:00:00:00:01 type veth"
@@ -110,7 +126,7 @@ void pair_plug(const Pair *pair) {
         cr_assert_eq(setns(pair->peer, CLONE_NEWNET), 0);
         free(run("ip address add " PEER_ADDRESS "/24 dev peer0 && ip link set peer0 up"));
         cr_assert_eq(setns(pair->node, CLONE_NEWNET), 0);
-        await_carrier();
+        await_carrier(announcements);
 }
 
 bool pair_add_ipv6(const Pair *pair) {
