@@ -20,6 +20,10 @@
 /* A program's tag, as hexadecimal digits: the kernel's digest of its instructions (bpf_prog_info.tag). */
 #define PIN_TAG_SIZE 17
 
+/* For names that end with the number of a layout. */
+#define STRINGIFY_(x) #x
+#define STRINGIFY(x) STRINGIFY_(x)
+
 typedef struct TableShape {
         const char *name; /* of the map, and of its pin; changes where the meaning of a row does */
         uint32_t type;    /* BPF_MAP_TYPE_ARRAY is mapped, any other is not */

@@ -10,6 +10,7 @@
 
 #include "model/remains.h"
 #include "util/log.h"
+#include "util/path.h"
 #include "util/pidfd.h"
 #include "util/strv.h"
 
@@ -50,18 +51,11 @@ static void drop_attached(Manager *manager, size_t i) {
                         (manager->n_attached - i) * sizeof(AttachedProcess));
 }
 
-static bool is_within(const char *path, const char *group) {
-        size_t length = group ? strlen(group) : 0;
-
-        return length > 0 && strncmp(path, group, length) == 0 &&
-               (path[length] == '/' || path[length] == '\0');
-}
-
 static bool is_tenants(const Tenant *tenant, const char *path) {
-        if (is_within(path, tenant->control_group))
+        if (path_is_within(path, tenant->control_group))
                 return true;
         for (size_t i = 0; i < tenant->adopted.n; i++)
-                if (is_within(path, tenant->adopted.entries[i].path))
+                if (path_is_within(path, tenant->adopted.entries[i].path))
                         return true;
         return false;
 }

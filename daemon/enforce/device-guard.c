@@ -19,9 +19,6 @@
 #include "bpf/device-guard.h"
 #include "bpf/device-guard.skel.h"
 
-#define STRINGIFY_(x) #x
-#define STRINGIFY(x) STRINGIFY_(x)
-
 /* A layout of another number is another map: an upgrade puts its own guards beside the old ones, then takes
  * those away. */
 #define RULES_NAME "device_rules_" STRINGIFY(DEVICE_GUARD_LAYOUT)

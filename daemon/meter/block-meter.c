@@ -12,9 +12,6 @@
 #include "bpf/block-meter.h"
 #include "bpf/block-meter.skel.h"
 
-#define STRINGIFY_(x) #x
-#define STRINGIFY(x) STRINGIFY_(x)
-
 _Static_assert(BLOCK_LATENCY_BUCKETS == HISTOGRAM_BUCKETS, "a histogram is a row");
 
 _Static_assert(BLOCK_METER_DEVICES == BLOCK_DEVICES - 1, "all but that of the rest");

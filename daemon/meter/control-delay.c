@@ -11,9 +11,6 @@
 #include "bpf/control-delay.h"
 #include "bpf/control-delay.skel.h"
 
-#define STRINGIFY_(x) #x
-#define STRINGIFY(x) STRINGIFY_(x)
-
 _Static_assert(CONTROL_DELAY_BUCKETS == HISTOGRAM_BUCKETS, "a histogram is a sum of rows");
 
 /* Links are "delay-…", tables "delay_…". */

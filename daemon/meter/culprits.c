@@ -9,9 +9,6 @@
 
 _Static_assert(CULPRIT_UNKNOWN == SCHED_CULPRIT_UNKNOWN, "the same on both sides");
 
-#define STRINGIFY_(x) #x
-#define STRINGIFY(x) STRINGIFY_(x)
-
 int culprits_open(const char *pin_dir, uint32_t n_cpus, Culprits *ret) {
         Culprits culprits = CULPRITS_NULL;
         int r;

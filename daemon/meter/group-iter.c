@@ -4,6 +4,7 @@
 #include "meter/group-carried.h"
 #include "meter/group-files.h"
 #include "bpf/pin.h"
+#include "util/path.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -152,12 +153,6 @@ static int open_link(const GroupIter *iter, union bpf_iter_link_info info) {
         r = bpf_link_create(
                         bpf_program__fd(iter->skeleton->progs.group_iter_visit), 0, BPF_TRACE_ITER, &options);
         return r < 0 ? -errno : r;
-}
-
-static bool path_is_below(const char *path, const char *parent) {
-        size_t length = strlen(parent);
-
-        return strncmp(path, parent, length) == 0 && path[length] == '/';
 }
 
 static int open_own_link(const GroupIter *iter, uint64_t group_id) {

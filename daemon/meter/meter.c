@@ -7,6 +7,7 @@
 
 #include "meter/meter-internal.h"
 #include "bpf/pin.h"
+#include "util/path.h"
 
 #include <assert.h>
 #include <bpf/bpf.h>
@@ -141,12 +142,6 @@ Meter *meter_free(Meter *meter) {
         free(meter->lost);
         free(meter);
         return NULL;
-}
-
-static bool path_is_below(const char *path, const char *parent) {
-        size_t length = strlen(parent);
-
-        return strncmp(path, parent, length) == 0 && path[length] == '/';
 }
 
 /*

@@ -12,9 +12,6 @@
 #include "bpf/net-meter.h"
 #include "bpf/net-meter.skel.h"
 
-#define STRINGIFY_(x) #x
-#define STRINGIFY(x) STRINGIFY_(x)
-
 typedef enum Direction {
         DIRECTION_EGRESS,
         DIRECTION_INGRESS,

@@ -12,9 +12,6 @@
 #include "bpf/oom-meter.h"
 #include "bpf/oom-meter.skel.h"
 
-#define STRINGIFY_(x) #x
-#define STRINGIFY(x) STRINGIFY_(x)
-
 _Static_assert(OOM_VICTIMS == OOM_VICTIMS_MAX && OOM_COMM_SIZE == OOM_COMM_MAX, "the same on both sides");
 
 static const HookNames exit_hook = { "oom_exit_1", "oom-exit-stub-1", "oom-exit-" };

@@ -12,9 +12,6 @@
 #include "bpf/sched-meter.h"
 #include "bpf/sched-meter.skel.h"
 
-#define STRINGIFY_(x) #x
-#define STRINGIFY(x) STRINGIFY_(x)
-
 _Static_assert(SCHED_WAIT_BUCKETS == HISTOGRAM_BUCKETS, "a histogram is a sum of rows");
 
 typedef enum HookKind { HOOK_SWITCH, HOOK_ATTACH, HOOK_MIGRATE, HOOK_MAX } HookKind;

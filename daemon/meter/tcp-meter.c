@@ -12,9 +12,6 @@
 #include "bpf/tcp-meter.h"
 #include "bpf/tcp-meter.skel.h"
 
-#define STRINGIFY_(x) #x
-#define STRINGIFY(x) STRINGIFY_(x)
-
 _Static_assert(TCP_RTT_BUCKETS == HISTOGRAM_BUCKETS, "a histogram is a sum of rows");
 
 /* Links are "tcp-…", tables "tcp_…". */

@@ -4,6 +4,7 @@
 
 #include "adoption.h"
 #include "node.h"
+#include "util/path.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -64,14 +65,8 @@ int adopted_groups_parse(AdoptedGroups *groups, const char *text) {
         return adopted_groups_add(groups, text + at, id, boot_id);
 }
 
-static bool is_below(const char *path, const char *other) {
-        size_t length = strlen(other);
-
-        return strncmp(path, other, length) == 0 && path[length] == '/';
-}
-
 static bool overlap(const char *a, const char *b) {
-        return strcmp(a, b) == 0 || is_below(a, b) || is_below(b, a);
+        return path_is_within(a, b) || path_is_below(b, a);
 }
 
 static int refuse(Failure *failure, const char *path, const char *why) {
@@ -117,9 +112,9 @@ static int judge_slices(const char *path, const AdoptionRules *rules, Failure *f
 }
 
 static int judge_ours(const char *path, const AdoptionRules *rules, Failure *failure) {
-        if (strcmp(path, rules->parent) == 0 || is_below(path, rules->parent))
+        if (path_is_within(path, rules->parent))
                 return refuse(failure, path, "is Headgate's own: what runs there is its tenant's already");
-        if (is_below(rules->parent, path))
+        if (path_is_below(rules->parent, path))
                 return failure_set(failure, FAILURE_INVALID_GROUP,
                                 "group '%.256s' holds Headgate's own, %s: every tenant is below it", path,
                                 rules->parent);
@@ -150,9 +145,9 @@ static int judge_others(const Node *node, const char *tenant_id, const char *pat
                                 return -EALREADY;
                         return failure_set(failure, FAILURE_INVALID_GROUP,
                                         "group '%.256s' %s '%.256s', which tenant %s has adopted", path,
-                                        strcmp(path, other) == 0 ? "is"
-                                        : is_below(path, other)  ? "is below"
-                                                                 : "is above",
+                                        strcmp(path, other) == 0     ? "is"
+                                        : path_is_below(path, other) ? "is below"
+                                                                     : "is above",
                                         other, tenant->id);
                 }
         }

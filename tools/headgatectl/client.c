@@ -159,6 +159,25 @@ static int read_reply(Client *client, sd_bus_message *reply, json_t **ret) {
         return r < 0 ? client_fail(client, r, "cannot read what headgated answered") : 0;
 }
 
+int client_ask(Client *client, const char *member, json_t **ret, const char *types, ...) {
+        _cleanup_bus_message_ sd_bus_message *call = NULL, *reply = NULL;
+        va_list ap;
+        int r;
+
+        r = client_new_call(client, HEADGATE_PATH, HEADGATE_MANAGER, member, &call);
+        if (r != 0)
+                return r;
+
+        va_start(ap, types);
+        r = sd_bus_message_appendv(call, types, ap);
+        va_end(ap);
+        if (r < 0)
+                return client_fail(client, r, "cannot send what was given");
+
+        r = client_call(client, call, CLIENT_TIMEOUT_READ, &reply);
+        return r != 0 ? r : read_reply(client, reply, ret);
+}
+
 /* `absent_code` is returned without a word where the object is not there. */
 static int get_all(Client *client, const char *path, const char *interface, int absent_code, json_t **ret) {
         _cleanup_bus_message_ sd_bus_message *call = NULL, *reply = NULL;

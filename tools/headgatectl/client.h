@@ -44,6 +44,8 @@ int client_call(Client *client, sd_bus_message *call, uint64_t timeout_usec, sd_
  * what follows are as for sd_bus_message_append(3).
  */
 int client_change(const Ctl *ctl, const char *member, const char *types, ...);
+/* The same of one that changes nothing, and what it answers. */
+int client_ask(Client *client, const char *member, json_t **ret, const char *types, ...);
 /* For a negative errno from sd-bus while a message was made or read. */
 int client_fail(Client *client, int error, const char *what);
 

@@ -5,26 +5,6 @@
 #include "client.h"
 #include "view.h"
 
-static int ask(Client *client, const char *tenant, json_t **ret) {
-        _cleanup_bus_message_ sd_bus_message *call = NULL, *reply = NULL;
-        int r;
-
-        r = client_new_call(client, HEADGATE_PATH, HEADGATE_MANAGER, "Diff", &call);
-        if (r != 0)
-                return r;
-
-        r = sd_bus_message_append(call, "s", tenant);
-        if (r < 0)
-                return client_fail(client, r, "cannot ask for differences");
-
-        r = client_call(client, call, CLIENT_TIMEOUT_READ, &reply);
-        if (r != 0)
-                return r;
-
-        r = variant_read(reply, ret);
-        return r < 0 ? client_fail(client, r, "cannot read what headgated answered") : 0;
-}
-
 static void add_or_dash(Table *table, const char *text) {
         table_add(table, *text ? text : "-");
 }
@@ -60,7 +40,7 @@ int verb_diff(const Ctl *ctl) {
 
         r = client_open(ctl, &client);
         if (r == 0)
-                r = ask(&client, ctl->n_args > 0 ? ctl->args[0] : "", &differences);
+                r = client_ask(&client, "Diff", &differences, "s", ctl->n_args > 0 ? ctl->args[0] : "");
         if (r != 0)
                 return r;
 

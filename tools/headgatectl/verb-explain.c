@@ -5,26 +5,6 @@
 #include "client.h"
 #include "view.h"
 
-static int ask(Client *client, const char *object, const char *name, json_t **ret) {
-        _cleanup_bus_message_ sd_bus_message *call = NULL, *reply = NULL;
-        int r;
-
-        r = client_new_call(client, HEADGATE_PATH, HEADGATE_MANAGER, "Explain", &call);
-        if (r != 0)
-                return r;
-
-        r = sd_bus_message_append(call, "ss", object, name);
-        if (r < 0)
-                return client_fail(client, r, "cannot ask for reasons");
-
-        r = client_call(client, call, CLIENT_TIMEOUT_READ, &reply);
-        if (r != 0)
-                return r;
-
-        r = variant_read(reply, ret);
-        return r < 0 ? client_fail(client, r, "cannot read what headgated answered") : 0;
-}
-
 /* "cpu.max is 60000 100000, in force max 100000", and below it why. */
 static int print(const json_t *entry) {
         const char *value = variant_get_string(entry, "Value"),
@@ -61,8 +41,8 @@ int verb_explain(const Ctl *ctl) {
 
         r = client_open(ctl, &client);
         if (r == 0)
-                r = ask(&client, ctl->n_args > 0 ? ctl->args[0] : "", ctl->n_args > 1 ? ctl->args[1] : "",
-                                &reasons);
+                r = client_ask(&client, "Explain", &reasons, "ss", ctl->n_args > 0 ? ctl->args[0] : "",
+                                ctl->n_args > 1 ? ctl->args[1] : "");
         if (r != 0)
                 return r;
 

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "util/path.h"
+
+#include <string.h>
+
+bool path_is_below(const char *path, const char *parent) {
+        size_t length = parent ? strlen(parent) : 0;
+
+        return length > 0 && strncmp(path, parent, length) == 0 && path[length] == '/';
+}
+
+bool path_is_within(const char *path, const char *parent) {
+        return path_is_below(path, parent) || (parent && *parent && strcmp(path, parent) == 0);
+}
