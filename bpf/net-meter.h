@@ -18,7 +18,6 @@ struct net_count {
 /* Row [cpu * slots + slot]. */
 struct net_row {
         struct net_count egress, ingress;
-        struct net_count local_egress,
-                        local_ingress; /* through the loopback device: in none of the other two */
+        struct net_count local_egress, local_ingress; /* what stayed on the node: in none of the other two */
 };
 _Static_assert(sizeof(struct net_row) == 64, "a row is one line of cache");

@@ -53,6 +53,7 @@ static const ConfigKey global_keys[] = {
         GLOBAL("residual", "io", VALUE_BYTES, residual.io_bytes, 4096, UINT64_MAX / 2),
         GLOBAL("tenant", "cpu-burst", VALUE_COUNT, cpu_burst_percent, 0, 100),
         GLOBAL("tenant", "oom-group", VALUE_BOOL, oom_group, 0, 1),
+        GLOBAL("network", "namespaces", VALUE_BOOL, namespaces, 0, 1),
         GLOBAL("control", "groups", VALUE_WORDS, control_groups, 0, 16),
         GLOBAL("access", "schedulers", VALUE_WORDS, schedulers, 0, 64),
 };
@@ -85,6 +86,7 @@ void config_init(Config *config) {
                 .horizon_usec = 14ULL * 24 * 3600 * 1000000,
                 .sync_required = true,
                 .meter_full = true,
+                .namespaces = true,
                 .cpu_reserve_millicores = 100,
                 .memory_reserve_bytes = 256 << 20,
                 .residual = { .cpu_millicores = 50,

@@ -119,6 +119,8 @@ static void on_link(const LinkChange *change, void *userdata) {
 
         if (reconciler_find_uplink(watch->manager->reconciler, change, &index))
                 mark(watch, watch->n_slots + 2 + index, MARK_TOUCHED);
+        else
+                reconciler_note_other_link(watch->manager->reconciler, change);
 }
 
 /* What its processes have used to their last moment, while the group is there: somebody may remove it now,
@@ -336,6 +338,7 @@ static int on_turn(sd_event_source *source, uint64_t usec, void *userdata) {
         watch->turn_usec = now_usec;
         look_at_reload(watch, now_usec);
         due = follow_uplinks(watch, now_usec);
+        reconciler_follow_namespaces(watch->manager->reconciler, &watch->manager->node.features);
         advance_slow_check(watch);
         next = check_marked(watch, now_usec);
         if (due || watch->devices_due || watch->n_found > 0)

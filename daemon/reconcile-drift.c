@@ -276,6 +276,10 @@ bool reconciler_find_uplink(const Reconciler *reconciler, const LinkChange *chan
         return uplinks_find(reconciler->uplinks, change, ret_index);
 }
 
+void reconciler_note_other_link(Reconciler *reconciler, const LinkChange *change) {
+        uplinks_note_other(reconciler->uplinks, change);
+}
+
 int reconciler_follow_groups(Reconciler *reconciler, CgroupWatch *watch) {
         int r = 0;
 

@@ -151,6 +151,18 @@ int reconciler_metered_groups_fd(const Reconciler *reconciler) {
         return reconciler->meter ? meter_groups_fd(reconciler->meter) : -EBADF;
 }
 
+void reconciler_follow_namespaces(Reconciler *reconciler, FeatureSet *features) {
+        const NetLocalOptions options = {
+                .groups_fd = reconciler_metered_groups_fd(reconciler),
+                .rows_fd = reconciler->meter ? meter_net_rows_fd(reconciler->meter) : -EBADF,
+                .slots = reconciler->n_slots,
+                .pin_dir = reconciler->options.pin_dir,
+        };
+
+        if (reconciler->meter)
+                uplinks_follow_namespaces(reconciler->uplinks, &options, features);
+}
+
 /* Groups whose packets ride the control class come and go with their services; what is attached is left
  * alone. */
 static void meter_control_groups(Reconciler *reconciler) {
@@ -459,6 +471,7 @@ static int apply_plan(Reconciler *reconciler, FeatureSet *features, TenantChange
                 return r;
         uplinks_apply(reconciler->uplinks, plan->uplinks, reconciler_metered_groups_fd(reconciler), features,
                         written);
+        reconciler_follow_namespaces(reconciler, features);
         return raised < 0 ? raised
                           : apply_parent(reconciler, &plan->parent, /* raise_only= */ false, written);
 }

@@ -118,6 +118,10 @@ const char *reconciler_device_pin_dir(const Reconciler *reconciler);
 const char *reconciler_uplink_pin_dir(const Reconciler *reconciler);
 /* Whether the change is of an uplink of ours, and not ours. */
 bool reconciler_find_uplink(const Reconciler *reconciler, const LinkChange *change, uint32_t *ret_index);
+/* The change is of none. */
+void reconciler_note_other_link(Reconciler *reconciler, const LinkChange *change);
+/* Veths into network namespaces that have come: uplinks.h. */
+void reconciler_follow_namespaces(Reconciler *reconciler, FeatureSet *features);
 /* Watches the groups that there are now, and no others. */
 int reconciler_follow_groups(Reconciler *reconciler, CgroupWatch *watch);
 

@@ -37,6 +37,8 @@ struct Uplinks {
         UplinkCapacity capacity[UPLINK_PLANS_MAX]; /* of those that are there, in the plan's order */
         UplinkHold *planned[UPLINK_PLANS_MAX];     /* the hold of each of these */
         size_t n_planned;
+        NetLocal *local; /* NULL: not opened, or not to be had */
+        bool local_tried, local_due;
 };
 
 static uint32_t hold_index(const Uplinks *uplinks, const UplinkHold *hold) {
@@ -51,6 +53,7 @@ int uplinks_new(const Config *config, const char *pin_dir, const char *keep_dir,
         uplinks->pin_dir = pin_dir;
         uplinks->keep_dir = keep_dir;
         uplinks->config = config;
+        uplinks->local_due = true;
         for (size_t i = 0; i < config->n_uplinks; i++) {
                 const ConfigUplink *uplink = &config->uplinks[i];
 
@@ -74,6 +77,7 @@ Uplinks *uplinks_free(Uplinks *uplinks) {
                 uplink_free(uplinks->holds[i].uplink);
                 free(uplinks->holds[i].applied.classes);
         }
+        net_local_free(uplinks->local);
         free(uplinks);
         return NULL;
 }
@@ -474,6 +478,29 @@ const char *uplinks_problem(const Uplinks *uplinks, size_t i, const ResourceSet 
         return named ? uplinks_refusal(uplinks, i) : NULL;
 }
 
+void uplinks_note_other(Uplinks *uplinks, const LinkChange *change) {
+        if (!change->traffic || (uplinks->local && net_local_look_again_at(uplinks->local,
+                                                                   (unsigned) change->ifindex)))
+                uplinks->local_due = true;
+}
+
+void uplinks_follow_namespaces(Uplinks *uplinks, const NetLocalOptions *options, FeatureSet *features) {
+        const char *names[CONFIG_UPLINKS_MAX];
+
+        if (!uplinks->local_tried) {
+                uplinks->local_tried = true;
+                if (uplinks->config->n_uplinks > 0 && uplinks->config->namespaces)
+                        (void) net_local_new(options, features, &uplinks->local);
+                else
+                        (void) net_local_remove(options->pin_dir); /* of another configuration */
+        }
+        if (!uplinks->local || !uplinks->local_due)
+                return;
+        for (size_t i = 0; i < uplinks->config->n_uplinks; i++)
+                names[i] = uplinks->config->uplinks[i].name;
+        uplinks->local_due = net_local_follow(uplinks->local, names, uplinks->config->n_uplinks) < 0;
+}
+
 void uplinks_release(Uplinks *uplinks, int groups_fd) {
         FeatureSet features = FEATURE_SET_NULL; /* nobody asks any more */
 
@@ -492,5 +519,6 @@ void uplinks_release(Uplinks *uplinks, int groups_fd) {
                 if (hold->uplink || hold_open(uplinks, hold, &features) >= 0)
                         (void) uplink_release(hold->uplink);
         }
+        (void) net_local_remove(uplinks->pin_dir);
         feature_set_deinit(&features);
 }

@@ -10,6 +10,7 @@
 #include "decide/plan.h"
 #include "enforce/link-watch.h"
 #include "enforce/net-class.h"
+#include "enforce/net-local.h"
 #include "enforce/uplink.h"
 #include "model/feature.h"
 
@@ -64,6 +65,12 @@ const char *uplinks_refusal(const Uplinks *uplinks, size_t i);
 /* Why the share, which names uplinks of the plan, is not shaped on the i-th: NULL where it is, or where it
  * names another. */
 const char *uplinks_problem(const Uplinks *uplinks, size_t i, const ResourceSet *share);
+
+/* Somebody changed what is none of an uplink: it may be, or be on, a veth into a network namespace. */
+void uplinks_note_other(Uplinks *uplinks, const LinkChange *change);
+/* What comes from such veths is told apart from now on, where the configuration has it so; cheap where none
+ * came. */
+void uplinks_follow_namespaces(Uplinks *uplinks, const NetLocalOptions *options, FeatureSet *features);
 
 /* Takes all that is ours off the configured uplinks, that of an earlier run too. `groups_fd` as above. */
 void uplinks_release(Uplinks *uplinks, int groups_fd);

@@ -9,6 +9,7 @@
 
 #include "enforce/net-ingress.h"
 #include "enforce/netlink.h"
+#include "enforce/tc-filter.h"
 #include "enforce/uplink.h"
 
 #include <bpf/bpf.h>
@@ -21,7 +22,6 @@
 #include <net/if.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
-#include <stdarg.h>
 #include <string.h>
 
 #include "bpf/net-ingress.h"
@@ -35,7 +35,7 @@
 
 /* And the interface's index. */
 #define DEVICE_PREFIX "hg-in-"
-#define PROGRAM_PREFIX "net-ingress-program-"
+#define PROGRAM_PIN "net-ingress-program-"
 
 /* Packets that a class without a queue of its own may hold: an IFB has 32 by itself. */
 #define QUEUE_LENGTH 200U
@@ -44,7 +44,7 @@ struct NetIngress {
         Netlink *netlink;
         unsigned ifindex;
         char ifname[IF_NAMESIZE], device[IF_NAMESIZE];
-        char *program; /* path of the pin of what the filter runs; NULL: nothing is pinned */
+        char *pin_dir; /* NULL: nothing is pinned */
 };
 
 static void nl_msg_free_p(struct nl_msg **message) {
@@ -258,20 +258,14 @@ static int put_mirred(struct nl_msg *message, int to) {
         return 0;
 }
 
-static bool program_info(int fd, struct bpf_prog_info *ret, uint32_t *map_ids, uint32_t n) {
-        uint32_t size = sizeof(*ret);
-
-        *ret = (struct bpf_prog_info){ .nr_map_ids = n, .map_ids = (uintptr_t) map_ids };
-        return bpf_obj_get_info_by_fd(fd, ret, &size) == 0 && (!map_ids || ret->nr_map_ids <= n);
-}
-
 static int send_filter(const NetIngress *ingress, int program_fd, int to) {
         _cleanup_nl_msg_ struct nl_msg *message = filter_message(ingress, RTM_NEWTFILTER, NLM_F_CREATE);
-        struct bpf_prog_info info;
+        struct bpf_prog_info info = {};
+        uint32_t size = sizeof(info);
         struct nlattr *options;
         char name[64];
 
-        if (!message || !program_info(program_fd, &info, NULL, 0))
+        if (!message || bpf_obj_get_info_by_fd(program_fd, &info, &size) < 0)
                 return message ? -errno : -ENOMEM;
         snprintf(name, sizeof(name), FILTER_NAME_PREFIX "%u]", info.id); /* as libbpf names its own */
         options = nla_nest_start(message, TCA_OPTIONS);
@@ -299,36 +293,10 @@ static int load(int groups_fd, struct net_ingress_bpf **ret) {
         return 0;
 }
 
-static bool map_is(uint32_t id, int fd) {
-        struct bpf_map_info info = {};
-        uint32_t size = sizeof(info);
-
-        return bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && info.id == id;
-}
-
-/* As in net-class.c: what does already what the program just loaded would is left as it is. */
-static bool runs_already(const NetIngress *ingress, const Filter *filter, int program_fd, int groups_fd) {
-        _cleanup_close_ int fd = ingress->program ? bpf_obj_get(ingress->program) : -EBADF;
-        struct bpf_prog_info have, want;
-        uint32_t map_ids[8];
-
-        if (fd < 0 || !program_info(program_fd, &want, NULL, 0) ||
-                        !program_info(fd, &have, map_ids, ELEMENTSOF(map_ids)) ||
-                        have.id != filter->program_id || memcmp(have.tag, want.tag, sizeof(have.tag)) != 0)
-                return false;
-        for (uint32_t i = 0; i < have.nr_map_ids; i++)
-                if (map_is(map_ids[i], groups_fd))
-                        return true;
-        return false;
-}
-
-static int print_nothing(enum libbpf_print_level level, const char *format, va_list arguments) {
-        return 0;
-}
-
 int net_ingress_attach(NetIngress *ingress, int groups_fd, const char **ret_words) {
         _cleanup_(skeleton_destroy) struct net_ingress_bpf *skeleton = NULL;
-        libbpf_print_fn_t print;
+        _cleanup_close_ int pinned_fd = -EBADF;
+        _libbpf_silent_;
         int r, program_fd;
         Filter filter;
         Device device;
@@ -350,22 +318,19 @@ int net_ingress_attach(NetIngress *ingress, int groups_fd, const char **ret_word
         if (groups_fd < 0)
                 return -EOPNOTSUPP;
         *ret_words = "the program does not load";
-        print = libbpf_set_print(print_nothing);
         r = load(groups_fd, &skeleton);
-        libbpf_set_print(print);
         if (r < 0)
                 return r == -ENOMEM ? r : -EOPNOTSUPP;
 
         program_fd = bpf_program__fd(skeleton->progs.NET_INGRESS_PROGRAM);
+        pinned_fd = tc_pin_get(ingress->pin_dir, PROGRAM_PIN, ingress->ifindex);
         if (filter.has_ours && filter.to == device.ifindex &&
-                        runs_already(ingress, &filter, program_fd, groups_fd))
+                        tc_program_runs(filter.program_id, pinned_fd, program_fd, groups_fd))
                 return 0;
         *ret_words = "the filter can't be attached";
         r = send_filter(ingress, program_fd, device.ifindex);
-        if (r >= 0 && ingress->program) {
-                (void) unlink(ingress->program);
-                (void) bpf_obj_pin(program_fd, ingress->program); /* else it is replaced once more */
-        }
+        if (r >= 0)
+                tc_pin_put(ingress->pin_dir, PROGRAM_PIN, ingress->ifindex, program_fd);
         return r;
 }
 
@@ -394,11 +359,9 @@ static int open_ingress(const char *ifname, const char *pin_dir, NetIngress **re
                 return -ENODEV;
         snprintf(ingress->ifname, sizeof(ingress->ifname), "%s", ifname);
         snprintf(ingress->device, sizeof(ingress->device), DEVICE_PREFIX "%u", ingress->ifindex);
-        if (pin_dir && asprintf(&ingress->program, "%s/" PROGRAM_PREFIX "%u", pin_dir, ingress->ifindex) <
-                                        0) {
-                ingress->program = NULL;
-                return -ENOMEM;
-        }
+        r = tc_pins_open(pin_dir, &ingress->pin_dir);
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(ingress);
         return 0;
 }
@@ -411,6 +374,7 @@ int net_ingress_new(const char *ifname, const char *pin_dir, NetIngress **ret) {
         if (r < 0)
                 return r;
         remove_stale_devices(ingress);
+        tc_pins_drop_stale(ingress->pin_dir, PROGRAM_PIN);
         r = ensure_device(ingress);
         if (r < 0)
                 return r;
@@ -422,7 +386,7 @@ NetIngress *net_ingress_free(NetIngress *ingress) {
         if (!ingress)
                 return NULL;
         netlink_free(ingress->netlink);
-        free(ingress->program);
+        free(ingress->pin_dir);
         free(ingress);
         return NULL;
 }
@@ -452,7 +416,6 @@ int net_ingress_remove(const char *ifname, const char *pin_dir) {
                 if (r < 0 && r != -ENOENT)
                         return r;
         }
-        if (ingress->program && access(ingress->program, F_OK) == 0)
-                (void) unlink(ingress->program);
+        (void) tc_pin_remove(ingress->pin_dir, PROGRAM_PIN, ingress->ifindex);
         return remove_device(ingress);
 }

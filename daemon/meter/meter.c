@@ -472,6 +472,10 @@ Delivery *meter_find_delivered(Meter *meter, const char *id, uint64_t window_sta
         return delivered_find(meter->delivered, id, window_start_usec, lives, userdata);
 }
 
+int meter_net_rows_fd(const Meter *meter) {
+        return meter->net ? net_meter_rows_fd(meter->net) : -EOPNOTSUPP;
+}
+
 int meter_groups_fd(const Meter *meter) {
         return meter->groups_map.fd >= 0 ? meter->groups_map.fd : -EBADF;
 }

@@ -113,6 +113,8 @@ Delivery *meter_find_delivered(Meter *meter, const char *id, uint64_t window_sta
 
 /* The map of cgroup id (u64) to slot (u32), for the uplink's classifier; owned by the meter. -EBADF: none. */
 int meter_groups_fd(const Meter *meter);
+/* The table of what each slot sent and received; negative: there is none. The meter's own. */
+int meter_net_rows_fd(const Meter *meter);
 
 /* Removes every pin of ours and with it the programs: the end, at package removal. */
 int meter_release(Meter *meter);

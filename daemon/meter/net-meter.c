@@ -26,6 +26,10 @@ static const struct {
         [DIRECTION_INGRESS] = { "ingress", BPF_CGROUP_INET_INGRESS },
 };
 
+typedef struct Count {
+        uint64_t bytes, packets;
+} Count;
+
 typedef struct NetLink {
         int fd;
         Direction direction;
@@ -45,6 +49,7 @@ struct NetMeter {
         char tags[DIRECTION_MAX][PIN_TAG_SIZE]; /* of the programs that we have */
         NetLink *links;                         /* owned, in no order */
         size_t n_links, n_adopted;
+        Count *told; /* owned; [slots], of what was sent, at most */
 };
 
 static struct net_row *row_of(const NetMeter *meter, uint32_t cpu, uint32_t slot) {
@@ -220,6 +225,9 @@ int net_meter_new(const char *pin_dir, uint32_t slots, uint32_t classid_base, Ne
                 .n_cpus = n_cpus,
                 .classid_base = classid_base,
         };
+        meter->told = calloc(slots, sizeof(*meter->told));
+        if (!meter->told)
+                return -ENOMEM;
         if (pin_dir) {
                 meter->pin_dir = strdup(pin_dir);
                 if (!meter->pin_dir)
@@ -260,6 +268,7 @@ NetMeter *net_meter_free(NetMeter *meter) {
                         pin_pace();
         }
         free(meter->links);
+        free(meter->told);
         net_meter_bpf__destroy(meter->skeleton);
         table_deinit(&meter->rows);
         free(meter->pin_dir);
@@ -384,6 +393,10 @@ bool net_meter_holds(const NetMeter *meter, uint64_t group_id) {
         return true;
 }
 
+int net_meter_rows_fd(const NetMeter *meter) {
+        return meter->rows.fd;
+}
+
 void net_meter_keep_pins(const NetMeter *meter, PinTell tell, void *userdata) {
         table_keep_pin(meter->pin_dir, &meter->rows, tell, userdata);
         for (size_t i = 0; i < meter->n_links; i++) {
@@ -394,32 +407,45 @@ void net_meter_keep_pins(const NetMeter *meter, PinTell tell, void *userdata) {
         }
 }
 
-typedef struct Count {
-        uint64_t bytes, packets;
-} Count;
-
 static void add_count(Count *sum, const struct net_count *count) {
         sum->bytes += __atomic_load_n(&count->bytes, __ATOMIC_RELAXED);
         sum->packets += __atomic_load_n(&count->packets, __ATOMIC_RELAXED);
 }
 
+/* What is found to have stayed on the node was counted as sent a moment ago: what was told never shrinks. */
+static void keep_told(Count *told, Count *count) {
+        if ((int64_t) (count->bytes - told->bytes) < 0)
+                count->bytes = told->bytes;
+        if ((int64_t) (count->packets - told->packets) < 0)
+                count->packets = told->packets;
+        *told = *count;
+}
+
 void net_meter_read(const NetMeter *meter, uint32_t slot, Sample *sample) {
-        Count egress = {}, ingress = {};
+        Count egress = {}, ingress = {}, local_egress = {}, local_ingress = {};
 
         for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++) {
                 const struct net_row *row = row_of(meter, cpu, slot);
 
                 add_count(&egress, &row->egress);
                 add_count(&ingress, &row->ingress);
+                add_count(&local_egress, &row->local_egress);
+                add_count(&local_ingress, &row->local_ingress);
         }
+        keep_told(&meter->told[slot], &egress);
 
         sample_put(sample, METRIC_NET_EGRESS_BYTES, egress.bytes);
         sample_put(sample, METRIC_NET_EGRESS_PACKETS, egress.packets);
         sample_put(sample, METRIC_NET_INGRESS_BYTES, ingress.bytes);
         sample_put(sample, METRIC_NET_INGRESS_PACKETS, ingress.packets);
+        sample_put(sample, METRIC_NET_LOCAL_EGRESS_BYTES, local_egress.bytes);
+        sample_put(sample, METRIC_NET_LOCAL_EGRESS_PACKETS, local_egress.packets);
+        sample_put(sample, METRIC_NET_LOCAL_INGRESS_BYTES, local_ingress.bytes);
+        sample_put(sample, METRIC_NET_LOCAL_INGRESS_PACKETS, local_ingress.packets);
 }
 
 void net_meter_clear(NetMeter *meter, uint32_t slot) {
         for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++)
                 memset(row_of(meter, cpu, slot), 0, sizeof(struct net_row));
+        meter->told[slot] = (Count){};
 }

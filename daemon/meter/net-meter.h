@@ -37,5 +37,8 @@ bool net_meter_group_lives(const NetMeter *meter, uint64_t group_id);
 bool net_meter_holds(const NetMeter *meter, uint64_t group_id);
 void net_meter_keep_pins(const NetMeter *meter, PinTell tell, void *userdata);
 
+/* The table; the meter's own. */
+int net_meter_rows_fd(const NetMeter *meter);
+
 void net_meter_read(const NetMeter *meter, uint32_t slot, Sample *sample);
 void net_meter_clear(NetMeter *meter, uint32_t slot);

@@ -50,6 +50,10 @@ typedef enum Metric {
         METRIC_NET_EGRESS_BACKLOG_PACKETS, /* packets; one that is to be segmented counts once */
         METRIC_NET_INGRESS_BYTES,
         METRIC_NET_INGRESS_PACKETS,
+        METRIC_NET_LOCAL_EGRESS_BYTES, /* IP bytes sent that stayed on the node: in none of those above */
+        METRIC_NET_LOCAL_EGRESS_PACKETS,
+        METRIC_NET_LOCAL_INGRESS_BYTES,
+        METRIC_NET_LOCAL_INGRESS_PACKETS,
         METRIC_NET_TCP_CONNECTS,    /* connections that it began, established */
         METRIC_NET_TCP_ACCEPTS,     /* connections that others began with it, established */
         METRIC_NET_TCP_FAILED,      /* connections that it began and that never were, refused ones included */

@@ -22,6 +22,7 @@ def make_socket(kind, address):
 def receive(kind, address, port):
     end = make_socket(kind, address)
     end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)  # what waits to be read has come in, too
     end.bind((address, int(port)))
     if kind == "tcp":
         end.listen()
@@ -75,10 +76,6 @@ class Receiver:
     def rate(self, begin, end):
         """bit/s"""
         return (self.bytes_at(end) - self.bytes_at(begin)) * 8 / (end - begin)
-
-    def peak(self, begin, end):
-        """The most of any second."""
-        return max(self.rate(at, at + 1) for at, _ in list(self.seen) if begin <= at <= end - 1)
 
 
 if __name__ == "__main__":

@@ -103,18 +103,37 @@ def add_uplink(name):
     cleanup(run, "ip", "link", "delete", name)
 
 
-def add_far_uplink(name, here, there):
-    """A veth into a namespace of its own, with addresses at both ends ({4: …, 6: …}). Returns what a command is run with there."""
+def make_namespace(device):
+    """A network namespace to which this veth leads, until the end. Returns what a command is run with there."""
     holder = subprocess.Popen(["unshare", "--net", "sh", "-c", "echo && exec sleep infinity"], stdout=subprocess.PIPE)
     cleanup(guest.end_process, holder)
     holder.stdout.readline()
     inside = ["nsenter", f"--net=/proc/{holder.pid}/ns/net"]
     run("ip", "link", "set", "lo", "up")
-    run("ip", "link", "add", name, "type", "veth", "peer", "name", "far0", "netns", str(holder.pid))
-    cleanup(run, "ip", "link", "delete", name)
-    for wrap, device, addresses in (([], name, here), (inside, "far0", there)):
+    run("ip", "link", "add", device, "type", "veth", "peer", "name", "inside", "netns", str(holder.pid))
+    cleanup(run, "ip", "link", "delete", device)
+    run("ip", "link", "set", device, "up")
+    for name in ("lo", "inside"):
+        run(*inside, "ip", "link", "set", name, "up")
+    return inside
+
+
+def add_far_uplink(name, here, there):
+    """With addresses at both ends ({4: …, 6: …})."""
+    far = make_namespace(name)
+    for wrap, device, addresses in (([], name, here), (far, "inside", there)):
         run(*wrap, "ip", "address", "add", addresses[4] + "/24", "dev", device)
         run(*wrap, "ip", "address", "add", addresses[6] + "/64", "dev", device, "nodad")
-        run(*wrap, "ip", "link", "set", device, "up")
-    run(*inside, "ip", "link", "set", "lo", "up")
+    return far
+
+
+def add_namespace(device, router, address, bridge=None):
+    """As a container's, behind a router or a bridge."""
+    inside = make_namespace(device)
+    if bridge:
+        run("ip", "link", "set", device, "master", bridge)
+    else:
+        run("ip", "address", "add", router + "/24", "dev", device)
+    run(*inside, "ip", "address", "add", address + "/24", "dev", "inside")
+    run(*inside, "ip", "route", "add", "default", "via", router)
     return inside

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * At the host's ends of the veths of network namespaces: of what comes from a namespace it notes whose it is,
+ * by the sender's group, which nothing after this shows; what goes into one and was sent on this node never
+ * was on the wire, and is counted so. Other filters run before and after these, whatever they find.
+ */
+#include "vmlinux.h"
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "net-class.h"
+#include "net-local.h"
+#include "net-meter.h"
+
+#define TC_ACT_UNSPEC (-1)
+#define ETH_HLEN 14
+
+/* A class is major << 16 | minor_base + slot. */
+const volatile __u32 major = 0;
+const volatile __u32 minor_base = 0;
+const volatile __u32 slots = 1;
+
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(max_entries, 1);
+        __type(key, __u64);
+        __type(value, __u32);
+} groups SEC(".maps");
+
+struct {
+        __uint(type, BPF_MAP_TYPE_ARRAY);
+        __uint(map_flags, BPF_F_MMAPABLE);
+        __uint(max_entries, 1);
+        __type(key, __u32);
+        __type(value, struct net_row);
+} net_rows SEC(".maps");
+
+#include "net-count.h"
+#include "net-group.h"
+
+SEC("tc")
+int NET_LOCAL_FROM_PROGRAM(struct __sk_buff *skb) {
+        const __u32 *slot = net_sender_slot(skb);
+
+        skb->tc_index = minor_base + (slot ? *slot : 0);
+        return TC_ACT_UNSPEC;
+}
+
+/* One copy of many, of a broadcast, is not the packet that was sent. */
+static __always_inline bool is_for_one(struct __sk_buff *skb) {
+        __u8 first;
+
+        return bpf_skb_load_bytes(skb, 0, &first, sizeof(first)) == 0 && !(first & 1);
+}
+
+static __always_inline void count_local(struct __sk_buff *skb, __u32 minor) {
+        __u32 key = bpf_get_smp_processor_id() * slots + minor - minor_base;
+        struct net_row *row;
+
+        if (minor <= minor_base || minor >= minor_base + slots)
+                return;
+        row = bpf_map_lookup_elem(&net_rows, &key);
+        if (row) {
+                struct net_count count = net_count_of(skb, skb->len - ETH_HLEN);
+
+                net_move_to_local(row, &count);
+        }
+}
+
+SEC("tc")
+int NET_LOCAL_TO_PROGRAM(struct __sk_buff *skb) {
+        __u32 origin = skb->tc_index;
+
+        if (!origin && skb->ingress_ifindex == 0) /* sent by the host itself */
+                origin = skb->priority >> 16 == major ? skb->priority & 0xffff : minor_base;
+        if (!origin || origin & NET_LOCAL_COUNTED)
+                return TC_ACT_UNSPEC;
+        if (is_for_one(skb))
+                count_local(skb, origin);
+        skb->tc_index = origin | NET_LOCAL_COUNTED;
+        return TC_ACT_UNSPEC;
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * skb->tc_index says of a packet that it was sent on this node, and by whom: it is 0 in what comes in at an
+ * interface, goes with the packet through veths, bridges, routing and NAT, where priority, mark and socket
+ * are lost, and no queueing discipline that there still is reads it. It is the minor of the sender's class,
+ * the base being nobody's.
+ */
+
+/* Also set once the packet was counted as one that stays on the node. */
+#define NET_LOCAL_COUNTED 0x8000
+#define NET_LOCAL_MINOR(tc_index) ((tc_index) & ~NET_LOCAL_COUNTED)
+
+#define NET_LOCAL_FROM_PROGRAM headgate_from
+#define NET_LOCAL_FROM_PROGRAM_NAME "headgate_from"
+#define NET_LOCAL_TO_PROGRAM headgate_to
+#define NET_LOCAL_TO_PROGRAM_NAME "headgate_to"

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "enforce/tc-filter.h"
+#include "enforce/uplink.h"
+
+#include <bpf/bpf.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <linux/pkt_cls.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+/* "HG" and "H": ours. Early or late is no matter to the others, since every packet goes on to them. */
+#define FILTER_HANDLE UPLINK_HTB_MAJOR
+#define FILTER_PRIORITY 0x48U
+
+int tc_print_nothing(enum libbpf_print_level level, const char *format, va_list arguments) {
+        return 0;
+}
+
+void tc_restore_print(libbpf_print_fn_t *print) {
+        libbpf_set_print(*print);
+}
+
+typedef struct Look {
+        const TcFilter *filter;
+        TcSight sight;
+} Look;
+
+static uint32_t hook_parent(bool ingress) {
+        return TC_H_MAKE(TC_H_CLSACT, ingress ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
+}
+
+/* libbpf names a filter "<program>:[<id>]". */
+static bool filter_is_ours(const TcFilter *filter, struct nlattr *options, uint32_t *ret_program_id) {
+        struct nlattr *attributes[TCA_BPF_MAX + 1];
+        size_t n = strlen(filter->program);
+
+        if (!options || nla_parse_nested(attributes, TCA_BPF_MAX, options, NULL) < 0 ||
+                        !attributes[TCA_BPF_NAME] ||
+                        strncmp(nla_get_string(attributes[TCA_BPF_NAME]), filter->program, n) != 0 ||
+                        strncmp(nla_get_string(attributes[TCA_BPF_NAME]) + n, ":[", 2) != 0)
+                return false;
+        *ret_program_id = attributes[TCA_BPF_ID] ? nla_get_u32(attributes[TCA_BPF_ID]) : 0;
+        return true;
+}
+
+static int note_object(const struct nlmsghdr *header, void *userdata) {
+        const struct tcmsg *tc = nlmsg_data(header);
+        struct nlattr *attributes[TCA_MAX + 1];
+        Look *look = userdata;
+        TcSight *sight = &look->sight;
+
+        /* The kernel has no filter for a dump of qdiscs: it tells of every interface's. */
+        if (nlmsg_parse((struct nlmsghdr *) header, sizeof(*tc), attributes, TCA_MAX, NULL) < 0 ||
+                        tc->tcm_ifindex != (int) look->filter->ifindex)
+                return 0;
+
+        if (header->nlmsg_type == RTM_NEWQDISC)
+                sight->has_hook = sight->has_hook ||
+                                  (attributes[TCA_KIND] && strcmp(nla_get_string(attributes[TCA_KIND]),
+                                                                           "clsact") == 0);
+
+        /* What has no handle is the list of a priority's filters. */
+        if (header->nlmsg_type == RTM_NEWTFILTER && tc->tcm_handle != 0) {
+                sight->n++;
+                if (tc->tcm_handle == FILTER_HANDLE && TC_H_MAJ(tc->tcm_info) >> 16 == FILTER_PRIORITY &&
+                                tc->tcm_parent == hook_parent(look->filter->ingress)) {
+                        sight->has_ours = filter_is_ours(
+                                        look->filter, attributes[TCA_OPTIONS], &sight->program_id);
+                        sight->has_foreign = !sight->has_ours;
+                }
+        }
+
+        return 0;
+}
+
+static int dump(Netlink *netlink, int type, uint32_t parent, Look *look) {
+        struct tcmsg tc = {
+                .tcm_family = AF_UNSPEC, .tcm_ifindex = (int) look->filter->ifindex, .tcm_parent = parent
+        };
+        struct nl_msg *message;
+        int r;
+
+        message = nlmsg_alloc_simple(type, NLM_F_REQUEST | NLM_F_DUMP);
+        if (!message)
+                return -ENOMEM;
+        r = nlmsg_append(message, &tc, sizeof(tc), NLMSG_ALIGNTO) < 0
+                            ? -ENOMEM
+                            : netlink_request(netlink, message, note_object, look);
+        nlmsg_free(message);
+        return r;
+}
+
+int tc_filter_look(Netlink *netlink, const TcFilter *filter, TcSight *ret) {
+        Look look = { .filter = filter };
+        int r;
+
+        r = dump(netlink, RTM_GETQDISC, 0, &look);
+        for (int ingress = 0; r >= 0 && look.sight.has_hook && ingress < 2; ingress++)
+                r = dump(netlink, RTM_GETTFILTER, hook_parent(ingress), &look);
+        if (r < 0)
+                return r;
+        *ret = look.sight;
+        return 0;
+}
+
+int tc_filter_attach(const TcFilter *filter, const TcSight *sight, int program_fd) {
+        LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int) filter->ifindex,
+                        .attach_point = filter->ingress ? BPF_TC_INGRESS : BPF_TC_EGRESS);
+        LIBBPF_OPTS(bpf_tc_opts, options, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY,
+                        .prog_fd = program_fd, .flags = sight->has_ours ? BPF_TC_F_REPLACE : 0);
+        _libbpf_silent_;
+        bool made = false;
+        int r;
+
+        if (!sight->has_hook) {
+                r = bpf_tc_hook_create(&hook);
+                if (r < 0 && r != -EEXIST)
+                        return r == -ENOENT ? -EOPNOTSUPP : r;
+                made = r == 0;
+        }
+        r = bpf_tc_attach(&hook, &options);
+        return r < 0 ? r : made;
+}
+
+int tc_filter_detach(Netlink *netlink, const TcFilter *filter, bool made) {
+        LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int) filter->ifindex,
+                        .attach_point = filter->ingress ? BPF_TC_INGRESS : BPF_TC_EGRESS);
+        LIBBPF_OPTS(bpf_tc_opts, options, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY);
+        _libbpf_silent_;
+        TcSight sight;
+        int r;
+
+        r = tc_filter_look(netlink, filter, &sight);
+        if (r < 0)
+                return r;
+        if (sight.has_ours) {
+                r = bpf_tc_detach(&hook, &options);
+                if (r < 0 && r != -ENOENT)
+                        return r;
+                r = tc_filter_look(netlink, filter, &sight);
+                if (r < 0)
+                        return r;
+        }
+        /* Destroying the hook takes every filter with it, in both directions: only where there is none. */
+        if (sight.has_hook && sight.n == 0 && made) {
+                hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
+                r = bpf_tc_hook_destroy(&hook);
+                if (r < 0 && r != -ENOENT)
+                        return r;
+        }
+        return 0;
+}
+
+static bool program_info(int fd, struct bpf_prog_info *ret, uint32_t *map_ids, uint32_t n) {
+        uint32_t size = sizeof(*ret);
+
+        *ret = (struct bpf_prog_info){ .nr_map_ids = n, .map_ids = (uintptr_t) map_ids };
+        return bpf_obj_get_info_by_fd(fd, ret, &size) == 0 && (!map_ids || ret->nr_map_ids <= n);
+}
+
+uint32_t tc_program_id(int program_fd) {
+        struct bpf_prog_info info;
+
+        return program_info(program_fd, &info, NULL, 0) ? info.id : 0;
+}
+
+static bool map_is(uint32_t id, int fd) {
+        struct bpf_map_info info = {};
+        uint32_t size = sizeof(info);
+
+        return bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && info.id == id;
+}
+
+/* Its constants are our mark's. */
+bool tc_program_runs(uint32_t id, int pinned_fd, int program_fd, int map_fd) {
+        struct bpf_prog_info have, want;
+        uint32_t map_ids[8];
+
+        if (pinned_fd < 0 || !program_info(program_fd, &want, NULL, 0) ||
+                        !program_info(pinned_fd, &have, map_ids, ELEMENTSOF(map_ids)) || have.id != id ||
+                        memcmp(have.tag, want.tag, sizeof(have.tag)) != 0)
+                return false;
+        for (uint32_t i = 0; i < have.nr_map_ids; i++)
+                if (map_is(map_ids[i], map_fd))
+                        return true;
+        return false;
+}
+
+int tc_pins_open(const char *pin_dir, char **ret_dir) {
+        struct statfs fs;
+
+        *ret_dir = NULL;
+        if (!pin_dir || (mkdir(pin_dir, 0700) < 0 && errno != EEXIST) || statfs(pin_dir, &fs) < 0 ||
+                        fs.f_type != BPF_FS_MAGIC)
+                return 0;
+        *ret_dir = strdup(pin_dir);
+        return *ret_dir ? 0 : -ENOMEM;
+}
+
+static void drop_stale(const char *name, void *userdata) {
+        char ifname[IF_NAMESIZE];
+
+        if (!if_indextoname((unsigned) strtoul(strrchr(name, '-') + 1, NULL, 10), ifname))
+                pin_remove(userdata, name);
+}
+
+void tc_pins_drop_stale(const char *dir, const char *name) {
+        if (dir)
+                pin_list(dir, name, drop_stale, (void *) dir);
+}
+
+const char *tc_pin_name(const char *name, unsigned ifindex, char buffer[static PIN_NAME_SIZE]) {
+        snprintf(buffer, PIN_NAME_SIZE, "%s%u", name, ifindex);
+        return buffer;
+}
+
+/* Where that cannot be, what hangs there is replaced once more. */
+void tc_pin_put(const char *dir, const char *name, unsigned ifindex, int program_fd) {
+        char buffer[PIN_NAME_SIZE];
+
+        (void) pin_put(dir, tc_pin_name(name, ifindex, buffer), program_fd);
+}
+
+int tc_pin_get(const char *dir, const char *name, unsigned ifindex) {
+        char buffer[PIN_NAME_SIZE];
+
+        return pin_open(dir, tc_pin_name(name, ifindex, buffer));
+}
+
+bool tc_pin_is_there(const char *dir, const char *name, unsigned ifindex) {
+        char path[PATH_MAX];
+
+        if (!dir)
+                return false;
+        snprintf(path, sizeof(path), "%s/%s%u", dir, name, ifindex);
+        return access(path, F_OK) == 0;
+}
+
+bool tc_pin_remove(const char *dir, const char *name, unsigned ifindex) {
+        char buffer[PIN_NAME_SIZE];
+
+        if (!tc_pin_is_there(dir, name, ifindex))
+                return false;
+        pin_remove(dir, tc_pin_name(name, ifindex, buffer));
+        return true;
+}
