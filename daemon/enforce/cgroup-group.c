@@ -59,22 +59,25 @@ int group_open_file(int group_fd, const char *file, int flags, int *ret_fd) {
         return 0;
 }
 
-int group_read_fd(int fd, char *ret, size_t size) {
-        size_t n = 0;
+/* As much as there is room for: whoever fills it may not have all. kernfs shows a file at once
+ * (fs/kernfs/file.c, seq_read_iter() of one record), so that what ends before the room does is whole. */
+static int read_once(int fd, char *ret, size_t size, size_t *ret_n) {
+        ssize_t n;
 
-        while (n < size - 1) {
-                ssize_t k = pread(fd, ret + n, size - 1 - n, (off_t) n);
-
-                if (k < 0 && errno == EINTR)
-                        continue;
-                if (k < 0)
-                        return error_of_file(errno);
-                if (k == 0)
-                        break;
-                n += (size_t) k;
-        }
+        do
+                n = pread(fd, ret, size - 1, 0);
+        while (n < 0 && errno == EINTR);
+        if (n < 0)
+                return error_of_file(errno);
         ret[n] = '\0';
+        *ret_n = (size_t) n;
         return 0;
+}
+
+int group_read_fd(int fd, char *ret, size_t size) {
+        size_t n;
+
+        return read_once(fd, ret, size, &n);
 }
 
 int group_read_file(int group_fd, const char *file, char *ret, size_t size) {
@@ -86,27 +89,21 @@ int group_read_file(int group_fd, const char *file, char *ret, size_t size) {
 
 int group_read_text(int group_fd, const char *file, char **ret) {
         _cleanup_close_ int fd = -EBADF;
-        _cleanup_fclose_ FILE *f = NULL;
         _cleanup_free_ char *text = NULL;
-        size_t size = 0;
+        size_t n, size = 1024;
         int r;
 
         r = group_open_file(group_fd, file, O_RDONLY, &fd);
+        do {
+                size *= 2;
+                free(text);
+                text = r >= 0 ? malloc(size) : NULL;
+                if (!text)
+                        return r < 0 ? r : -ENOMEM;
+                r = read_once(fd, text, size, &n);
+        } while (r >= 0 && n == size - 1);
         if (r < 0)
                 return r;
-        f = fdopen(fd, "re");
-        if (!f)
-                return -errno;
-        TAKE_FD(fd);
-        errno = 0;
-        if (getdelim(&text, &size, '\0', f) < 0) {
-                if (errno != 0)
-                        return error_of_file(errno);
-                free(text); /* an empty file */
-                text = strdup("");
-                if (!text)
-                        return -ENOMEM;
-        }
         *ret = TAKE_PTR(text);
         return 0;
 }
