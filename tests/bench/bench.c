@@ -112,9 +112,17 @@ static int append_request(sd_bus_message *m, size_t i, uint64_t generation, cons
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-void bench_apply(sd_bus *bus, size_t first, size_t n, uint64_t generation, const BenchShare *share) {
+static int take_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        bool *answered = userdata;
+
+        bench_check(-sd_bus_message_get_errno(m), sd_bus_message_get_error(m), "Apply");
+        *answered = true;
+        return 0;
+}
+
+void bench_begin_apply(sd_bus *bus, size_t first, size_t n, uint64_t generation, const BenchShare *share,
+                bool *answered) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 
         bench_check(sd_bus_message_new_method_call(bus, &m, NODE_NAME, NODE_PATH, NODE_MANAGER, "Apply"),
                         NULL, "Apply");
@@ -122,7 +130,26 @@ void bench_apply(sd_bus *bus, size_t first, size_t n, uint64_t generation, const
         for (size_t i = first; i < first + n; i++)
                 bench_check(append_request(m, i, generation, share), NULL, "Apply");
         bench_check(sd_bus_message_close_container(m), NULL, "Apply");
-        bench_check(sd_bus_call(bus, m, CALL_TIMEOUT_USEC, &error, NULL), &error, "Apply");
+        *answered = false;
+        bench_check(sd_bus_call_async(bus, NULL, m, take_answer, answered, CALL_TIMEOUT_USEC), NULL, "Apply");
+        bench_check(sd_bus_flush(bus), NULL, "Apply");
+}
+
+void bench_end_apply(sd_bus *bus, const bool *answered) {
+        while (!*answered) {
+                int r = sd_bus_process(bus, NULL);
+
+                bench_check(r, NULL, "Apply");
+                if (r == 0)
+                        bench_check(sd_bus_wait(bus, CALL_TIMEOUT_USEC), NULL, "Apply");
+        }
+}
+
+void bench_apply(sd_bus *bus, size_t first, size_t n, uint64_t generation, const BenchShare *share) {
+        bool answered;
+
+        bench_begin_apply(bus, first, n, generation, share, &answered);
+        bench_end_apply(bus, &answered);
 }
 
 char *bench_control_group(sd_bus *bus, size_t tenant) {

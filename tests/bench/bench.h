@@ -49,6 +49,10 @@ typedef struct BenchShare {
         uint64_t tasks[2];
 } BenchShare;
 void bench_apply(sd_bus *bus, size_t first, size_t n, uint64_t generation, const BenchShare *share);
+/* The same in two: the call is sent, and `answered` is true once the answer was taken. */
+void bench_begin_apply(sd_bus *bus, size_t first, size_t n, uint64_t generation, const BenchShare *share,
+                bool *answered);
+void bench_end_apply(sd_bus *bus, const bool *answered);
 
 /* The tenant's control group, as an absolute path. The caller frees. */
 char *bench_control_group(sd_bus *bus, size_t tenant);
