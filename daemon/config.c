@@ -61,6 +61,7 @@ static const ConfigKey global_keys[] = {
         { "uplink", key, type, offsetof(ConfigUplink, field), min, max }
 static const ConfigKey uplink_keys[] = {
         UPLINK("capacity", VALUE_BPS, capacity_bps, 64000, 1000000000000000),
+        UPLINK("overhead", VALUE_COUNT, overhead_bytes, 0, 256),
         UPLINK("ingress-capacity", VALUE_BPS, ingress_bps, 64000, 1000000000000000),
         UPLINK("control-floor", VALUE_BPS, control_floor_bps, 8000, 1000000000000000),
         UPLINK("control-ceil", VALUE_BPS, control_ceil_bps, 8000, 1000000000000000),
@@ -282,6 +283,7 @@ static int read_uplink(Reader *reader, const char *name, ConfigUplink **ret) {
         }
         uplink = &config->uplinks[config->n_uplinks++];
         *uplink = (ConfigUplink){
+                .overhead_bytes = UINT64_MAX,
                 .control_floor_bps = UINT64_MAX,
                 .control_ceil_bps = UINT64_MAX,
                 .default_floor_bps = UINT64_MAX,

@@ -12,8 +12,10 @@
 
 typedef struct ConfigUplink {
         char name[RESOURCE_TARGET_SIZE];
-        uint64_t capacity_bps;      /* 0: the link's speed */
-        uint64_t ingress_bps;       /* 0: what comes in is not shaped */
+        uint64_t capacity_bps;   /* 0: the link's speed */
+        uint64_t overhead_bytes; /* a packet; UINT64_MAX: Ethernet's where the link's speed is the capacity,
+                                    else none */
+        uint64_t ingress_bps;    /* 0: what comes in is not shaped */
         uint64_t control_floor_bps; /* UINT64_MAX: a hundredth of the capacity */
         uint64_t control_ceil_bps;  /* UINT64_MAX: a tenth of the capacity */
         uint64_t default_floor_bps; /* UINT64_MAX: a hundredth of the capacity */

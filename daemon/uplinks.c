@@ -187,6 +187,16 @@ static uint64_t or_part(uint64_t configured, uint64_t capacity, uint64_t divisor
 }
 
 /* What is configured of the other two classes is of what goes out. */
+/* Preamble, check sequence and gap, of which the kernel sees nothing and the link's speed everything. What an
+ * operator says is the capacity may be another's figure, of whatever he means. */
+#define ETHERNET_OVERHEAD_BYTES 24U
+
+static uint64_t overhead_of(const ConfigUplink *config) {
+        if (config->overhead_bytes != UINT64_MAX)
+                return config->overhead_bytes;
+        return config->capacity_bps > 0 ? 0 : ETHERNET_OVERHEAD_BYTES;
+}
+
 static UplinkCapacity capacity_of(const UplinkHold *hold, uint64_t capacity_bps) {
         const ConfigUplink *config = hold->config;
         bool out = hold->kind == RESOURCE_NET_EGRESS;
@@ -197,6 +207,7 @@ static UplinkCapacity capacity_of(const UplinkHold *hold, uint64_t capacity_bps)
                 .device = hold->device,
                 .is_default = config->is_default,
                 .capacity_bps = capacity_bps,
+                .overhead_bytes = (uint16_t) (out ? overhead_of(config) : 0),
                 .control_floor_bps = or_part(out ? config->control_floor_bps : UINT64_MAX, capacity_bps, 100),
                 .control_ceil_bps = or_part(out ? config->control_ceil_bps : UINT64_MAX, capacity_bps, 10),
                 .default_floor_bps = or_part(out ? config->default_floor_bps : UINT64_MAX, capacity_bps, 100),
@@ -333,7 +344,8 @@ bool uplinks_find(const Uplinks *uplinks, const LinkChange *change, uint32_t *re
 }
 
 static bool net_plan_equal(const NetPlan *a, const NetPlan *b) {
-        if (a->capacity_bps != b->capacity_bps || a->n_classes != b->n_classes)
+        if (a->capacity_bps != b->capacity_bps || a->overhead_bytes != b->overhead_bytes ||
+                        a->n_classes != b->n_classes)
                 return false;
         for (size_t i = 0; i < a->n_classes; i++) {
                 const NetClass *x = &a->classes[i], *y = &b->classes[i];

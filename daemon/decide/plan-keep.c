@@ -138,7 +138,9 @@ static int begin_uplinks(const PlanInput *input, Plan *plan) {
                 const UplinkCapacity *uplink = &input->uplinks[plan->n_uplinks];
                 NetPlan *net = &plan->uplinks[plan->n_uplinks];
 
-                *net = (NetPlan){ .uplink = uplink->device, .capacity_bps = uplink->capacity_bps };
+                *net = (NetPlan){ .uplink = uplink->device,
+                        .capacity_bps = uplink->capacity_bps,
+                        .overhead_bytes = uplink->overhead_bytes };
                 net->classes = reallocarray(NULL, 2, sizeof(NetClass));
                 if (!net->classes)
                         return -ENOMEM;

@@ -19,6 +19,7 @@ typedef struct UplinkCapacity {
         const char *device; /* on which its classes are: the uplink, or the IFB of what comes in there */
         bool is_default;    /* carries the resource without a target */
         uint64_t capacity_bps;
+        uint16_t overhead_bytes; /* as in a NetPlan */
         uint64_t control_floor_bps, control_ceil_bps;
         uint64_t default_floor_bps;
 } UplinkCapacity;

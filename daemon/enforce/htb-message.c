@@ -116,10 +116,11 @@ int htb_message_root_delete(int ifindex, uint32_t handle, struct nl_msg **ret) {
         return tc_message_new(RTM_DELQDISC, 0, ifindex, TC_H_ROOT, handle, NULL, ret);
 }
 
-static void rate_to_kernel(uint64_t rate_bytes, struct tc_ratespec *ret) {
+static void rate_to_kernel(uint64_t rate_bytes, uint16_t overhead_bytes, struct tc_ratespec *ret) {
         *ret = (struct tc_ratespec){
                 /* A link layer that is named tells the kernel to expect no rate table. */
                 .linklayer = TC_LINKLAYER_ETHERNET,
+                .overhead = overhead_bytes,
                 .rate = rate_bytes > UINT32_MAX ? UINT32_MAX : (uint32_t) rate_bytes,
         };
 }
@@ -133,8 +134,8 @@ static int class_options_put(struct nl_msg *message, const HtbClass *class) {
         };
         struct nlattr *nest;
 
-        rate_to_kernel(class->rate_bytes, &options.rate);
-        rate_to_kernel(class->ceil_bytes, &options.ceil);
+        rate_to_kernel(class->rate_bytes, class->overhead_bytes, &options.rate);
+        rate_to_kernel(class->ceil_bytes, class->overhead_bytes, &options.ceil);
 
         nest = nla_nest_start(message, TCA_OPTIONS);
         if (!nest || nla_put(message, TCA_HTB_PARMS, sizeof(options), &options) < 0)
@@ -333,6 +334,7 @@ int htb_message_parse_class(const struct nlmsghdr *header, int ifindex, HtbClass
                 .buffer_ticks = parameters->buffer,
                 .cbuffer_ticks = parameters->cbuffer,
                 .quantum_bytes = parameters->quantum,
+                .overhead_bytes = parameters->rate.overhead,
                 .leaf_handle = body->tcm_info,
         };
         /* The kernel adds these where a rate does not fit 32 bits, and caps the short form. */

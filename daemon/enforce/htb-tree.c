@@ -83,6 +83,7 @@ void htb_class_from_plan(const NetPlan *plan, const NetClass *class, uint32_t mt
                 .ceil_bytes = ceil,
                 .buffer_ticks = burst_ticks(rate, frame, BURST_NSEC),
                 .cbuffer_ticks = burst_ticks(ceil, frame, CEIL_BURST_NSEC),
+                .overhead_bytes = plan->overhead_bytes,
                 .quantum_bytes = (uint32_t) clamp(
                                 scale(rate, round_usec(capacity, frame), USEC_PER_SEC), frame, INT_MAX),
         };
@@ -109,6 +110,7 @@ static void root_from_plan(const NetPlan *plan, uint32_t mtu, HtbClass *ret) {
                 .cbuffer_ticks = burst_ticks(capacity, frame, BURST_NSEC),
                 /* An inner class takes no turns; but it is born a leaf, and the kernel complains of 0. */
                 .quantum_bytes = frame,
+                .overhead_bytes = plan->overhead_bytes,
         };
 }
 
@@ -159,7 +161,8 @@ static uint16_t proper_parent(const HtbClass *class) {
 static bool class_equal(const HtbClass *want, const HtbClass *have) {
         if (want->rate_bytes != have->rate_bytes || want->ceil_bytes != have->ceil_bytes ||
                         want->buffer_ticks != have->buffer_ticks ||
-                        want->cbuffer_ticks != have->cbuffer_ticks)
+                        want->cbuffer_ticks != have->cbuffer_ticks ||
+                        want->overhead_bytes != have->overhead_bytes)
                 return false;
         /* The kernel takes these two of leaves alone, and keeps for an inner class what it was born with. */
         if (want->minor == UPLINK_MINOR_ROOT)
@@ -265,6 +268,9 @@ void htb_class_format(const HtbTree *tree, uint16_t minor, char *ret) {
                 (void) snprintf(ret, HTB_CLASS_TEXT_SIZE,
                                 "prio %" PRIu32 " rate %" PRIu64 "bit ceil %" PRIu64 "bit", class->priority,
                                 class->rate_bytes * 8, class->ceil_bytes * 8);
+                if (class->overhead_bytes > 0)
+                        (void) snprintf(ret + strlen(ret), HTB_CLASS_TEXT_SIZE - strlen(ret), " overhead %u",
+                                        class->overhead_bytes);
                 return;
         }
         (void) snprintf(ret, HTB_CLASS_TEXT_SIZE, "none");

@@ -19,12 +19,13 @@ typedef struct HtbClass {
         uint16_t parent_minor; /* 0: the top of the tree */
         uint32_t level;        /* 0 is a leaf; known only of what the kernel has */
         uint32_t priority;
-        uint64_t rate_bytes;    /* a second; at least 1 */
-        uint64_t ceil_bytes;    /* a second; never below the rate */
-        uint32_t buffer_ticks;  /* burst, as the time that it lasts at the rate; a tick is 64 ns */
-        uint32_t cbuffer_ticks; /* the same at the ceil */
-        uint32_t quantum_bytes; /* sent in one turn among classes that borrow */
-        uint32_t leaf_handle;   /* of the qdisc in it; 0: the kernel's own FIFO */
+        uint64_t rate_bytes;     /* a second; at least 1 */
+        uint64_t ceil_bytes;     /* a second; never below the rate */
+        uint32_t buffer_ticks;   /* burst, as the time that it lasts at the rate; a tick is 64 ns */
+        uint32_t cbuffer_ticks;  /* the same at the ceil */
+        uint32_t quantum_bytes;  /* sent in one turn among classes that borrow */
+        uint16_t overhead_bytes; /* charged with each packet beside its own */
+        uint32_t leaf_handle;    /* of the qdisc in it; 0: the kernel's own FIFO */
 } HtbClass;
 
 typedef struct HtbTree {

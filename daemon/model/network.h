@@ -26,6 +26,7 @@ typedef struct NetPlan {
         uint64_t capacity_bps; /* bit/s of the root class */
         NetClass *classes;     /* owned, ordered by slot */
         size_t n_classes;
+        uint16_t overhead_bytes; /* that the link adds to each packet, and rates are to count */
 } NetPlan;
 
 typedef struct NetClassStats {

@@ -667,3 +667,106 @@ Test(uplink, floors_and_ceilings_hold) {
                 }
         }
 }
+
+/* Packets of 128 bytes, each of which takes 24 more on the link. */
+Test(uplink, counts_what_the_link_adds) {
+        NetClass classes[] = { { SLOT_DEFAULT, 1, MBPS, UNLIMITED }, { 2, 1, 8 * MBPS, 8 * MBPS } };
+        NetPlan plan = { UPLINK, CAPACITY, classes, 2, 24 };
+        _cleanup_pair_ Pair pair = pair_new();
+        _cleanup_uplink_ Uplink *uplink = open_uplink(NULL);
+        _cleanup_close_ _unused_ int receiver = udp_receiver(&pair, 5000);
+        _cleanup_close_ int sender = udp_sender(5000, UPLINK_CLASSID(2));
+        uint64_t bytes = 0, usec = 0, last_usec = 0, end;
+        const struct timespec step = { .tv_nsec = 2000000 };
+        static const char payload[86];
+        NetClassStats last = {};
+        double mbps;
+
+        cr_assert_eq(uplink_apply(uplink, &plan, NULL), 0);
+        EXPECT_CLASS(0x12, " overhead 24", " rate 8Mbit ");
+        apply_expecting(uplink, &plan, 0);
+        plan.overhead_bytes = 0;
+        apply_expecting(uplink, &plan, 3);
+        plan.overhead_bytes = 24;
+        apply_expecting(uplink, &plan, 3);
+
+        /* Over the time in which there was something to send. */
+        for (end = now_usec() + 1500000; now_usec() < end; nanosleep(&step, NULL)) {
+                _cleanup_net_stats_ NetStats stats = {};
+                uint64_t before = now_usec(), now;
+                const NetClassStats *class;
+
+                cr_assert_eq(uplink_read_stats(uplink, &stats), 0);
+                now = now_usec();
+                if (now - before > 1000) /* says nothing of when */
+                        continue;
+                class = stats_of(&stats, 2);
+                if (last.backlog_packets > 0 && class->backlog_packets > 0 && now + 1000000 > end) {
+                        bytes += class->bytes - last.bytes;
+                        usec += now - last_usec;
+                }
+                last = *class;
+                last_usec = now;
+                for (unsigned i = 0; i < 100; i++)
+                        (void) send(sender, payload, sizeof(payload), 0);
+        }
+        mbps = (double) bytes * 8 / (double) usec;
+        fprintf(stderr, "%.3f Mbit/s of packets, %.3f on the link\n", mbps, mbps * (128 + 24) / 128);
+        cr_expect_float_eq(mbps * (128 + 24) / 128, 8, 0.08);
+}
+
+/* What is made of interfaces is an uplink like any other, and several have each their own capacity. */
+Test(uplink, bridges_vlans_and_bonds) {
+        static const struct {
+                const char *name, *command;
+        } cases[] = {
+                { "br7", "ip link add br7 type bridge && ip link set up0 master br7" },
+                { "vl7", "ip link add link up0 name vl7 type vlan id 7" },
+                { "bo7", "ip link add bo7 type bond mode active-backup && ip link set up0 down &&"
+                         " ip link set up0 master bo7" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                NetPlan plan = { cases[i].name, 12 * MBPS, four, ELEMENTSOF(four), 0 };
+                _cleanup_pair_ Pair pair = pair_new();
+                _cleanup_features_ FeatureSet features = FEATURE_SET_NULL;
+                _cleanup_uplink_ Uplink *uplink = NULL, *below = open_uplink(NULL);
+                _cleanup_free_ char *made = run("(%s) 2>&1 || true", cases[i].command), *before = NULL,
+                                    *after = NULL;
+                _cleanup_net_stats_ NetStats stats = {}, stats_below = {};
+                _cleanup_close_ _unused_ int receiver = udp_receiver(&pair, 7); /* or the peer would answer */
+                _cleanup_close_ int sender = -EBADF;
+                unsigned changes = 999;
+
+                if (strstr(made, "Unknown device type")) {
+                        fprintf(stderr, "%s: left out, this kernel has none\n", cases[i].name);
+                        continue;
+                }
+                free(run("ip address flush dev up0; ip address add 192.0.2.1/24 dev %s && ip link set %s up "
+                         "&&"
+                         " ip link set up0 up &&"
+                         " ip neigh replace 192.0.2.2 lladdr 02:00:00:00:00:02 nud permanent dev %s",
+                                cases[i].name, cases[i].name, cases[i].name));
+                before = run("tc qdisc show dev %s", cases[i].name);
+                cr_assert_eq(uplink_new(&(UplinkOptions){ cases[i].name }, &features, &uplink), 0);
+                cr_assert_eq(uplink_apply(uplink, &plan, NULL), 0, "%s: %s", cases[i].name,
+                                uplink_words(uplink));
+                cr_assert_eq(uplink_apply(below, &plan_of_four, NULL), 0);
+                cr_expect_eq(uplink_apply(uplink, &plan, &changes), 0);
+                cr_expect_eq(changes, 0, "%s", cases[i].name);
+                made = (free(made), run("tc class show dev %s; tc class show dev up0", cases[i].name));
+                cr_expect(strstr(made, " rate 12Mbit ") && strstr(made, " rate 30Mbit "), "%s", made);
+
+                sender = udp_sender(7, UPLINK_CLASSID(2));
+                for (unsigned k = 0; k < 10; k++)
+                        cr_assert_eq(send(sender, "ten", 3, 0), 3, "%s: %s", cases[i].name, strerror(errno));
+                cr_assert_eq(uplink_read_stats(uplink, &stats), 0);
+                cr_assert_eq(uplink_read_stats(below, &stats_below), 0);
+                cr_expect_eq(stats_of(&stats, 2)->packets, 10, "%s", cases[i].name);
+                cr_expect_eq(stats_of(&stats_below, 2)->packets, 10, "below %s", cases[i].name);
+
+                cr_expect_eq(uplink_release(uplink), 0);
+                after = run("tc qdisc show dev %s", cases[i].name);
+                cr_expect_str_eq(after, before, "%s", cases[i].name);
+        }
+}

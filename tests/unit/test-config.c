@@ -43,7 +43,8 @@ Test(config, values_and_their_units) {
                          "25\noom-group = yes\n"
                          "[device sda]\nread = 500M\nweighted = yes\nlatency = 20ms\n[device 8:16]\nwrite = "
                          "1M\n"
-                         "[uplink eth0]\ncapacity = 10G\ningress-capacity = 9G\ntake-over = yes\n"
+                         "[uplink eth0]\ncapacity = 10G\ningress-capacity = 9G\ntake-over = yes\noverhead = "
+                         "18\n"
                          "[uplink eth1]\ncapacity = 1G\ndefault = yes\n"
                          "[devices]\nclosed = yes\n[network]\nnamespaces = no\n[control]\ngroups = "
                          "/a.service /b.service\n");
@@ -74,6 +75,8 @@ Test(config, values_and_their_units) {
         cr_expect_eq(config.uplinks[1].ingress_bps, 0, "not shaped");
         cr_expect_not(config.uplinks[0].is_default);
         cr_expect(config.uplinks[0].take_over && !config.uplinks[1].take_over);
+        cr_expect_eq(config.uplinks[0].overhead_bytes, 18);
+        cr_expect_eq(config.uplinks[1].overhead_bytes, UINT64_MAX);
         cr_expect(config.uplinks[1].is_default);
         cr_expect_eq(strv_length(config.control_groups), 2);
 }
