@@ -31,6 +31,7 @@ typedef struct Group {
         uint64_t id;
         uint32_t slot;
         char *path;   /* owned; NULL: pinned by an earlier run, and not added since */
+        size_t depth; /* of the path: of one depth no group is below another */
         bool covered; /* below another group of its slot, which counts it */
         bool network; /* its packets are counted */
         bool tcp;     /* and its connections */

@@ -32,19 +32,28 @@ static Group *find_group(const Meter *meter, uint64_t id) {
         return NULL;
 }
 
+static void note_group(Meter *meter, const Group *group) {
+        struct SlotState *state = meter->slot_states + group->slot;
+
+        state->known = state->known || group->path;
+        if (group->path && !group->covered) {
+                state->network = state->network && group->network;
+                state->tcp = state->tcp && group->tcp;
+        }
+}
+
+static void note_slot(Meter *meter, uint32_t slot) {
+        meter->slot_states[slot] = (struct SlotState){ .network = true, .tcp = true };
+        for (size_t i = 0; i < meter->n_groups; i++)
+                if (meter->groups[i].slot == slot)
+                        note_group(meter, meter->groups + i);
+}
+
 static void note_slots(Meter *meter) {
         for (uint32_t slot = 0; slot < meter->slots; slot++)
                 meter->slot_states[slot] = (struct SlotState){ .network = true, .tcp = true };
-        for (size_t i = 0; i < meter->n_groups; i++) {
-                const Group *group = meter->groups + i;
-                struct SlotState *state = meter->slot_states + group->slot;
-
-                state->known = state->known || group->path;
-                if (group->path && !group->covered) {
-                        state->network = state->network && group->network;
-                        state->tcp = state->tcp && group->tcp;
-                }
-        }
+        for (size_t i = 0; i < meter->n_groups; i++)
+                note_group(meter, meter->groups + i);
 }
 
 /* Out of every meter, but for the scheduler's cache: call sched_meter_groups_changed() after the last of
@@ -144,12 +153,21 @@ Meter *meter_free(Meter *meter) {
         return NULL;
 }
 
+static size_t depth_of(const char *path) {
+        size_t n = 0;
+
+        for (; *path; path++)
+                n += *path == '/';
+        return n;
+}
+
 /*
  * Makes room among the groups that are known: the same path under another id is a group that is gone, and the
  * same id in another slot has a new owner. Then says whether a group of this slot above this one counts it
  * already.
  */
 static int prepare_place(Meter *meter, uint32_t slot, const char *path, uint64_t id, bool *ret_covered) {
+        const size_t depth = depth_of(path);
         bool covered = false;
 
         for (size_t i = meter->n_groups; i-- > 0;) {
@@ -157,11 +175,16 @@ static int prepare_place(Meter *meter, uint32_t slot, const char *path, uint64_t
 
                 if (!group->path)
                         continue;
-                if ((strcmp(group->path, path) == 0) != (group->id == id) ||
+                if ((group->depth == depth && strcmp(group->path, path) == 0) != (group->id == id) ||
                                 (group->id == id && group->slot != slot)) {
+                        const uint32_t old_slot = group->slot;
+
                         drop_group(meter, group);
+                        note_slot(meter, old_slot);
                         continue;
                 }
+                if (group->depth == depth)
+                        continue;
                 if (group->slot != slot &&
                                 (path_is_below(path, group->path) || path_is_below(group->path, path)))
                         return -EBUSY;
@@ -173,7 +196,8 @@ static int prepare_place(Meter *meter, uint32_t slot, const char *path, uint64_t
                 for (size_t i = 0; i < meter->n_groups; i++) {
                         Group *group = meter->groups + i;
 
-                        if (group->path && !group->covered && path_is_below(group->path, path)) {
+                        if (group->depth > depth && group->path && !group->covered &&
+                                        path_is_below(group->path, path)) {
                                 withdraw_group(meter, group);
                                 group->covered = true;
                                 group->network = group->tcp = group->counted = false;
@@ -220,6 +244,7 @@ static int claim_group(Meter *meter, uint32_t slot, const char *path, uint64_t i
                 if (!copy)
                         return -ENOMEM;
                 group->path = TAKE_PTR(copy);
+                group->depth = depth_of(path);
                 group->slot = slot;
         }
 
@@ -255,6 +280,12 @@ static int count_group(Meter *meter, Group *group, int group_fd, bool is_counted
         return r;
 }
 
+/* Whoever came since has left it there, or else covered or dropped it. */
+static bool has_its_place(const Group *group, uint32_t slot, const char *path) {
+        return group && group->path && !group->covered && group->slot == slot &&
+               strcmp(group->path, path) == 0;
+}
+
 int meter_add(Meter *meter, uint32_t slot, const char *group_path, int group_fd, uint64_t group_id,
                 MeterGroup kind) {
         bool is_covered, is_counted;
@@ -264,11 +295,17 @@ int meter_add(Meter *meter, uint32_t slot, const char *group_path, int group_fd,
         if (slot == 0 || slot >= meter->slots || group_path[0] != '/' || group_id == 0)
                 return -EINVAL;
 
-        r = prepare_place(meter, slot, group_path, group_id, &is_covered);
-        if (r >= 0)
-                r = claim_group(meter, slot, group_path, group_id, &group);
+        group = find_group(meter, group_id);
+        if (has_its_place(group, slot, group_path)) {
+                r = 0;
+                is_covered = false;
+        } else {
+                r = prepare_place(meter, slot, group_path, group_id, &is_covered);
+                if (r >= 0)
+                        r = claim_group(meter, slot, group_path, group_id, &group);
+        }
         if (r < 0) {
-                note_slots(meter);
+                note_slot(meter, slot);
                 return r;
         }
         is_counted = group->counted;
@@ -284,7 +321,7 @@ int meter_add(Meter *meter, uint32_t slot, const char *group_path, int group_fd,
                 k = count_group(meter, group, group_fd, is_counted, kind);
                 group->counted = r >= 0 && k >= 0;
         }
-        note_slots(meter);
+        note_slot(meter, slot);
         if (meter->sched && (!is_counted || is_covered))
                 sched_meter_groups_changed(meter->sched);
 
@@ -293,11 +330,13 @@ int meter_add(Meter *meter, uint32_t slot, const char *group_path, int group_fd,
 
 void meter_drop(Meter *meter, uint64_t group_id) {
         Group *group = find_group(meter, group_id);
+        uint32_t slot;
 
         if (!group)
                 return;
+        slot = group->slot;
         drop_group(meter, group);
-        note_slots(meter);
+        note_slot(meter, slot);
         if (meter->sched)
                 sched_meter_groups_changed(meter->sched);
 }
