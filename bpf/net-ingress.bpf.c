@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Gives a class to the packets that come in at an uplink, before they queue in its IFB: that of the tenant
- * whose socket will get them, found as the kernel will find it, and of a datagram's later fragments that of
- * the first. What no tenant's socket waits for has none, and goes to the default class. It returns to the
- * classifier that holds it: queued, or, what is not IP, passed by.
+ * whose socket will get them, found as the kernel will find it; where they go on into a network namespace,
+ * of the tenant who sends from their address; and of a datagram's later fragments that of the first. What no
+ * tenant waits for has none, and goes to the default class. It returns to the classifier that holds it:
+ * queued, or, what is not IP, passed by.
  */
 #include "vmlinux.h"
 
@@ -12,6 +13,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "net-ingress.h"
+#include "net-local.h"
 
 #define ETH_P_IP 0x0800
 #define ETH_P_IPV6 0x86dd
@@ -24,6 +26,8 @@
 #define NEXTHDR_FRAGMENT 44
 #define NEXTHDR_DEST 60
 #define EXTENSIONS_MAX 4
+#define AF_INET 2
+#define AF_INET6 10
 
 /* Of a classifier without direct action (net/sched/cls_bpf.c). */
 #define PASSED_BY 0
@@ -40,8 +44,15 @@ struct {
         __type(value, __u32);
 } groups SEC(".maps");
 
+struct {
+        __uint(type, BPF_MAP_TYPE_LRU_HASH);
+        __uint(max_entries, NET_ADDRESSES);
+        __type(key, struct in6_addr);
+        __type(value, struct net_address);
+} addresses SEC(".maps");
+
 struct datagram {
-        struct in6_addr source, destination; /* IPv4's in the first word */
+        struct in6_addr source, destination; /* IPv4's mapped */
         __u32 id;
         __u32 protocol;
 };
@@ -85,8 +96,10 @@ static __always_inline bool read_ipv4(struct __sk_buff *skb, struct packet *pack
         packet->offset = ip.ihl * 4;
         packet->fragment = fragment & (IP_OFFSET | IP_MF);
         packet->has_ports = !(fragment & IP_OFFSET);
-        packet->datagram.source.in6_u.u6_addr32[0] = packet->tuple.ipv4.saddr = ip.saddr;
-        packet->datagram.destination.in6_u.u6_addr32[0] = packet->tuple.ipv4.daddr = ip.daddr;
+        packet->datagram.source.in6_u.u6_addr32[3] = packet->tuple.ipv4.saddr = ip.saddr;
+        packet->datagram.source.in6_u.u6_addr16[5] = 0xffff;
+        packet->datagram.destination.in6_u.u6_addr32[3] = packet->tuple.ipv4.daddr = ip.daddr;
+        packet->datagram.destination.in6_u.u6_addr16[5] = 0xffff;
         packet->datagram.id = ip.id;
         return true;
 }
@@ -185,6 +198,28 @@ static __always_inline __u32 find_slot(struct __sk_buff *skb, struct packet *pac
         return slot;
 }
 
+/* Not this node's own address, whoever claims to send from it. */
+static __always_inline bool goes_on(struct __sk_buff *skb, const struct packet *packet) {
+        struct bpf_fib_lookup fib = { .ifindex = skb->ifindex, .l4_protocol = packet->protocol };
+
+        if (packet->ipv6) {
+                fib.family = AF_INET6;
+                __builtin_memcpy(fib.ipv6_src, &packet->datagram.source, sizeof(fib.ipv6_src));
+                __builtin_memcpy(fib.ipv6_dst, &packet->datagram.destination, sizeof(fib.ipv6_dst));
+        } else {
+                fib.family = AF_INET;
+                fib.ipv4_src = packet->datagram.source.in6_u.u6_addr32[3];
+                fib.ipv4_dst = packet->datagram.destination.in6_u.u6_addr32[3];
+        }
+        return bpf_fib_lookup(skb, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_NOT_FWDED;
+}
+
+static __always_inline __u32 find_address(struct __sk_buff *skb, const struct packet *packet) {
+        const struct net_address *known = bpf_map_lookup_elem(&addresses, &packet->datagram.destination);
+
+        return known && goes_on(skb, packet) ? known->slot : 0;
+}
+
 SEC("tc")
 int NET_INGRESS_PROGRAM(struct __sk_buff *skb) {
         struct packet packet = {};
@@ -200,11 +235,12 @@ int NET_INGRESS_PROGRAM(struct __sk_buff *skb) {
                 return PASSED_BY;
 
         packet.datagram.protocol = packet.protocol;
-        if (packet.has_ports) {
+        slot = find_address(skb, &packet);
+        if (!slot && packet.has_ports) {
                 slot = find_slot(skb, &packet);
                 if (packet.fragment && slot)
                         bpf_map_update_elem(&fragments, &packet.datagram, &slot, BPF_ANY);
-        } else {
+        } else if (!slot) {
                 const __u32 *first = bpf_map_lookup_elem(&fragments, &packet.datagram);
 
                 slot = first ? *first : 0;

@@ -36,14 +36,43 @@ struct {
         __type(value, struct net_row);
 } net_rows SEC(".maps");
 
+struct {
+        __uint(type, BPF_MAP_TYPE_LRU_HASH);
+        __uint(max_entries, NET_ADDRESSES);
+        __type(key, struct in6_addr);
+        __type(value, struct net_address);
+} addresses SEC(".maps");
+
 #include "net-count.h"
 #include "net-group.h"
+
+/* What comes in for it from outside is then known by it (net-ingress.bpf.c). */
+static __always_inline void learn_address(struct __sk_buff *skb, __u32 slot) {
+        struct net_address *known, new = { slot, skb->ifindex };
+        struct in6_addr address = {};
+
+        if (skb->protocol == bpf_htons(ETH_P_IP)) {
+                address.in6_u.u6_addr16[5] = 0xffff;
+                if (net_load(skb, offsetof(struct iphdr, saddr), &address.in6_u.u6_addr32[3], 4) < 0)
+                        return;
+        } else if (skb->protocol != bpf_htons(ETH_P_IPV6) ||
+                        net_load(skb, offsetof(struct ipv6hdr, saddr), &address, sizeof(address)) < 0)
+                return;
+
+        known = bpf_map_lookup_elem(&addresses, &address);
+        if (!known)
+                bpf_map_update_elem(&addresses, &address, &new, BPF_NOEXIST);
+        else if (known->ifindex == new.ifindex && known->slot != slot)
+                known->slot = slot;
+}
 
 SEC("tc")
 int NET_LOCAL_FROM_PROGRAM(struct __sk_buff *skb) {
         const __u32 *slot = net_sender_slot(skb);
 
         skb->tc_index = minor_base + (slot ? *slot : 0);
+        if (slot)
+                learn_address(skb, *slot);
         return TC_ACT_UNSPEC;
 }
 

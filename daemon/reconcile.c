@@ -152,15 +152,9 @@ int reconciler_metered_groups_fd(const Reconciler *reconciler) {
 }
 
 void reconciler_follow_namespaces(Reconciler *reconciler, FeatureSet *features) {
-        const NetLocalOptions options = {
-                .groups_fd = reconciler_metered_groups_fd(reconciler),
-                .rows_fd = reconciler->meter ? meter_net_rows_fd(reconciler->meter) : -EBADF,
-                .slots = reconciler->n_slots,
-                .pin_dir = reconciler->options.pin_dir,
-        };
-
         if (reconciler->meter)
-                uplinks_follow_namespaces(reconciler->uplinks, &options, features);
+                uplinks_follow_namespaces(reconciler->uplinks, reconciler_metered_groups_fd(reconciler),
+                                meter_net_rows_fd(reconciler->meter), reconciler->n_slots, features);
 }
 
 /* Groups whose packets ride the control class come and go with their services; what is attached is left

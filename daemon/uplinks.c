@@ -37,6 +37,7 @@ struct Uplinks {
         UplinkCapacity capacity[UPLINK_PLANS_MAX]; /* of those that are there, in the plan's order */
         UplinkHold *planned[UPLINK_PLANS_MAX];     /* the hold of each of these */
         size_t n_planned;
+        Table addresses; /* of network namespaces; not open until it is needed */
         NetLocal *local; /* NULL: not opened, or not to be had */
         bool local_tried, local_due;
 };
@@ -54,6 +55,7 @@ int uplinks_new(const Config *config, const char *pin_dir, const char *keep_dir,
         uplinks->keep_dir = keep_dir;
         uplinks->config = config;
         uplinks->local_due = true;
+        uplinks->addresses = (Table) TABLE_NULL;
         for (size_t i = 0; i < config->n_uplinks; i++) {
                 const ConfigUplink *uplink = &config->uplinks[i];
 
@@ -78,6 +80,7 @@ Uplinks *uplinks_free(Uplinks *uplinks) {
                 free(uplinks->holds[i].applied.classes);
         }
         net_local_free(uplinks->local);
+        table_deinit(&uplinks->addresses);
         free(uplinks);
         return NULL;
 }
@@ -378,8 +381,14 @@ static void ensure_classifier(const Uplinks *uplinks, UplinkHold *hold, int grou
                         hold->config->name, groups_fd, uplinks->pin_dir, features, &hold->classifier);
 }
 
-static const char *ensure_ingress(const Uplinks *uplinks, UplinkHold *hold, int groups_fd,
-                FeatureSet *features, int *ret_error) {
+static int addresses_fd(Uplinks *uplinks) {
+        if (uplinks->addresses.fd < 0)
+                (void) net_addresses_open(uplinks->pin_dir, &uplinks->addresses);
+        return uplinks->addresses.fd;
+}
+
+static const char *ensure_ingress(
+                Uplinks *uplinks, UplinkHold *hold, int groups_fd, FeatureSet *features, int *ret_error) {
         const char *words = NULL;
 
         *ret_error = 0;
@@ -388,7 +397,7 @@ static const char *ensure_ingress(const Uplinks *uplinks, UplinkHold *hold, int 
         for (size_t i = 0; i < uplinks->n_planned; i++) /* the clsact is the classifier's to make */
                 if (uplinks->planned[i]->config == hold->config && !uplinks->planned[i]->ingress)
                         ensure_classifier(uplinks, uplinks->planned[i], groups_fd, features);
-        *ret_error = net_ingress_attach(hold->ingress, groups_fd, &words);
+        *ret_error = net_ingress_attach(hold->ingress, groups_fd, addresses_fd(uplinks), &words);
         return *ret_error < 0 ? words : NULL;
 }
 
@@ -411,7 +420,7 @@ static void hold_note(UplinkHold *hold, int error, const char *why, FeatureSet *
         memcpy(hold->words, words, sizeof words);
 }
 
-static void apply_uplink(const Uplinks *uplinks, UplinkHold *hold, const NetPlan *plan, int groups_fd,
+static void apply_uplink(Uplinks *uplinks, UplinkHold *hold, const NetPlan *plan, int groups_fd,
                 FeatureSet *features, unsigned *changes) {
         unsigned messages = 0;
         int r;
@@ -496,15 +505,19 @@ void uplinks_note_other(Uplinks *uplinks, const LinkChange *change) {
                 uplinks->local_due = true;
 }
 
-void uplinks_follow_namespaces(Uplinks *uplinks, const NetLocalOptions *options, FeatureSet *features) {
+void uplinks_follow_namespaces(
+                Uplinks *uplinks, int groups_fd, int rows_fd, uint32_t slots, FeatureSet *features) {
         const char *names[CONFIG_UPLINKS_MAX];
 
         if (!uplinks->local_tried) {
                 uplinks->local_tried = true;
-                if (uplinks->config->n_uplinks > 0 && uplinks->config->namespaces)
-                        (void) net_local_new(options, features, &uplinks->local);
-                else
-                        (void) net_local_remove(options->pin_dir); /* of another configuration */
+                if (uplinks->config->n_uplinks > 0 && uplinks->config->namespaces) {
+                        const NetLocalOptions options = { groups_fd, rows_fd, slots, addresses_fd(uplinks),
+                                uplinks->pin_dir };
+
+                        (void) net_local_new(&options, features, &uplinks->local);
+                } else
+                        (void) net_local_remove(uplinks->pin_dir); /* of another configuration */
         }
         if (!uplinks->local || !uplinks->local_due)
                 return;

@@ -69,8 +69,9 @@ const char *uplinks_problem(const Uplinks *uplinks, size_t i, const ResourceSet 
 /* Somebody changed what is none of an uplink: it may be, or be on, a veth into a network namespace. */
 void uplinks_note_other(Uplinks *uplinks, const LinkChange *change);
 /* What comes from such veths is told apart from now on, where the configuration has it so; cheap where none
- * came. */
-void uplinks_follow_namespaces(Uplinks *uplinks, const NetLocalOptions *options, FeatureSet *features);
+ * came. As in NetLocalOptions. */
+void uplinks_follow_namespaces(
+                Uplinks *uplinks, int groups_fd, int rows_fd, uint32_t slots, FeatureSet *features);
 
 /* Takes all that is ours off the configured uplinks, that of an earlier run too. `groups_fd` as above. */
 void uplinks_release(Uplinks *uplinks, int groups_fd);

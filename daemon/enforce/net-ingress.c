@@ -276,7 +276,7 @@ static int send_filter(const NetIngress *ingress, int program_fd, int to) {
         return request(ingress, message, NULL, NULL);
 }
 
-static int load(int groups_fd, struct net_ingress_bpf **ret) {
+static int load(int groups_fd, int addresses_fd, struct net_ingress_bpf **ret) {
         _cleanup_(skeleton_destroy) struct net_ingress_bpf *skeleton = net_ingress_bpf__open();
         int r;
 
@@ -286,6 +286,8 @@ static int load(int groups_fd, struct net_ingress_bpf **ret) {
         skeleton->rodata->minor_base = UPLINK_MINOR_SLOT_BASE;
         r = bpf_map__reuse_fd(skeleton->maps.groups, groups_fd);
         if (r == 0)
+                r = bpf_map__reuse_fd(skeleton->maps.addresses, addresses_fd);
+        if (r == 0)
                 r = net_ingress_bpf__load(skeleton);
         if (r < 0)
                 return r;
@@ -293,7 +295,7 @@ static int load(int groups_fd, struct net_ingress_bpf **ret) {
         return 0;
 }
 
-int net_ingress_attach(NetIngress *ingress, int groups_fd, const char **ret_words) {
+int net_ingress_attach(NetIngress *ingress, int groups_fd, int addresses_fd, const char **ret_words) {
         _cleanup_(skeleton_destroy) struct net_ingress_bpf *skeleton = NULL;
         _cleanup_close_ int pinned_fd = -EBADF;
         _libbpf_silent_;
@@ -318,14 +320,15 @@ int net_ingress_attach(NetIngress *ingress, int groups_fd, const char **ret_word
         if (groups_fd < 0)
                 return -EOPNOTSUPP;
         *ret_words = "the program does not load";
-        r = load(groups_fd, &skeleton);
+        r = load(groups_fd, addresses_fd, &skeleton);
         if (r < 0)
                 return r == -ENOMEM ? r : -EOPNOTSUPP;
 
         program_fd = bpf_program__fd(skeleton->progs.NET_INGRESS_PROGRAM);
         pinned_fd = tc_pin_get(ingress->pin_dir, PROGRAM_PIN, ingress->ifindex);
         if (filter.has_ours && filter.to == device.ifindex &&
-                        tc_program_runs(filter.program_id, pinned_fd, program_fd, groups_fd))
+                        tc_program_runs(filter.program_id, pinned_fd, program_fd, groups_fd) &&
+                        tc_program_runs(filter.program_id, pinned_fd, program_fd, addresses_fd))
                 return 0;
         *ret_words = "the filter can't be attached";
         r = send_filter(ingress, program_fd, device.ifindex);

@@ -35,9 +35,10 @@ const char *net_ingress_device(const NetIngress *ingress);
 
 /*
  * Sends what comes in there. The interface has a clsact already (net-class.h). `groups_fd`: the meter's map
- * of cgroup id to slot. Writes nothing where all of it is so already. `ret_words`: what could not be done.
+ * of cgroup id to slot; `addresses_fd`: net_addresses_open(). Writes nothing where all of it is so already.
+ * `ret_words`: what could not be done.
  */
-int net_ingress_attach(NetIngress *ingress, int groups_fd, const char **ret_words);
+int net_ingress_attach(NetIngress *ingress, int groups_fd, int addresses_fd, const char **ret_words);
 /* Whether our filter still sends to our IFB, and that is up. */
 bool net_ingress_alive(const NetIngress *ingress);
 

@@ -43,12 +43,29 @@ typedef struct Veth {
 
 struct NetLocal {
         Netlink *netlink;
-        char *pin_dir; /* owned; NULL: nothing is pinned */
+        char *pin_dir;    /* owned; NULL: nothing is pinned */
+        int addresses_fd; /* not owned; negative: none */
         int fd[WAY_MAX];
         uint32_t id[WAY_MAX];
         Veth *veths; /* owned, in no order */
         size_t n_veths;
 };
+
+#define ADDRESSES_PIN_STEM "net_addresses_"
+#define ADDRESSES_PIN ADDRESSES_PIN_STEM STRINGIFY(NET_ADDRESS_LAYOUT)
+
+int net_addresses_open(const char *pin_dir, Table *ret) {
+        _cleanup_free_ char *dir = NULL;
+        int r;
+
+        r = tc_pins_open(pin_dir, &dir);
+        if (r < 0)
+                return r;
+        return table_open(dir,
+                        &(TableShape){ ADDRESSES_PIN, BPF_MAP_TYPE_LRU_HASH, 16, sizeof(struct net_address),
+                                        NET_ADDRESSES },
+                        ret);
+}
 
 static void skeleton_destroy(struct net_local_bpf **skeleton) {
         net_local_bpf__destroy(*skeleton);
@@ -68,6 +85,8 @@ static int load(const NetLocalOptions *options, struct net_local_bpf **ret) {
         if (r == 0)
                 r = bpf_map__reuse_fd(skeleton->maps.net_rows, options->rows_fd);
         if (r == 0)
+                r = bpf_map__reuse_fd(skeleton->maps.addresses, options->addresses_fd);
+        if (r == 0)
                 r = net_local_bpf__load(skeleton);
         if (r < 0)
                 return r;
@@ -79,9 +98,11 @@ static int load(const NetLocalOptions *options, struct net_local_bpf **ret) {
 static int choose_program(NetLocal *local, Way way, const NetLocalOptions *options, int loaded_fd) {
         _cleanup_close_ int pinned_fd = tc_pin_get(local->pin_dir, ways[way].pin, 0);
         const uint32_t id = pinned_fd >= 0 ? tc_program_id(pinned_fd) : 0;
-        const int map_fd = way == WAY_FROM ? options->groups_fd : options->rows_fd; /* the one that it uses */
+        const int map_fd = way == WAY_FROM ? options->groups_fd : options->rows_fd; /* that it uses */
+        const int other_fd = way == WAY_FROM ? options->addresses_fd : options->rows_fd;
 
-        if (tc_program_runs(id, pinned_fd, loaded_fd, map_fd))
+        if (tc_program_runs(id, pinned_fd, loaded_fd, map_fd) &&
+                        tc_program_runs(id, pinned_fd, loaded_fd, other_fd))
                 local->fd[way] = TAKE_FD(pinned_fd);
         else {
                 local->fd[way] = fcntl(loaded_fd, F_DUPFD_CLOEXEC, 0);
@@ -99,7 +120,7 @@ static int open_local(const char *pin_dir, NetLocal **ret) {
 
         if (!local)
                 return -ENOMEM;
-        local->fd[WAY_FROM] = local->fd[WAY_TO] = -EBADF;
+        local->addresses_fd = local->fd[WAY_FROM] = local->fd[WAY_TO] = -EBADF;
         r = tc_pins_open(pin_dir, &local->pin_dir);
         if (r >= 0)
                 r = netlink_new(&local->netlink);
@@ -114,7 +135,7 @@ static int set_up(const NetLocalOptions *options, NetLocal **ret) {
         _cleanup_(net_local_free_p) NetLocal *local = NULL;
         int r;
 
-        if (options->groups_fd < 0 || options->rows_fd < 0)
+        if (options->groups_fd < 0 || options->rows_fd < 0 || options->addresses_fd < 0)
                 return -EOPNOTSUPP;
         r = open_local(options->pin_dir, &local);
         if (r >= 0)
@@ -127,6 +148,7 @@ static int set_up(const NetLocalOptions *options, NetLocal **ret) {
                                 bpf_program__fd(skeleton->progs.NET_LOCAL_TO_PROGRAM));
         if (r < 0)
                 return r;
+        local->addresses_fd = options->addresses_fd;
         tc_pins_drop_stale(local->pin_dir, TC_MADE);
         *ret = TAKE_PTR(local);
         return 0;
@@ -215,10 +237,27 @@ static int take_link(const struct nlmsghdr *header, void *userdata) {
         return 0;
 }
 
+/* What was learned behind veths that went: the next who has the address may. */
+static void forget_addresses(NetLocal *local) {
+        unsigned char key[16], next[16];
+        bool more = bpf_map_get_next_key(local->addresses_fd, NULL, next) == 0;
+
+        while (more) {
+                struct net_address address;
+
+                memcpy(key, next, sizeof(key));
+                more = bpf_map_get_next_key(local->addresses_fd, key, next) == 0;
+                if (bpf_map_lookup_elem(local->addresses_fd, key, &address) == 0 &&
+                                !find_veth(local, address.ifindex))
+                        (void) bpf_map_delete_elem(local->addresses_fd, key);
+        }
+}
+
 /* Those that went are forgotten. */
 static int list_veths(NetLocal *local, const char *const *except, size_t n_except) {
         Links links = { local, except, n_except };
         struct nl_msg *message = nlmsg_alloc_simple(RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP);
+        bool gone = false;
         int r;
 
         for (size_t i = 0; i < local->n_veths; i++)
@@ -230,8 +269,12 @@ static int list_veths(NetLocal *local, const char *const *except, size_t n_excep
                             : netlink_request(local->netlink, message, take_link, &links);
         nlmsg_free(message);
         for (size_t i = local->n_veths; r >= 0 && i-- > 0;)
-                if (!local->veths[i].seen)
+                if (!local->veths[i].seen) {
                         local->veths[i] = local->veths[--local->n_veths];
+                        gone = true;
+                }
+        if (gone && local->addresses_fd >= 0)
+                forget_addresses(local);
         return r;
 }
 
@@ -286,6 +329,8 @@ int net_local_remove(const char *pin_dir) {
         int r;
 
         r = open_local(pin_dir, &local);
+        if (r >= 0)
+                (void) tc_pin_remove(local->pin_dir, ADDRESSES_PIN_STEM, NET_ADDRESS_LAYOUT);
         for (Way way = 0; r >= 0 && way < WAY_MAX; way++)
                 pinned = tc_pin_remove(local->pin_dir, ways[way].pin, 0) || pinned;
         if (r < 0 || !pinned)

@@ -8,6 +8,7 @@
  * looked for: a veth says by itself that its peer is in one. Beside other filters, never in their place.
  */
 
+#include "bpf/pin.h"
 #include "model/feature.h"
 
 #include <stdint.h>
@@ -18,8 +19,13 @@ typedef struct NetLocalOptions {
         int groups_fd;       /* the meter's map of cgroup id to slot */
         int rows_fd;         /* the meter's table of what each slot sent and received */
         uint32_t slots;      /* of that table */
+        int addresses_fd;    /* net_addresses_open() */
         const char *pin_dir; /* our directory on bpffs, or NULL for nothing pinned; as long as the object */
 } NetLocalOptions;
+
+/* Whose addresses in namespaces are, as the programs learn it, for what comes in (net-ingress.h): with the
+ * directory as above. */
+int net_addresses_open(const char *pin_dir, Table *ret);
 
 /* Loads; attaches nothing yet. Adds "net.namespaces" to `features` either way. */
 int net_local_new(const NetLocalOptions *options, FeatureSet *features, NetLocal **ret);

@@ -22,7 +22,6 @@ def make_socket(kind, address):
 def receive(kind, address, port):
     end = make_socket(kind, address)
     end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)  # what waits to be read has come in, too
     end.bind((address, int(port)))
     if kind == "tcp":
         end.listen()
