@@ -52,6 +52,19 @@ static void undo_rounding(ForeignRoot *root) {
         }
 }
 
+/* SFQ has no more flows than a limit that it is given: one below its flows is its own, and is not to be
+ * given. */
+static void undo_limit(ForeignRoot *root) {
+        struct tc_sfq_qopt options;
+
+        if (strcmp(root->kind, "sfq") != 0 || root->options_bytes < sizeof(options))
+                return;
+        memcpy(&options, root->options, sizeof(options));
+        if (options.limit < options.flows)
+                options.limit = 0;
+        memcpy(root->options, &options, sizeof(options));
+}
+
 static int refuse(const char **ret_words, const char *words) {
         *ret_words = words;
         return -EOPNOTSUPP;
@@ -89,6 +102,7 @@ int foreign_root_parse(const struct nlmsghdr *header, int ifindex, ForeignRoot *
         }
         root.handle = body->tcm_handle;
         undo_rounding(&root);
+        undo_limit(&root);
         *ret = root;
         return 1;
 }

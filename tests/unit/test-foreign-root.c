@@ -121,6 +121,32 @@ Test(foreign_root, undoes_codels_rounding) {
         nlmsg_free(message);
 }
 
+/* Given 127, as it is dumped, the kernel would make 127 of 128 flows. */
+Test(foreign_root, leaves_sfq_its_own_limit) {
+        static const struct {
+                const char *name;
+                uint32_t limit, flows, expected;
+        } cases[] = {
+                { "its own", 127, 128, 0 },
+                { "given", 100, 100, 100 },
+                { "given, and fewer flows", 1000, 128, 1000 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                struct tc_sfq_qopt options = { .limit = cases[i].limit, .flows = cases[i].flows };
+                _cleanup_nl_msg_ struct nl_msg *message =
+                                dumped(RTM_NEWQDISC, IFINDEX, TC_H_ROOT, HANDLE, "sfq", 0);
+                ForeignRoot root = {};
+                const char *words;
+
+                nla_put(message, TCA_OPTIONS, sizeof(options), &options);
+                cr_assert_eq(foreign_root_parse(nlmsg_hdr(message), IFINDEX, &root, &words), 1);
+                memcpy(&options, root.options, sizeof(options));
+                cr_expect_eq(options.limit, cases[i].expected, "%s", cases[i].name);
+                cr_expect_eq(options.flows, cases[i].flows, "%s", cases[i].name);
+        }
+}
+
 /* Cut at each byte: refused, and no read outside. */
 Test(foreign_root, cut_texts) {
         const ForeignRoot root = { IFINDEX, HANDLE, "sfq", { 1, 2, 3 }, 3 };
