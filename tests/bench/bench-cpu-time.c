@@ -20,6 +20,9 @@
 
 #define GROUPS 2
 #define BURST_LOOPS 200000
+/* What has run since the last tick the kernel gives to the group that a task moves to, the meter to the one
+ * it moves from: seldom enough, it is nothing. */
+#define BURSTS_A_MOVE 200
 
 typedef struct Load {
         const char *name;
@@ -43,7 +46,8 @@ static void change_cpu(const BenchGroup groups[GROUPS], unsigned turn) {
 }
 
 static void change_group(const BenchGroup groups[GROUPS], unsigned turn) {
-        bench_group_enter(&groups[turn % GROUPS], getpid());
+        if (turn % BURSTS_A_MOVE == 0)
+                bench_group_enter(&groups[turn / BURSTS_A_MOVE % GROUPS], getpid());
         burst();
 }
 
@@ -68,15 +72,28 @@ static const Load loads[] = {
         { "processes of a moment", fork_one },
 };
 
+/* It is moved while it sleeps. */
 static pid_t start(const Load *load, const BenchGroup groups[GROUPS], uint64_t until_nsec) {
-        pid_t pid = fork();
+        int go[2];
+        pid_t pid;
+        char c = 0;
 
+        if (pipe(go) < 0)
+                bench_fail("pipe: %s", strerror(errno));
+        pid = fork();
         if (pid < 0)
                 bench_fail("fork: %s", strerror(errno));
-        if (pid > 0)
+        if (pid > 0) {
+                bench_group_enter(&groups[0], pid);
+                if (write(go[1], &c, 1) != 1)
+                        bench_fail("%s: it came to its end too soon", load->name);
+                close(go[0]);
+                close(go[1]);
                 return pid;
+        }
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        bench_group_enter(&groups[0], getpid());
+        if (read(go[0], &c, 1) != 1)
+                _exit(EXIT_FAILURE);
         for (unsigned turn = 0; bench_now_nsec() < until_nsec; turn++)
                 load->turn(groups, turn);
         _exit(EXIT_SUCCESS);

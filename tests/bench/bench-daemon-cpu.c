@@ -29,6 +29,19 @@ static uint64_t cpu_nsec(clockid_t clock) {
         return (uint64_t) ts.tv_sec * 1000000000 + (uint64_t) ts.tv_nsec;
 }
 
+/* Of the process, in MB. */
+static double resident_mb(const char *pid) {
+        char path[64];
+        _cleanup_fclose_ FILE *file = NULL;
+        uint64_t size, resident;
+
+        snprintf(path, sizeof(path), "/proc/%s/statm", pid);
+        file = fopen(path, "re");
+        if (!file || fscanf(file, "%" SCNu64 " %" SCNu64, &size, &resident) != 2)
+                bench_fail("%s: %s", path, strerror(errno));
+        return (double) resident * (double) sysconf(_SC_PAGESIZE) / 1e6;
+}
+
 /* The next whole second after `begin`, or at once where that has passed. */
 static void wait_until(uint64_t nsec) {
         const struct timespec ts = { .tv_sec = (time_t) (nsec / 1000000000),
@@ -148,6 +161,10 @@ int main(int argc, char **argv) {
         snprintf(name, sizeof(name), "daemon-cpu, %zu tenants, scraped", n);
         bench_report(&(BenchFigure){ name, "% of a core", scraped, "stdio of one cpu.stat each", files, 1,
                         false, "one sample and one Snapshot a second" });
+
+        snprintf(name, sizeof(name), "daemon-cpu, %zu tenants, resident", n);
+        bench_report(&(BenchFigure){ name, "MB", resident_mb(argv[2]), NULL, 0, 16, false,
+                        "all that is mapped and touched" });
 
         for (size_t i = 0; i < n; i++) {
                 kill(workers[i], SIGKILL);
