@@ -3,6 +3,7 @@
 Tenants with a load, for the system tests of what is metered: one allocation each, their tasks, samples taken now. All
 of it goes with the case. It judges nothing.
 """
+import re
 import urllib.request
 from pathlib import Path
 
@@ -54,3 +55,26 @@ def run_delay_nsec(tenant):
             except OSError:
                 pass  # ended meanwhile
     return total
+
+
+# Which figure is which key of which file; keys of one figure add up.
+MEMORY_STAT = {"memory.anon": ["anon"], "memory.file": ["file"], "memory.kernel": ["kernel"],
+               "memory.faults": ["pgfault"], "memory.major-faults": ["pgmajfault"],
+               "memory.refaults": ["workingset_refault_anon", "workingset_refault_file"]}
+IO_STAT = {"io.read.bytes": "rbytes", "io.write.bytes": "wbytes", "io.read.operations": "rios", "io.write.operations": "wios"}
+
+
+def kernel_figures(group):
+    """What the files say, of a disk alone: nothing in the guest is stacked."""
+    memory = dict(line.split() for line in guest.read(group / "memory.stat").splitlines())
+    figures = {name: sum(int(memory[key]) for key in keys if key in memory) for name, keys in MEMORY_STAT.items()}
+    figures["memory.reclaimed"] = int(memory["pgsteal"]) * 4096
+    lines = guest.read(group / "io.stat").splitlines()
+    for name, key in IO_STAT.items():
+        figures[name] = sum(int(value) for line in lines for value in re.findall(rf" {key}=(\d+)", line))
+    for stem in ("cpu", "memory", "io"):
+        totals = dict(re.findall(r"^(some|full) .*total=(\d+)", guest.read(group / f"{stem}.pressure"), re.M))
+        figures[f"{stem}.pressure"] = int(totals["some"]) * 1000
+        if stem != "cpu":
+            figures[f"{stem}.stall"] = int(totals["full"]) * 1000
+    return figures
