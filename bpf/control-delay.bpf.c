@@ -38,6 +38,15 @@ static __always_inline bool is_ours(const struct Qdisc *qdisc) {
         return qdisc->handle >> 16 == classid >> 16 || qdisc->parent >> 16 == classid >> 16;
 }
 
+/* What comes in at an uplink is queued in an IFB, by the same classes. */
+static __always_inline bool goes_out(const struct net_device *dev) {
+        const char *kind = dev->rtnl_link_ops->kind; /* of a physical one there is none, and it reads as 0 */
+        char word[4] = "";
+
+        (void) bpf_probe_read_kernel(word, sizeof(word), kind);
+        return word[0] != 'i' || word[1] != 'f' || word[2] != 'b';
+}
+
 static __always_inline void count(__u64 nsec) {
         __u32 cpu = bpf_get_smp_processor_id(), bucket = 0;
         struct control_delay_row *row = bpf_map_lookup_elem(&control_delay_rows, &cpu);
@@ -55,7 +64,7 @@ int BPF_PROG(control_delay_enqueue, struct Qdisc *qdisc, const struct netdev_que
                 struct sk_buff *skb) {
         __u64 key = (__u64) skb, now;
 
-        if (!is_ours(qdisc) || skb->priority != classid)
+        if (!is_ours(qdisc) || skb->priority != classid || !goes_out(txq->dev))
                 return 0;
         now = bpf_ktime_get_ns();
         bpf_map_update_elem(&control_packets, &key, &now, BPF_ANY);

@@ -21,8 +21,13 @@
 
 TestSuite(control_delay, .init = host_init, .fini = host_deinit, .timeout = 60);
 
-#define CONTROL_CLASS 0x48470011
-#define TENANT_CLASS 0x48470012
+/* The programs see the whole machine: neither a headgated that may run beside the test nor the other tests
+ * may have the same. */
+#define MAJOR_RATE 0x4848
+#define MAJOR_OTHER 0x4849
+#define MAJOR_AWAY 0x484a
+#define CONTROL(major) ((major) << 16 | 0x11)
+#define TENANT(major) ((major) << 16 | 0x12)
 #define PACKETS 20U
 /* With its header a packet takes 1.014 ms at 8 Mbit/s; the burst lets one go at once. */
 #define DATA_BYTES 1000U
@@ -32,21 +37,21 @@ static void run(const char *command) {
         cr_assert(system(command) == 0, "%s", command);
 }
 
-static void make_uplink(const char *handle) {
+static void make_uplink(unsigned major) {
         char command[512];
 
         cr_assert(unshare(CLONE_NEWNET) == 0, "%m");
         snprintf(command, sizeof(command),
                         "ip link add hg0 type veth peer name hg1 && "
                         "sysctl -qw net.ipv6.conf.all.disable_ipv6=1 && ip link set hg1 up && "
-                        "tc qdisc add dev hg0 root handle %1$s: htb default 12 && "
-                        "tc class add dev hg0 parent %1$s: classid %1$s:11 htb rate 8mbit burst 1100 quantum "
+                        "tc qdisc add dev hg0 root handle %1$x: htb default 12 && "
+                        "tc class add dev hg0 parent %1$x: classid %1$x:11 htb rate 8mbit burst 1100 quantum "
                         "1500 && "
-                        "tc class add dev hg0 parent %1$s: classid %1$s:12 htb rate 8mbit burst 1100 quantum "
+                        "tc class add dev hg0 parent %1$x: classid %1$x:12 htb rate 8mbit burst 1100 quantum "
                         "1500 && "
                         "ip link set hg0 up && "
                         "timeout 10 sh -c 'until ip link show hg0 | grep -q \"state UP\"; do :; done'",
-                        handle);
+                        major);
         run(command);
 }
 
@@ -88,9 +93,9 @@ static Histogram await_packets(const ControlDelay *delay, uint64_t n) {
         return read_delay(delay);
 }
 
-static ControlDelay *make_delay(const char *pin_dir) {
+static ControlDelay *make_delay(const char *pin_dir, unsigned major) {
         ControlDelay *delay = NULL;
-        int r = control_delay_new(pin_dir, CONTROL_CLASS, &delay);
+        int r = control_delay_new(pin_dir, CONTROL(major), &delay);
 
         cr_assert(r == 0, "%s", strerror(-r));
         return delay;
@@ -99,12 +104,12 @@ static ControlDelay *make_delay(const char *pin_dir) {
 Test(control_delay, as_the_rate_makes_it) {
         /* The i-th has waited for those before it; the burst is a part of a packet more. */
         const uint64_t least_nsec = PACKET_NSEC * (PACKETS - 2) * (PACKETS - 1) / 2 * 9 / 10;
-        ControlDelay *delay = make_delay(NULL);
+        ControlDelay *delay = make_delay(NULL, MAJOR_RATE);
         Histogram histogram;
 
-        make_uplink("4847");
-        send_frames(TENANT_CLASS);
-        send_frames(CONTROL_CLASS);
+        make_uplink(MAJOR_RATE);
+        send_frames(TENANT(MAJOR_RATE));
+        send_frames(CONTROL(MAJOR_RATE));
         histogram = await_packets(delay, PACKETS);
         cr_expect_eq(histogram_count(&histogram), PACKETS);
         cr_expect(histogram.sum_nsec >= least_nsec && histogram.sum_nsec < 4 * least_nsec,
@@ -114,14 +119,14 @@ Test(control_delay, as_the_rate_makes_it) {
 }
 
 Test(control_delay, not_in_the_qdisc_of_another) {
-        ControlDelay *delay = make_delay(NULL);
+        ControlDelay *delay = make_delay(NULL, MAJOR_OTHER);
         Histogram histogram;
 
-        make_uplink("1234");
-        send_frames(CONTROL_CLASS);
+        make_uplink(0x1234);
+        send_frames(CONTROL(MAJOR_OTHER));
         run("ip link del hg0");
-        make_uplink("4847");
-        send_frames(CONTROL_CLASS);
+        make_uplink(MAJOR_OTHER);
+        send_frames(CONTROL(MAJOR_OTHER));
         histogram = await_packets(delay, PACKETS);
         cr_expect_eq(histogram_count(&histogram), PACKETS);
         control_delay_free(delay);
@@ -133,19 +138,19 @@ Test(control_delay, goes_on_while_we_are_away) {
         Histogram histogram;
 
         pin_dir = host_bpffs();
-        make_uplink("4847");
-        delay = make_delay(pin_dir);
+        make_uplink(MAJOR_AWAY);
+        delay = make_delay(pin_dir, MAJOR_AWAY);
         cr_expect_not(control_delay_adopted(delay));
         control_delay_free(delay);
-        send_frames(CONTROL_CLASS);
-        delay = make_delay(pin_dir);
+        send_frames(CONTROL(MAJOR_AWAY));
+        delay = make_delay(pin_dir, MAJOR_AWAY);
         cr_expect(control_delay_adopted(delay));
         histogram = await_packets(delay, PACKETS);
         cr_expect_eq(histogram_count(&histogram), PACKETS);
         control_delay_free(delay);
 
         control_delay_unpin(pin_dir);
-        delay = make_delay(pin_dir);
+        delay = make_delay(pin_dir, MAJOR_AWAY);
         cr_expect_not(control_delay_adopted(delay));
         histogram = read_delay(delay);
         cr_expect_eq(histogram_count(&histogram), 0);
