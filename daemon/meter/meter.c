@@ -437,6 +437,7 @@ void meter_read_control(const Meter *meter, Sample *ret) {
 
         if (meter->net && meter->slot_states[SLOT_CONTROL].known && meter->slot_states[SLOT_CONTROL].network)
                 net_meter_read(meter->net, SLOT_CONTROL, &sample);
+        class_meter_read(meter->classes, SLOT_CONTROL, &sample);
         if (meter->delay)
                 control_delay_read(meter->delay, &sample);
         *ret = sample;
