@@ -20,7 +20,8 @@ typedef enum ValueType {
         VALUE_BPS,   /* suffixes K, M, G, T of 1000 */
         VALUE_USEC,  /* ms, s, min, h, d; a bare number is seconds */
         VALUE_BOOL,
-        VALUE_MODE,  /* of a tenant: true is observe */
+        VALUE_MODE, /* of a tenant: true is observe */
+        VALUE_DISCIPLINE,
         VALUE_WORDS, /* separated by spaces */
 } ValueType;
 
@@ -68,6 +69,7 @@ static const ConfigKey uplink_keys[] = {
         UPLINK("default-floor", VALUE_BPS, default_floor_bps, 8000, 1000000000000000),
         UPLINK("default", VALUE_BOOL, is_default, 0, 1),
         UPLINK("take-over", VALUE_BOOL, take_over, 0, 1),
+        UPLINK("discipline", VALUE_DISCIPLINE, discipline, 0, 0),
 };
 
 #define DEVICE(key, type, field, min, max) \
@@ -186,6 +188,19 @@ static int parse_level(const char *text, bool *ret_full) {
         return 0;
 }
 
+static int parse_discipline(const char *text, uint64_t *ret) {
+        static const char *const words[] = {
+                [NET_DISCIPLINE_AUTO] = "auto", [NET_DISCIPLINE_HTB] = "htb", [NET_DISCIPLINE_EDT] = "edt"
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(words); i++)
+                if (strcmp(words[i], text) == 0) {
+                        *ret = i;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
 static int store(const ConfigKey *key, void *base, const char *text) {
         void *field = (char *) base + key->offset;
         uint64_t number = 0;
@@ -208,6 +223,8 @@ static int store(const ConfigKey *key, void *base, const char *text) {
                 return tenant_mode_from_string(text, field);
         case VALUE_LEVEL:
                 return parse_level(text, field);
+        case VALUE_DISCIPLINE:
+                return parse_discipline(text, field);
         case VALUE_WORDS:
                 return parse_words(text, key->max, field);
         case VALUE_USEC:
@@ -248,6 +265,7 @@ static int refuse(Reader *reader, const ConfigKey *key, const char *value, int e
                 [VALUE_BOOL] = "yes or no",
                 [VALUE_MODE] = "enforce or observe",
                 [VALUE_LEVEL] = "basic or full",
+                [VALUE_DISCIPLINE] = "auto, htb or edt",
                 [VALUE_WORDS] = "words with spaces between, %" PRIu64 " to %" PRIu64 " of them",
         };
         char bound[160];

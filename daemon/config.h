@@ -19,6 +19,7 @@ typedef struct ConfigUplink {
         uint64_t control_floor_bps; /* UINT64_MAX: a hundredth of the capacity */
         uint64_t control_ceil_bps;  /* UINT64_MAX: a tenth of the capacity */
         uint64_t default_floor_bps; /* UINT64_MAX: a hundredth of the capacity */
+        uint64_t discipline;        /* a NetDiscipline */
         bool is_default;
         bool take_over; /* of a root qdisc that is not ours */
 } ConfigUplink;

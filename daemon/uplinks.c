@@ -120,10 +120,17 @@ static int follow_ingress(const Uplinks *uplinks, UplinkHold *hold) {
         return r;
 }
 
-/* What goes out is shaped on the uplink; what comes in on a device that is named for us alone. */
-static int hold_open(const Uplinks *uplinks, UplinkHold *hold, FeatureSet *features) {
+/* What goes out is shaped on the uplink; what comes in on a device that is named for us alone, by HTB. */
+static int hold_open(const Uplinks *uplinks, UplinkHold *hold, uint64_t capacity_bps, FeatureSet *features) {
         const bool out = hold->kind == RESOURCE_NET_EGRESS;
-        const UplinkOptions options = { hold->device, uplinks->keep_dir, out && hold->config->take_over };
+        const UplinkOptions options = {
+                .ifname = hold->device,
+                .keep_dir = uplinks->keep_dir,
+                .take_over = out && hold->config->take_over,
+                .discipline = out ? (NetDiscipline) hold->config->discipline : NET_DISCIPLINE_HTB,
+                .capacity_bps = capacity_bps,
+                .pin_dir = out ? uplinks->pin_dir : NULL,
+        };
         char egress[RESOURCE_NAME_SIZE], ingress[RESOURCE_NAME_SIZE];
         FeatureSet found = FEATURE_SET_NULL;
         const Feature *feature;
@@ -176,7 +183,7 @@ static bool hold_follow(
         else {
                 if (r >= 0 && hold->kind == RESOURCE_NET_EGRESS && hold->config->ingress_bps == 0)
                         (void) net_ingress_remove(name, uplinks->pin_dir); /* of another configuration */
-                r = r < 0 ? r : hold_open(uplinks, hold, features);
+                r = r < 0 ? r : hold_open(uplinks, hold, *ret_capacity, features);
                 if (r < 0)
                         (void) feature_set_put(features, feature, false,
                                         "%s cannot be opened (%s): its traffic is not shaped", name,
@@ -309,9 +316,12 @@ void uplinks_check(Uplinks *uplinks, uint32_t index, UplinkDifference tell, void
 }
 
 void uplinks_keep_pins(const Uplinks *uplinks, PinTell tell, void *userdata) {
-        for (size_t i = 0; i < uplinks->n_holds; i++)
+        for (size_t i = 0; i < uplinks->n_holds; i++) {
                 if (uplinks->holds[i].classifier)
                         net_classifier_keep_pins(uplinks->holds[i].classifier, tell, userdata);
+                if (uplinks->holds[i].uplink)
+                        uplink_keep_pins(uplinks->holds[i].uplink, tell, userdata);
+        }
 }
 
 static void tell_nobody(const char *key, const char *have, const char *want, void *userdata) {
@@ -414,7 +424,7 @@ static void hold_note(UplinkHold *hold, int error, const char *why, FeatureSet *
                         log_write(LOG_WARNING, &fields, "Uplink %s is not shaped: %s", hold->device, words);
                 hold->applied.n_classes = 0;
         } else if (hold->error < 0)
-                (void) feature_set_put(features, feature, true, "shaped by HTB");
+                (void) feature_set_put(features, feature, true, "shaped by %s", uplink_how(hold->uplink));
         hold->news = hold->news || error != hold->error || strcmp(words, hold->words) != 0;
         hold->error = error;
         memcpy(hold->words, words, sizeof words);
@@ -538,11 +548,12 @@ void uplinks_release(Uplinks *uplinks, int groups_fd) {
                 /* One that an earlier run left is taken over first: then it is known what on the hook is
                  * ours. */
                 ensure_classifier(uplinks, hold, groups_fd, &features);
+                /* One that tells no speed now may have told one before. */
+                if (hold->uplink || hold_open(uplinks, hold, /* capacity_bps= */ 0, &features) >= 0)
+                        (void) uplink_release(hold->uplink);
+                /* The hook goes with the last that is on it. */
                 if (hold->classifier)
                         (void) net_classifier_release(hold->classifier);
-                /* One that tells no speed now may have told one before. */
-                if (hold->uplink || hold_open(uplinks, hold, &features) >= 0)
-                        (void) uplink_release(hold->uplink);
         }
         (void) net_local_remove(uplinks->pin_dir);
         feature_set_deinit(&features);

@@ -40,7 +40,7 @@ void uplinks_look_again(Uplinks *uplinks);
 void uplinks_look_again_at(Uplinks *uplinks, uint32_t index);
 /* Compares what hangs on the index-th with what last went through there, where anything did. */
 void uplinks_check(Uplinks *uplinks, uint32_t index, UplinkDifference tell, void *userdata);
-/* Pins of the classifiers: net_classifier_keep_pins(). */
+/* Pins of the classifiers and the pacers: net_classifier_keep_pins(), uplink_keep_pins(). */
 void uplinks_keep_pins(const Uplinks *uplinks, PinTell tell, void *userdata);
 bool uplinks_is_verified(const Uplinks *uplinks, uint32_t index);
 /* The uplink of ours that the change is of; false for one that we made, and for others' interfaces. */

@@ -5,6 +5,7 @@
  * Pure: no socket, and no opinion on what the numbers should be.
  */
 
+#include "edt-message.h"
 #include "htb-message.h"
 #include "uplink.h"
 
@@ -43,7 +44,7 @@ static int message_new(
         return 0;
 }
 
-static int tc_message_new(uint16_t type, uint16_t flags, int ifindex, uint32_t parent, uint32_t handle,
+int tc_message_new(uint16_t type, uint16_t flags, int ifindex, uint32_t parent, uint32_t handle,
                 const char *kind, struct nl_msg **ret) {
         _cleanup_nl_msg_ struct nl_msg *message = NULL;
         struct tcmsg body = {
@@ -207,12 +208,13 @@ int htb_message_probe(const char *kind, struct nl_msg **ret) {
                         &message);
         if (r < 0)
                 return r;
-        /* htb insists on options, fq_codel on at least one flow. */
-        if (strcmp(kind, "fq_codel") == 0) {
+        /* htb insists on options, fq_codel on at least one flow, fq on buckets. */
+        if (strcmp(kind, "fq_codel") == 0)
                 r = leaf_options_put(message, /* flows= */ 0);
-                if (r < 0)
-                        return r;
-        }
+        else if (strcmp(kind, "fq") == 0)
+                r = fq_options_put(message, /* buckets_log= */ 0);
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(message);
         return 0;
 }
@@ -259,6 +261,9 @@ int htb_message_parse_link(const struct nlmsghdr *header, HtbLink *ret) {
         body = nlmsg_data(header);
         link.ifindex = body->ifi_index;
         link.mtu = nla_get_u32(attributes[IFLA_MTU]);
+        link.queues = attribute_holds(attributes[IFLA_NUM_TX_QUEUES], sizeof(uint32_t))
+                                      ? nla_get_u32(attributes[IFLA_NUM_TX_QUEUES])
+                                      : 1;
         attribute_copy_string(attributes[IFLA_IFNAME], link.name, sizeof(link.name));
         *ret = link;
         return 1;

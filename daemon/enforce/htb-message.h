@@ -18,6 +18,7 @@ struct nl_msg;
 typedef struct HtbLink {
         int ifindex;
         uint32_t mtu;
+        uint32_t queues; /* that it can send by */
         char name[IFNAMSIZ];
 } HtbLink;
 
@@ -30,6 +31,9 @@ typedef struct HtbQdisc {
 } HtbQdisc;
 
 /* All makers: -ENOMEM is the one error; the caller frees with nlmsg_free(). */
+/* A message of tc's, of a kind or of none (NULL). */
+int tc_message_new(uint16_t type, uint16_t flags, int ifindex, uint32_t parent, uint32_t handle,
+                const char *kind, struct nl_msg **ret);
 int htb_message_link_get(const char *ifname, struct nl_msg **ret);
 int htb_message_qdisc_dump(struct nl_msg **ret);
 int htb_message_class_dump(int ifindex, struct nl_msg **ret);
@@ -44,7 +48,7 @@ int htb_message_change(int ifindex, const HtbChange *change, struct nl_msg **ret
 
 /*
  * Asks the kernel for a qdisc that no kernel makes, on the loopback interface: -ENOENT says that it does not
- * know the kind, -EINVAL that it does. `kind` is "htb" or "fq_codel".
+ * know the kind, -EINVAL that it does. `kind` is "htb", "fq_codel" or "fq".
  */
 int htb_message_probe(const char *kind, struct nl_msg **ret);
 

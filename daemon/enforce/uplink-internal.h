@@ -3,6 +3,7 @@
 
 /* What an Uplink is, and how its files ask the kernel: for the files of its stem alone. */
 
+#include "enforce/edt-pacer.h"
 #include "enforce/foreign-root.h"
 #include "enforce/htb-message.h"
 #include "enforce/netlink.h"
@@ -18,6 +19,12 @@ struct Uplink {
         char name[IFNAMSIZ];
         Netlink *netlink;
         bool fq_codel;
+        char *pin_dir;         /* owned; NULL: nothing is pinned */
+        bool edt;              /* by times of departure: all below, and uplink-edt.c */
+        const char *lacks_edt; /* what there is not that it would take; NULL: nothing */
+        EdtPacer *pacer;
+        int pacer_ifindex;            /* of the interface that it is of */
+        unsigned left_edt_of;         /* the interface on which nothing of it is left */
         bool added[HTB_SLOT_MAX + 1]; /* classes that we made since they were last read, by slot */
         const char *keep_dir;         /* where a root qdisc that is not ours is kept; NULL: nowhere */
         bool take_over;               /* its place is taken */
@@ -29,6 +36,10 @@ int uplink_request(Uplink *uplink, int made, struct nl_msg *message, NetlinkHand
 /* The interface that has the name now. */
 int uplink_look_up_link(Uplink *uplink, HtbLink *ret);
 void uplink_set_words(Uplink *uplink, const char *format, ...) _printf_(2, 3);
+/* Ours, which has this handle, goes, and what it took the place of comes back, in one system call. */
+int uplink_give_back(Uplink *uplink, int ifindex, uint32_t handle);
+/* -EBUSY, and words. */
+int uplink_refuse_foreign(Uplink *uplink, const HtbQdisc *root);
 /* Errors after which a second look is worth it. */
 bool uplink_is_passing(int error);
 

@@ -6,7 +6,7 @@
  * nothing.
  */
 
-#include "uplink-internal.h"
+#include "uplink-edt.h"
 
 #include <netlink/msg.h>
 #include <string.h>
@@ -93,6 +93,8 @@ int uplink_read_stats(Uplink *uplink, NetStats *ret) {
         int r;
 
         uplink->words[0] = '\0';
+        if (uplink->edt)
+                return uplink_edt_read_stats(uplink, ret);
         r = uplink_look_up_link(uplink, &link);
         if (r < 0)
                 return r;

@@ -7,6 +7,7 @@
  * put into a class of ours.
  */
 
+#include "uplink-edt.h"
 #include "uplink-internal.h"
 
 #include <assert.h>
@@ -101,7 +102,12 @@ static int take_class(const struct nlmsghdr *header, void *userdata) {
 static RootOwner root_owner(const HtbQdisc *root) {
         if (root->handle == 0)
                 return ROOT_DEFAULT;
-        if (root->handle != UPLINK_HTB_MAJOR << 16 || strcmp(root->kind, "htb") != 0)
+        if (root->handle != UPLINK_HTB_MAJOR << 16)
+                return ROOT_FOREIGN;
+        /* The other discipline's. */
+        if (strcmp(root->kind, "mq") == 0 || strcmp(root->kind, "fq") == 0)
+                return ROOT_MISSHAPEN;
+        if (strcmp(root->kind, "htb") != 0)
                 return ROOT_FOREIGN;
         return root->default_minor == UPLINK_MINOR_SLOT_BASE + SLOT_DEFAULT ? ROOT_OURS : ROOT_MISSHAPEN;
 }
@@ -164,7 +170,7 @@ static int look(Uplink *uplink, Sight *ret) {
         return r;
 }
 
-static int refuse_foreign(Uplink *uplink, const HtbQdisc *root) {
+int uplink_refuse_foreign(Uplink *uplink, const HtbQdisc *root) {
         uplink_set_words(uplink,
                         "the root qdisc is %s %x:, which is not ours and was left alone; "
                         "take-over = yes in its [uplink] section puts ours in its place until release, "
@@ -199,7 +205,7 @@ static int probe(Uplink *uplink, FeatureSet *features) {
 
         snprintf(feature, sizeof(feature), "net.egress@%s", uplink->name);
         if (sight.owner == ROOT_FOREIGN && !uplink->take_over) {
-                (void) refuse_foreign(uplink, &sight.root);
+                (void) uplink_refuse_foreign(uplink, &sight.root);
                 return feature_set_put(features, feature, false, "no floors and ceilings on %s: %s",
                                 uplink->name, uplink->words);
         }
@@ -232,6 +238,41 @@ static bool ifname_is_valid(const char *ifname) {
                strcspn(ifname, "/: \t\n\v\f\r") == length;
 }
 
+/* Whether departure times are to be used, as far as the configuration and the link say. */
+static bool wants_edt(const UplinkOptions *options) {
+        return options->discipline == NET_DISCIPLINE_EDT ||
+               (options->discipline == NET_DISCIPLINE_AUTO && options->capacity_bps >= UPLINK_EDT_FROM_BPS);
+}
+
+static int choose_discipline(Uplink *uplink, const UplinkOptions *options, FeatureSet *features) {
+        char feature[sizeof("net.egress@") + IFNAMSIZ];
+        const char *lack;
+
+        if (options->pin_dir) {
+                uplink->pin_dir = strdup(options->pin_dir);
+                if (!uplink->pin_dir)
+                        return -ENOMEM;
+        }
+        if (!wants_edt(options))
+                return 0;
+        lack = !uplink->pin_dir                ? "nothing can be pinned"
+               : probe_kind(uplink, "fq") <= 0 ? "this kernel has no fq (CONFIG_NET_SCH_FQ)"
+                                               : NULL;
+        snprintf(feature, sizeof(feature), "net.egress@%s", uplink->name);
+        if (lack && options->discipline == NET_DISCIPLINE_AUTO)
+                return 0;
+        uplink->lacks_edt = lack;
+        uplink->edt = true;
+        if (lack)
+                return feature_set_put(features, feature, false,
+                                "no floors and ceilings on %s by times of departure: %s", uplink->name, lack);
+        /* What a foreign root is in the way of has been said. */
+        if (!feature_set_get(features, feature)->available)
+                return 0;
+        return feature_set_put(features, feature, true,
+                        "a BPF program gives each packet the time of its departure, fq keeps it");
+}
+
 int uplink_new(const UplinkOptions *options, FeatureSet *features, Uplink **ret) {
         _cleanup_(uplink_free_p) Uplink *uplink = NULL;
         int r;
@@ -249,15 +290,23 @@ int uplink_new(const UplinkOptions *options, FeatureSet *features, Uplink **ret)
         if (r < 0)
                 return r;
         r = probe(uplink, features);
+        if (r >= 0)
+                r = choose_discipline(uplink, options, features);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(uplink);
         return 0;
 }
 
+const char *uplink_how(const Uplink *uplink) {
+        return uplink->edt ? "times of departure and fq" : "HTB";
+}
+
 Uplink *uplink_free(Uplink *uplink) {
         if (!uplink)
                 return NULL;
+        edt_pacer_free(uplink->pacer);
+        free(uplink->pin_dir);
         netlink_free(uplink->netlink);
         free(uplink);
         return NULL;
@@ -340,7 +389,7 @@ static int apply_once(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
         if (r < 0)
                 return r;
         if (sight.owner == ROOT_FOREIGN && !uplink->take_over)
-                return refuse_foreign(uplink, &sight.root);
+                return uplink_refuse_foreign(uplink, &sight.root);
         if (sight.owner == ROOT_FOREIGN) {
                 r = uplink_take_over_root(uplink, sight.link.ifindex, &sight.root.handle);
                 if (r < 0)
@@ -367,17 +416,37 @@ static bool is_race(int error) {
         return uplink_is_passing(error) || error == -EEXIST || error == -ENOENT || error == -ENODEV;
 }
 
+/* What the other discipline left on the interface, once HTB does its work. */
+static int leave_edt(Uplink *uplink) {
+        unsigned ifindex = if_nametoindex(uplink->name);
+
+        if (!uplink->pin_dir || uplink->left_edt_of == ifindex)
+                return 0;
+        uplink->left_edt_of = ifindex;
+        return edt_pacer_remove(uplink->pin_dir, ifindex);
+}
+
 int uplink_apply(Uplink *uplink, const NetPlan *plan, unsigned *ret_changes) {
         unsigned changes = 0;
         int r = -EAGAIN;
 
         uplink->words[0] = '\0';
+        if (uplink->lacks_edt) {
+                uplink_set_words(uplink, "%s", uplink->lacks_edt);
+                return -EOPNOTSUPP;
+        }
         for (unsigned i = 0; i < UPLINK_ATTEMPTS && is_race(r); i++) {
+                if (uplink->edt) {
+                        r = uplink_edt_apply(uplink, plan, &changes);
+                        continue;
+                }
                 /* Also the answer to a leaf whose module has gone: ask again before the next attempt. */
                 if (r == -ENOENT)
                         uplink->fq_codel = probe_kind(uplink, "fq_codel") > 0;
                 r = apply_once(uplink, plan, &changes);
         }
+        if (r >= 0 && !uplink->edt)
+                r = leave_edt(uplink);
         if (r < 0)
                 return r;
         uplink->words[0] = '\0';
@@ -386,13 +455,11 @@ int uplink_apply(Uplink *uplink, const NetPlan *plan, unsigned *ret_changes) {
         return 0;
 }
 
-#define DIFFERENCES_TOLD 8U
-
 static void tell_classes(const HtbChange *changes, size_t n, const HtbTree *have, const HtbTree *want,
                 UplinkDifference tell, void *userdata) {
         unsigned told = 0;
 
-        for (size_t i = 0; i < n && told < DIFFERENCES_TOLD; i++) {
+        for (size_t i = 0; i < n && told < UPLINK_DIFFERENCES_TOLD; i++) {
                 uint16_t minor = changes[i].class.minor;
                 char key[32], is[HTB_CLASS_TEXT_SIZE], should[HTB_CLASS_TEXT_SIZE];
 
@@ -418,6 +485,8 @@ int uplink_compare(Uplink *uplink, const NetPlan *plan, UplinkDifference tell, v
         size_t n = 0;
         int r;
 
+        if (uplink->edt)
+                return uplink_edt_compare(uplink, plan, tell, userdata);
         r = look(uplink, &sight);
         if (r < 0)
                 return r;
@@ -471,11 +540,13 @@ int uplink_observe(Uplink *uplink, const NetPlan *expected, NetPlan *ret) {
         int r;
 
         uplink->words[0] = '\0';
+        if (uplink->edt)
+                return uplink_edt_observe(uplink, expected, ret);
         r = look(uplink, &sight);
         if (r < 0)
                 return r;
         if (sight.owner == ROOT_FOREIGN)
-                return refuse_foreign(uplink, &sight.root);
+                return uplink_refuse_foreign(uplink, &sight.root);
         r = expected ? find_difference(uplink, expected, &sight) : 0;
         if (r < 0)
                 return r;
@@ -496,16 +567,15 @@ int uplink_observe(Uplink *uplink, const NetPlan *expected, NetPlan *ret) {
         return r;
 }
 
-/* Ours goes, and what it took the place of comes back, in one system call. */
-static int give_back(Uplink *uplink, const Sight *sight) {
+int uplink_give_back(Uplink *uplink, int ifindex, uint32_t handle) {
         _cleanup_netlink_batch_ NetlinkBatch batch = NETLINK_BATCH_NULL;
         struct nl_msg *message = NULL;
         ForeignRoot kept;
         int r;
 
-        r = htb_message_root_delete(sight->link.ifindex, sight->root.handle, &message);
+        r = htb_message_root_delete(ifindex, handle, &message);
         r = batch_put(&batch, r, message);
-        if (r >= 0 && uplink_kept_root(uplink, sight->link.ifindex, &kept) >= 0) {
+        if (r >= 0 && uplink_kept_root(uplink, ifindex, &kept) >= 0) {
                 r = foreign_root_message(&kept, &message);
                 r = batch_put(&batch, r, message);
         }
@@ -516,17 +586,27 @@ static int give_back(Uplink *uplink, const Sight *sight) {
         return r;
 }
 
+void uplink_keep_pins(
+                const Uplink *uplink, void (*tell)(const char *name, int r, void *userdata), void *userdata) {
+        if (uplink->pacer)
+                edt_pacer_keep_pins(uplink->pacer, tell, userdata);
+}
+
 int uplink_release(Uplink *uplink) {
         _cleanup_sight_ Sight sight = { 0 };
         int r;
 
         uplink->words[0] = '\0';
-        r = look(uplink, &sight);
+        if (uplink->edt)
+                return uplink_edt_release(uplink);
+        r = leave_edt(uplink);
+        if (r >= 0)
+                r = look(uplink, &sight);
         if (r < 0)
                 return r == -ENODEV ? 0 : r;
         if (sight.owner != ROOT_OURS && sight.owner != ROOT_MISSHAPEN) {
                 uplink_forget_root(uplink); /* who took ours away has no use for what was before */
                 return 0;
         }
-        return give_back(uplink, &sight);
+        return uplink_give_back(uplink, sight.link.ifindex, sight.root.handle);
 }

@@ -2,9 +2,10 @@
 #pragma once
 
 /*
- * One uplink's egress: an HTB tree of ours at its root. Observes, compares and changes; what should be there
- * is the caller's NetPlan. A root qdisc that is not ours and not the kernel's default is never touched
- * unasked: -EBUSY. Which packet is of which class is not decided here (net-class.h).
+ * One uplink's egress: an HTB tree of ours at its root, or fq with a program that says when each packet
+ * departs (uplink-edt.h). Observes, compares and changes; what should be there is the caller's NetPlan. A
+ * root qdisc that is not ours and not the kernel's default is never touched unasked: -EBUSY. Which packet is
+ * of which class is not decided here (net-class.h).
  *
  * All happens in the network namespace in which uplink_new() was called.
  */
@@ -30,13 +31,22 @@ typedef struct UplinkOptions {
         const char *keep_dir; /* a directory on disk, for as long: where a root qdisc that was taken over is
                                  kept */
         bool take_over;       /* a root qdisc that is not ours is kept, and ours put in its place */
+        NetDiscipline discipline;
+        uint64_t capacity_bps; /* that a discipline is chosen by */
+        const char *pin_dir;   /* as in edt-pacer.h; NULL: by HTB alone */
 } UplinkOptions;
+
+/* What NET_DISCIPLINE_AUTO means: times of departure from this on, where the kernel has fq, else HTB. */
+#define UPLINK_EDT_FROM_BPS 20000000000ULL
 
 /*
  * Opens netlink, looks the interface up (-ENODEV). Adds "net.egress@<name>" to `features`; where that is not
- * available (a foreign root qdisc, no HTB, no privilege), uplink_apply() fails until it is. Changes nothing.
+ * available (a foreign root qdisc, no HTB, no fq where that was asked for, no privilege), uplink_apply()
+ * fails until it is. Changes nothing.
  */
 int uplink_new(const UplinkOptions *options, FeatureSet *features, Uplink **ret);
+/* For sentences: "HTB". */
+const char *uplink_how(const Uplink *uplink);
 /* Frees what we hold; what is in the kernel stays, shaping. */
 Uplink *uplink_free(Uplink *uplink);
 DEFINE_CLEANUP(Uplink *, uplink_free);
@@ -75,6 +85,10 @@ int uplink_observe(Uplink *uplink, const NetPlan *expected, NetPlan *ret);
 int uplink_read_stats(Uplink *uplink, NetStats *ret);
 void net_stats_deinit(NetStats *stats);
 #define _cleanup_net_stats_ _cleanup_(net_stats_deinit)
+
+/* Pins again what somebody unpinned; HTB has none. */
+void uplink_keep_pins(
+                const Uplink *uplink, void (*tell)(const char *name, int r, void *userdata), void *userdata);
 
 /* Takes our tree away, and nothing else; what it took the place of comes back, else the kernel's default
  * qdisc. Success where there is none of ours. */

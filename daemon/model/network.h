@@ -14,6 +14,13 @@
 #define SLOT_CONTROL 1U /* telemetry and scheduler traffic */
 #define SLOT_FIRST 2U   /* the first that a tenant may have */
 
+/* How an uplink holds its classes to what they may. */
+typedef enum NetDiscipline {
+        NET_DISCIPLINE_AUTO, /* by the link's speed */
+        NET_DISCIPLINE_HTB,
+        NET_DISCIPLINE_EDT, /* earliest departure time */
+} NetDiscipline;
+
 typedef struct NetClass {
         uint32_t slot;
         uint8_t priority;   /* who borrows first: 0 control, 1 tenants and default, 2 best-effort tenants */

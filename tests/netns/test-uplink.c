@@ -770,3 +770,45 @@ Test(uplink, bridges_vlans_and_bonds) {
                 cr_expect_str_eq(after, before, "%s", cases[i].name);
         }
 }
+
+/* By the link's speed where nobody says; and where there is no fq, what asks for it says so, and nothing is
+ * changed. */
+Test(uplink, discipline) {
+        static const struct {
+                const char *name;
+                NetDiscipline discipline;
+                uint64_t capacity_bps;
+                const char *pin_dir;
+                bool htb;
+        } cases[] = {
+                { "auto, slow", NET_DISCIPLINE_AUTO, UPLINK_EDT_FROM_BPS - 1, "/sys/fs/bpf", true },
+                { "htb, fast", NET_DISCIPLINE_HTB, UPLINK_EDT_FROM_BPS, "/sys/fs/bpf", true },
+                { "auto, fast, with no pins", NET_DISCIPLINE_AUTO, UPLINK_EDT_FROM_BPS, NULL, true },
+                { "edt with no pins", NET_DISCIPLINE_EDT, CAPACITY, NULL, false },
+        };
+        _cleanup_pair_ Pair pair = pair_new();
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_features_ FeatureSet features = FEATURE_SET_NULL;
+                const UplinkOptions options = { .ifname = UPLINK,
+                        .discipline = cases[i].discipline,
+                        .capacity_bps = cases[i].capacity_bps,
+                        .pin_dir = cases[i].pin_dir };
+                _cleanup_uplink_ Uplink *uplink = NULL;
+                _cleanup_free_ char *qdiscs = NULL;
+                int r;
+
+                cr_assert_eq(uplink_new(&options, &features, &uplink), 0, "%s", cases[i].name);
+                cr_expect_eq(feature_set_get(&features, "net.egress@" UPLINK)->available, cases[i].htb, "%s",
+                                cases[i].name);
+                r = uplink_apply(uplink, &plan_of_four, NULL);
+                qdiscs = run("tc qdisc show dev " UPLINK);
+                cr_expect_eq(!!strstr(qdiscs, "htb 4847: root"), cases[i].htb, "%s: %s", cases[i].name,
+                                qdiscs);
+                if (!cases[i].htb) {
+                        cr_expect_eq(r, -EOPNOTSUPP, "%s", cases[i].name);
+                        cr_expect_str_eq(uplink_words(uplink), "nothing can be pinned");
+                }
+                cr_expect_eq(uplink_release(uplink), 0, "%s", cases[i].name);
+        }
+}

@@ -44,7 +44,7 @@ Test(config, values_and_their_units) {
                          "[device sda]\nread = 500M\nweighted = yes\nlatency = 20ms\n[device 8:16]\nwrite = "
                          "1M\n"
                          "[uplink eth0]\ncapacity = 10G\ningress-capacity = 9G\ntake-over = yes\noverhead = "
-                         "18\n"
+                         "18\ndiscipline = edt\n"
                          "[uplink eth1]\ncapacity = 1G\ndefault = yes\n"
                          "[devices]\nclosed = yes\n[network]\nnamespaces = no\n[control]\ngroups = "
                          "/a.service /b.service\n");
@@ -73,6 +73,8 @@ Test(config, values_and_their_units) {
         cr_expect_eq(config.uplinks[0].capacity_bps, 10000000000);
         cr_expect_eq(config.uplinks[0].ingress_bps, 9000000000);
         cr_expect_eq(config.uplinks[1].ingress_bps, 0, "not shaped");
+        cr_expect_eq(config.uplinks[0].discipline, NET_DISCIPLINE_EDT);
+        cr_expect_eq(config.uplinks[1].discipline, NET_DISCIPLINE_AUTO);
         cr_expect_not(config.uplinks[0].is_default);
         cr_expect(config.uplinks[0].take_over && !config.uplinks[1].take_over);
         cr_expect_eq(config.uplinks[0].overhead_bytes, 18);
@@ -120,6 +122,7 @@ static const struct {
         { "no mode", "[node]\nmode = off\n", "[node] mode = 'off' must be enforce or observe" },
         { "two defaults", "[uplink a]\ndefault = yes\n[uplink b]\ndefault = yes\n",
                         "2 uplinks say default = yes" },
+        { "no discipline", "[uplink eth0]\ndiscipline = fast\n", "must be auto, htb or edt" },
         { "an interface that is none", "[uplink a/b]\ncapacity = 1M\n",
                         "an interface name of 1 to 15 characters" },
         { "a device that is none", "[device /dev/sda]\nread = 1M\n",

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The program that paces an uplink (bpf/edt-pacer.bpf.c) and its maps: one of each an interface, at clsact
+ * egress behind the one that gives packets their class. The maps are pinned, so that what was promised and
+ * counted is found again. It knows no qdisc, and no plan.
+ */
+
+#include "bpf/pin.h"
+#include "enforce/edt-plan.h"
+#include "util/cleanup.h"
+
+typedef struct EdtPacer EdtPacer;
+
+/* Opens the interface's maps, or makes them. `pin_dir`: our directory on bpffs; what it has of interfaces
+ * that are gone goes. */
+int edt_pacer_new(const char *pin_dir, unsigned ifindex, EdtPacer **ret);
+/* What is pinned goes on. */
+EdtPacer *edt_pacer_free(EdtPacer *program);
+DEFINE_CLEANUP(EdtPacer *, edt_pacer_free);
+
+/* Has this very program at its place on the interface: 1 where it was not there, and is now. -EBUSY: a filter
+ * of another owner has our place. */
+int edt_pacer_attach(EdtPacer *program);
+bool edt_pacer_is_attached(const EdtPacer *program);
+
+/* Once it is attached. */
+void edt_pacer_keep_pins(const EdtPacer *program, PinTell tell, void *userdata);
+
+/* Makes the maps so: how many places of them changed is added to `changes`. What loses comes before what
+ * gains, so that nothing is promised twice. */
+int edt_pacer_set(EdtPacer *program, uint64_t capacity_bytes, uint32_t overhead_bytes,
+                const EdtEntry *entries, size_t n, unsigned *changes);
+/* As the maps have it, by slot; the caller frees. A capacity of 0: nothing is paced. */
+int edt_pacer_get(const EdtPacer *program, uint64_t *ret_capacity_bytes, EdtEntry **ret, size_t *ret_n);
+/* By slot; the caller frees. */
+int edt_pacer_read_stats(EdtPacer *program, NetClassStats **ret, size_t *ret_n);
+
+/* Takes program and maps away; the hook stays for whoever made it. Of an interface that has none: success. */
+int edt_pacer_remove(const char *pin_dir, unsigned ifindex);

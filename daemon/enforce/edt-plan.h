@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * What a plan asks of the pacer (bpf/edt-pacer.h), as it is written to its map, and back. Opens no map.
+ */
+
+#include "model/network.h"
+
+#include <linux/bpf.h>
+
+#include "bpf/edt-pacer.h"
+
+typedef struct EdtEntry {
+        uint32_t slot;
+        struct edt_class class;
+} EdtEntry;
+
+/* One a class of the plan, in its order; the caller frees. -EINVAL as in htb_tree_from_plan(). */
+int edt_entries_from_plan(const NetPlan *plan, EdtEntry **ret, size_t *ret_n);
+void edt_entry_to_model(const EdtEntry *entry, NetClass *ret);
+bool edt_class_equal(const struct edt_class *a, const struct edt_class *b);
+
+/* For people: "prio 1 rate 3000000bit ceil 5000000bit", as of a class of HTB; "none" for NULL. `ret` has
+ * EDT_CLASS_TEXT_SIZE. */
+#define EDT_CLASS_TEXT_SIZE 96
+void edt_class_format(const struct edt_class *class, char *ret);

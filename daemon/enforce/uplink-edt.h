@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What uplink.c hands on where an uplink's discipline is the earliest departure time: each as the function of
+ * that name without "edt_" (uplink.h). */
+
+#include "enforce/uplink-internal.h"
+
+#define UPLINK_DIFFERENCES_TOLD 8U
+
+int uplink_edt_apply(Uplink *uplink, const NetPlan *plan, unsigned *changes);
+int uplink_edt_compare(Uplink *uplink, const NetPlan *plan, UplinkDifference tell, void *userdata);
+int uplink_edt_observe(Uplink *uplink, const NetPlan *expected, NetPlan *ret);
+int uplink_edt_read_stats(Uplink *uplink, NetStats *ret);
+int uplink_edt_release(Uplink *uplink);

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The pacer on an interface of the test's own, without a qdisc that keeps the times that it gives: what it
+ * lets in, what it drops, what it counts; and that it is found again, and leaves others alone. That the times
+ * are kept is a test in a virtual machine, as few kernels without one lack fq.
+ */
+
+#include "enforce/edt-pacer.h"
+#include "host.h"
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <inttypes.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+TestSuite(edt_pacer, .init = host_init, .fini = host_deinit, .timeout = 60);
+
+#define CLASSID(slot) (0x48470010 + (slot))
+#define CAPACITY_BPS 100000000U
+#define PACKETS 100U
+#define DATA_BYTES 1000U
+#define FRAME_BYTES 1014U
+
+#define SLOT_SLOW 2U
+#define SLOT_OPEN 3U
+#define SLOT_NONE 9U
+
+static NetClass classes[] = {
+        { SLOT_DEFAULT, 1, 1000000, CAPACITY_BPS },
+        { SLOT_CONTROL, 0, 1000000, 10000000 },
+        { SLOT_SLOW, 1, 8000000, 8000000 },
+        { SLOT_OPEN, 1, 80000000, CAPACITY_BPS },
+};
+static const NetPlan plan = { "hg0", CAPACITY_BPS, classes, ELEMENTSOF(classes) };
+
+static void run(const char *command) {
+        cr_assert(system(command) == 0, "%s", command);
+}
+
+static void make_link(void) {
+        (void) host_bpffs();
+        cr_assert(unshare(CLONE_NEWNET) == 0, "%m");
+        run("ip link add hg0 type veth peer name hg1 && sysctl -qw net.ipv6.conf.all.disable_ipv6=1 && "
+            "ip link set hg1 up && ip link set hg0 up");
+}
+
+static EdtPacer *make_program(void) {
+        EdtPacer *program = NULL;
+        int r = edt_pacer_new(host_bpffs(), if_nametoindex("hg0"), &program);
+
+        cr_assert(r == 0, "%s", strerror(-r));
+        return program;
+}
+
+static unsigned set_plan(EdtPacer *program, const NetPlan *wanted) {
+        _cleanup_free_ EdtEntry *entries = NULL;
+        unsigned changes = 0;
+        size_t n;
+
+        cr_assert_eq(edt_entries_from_plan(wanted, &entries, &n), 0);
+        cr_assert_eq(edt_pacer_set(program, wanted->capacity_bps / 8, 0, entries, n, &changes), 0);
+        return changes;
+}
+
+static void send_frames(uint32_t priority, unsigned n) {
+        struct sockaddr_ll name = { .sll_family = AF_PACKET,
+                .sll_protocol = htons(ETH_P_IP),
+                .sll_ifindex = (int) if_nametoindex("hg0"),
+                .sll_halen = 6 };
+        _cleanup_close_ int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        char data[DATA_BYTES] = "";
+
+        cr_assert(setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &priority, sizeof(priority)) == 0, "%m");
+        /* A packet that is dropped is an error to a packet socket. */
+        for (unsigned i = 0; i < n; i++)
+                cr_assert(sendto(fd, data, sizeof(data), 0, (struct sockaddr *) &name, sizeof(name)) > 0 ||
+                                                errno == ENOBUFS,
+                                "%m");
+}
+
+static NetClassStats stats_of(EdtPacer *program, uint32_t slot) {
+        _cleanup_free_ NetClassStats *stats = NULL;
+        size_t n;
+
+        cr_assert_eq(edt_pacer_read_stats(program, &stats, &n), 0);
+        for (size_t i = 0; i < n; i++)
+                if (stats[i].slot == slot)
+                        return stats[i];
+        cr_assert_fail("slot %u has no class", slot);
+        return (NetClassStats){};
+}
+
+static uint64_t now_nsec(void) {
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t) now.tv_sec * 1000000000U + (uint64_t) now.tv_nsec;
+}
+
+/* Of what comes at once the horizon is let in, 50 ms, and what the time takes away that the sending took. */
+Test(edt_pacer, lets_in_what_the_horizon_takes) {
+        static const struct {
+                const char *name;
+                uint32_t slot, counted;
+                uint64_t rate_bps; /* that holds it back */
+                uint64_t least;    /* packets let in */
+        } cases[] = {
+                { "a low ceiling", SLOT_SLOW, SLOT_SLOW, 8000000, 49 },
+                { "an open one", SLOT_OPEN, SLOT_OPEN, CAPACITY_BPS, PACKETS },
+                { "the control class, by its ceiling", SLOT_CONTROL, SLOT_CONTROL, 10000000, 61 },
+                { "no class", SLOT_NONE, SLOT_DEFAULT, CAPACITY_BPS, 8 },
+        };
+        EdtPacer *program;
+
+        make_link();
+        program = make_program();
+        cr_expect_eq(set_plan(program, &plan), ELEMENTSOF(classes) + 1);
+        cr_expect_eq(edt_pacer_attach(program), 1);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                uint64_t begin = now_nsec(), most;
+                NetClassStats stats;
+
+                send_frames(CLASSID(cases[i].slot), PACKETS);
+                most = (now_nsec() - begin + 55000000) * cases[i].rate_bps / 8 / FRAME_BYTES / 1000000000 + 2;
+                stats = stats_of(program, cases[i].counted);
+                cr_expect_eq(stats.packets + stats.drops, PACKETS, "%s", cases[i].name);
+                cr_expect(stats.packets >= cases[i].least && stats.packets <= most, "%s: %" PRIu64 " let in",
+                                cases[i].name, stats.packets);
+                cr_expect_eq(stats.bytes, stats.packets * FRAME_BYTES, "%s", cases[i].name);
+        }
+        edt_pacer_free(program);
+        cr_expect_eq(edt_pacer_remove(host_bpffs(), if_nametoindex("hg0")), 0);
+}
+
+Test(edt_pacer, is_found_again) {
+        _cleanup_free_ EdtEntry *entries = NULL;
+        NetPlan less = plan;
+        EdtPacer *program;
+        uint64_t capacity;
+        unsigned ifindex;
+        size_t n;
+
+        make_link();
+        ifindex = if_nametoindex("hg0");
+        program = make_program();
+        (void) set_plan(program, &plan);
+        cr_expect_eq(edt_pacer_attach(program), 1);
+        cr_expect(stats_of(program, SLOT_OPEN).anew);
+        cr_expect_not(stats_of(program, SLOT_OPEN).anew);
+        edt_pacer_free(program);
+        send_frames(CLASSID(SLOT_OPEN), 5);
+
+        program = make_program();
+        cr_expect(edt_pacer_is_attached(program));
+        cr_expect_eq(edt_pacer_attach(program), 0);
+        cr_expect_eq(set_plan(program, &plan), 0);
+        cr_expect_eq(stats_of(program, SLOT_OPEN).packets, 5);
+        cr_expect_not(stats_of(program, SLOT_OPEN).anew);
+        cr_expect_eq(edt_pacer_get(program, &capacity, &entries, &n), 0);
+        cr_expect(capacity == CAPACITY_BPS / 8 && n == ELEMENTSOF(classes));
+        for (size_t i = 0; i < n; i++) {
+                NetClass class;
+
+                edt_entry_to_model(&entries[i], &class);
+                cr_expect(class.slot == classes[i].slot && class.priority == classes[i].priority &&
+                                class.floor_bps == classes[i].floor_bps &&
+                                class.ceil_bps == classes[i].ceil_bps);
+        }
+
+        /* One that goes is one change, and its packets are of the default class. */
+        less.n_classes--;
+        cr_expect_eq(set_plan(program, &less), 1);
+        send_frames(CLASSID(SLOT_OPEN), 5);
+        cr_expect_eq(stats_of(program, SLOT_DEFAULT).packets, 5);
+
+        edt_pacer_free(program);
+        cr_expect_eq(edt_pacer_remove(host_bpffs(), ifindex), 0);
+        program = make_program();
+        cr_expect_not(edt_pacer_is_attached(program));
+        edt_pacer_free(program);
+        cr_expect_eq(edt_pacer_remove(host_bpffs(), ifindex), 0);
+}
+
+Test(edt_pacer, others_are_left_alone) {
+        EdtPacer *program;
+        unsigned ifindex;
+
+        make_link();
+        ifindex = if_nametoindex("hg0");
+        run("tc qdisc add dev hg0 clsact && "
+            "tc filter add dev hg0 egress pref 73 handle 800::847 protocol all u32 match u32 0 0 flowid 1:1 "
+            "&& "
+            "tc filter add dev hg0 egress pref 1 protocol all u32 match u32 0 0 flowid 1:1 && "
+            "tc filter show dev hg0 egress > /tmp/edt-pacer.$$ && "
+            "mv /tmp/edt-pacer.$$ /tmp/edt-pacer.before");
+        program = make_program();
+        (void) set_plan(program, &plan);
+        cr_expect_lt(edt_pacer_attach(program), 0);
+        cr_expect_not(edt_pacer_is_attached(program));
+        edt_pacer_free(program);
+        cr_expect_eq(edt_pacer_remove(host_bpffs(), ifindex), 0);
+        run("tc filter show dev hg0 egress | cmp - /tmp/edt-pacer.before && rm /tmp/edt-pacer.before");
+}
