@@ -190,7 +190,7 @@ static int parse_level(const char *text, bool *ret_full) {
 
 static int parse_discipline(const char *text, uint64_t *ret) {
         static const char *const words[] = {
-                [NET_DISCIPLINE_AUTO] = "auto", [NET_DISCIPLINE_HTB] = "htb", [NET_DISCIPLINE_EDT] = "edt"
+                [NET_DISCIPLINE_HTB] = "htb", [NET_DISCIPLINE_EDT] = "edt", [NET_DISCIPLINE_AUTO] = "auto"
         };
 
         for (size_t i = 0; i < ELEMENTSOF(words); i++)

@@ -16,9 +16,9 @@
 
 /* How an uplink holds its classes to what they may. */
 typedef enum NetDiscipline {
-        NET_DISCIPLINE_AUTO, /* by the link's speed */
         NET_DISCIPLINE_HTB,
-        NET_DISCIPLINE_EDT, /* earliest departure time */
+        NET_DISCIPLINE_EDT,  /* earliest departure time */
+        NET_DISCIPLINE_AUTO, /* by the link's speed */
 } NetDiscipline;
 
 typedef struct NetClass {

@@ -74,7 +74,7 @@ Test(config, values_and_their_units) {
         cr_expect_eq(config.uplinks[0].ingress_bps, 9000000000);
         cr_expect_eq(config.uplinks[1].ingress_bps, 0, "not shaped");
         cr_expect_eq(config.uplinks[0].discipline, NET_DISCIPLINE_EDT);
-        cr_expect_eq(config.uplinks[1].discipline, NET_DISCIPLINE_AUTO);
+        cr_expect_eq(config.uplinks[1].discipline, NET_DISCIPLINE_HTB);
         cr_expect_not(config.uplinks[0].is_default);
         cr_expect(config.uplinks[0].take_over && !config.uplinks[1].take_over);
         cr_expect_eq(config.uplinks[0].overhead_bytes, 18);
