@@ -117,7 +117,7 @@ void pin_remove(const char *dir, const char *name) {
         /* A link whose last reference is its pin goes a while after the unlink, but at once with the last
          * descriptor. */
         fd = bpf_obj_get(path);
-        if (unlink(path) == 0)
+        if (fd != -ENOENT && unlink(path) == 0)
                 pin_pace();
 }
 
