@@ -17,8 +17,12 @@
 #define TC_ACT_UNSPEC (-1)
 #define TC_ACT_SHOT 2
 
-/* A socket may ask for a later time than ours; a stamp beyond is of another clock. */
-#define ASKED_MAX (10 * EDT_NSEC)
+/* A socket may ask for a later time than ours, but not fill the queue with what is to wait for long; a stamp
+ * beyond is of another clock. */
+#define ASKED_MAX EDT_HORIZON_NSEC
+
+/* No slot's, and with the lower bits of a priority of 0: an HTB below has no such class, and takes its default. */
+#define MINOR_PLAIN 0xfff0
 
 /* A class is major << 16 | minor_base + slot. */
 const volatile __u32 major = 0;
@@ -52,11 +56,11 @@ struct {
 
 /*
  * fq goes by the lower bits of the priority: it has a place before all others, without regard to time, for
- * one value of them, and bands. So those of tenants become the plain ones; the control class's are told to fq
+ * one value of them, and bands. So those of tenants become plain ones; the control class's are told to fq
  * as those of its first band. What the upper half says stays: whose class it is has been decided.
  */
 static __always_inline __u32 fq_priority(__u32 slot) {
-        return slot == slot_control ? major << 16 | (minor_base + slot) : major << 16;
+        return major << 16 | (slot == slot_control ? minor_base + slot : MINOR_PLAIN);
 }
 
 SEC("tc")

@@ -319,7 +319,9 @@ int table_open(const char *dir, const TableShape *shape, Table *ret) {
                         close(TAKE_FD(table.fd));
                         drop_table(dir, shape->name);
                 }
-        } else
+        } else if (table.fd != -ENOENT)
+                return table.fd;
+        else
                 drop_other_layouts(dir, shape->name);
 
         if (!table.adopted) {

@@ -27,7 +27,8 @@
 #define STRINGIFY_(x) #x
 #define STRINGIFY(x) STRINGIFY_(x)
 
-/* Pins are "edt_<what>_<layout>_<ifindex>"; as names of maps they must do without dashes. */
+/* Pins are "edt_<what>_<ifindex>_<layout>": a table of another layout goes, that of another link stays. As
+ * names of maps they must do without dashes. */
 #define PREFIX "edt_"
 
 enum { CLASSES, STATES, LINK, PROGRAM, NEXT, PINS_MAX };
@@ -59,12 +60,12 @@ static void skeleton_destroy(struct edt_pacer_bpf **skeleton) {
 }
 
 static void pin_name(int what, unsigned ifindex, char ret[static PIN_NAME_SIZE]) {
-        snprintf(ret, PIN_NAME_SIZE, PREFIX "%s_" STRINGIFY(EDT_PACER_LAYOUT) "_%u", pin_words[what],
-                        ifindex);
+        snprintf(ret, PIN_NAME_SIZE, PREFIX "%s_%u_" STRINGIFY(EDT_PACER_LAYOUT), pin_words[what], ifindex);
 }
 
 static void remove_if_stale(const char *name, void *userdata) {
-        unsigned ifindex = (unsigned) strtoul(strrchr(name, '_') + 1, NULL, 10);
+        const char *number = strpbrk(name, "0123456789");
+        unsigned ifindex = number ? (unsigned) strtoul(number, NULL, 10) : 0;
         char ifname[IF_NAMESIZE], current[PIN_NAME_SIZE];
 
         for (int what = 0; what < PINS_MAX; what++) {
