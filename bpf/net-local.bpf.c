@@ -15,6 +15,8 @@
 
 #define TC_ACT_UNSPEC (-1)
 #define ETH_HLEN 14
+#define AF_PACKET 17
+#define NEXTHDR_FRAGMENT 44
 
 /* A class is major << 16 | minor_base + slot. */
 const volatile __u32 major = 0;
@@ -69,8 +71,11 @@ static __always_inline void learn_address(struct __sk_buff *skb, __u32 slot) {
 SEC("tc")
 int NET_LOCAL_FROM_PROGRAM(struct __sk_buff *skb) {
         const __u32 *slot = net_sender_slot(skb);
+        struct bpf_sock *socket = skb->sk;
 
         skb->tc_index = minor_base + (slot ? *slot : 0);
+        if (socket && socket->family == AF_PACKET) /* was never counted as sent */
+                skb->tc_index |= NET_LOCAL_COUNTED;
         if (slot)
                 learn_address(skb, *slot);
         return TC_ACT_UNSPEC;
@@ -83,6 +88,31 @@ static __always_inline bool is_for_one(struct __sk_buff *skb) {
         return bpf_skb_load_bytes(skb, 0, &first, sizeof(first)) == 0 && !(first & 1);
 }
 
+/* The sender's packet was counted before it was cut: a fragment is what it carries of that, and the first of
+ * them the packet. */
+static __always_inline void count_as_uncut(struct __sk_buff *skb, struct net_count *count) {
+        if (skb->protocol == bpf_htons(ETH_P_IP)) {
+                struct iphdr ip;
+
+                if (net_load(skb, 0, &ip, sizeof(ip)) < 0 || !(ip.frag_off & bpf_htons(0x1fff)))
+                        return;
+                count->packets = 0;
+                count->bytes -= ip.ihl * 4;
+        } else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
+                struct ipv6hdr ip;
+                struct frag_hdr fragment;
+
+                if (net_load(skb, 0, &ip, sizeof(ip)) < 0 || ip.nexthdr != NEXTHDR_FRAGMENT ||
+                                net_load(skb, sizeof(ip), &fragment, sizeof(fragment)) < 0)
+                        return;
+                count->bytes -= sizeof(fragment);
+                if (!(fragment.frag_off & bpf_htons(0xfff8)))
+                        return;
+                count->packets = 0;
+                count->bytes -= sizeof(ip);
+        }
+}
+
 static __always_inline void count_local(struct __sk_buff *skb, __u32 minor) {
         __u32 key = bpf_get_smp_processor_id() * slots + minor - minor_base;
         struct net_row *row;
@@ -93,6 +123,7 @@ static __always_inline void count_local(struct __sk_buff *skb, __u32 minor) {
         if (row) {
                 struct net_count count = net_count_of(skb, skb->len - ETH_HLEN);
 
+                count_as_uncut(skb, &count);
                 net_move_to_local(row, &count);
         }
 }

@@ -89,7 +89,6 @@ void config_init(Config *config) {
                 .horizon_usec = 14ULL * 24 * 3600 * 1000000,
                 .sync_required = true,
                 .meter_full = true,
-                .namespaces = true,
                 .cpu_reserve_millicores = 100,
                 .memory_reserve_bytes = 256 << 20,
                 .residual = { .cpu_millicores = 50,

@@ -556,5 +556,6 @@ void uplinks_release(Uplinks *uplinks, int groups_fd) {
                         (void) net_classifier_release(hold->classifier);
         }
         (void) net_local_remove(uplinks->pin_dir);
+        net_addresses_remove(uplinks->pin_dir);
         feature_set_deinit(&features);
 }

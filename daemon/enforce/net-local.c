@@ -67,6 +67,13 @@ int net_addresses_open(const char *pin_dir, Table *ret) {
                         ret);
 }
 
+void net_addresses_remove(const char *pin_dir) {
+        _cleanup_free_ char *dir = NULL;
+
+        if (tc_pins_open(pin_dir, &dir) >= 0)
+                (void) tc_pin_remove(dir, ADDRESSES_PIN_STEM, NET_ADDRESS_LAYOUT);
+}
+
 static void skeleton_destroy(struct net_local_bpf **skeleton) {
         net_local_bpf__destroy(*skeleton);
 }
@@ -270,6 +277,7 @@ static int list_veths(NetLocal *local, const char *const *except, size_t n_excep
         nlmsg_free(message);
         for (size_t i = local->n_veths; r >= 0 && i-- > 0;)
                 if (!local->veths[i].seen) {
+                        (void) tc_pin_remove(local->pin_dir, TC_MADE, local->veths[i].ifindex);
                         local->veths[i] = local->veths[--local->n_veths];
                         gone = true;
                 }
@@ -329,12 +337,11 @@ int net_local_remove(const char *pin_dir) {
         int r;
 
         r = open_local(pin_dir, &local);
-        if (r >= 0)
-                (void) tc_pin_remove(local->pin_dir, ADDRESSES_PIN_STEM, NET_ADDRESS_LAYOUT);
         for (Way way = 0; r >= 0 && way < WAY_MAX; way++)
                 pinned = tc_pin_remove(local->pin_dir, ways[way].pin, 0) || pinned;
         if (r < 0 || !pinned)
                 return r;
+        net_addresses_remove(pin_dir); /* nobody learns any more, and what was learned grows old */
         r = list_veths(local, NULL, 0);
         for (size_t i = 0; r >= 0 && i < local->n_veths; i++) {
                 const Veth *veth = &local->veths[i];

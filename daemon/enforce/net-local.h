@@ -26,6 +26,8 @@ typedef struct NetLocalOptions {
 /* Whose addresses in namespaces are, as the programs learn it, for what comes in (net-ingress.h): with the
  * directory as above. */
 int net_addresses_open(const char *pin_dir, Table *ret);
+/* Unpins it. */
+void net_addresses_remove(const char *pin_dir);
 
 /* Loads; attaches nothing yet. Adds "net.namespaces" to `features` either way. */
 int net_local_new(const NetLocalOptions *options, FeatureSet *features, NetLocal **ret);

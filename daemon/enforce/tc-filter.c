@@ -121,10 +121,12 @@ int tc_filter_attach(const TcFilter *filter, const TcSight *sight, int program_f
         int r;
 
         if (!sight->has_hook) {
+                /* There is another's "ingress" in its place, which would take what goes out for what comes
+                 * in. */
                 r = bpf_tc_hook_create(&hook);
-                if (r < 0 && r != -EEXIST)
-                        return r == -ENOENT ? -EOPNOTSUPP : r;
-                made = r == 0;
+                if (r < 0)
+                        return r == -ENOENT ? -EOPNOTSUPP : r == -EEXIST ? -EBUSY : r;
+                made = true;
         }
         r = bpf_tc_attach(&hook, &options);
         return r < 0 ? r : made;

@@ -46,7 +46,7 @@ Test(config, values_and_their_units) {
                          "[uplink eth0]\ncapacity = 10G\ningress-capacity = 9G\ntake-over = yes\noverhead = "
                          "18\ndiscipline = edt\n"
                          "[uplink eth1]\ncapacity = 1G\ndefault = yes\n"
-                         "[devices]\nclosed = yes\n[network]\nnamespaces = no\n[control]\ngroups = "
+                         "[devices]\nclosed = yes\n[network]\nnamespaces = yes\n[control]\ngroups = "
                          "/a.service /b.service\n");
         config_init(&config);
         cr_assert_eq(config_read(&config, path, true, &failure), 0, "%s", failure.message);
@@ -58,7 +58,7 @@ Test(config, values_and_their_units) {
         cr_expect_eq(config.residual.net_egress_bps, 2000000, "bit/s go by 1000");
         cr_expect_eq(config.residual.net_ingress_bps, 4000000);
         cr_expect(config.devices_closed);
-        cr_expect_not(config.namespaces);
+        cr_expect(config.namespaces);
         cr_expect_eq(config.residual.io_bytes, 3 << 20);
         cr_expect_eq(config.cpu_burst_percent, 25);
         cr_expect(config.oom_group);
