@@ -60,6 +60,7 @@ int reconciler_open_devices(Reconciler *reconciler, FeatureSet *features) {
         if (r < 0 && r != -EOPNOTSUPP)
                 return log_error_errno(r, "The guards of devices cannot be used");
         devices->open = true;
+        reconciler->look_at_all = true; /* who was settled without a guard */
         return 0;
 }
 

@@ -248,6 +248,7 @@ int reconciler_remove_tenant(Reconciler *reconciler, const Tenant *tenant) {
         *held = tenant_group_free(*held);
         verified_forget(&reconciler->verified[tenant->slot]);
         reconciler->groups_changed = true;
+        reconciler->look_at_all = true; /* where it cannot be removed, it is to be made whole again */
         r = tenant_group_remove(reconciler->driver, tenant->id);
         if (r < 0 && r != -ENOENT)
                 return r;

@@ -484,7 +484,7 @@ static int read_all_back(Reconciler *reconciler, Node *node, const PlanInput *in
                 r = take_desired(node, changes[i].tenant, changes[i].plan);
                 if (r >= 0)
                         r = read_back(reconciler, node, input, changes[i].plan, observed, changes[i].tenant);
-                if (changes[i].unheld)
+                if (changes[i].unheld || changes[i].refused)
                         reconciler->verified[changes[i].tenant->slot].look_again = true;
         }
         for (size_t i = 0; i < plan->n_uplinks; i++)

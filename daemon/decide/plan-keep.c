@@ -194,7 +194,7 @@ static int remake_tenant(const PlanInput *input, Plan *plan, const Tenant *of, T
                 return r;
         }
         count(&plan->sums, tenant, -1);
-        if (tenant->tenant && (tenant->slot != made.slot || made.observed))
+        if (tenant->tenant && tenant->slot == made.slot && made.observed)
                 drop_classes(plan, tenant);
         old = *tenant;
         made.placement = TAKE_PTR(old.placement);
@@ -207,18 +207,27 @@ static int remake_tenant(const PlanInput *input, Plan *plan, const Tenant *of, T
         return 0;
 }
 
-/* 1. and 2. of one name. */
+/* 1. Before any is made anew: who has a slot now must not lose his class to who had it. */
+static void leave(const PlanInput *input, Plan *plan, const char *id) {
+        const Tenant *tenant = node_find_tenant(input->node, id);
+        bool found;
+        size_t i = search(plan, id, &found);
+
+        if (found && !tenant)
+                drop_tenant(plan, i);
+        else if (found && plan->tenants[i]->tenant && plan->tenants[i]->slot != tenant->slot)
+                drop_classes(plan, plan->tenants[i]);
+}
+
+/* 2. of one name. */
 static int look_at(const PlanInput *input, Plan *plan, const char *id, PlanList *list) {
         const Tenant *tenant = node_find_tenant(input->node, id);
         bool found;
         size_t i = search(plan, id, &found);
         int r = 0;
 
-        if (!tenant) {
-                if (found)
-                        drop_tenant(plan, i);
+        if (!tenant)
                 return 0;
-        }
         if (!found)
                 r = add_tenant(plan, i, id);
         if (r < 0 || plan->tenants[i]->listed)
@@ -261,6 +270,8 @@ static void make_parent(const PlanInput *input, Plan *plan) {
 static int remake_marked(const PlanInput *input, const CalendarMarks *marks, Plan *plan, PlanList *list) {
         int r = begin_uplinks(input, plan);
 
+        for (size_t i = 0; r >= 0 && marks && i < marks->n; i++)
+                leave(input, plan, marks->ids[i]);
         for (size_t i = 0; r >= 0 && marks && i < marks->n; i++)
                 r = look_at(input, plan, marks->ids[i], list);
         for (size_t i = 0; r >= 0 && !marks && i < input->node->n_tenants; i++)

@@ -228,6 +228,8 @@ int allocation_copy(const Allocation *allocation, Allocation **ret) {
         copy->cut = allocation->cut;
         copy->warned = allocation->warned;
         copy->window = allocation->window;
+        copy->delivered = allocation->delivered;
+        copy->delivered_window_usec = allocation->delivered_window_usec;
         *ret = TAKE_PTR(copy);
         return 0;
 }
