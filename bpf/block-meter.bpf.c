@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * How long a tenant's reads and writes of block devices take, from when the kernel made a request of them
- * until the device had done all of it: block_rq_complete alone, as the request carries when it began and whose
- * it is. No map of requests, no second hook. It changes nothing.
+ * until the device had done all of it: block_rq_complete alone, as the request carries when it began and
+ * whose it is. No map of requests, no second hook. It changes nothing.
  *
  * A request belongs to the group that its first bio does. Devices that are over others complete requests of
  * their own, where they have any: the daemon leaves those out.
@@ -111,7 +111,8 @@ int BPF_PROG(block_meter_complete, struct request *request, int error, unsigned 
 
         disk = BPF_CORE_READ(request, q, disk);
         now = bpf_ktime_get_ns();
-        count(find_device(disk ? BPF_CORE_READ(disk, major) << BLOCK_MINOR_BITS | BPF_CORE_READ(disk, first_minor)
+        count(find_device(disk ? BPF_CORE_READ(disk, major) << BLOCK_MINOR_BITS |
+                                                              BPF_CORE_READ(disk, first_minor)
                                : 0),
                         slot, operation == OP_READ ? BLOCK_READ : BLOCK_WRITE, now > begin ? now - begin : 0);
         return 0;

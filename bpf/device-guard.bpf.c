@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Lets the processes of a control group open and make those device nodes that its rules name, and no others.
- * What another program at the group, above it or below it refuses stays refused. A device that is open already
- * stays open.
+ * What another program at the group, above it or below it refuses stays refused. A device that is open
+ * already stays open.
  */
 #include "vmlinux.h"
 

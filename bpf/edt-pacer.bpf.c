@@ -21,7 +21,8 @@
  * beyond is of another clock. */
 #define ASKED_MAX EDT_HORIZON_NSEC
 
-/* No slot's, and with the lower bits of a priority of 0: an HTB below has no such class, and takes its default. */
+/* No slot's, and with the lower bits of a priority of 0: an HTB below has no such class, and takes its
+ * default. */
 #define MINOR_PLAIN 0xfff0
 
 /* A class is major << 16 | minor_base + slot. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Remembers whom the kernel killed for want of memory: at sched_process_exit, where the process that goes says
- * so itself (signal->oom_mm), on every kernel alike; oom's own tracepoint tells of more than a number only from
- * Linux 6.9 on. How many were killed is the kernel's to count (memory.events). It changes nothing.
+ * Remembers whom the kernel killed for want of memory: at sched_process_exit, where the process that goes
+ * says so itself (signal->oom_mm), on every kernel alike; oom's own tracepoint tells of more than a number
+ * only from Linux 6.9 on. How many were killed is the kernel's to count (memory.events). It changes nothing.
  */
 #include "vmlinux.h"
 

@@ -54,7 +54,7 @@ typedef struct Config {
         size_t n_devices;
         uint64_t cpu_burst_percent; /* of a period's quota, that a tenant may save up */
         bool oom_group;             /* a tenant out of memory is killed whole */
-        bool namespaces; /* tenants' packets are told apart at veths into network namespaces */
+        bool namespaces;            /* tenants' packets are told apart at veths into network namespaces */
         char **control_groups; /* owned; paths below the cgroup mount whose packets ride the control class */
         char **schedulers;     /* owned; users who may push allocations beside root */
 } Config;

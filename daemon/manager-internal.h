@@ -25,7 +25,7 @@ struct Manager {
         sd_event_source *window_timer; /* CLOCK_REALTIME, at the calendar's next change */
         sd_event_source *sample_timer; /* CLOCK_MONOTONIC */
         unsigned samples;
-        bool delivery_is_full; /* more allocations than sums can be kept of */
+        bool delivery_is_full;     /* more allocations than sums can be kept of */
         int64_t clock_offset_usec; /* UTC less boot time, when it was last looked at */
         int64_t clock_kept_usec;   /* the same, as last put on disk */
         bool clock_is_kept;        /* what the disk said of it at the start holds */

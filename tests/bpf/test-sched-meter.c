@@ -403,10 +403,12 @@ Test(sched_meter, histogram) {
         wait = sample.value[METRIC_CPU_WAIT];
         cr_assert(sample_has_duration(&sample, DURATION_CPU_WAIT));
         for (size_t i = 0; i + 1 < HISTOGRAM_BUCKETS; i++) {
-                low += sample.duration[DURATION_CPU_WAIT].bucket[i] * (i > 0 ? histogram_bound_nsec(i - 1) : 0);
+                low += sample.duration[DURATION_CPU_WAIT].bucket[i] *
+                       (i > 0 ? histogram_bound_nsec(i - 1) : 0);
                 high += sample.duration[DURATION_CPU_WAIT].bucket[i] * histogram_bound_nsec(i);
         }
-        cr_expect_eq(sample.duration[DURATION_CPU_WAIT].bucket[HISTOGRAM_BUCKETS - 1], 0, "nobody waited that long");
+        cr_expect_eq(sample.duration[DURATION_CPU_WAIT].bucket[HISTOGRAM_BUCKETS - 1], 0,
+                        "nobody waited that long");
         cr_expect(low <= wait && wait <= high,
                         "%" PRIu64 " ns of wait, by the buckets %" PRIu64 " to %" PRIu64, wait, low, high);
         cr_expect(histogram_count(&sample.duration[DURATION_CPU_WAIT]) <= sample.value[METRIC_CPU_SWITCHES]);
@@ -509,7 +511,8 @@ Test(sched_meter, basic_level) {
         meter_must_add(meter, SLOT, &group);
         worker_run(&worker);
         sample = meter_must_read(meter, SLOT);
-        cr_expect(sample_has_duration(&sample, DURATION_CPU_WAIT) && histogram_count(&sample.duration[DURATION_CPU_WAIT]) > 0,
+        cr_expect(sample_has_duration(&sample, DURATION_CPU_WAIT) &&
+                                        histogram_count(&sample.duration[DURATION_CPU_WAIT]) > 0,
                         "the old level's program went on");
         worker_stop(&worker);
         meter_free(meter);

@@ -771,8 +771,8 @@ Test(uplink, bridges_vlans_and_bonds) {
         }
 }
 
-/* By the link's speed where it is asked for; and where there is no fq, what asks for it says so, and nothing is
- * changed. */
+/* By the link's speed where it is asked for; and where there is no fq, what asks for it says so, and nothing
+ * is changed. */
 Test(uplink, discipline) {
         static const struct {
                 const char *name;

@@ -30,8 +30,9 @@ Test(histogram, quantiles) {
         };
 
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-                cr_expect_eq(histogram_quantile_nsec(&cases[i].histogram, cases[i].permille), cases[i].nsec, "%s: %lu",
-                                cases[i].name, histogram_quantile_nsec(&cases[i].histogram, cases[i].permille));
+                cr_expect_eq(histogram_quantile_nsec(&cases[i].histogram, cases[i].permille), cases[i].nsec,
+                                "%s: %lu", cases[i].name,
+                                histogram_quantile_nsec(&cases[i].histogram, cases[i].permille));
 }
 
 Test(histogram, since) {

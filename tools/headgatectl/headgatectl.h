@@ -26,7 +26,8 @@ typedef enum CtlExit {
 
 typedef struct Ctl {
         /* For every verb. */
-        const char *bus;  /* "system", "session", "peer", a D-Bus address, or "peer:" and the address of a peer socket */
+        const char *bus; /* "system", "session", "peer", a D-Bus address, or "peer:" and the address of a peer
+                            socket */
         const char *host; /* ssh(1)'s [USER@]HOST, or NULL */
         bool json;
         bool legend; /* table headings and closing lines */
