@@ -86,15 +86,20 @@ static int connect_to(const char *address, uint16_t port, int flags) {
 #define REFUSED 7U
 #define ABANDONED 5U
 
-/* Ends each in its turn, the last RESET of them at once and with a reset. */
+/*
+ * Ends each in its turn, the last RESET of them with a reset; not before the other end has spoken, since a
+ * reset that overtakes the return of its connect() is an error of connect().
+ */
 static void serve(void *userdata) {
         int listener = listen_on("127.0.0.1");
+        char c;
 
         for (unsigned i = 0; i < ESTABLISHED + RESET; i++) {
                 struct linger linger = { .l_onoff = i >= ESTABLISHED };
                 int fd = accept(listener, NULL, NULL);
 
-                if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) < 0)
+                if (read(fd, &c, 1) != 1 ||
+                                setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) < 0)
                         abort();
                 close(fd);
         }
@@ -108,6 +113,8 @@ static void connect_many(void *userdata) {
         for (unsigned i = 0; i < ESTABLISHED + RESET; i++) {
                 int fd = connect_to("127.0.0.1", PORT, 0);
 
+                if (write(fd, "", 1) != 1)
+                        abort();
                 (void) !read(fd, &c, 1);
                 close(fd);
         }
