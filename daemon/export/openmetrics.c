@@ -10,101 +10,11 @@
 
 #include "openmetrics.h"
 
+#include "export/openmetrics-line.h"
 #include "util/strv.h"
 
 #include <stdint.h>
 #include <string.h>
-
-/* Bytes that grow. The first error stays and makes all further appending void, so that it is looked at once.
- */
-typedef struct Text {
-        char *data; /* owned */
-        size_t n, allocated;
-        int error; /* 0 or negative errno */
-} Text;
-
-#define TEXT_NULL \
-        { NULL, 0, 0, 0 }
-
-static void text_deinit(Text *text) {
-        free(text->data);
-        *text = (Text) TEXT_NULL;
-}
-#define _cleanup_text_ _cleanup_(text_deinit)
-
-static void text_append_bytes(Text *text, const char *bytes, size_t n) {
-        if (text->error < 0)
-                return;
-        /* Always one more than asked for: what is handed out ends in a NUL that does not count. */
-        if (text->allocated - text->n <= n) {
-                size_t allocated = (text->n + n + 1) * 2;
-                char *data = realloc(text->data, allocated);
-
-                if (!data) {
-                        text->error = -ENOMEM;
-                        return;
-                }
-                text->data = data;
-                text->allocated = allocated;
-        }
-        memcpy(text->data + text->n, bytes, n);
-        text->n += n;
-        text->data[text->n] = '\0';
-}
-
-static void text_append(Text *text, const char *s) {
-        text_append_bytes(text, s, strlen(s));
-}
-
-/* Label values and HELP texts escape the same three characters. */
-static void text_append_escaped(Text *text, const char *s) {
-        while (s && *s) {
-                size_t n = strcspn(s, "\\\"\n");
-
-                text_append_bytes(text, s, n);
-                s += n;
-                if (!*s)
-                        return;
-                text_append(text, *s == '\n' ? "\\n" : *s == '"' ? "\\\"" : "\\\\");
-                s++;
-        }
-}
-
-static void text_append_number(Text *text, uint64_t value) {
-        char digits[20], *p = digits + sizeof(digits);
-
-        do {
-                *--p = (char) ('0' + value % 10);
-                value /= 10;
-        } while (value > 0);
-        text_append_bytes(text, p, (size_t) (digits + sizeof(digits) - p));
-}
-
-/* `whole`, and after a point `fraction` in `places` digits, of which the last zeros are left out. */
-static void text_append_decimal(Text *text, uint64_t whole, uint64_t fraction, unsigned places) {
-        char digits[20];
-        size_t n = places;
-
-        text_append_number(text, whole);
-        if (fraction == 0)
-                return;
-        while (fraction % 10 == 0) {
-                fraction /= 10;
-                n--;
-        }
-        for (size_t i = n; i > 0; i--, fraction /= 10)
-                digits[i - 1] = (char) ('0' + fraction % 10);
-        text_append(text, ".");
-        text_append_bytes(text, digits, n);
-}
-
-/* How one of our integers becomes a number in base units. */
-typedef struct Scale {
-        const char *unit; /* the family's suffix; NULL: a count */
-        uint64_t divisor;
-        uint64_t factor; /* makes a remainder of the division a decimal fraction of `places` digits */
-        unsigned places;
-} Scale;
 
 static const Scale scale_count = { NULL, 1, 1, 0 };
 static const Scale scale_bytes = { "bytes", 1, 1, 0 };
@@ -115,39 +25,81 @@ static const Scale scale_rate = { "bytes_per_second", 1, 1, 0 };
 static const Scale scale_operations = { "operations_per_second", 1, 1, 0 };
 static const Scale scale_bits = { "bytes_per_second", 8, 125, 3 };
 
-static void text_append_scaled(Text *text, const Scale *scale, uint64_t value) {
-        text_append_decimal(
-                        text, value / scale->divisor, value % scale->divisor * scale->factor, scale->places);
+/* A tenant of those that are told of. */
+typedef struct Shown {
+        const Tenant *tenant;
+        Labels labels; /* who it is, and of which node */
+} Shown;
+
+typedef struct Page {
+        const Node *node;
+        char *const *only_tenants; /* NULL: all */
+        Text text;
+        Text names; /* what the labels are of */
+        Labels of_node;
+        Shown *shown; /* owned, [n_shown] */
+        size_t n_shown;
+} Page;
+
+static void page_deinit(Page *page) {
+        text_deinit(&page->text);
+        text_deinit(&page->names);
+        free(page->shown);
 }
 
-typedef struct Family {
-        const char *name; /* with its unit, without what the type appends */
-        const char *type;
-        const char *suffix; /* what the type appends to the name of a sample */
-        const Scale *scale;
-        const char *help;
-        bool begun; /* its head is printed with its first sample: a family without samples is absent */
-} Family;
+static bool is_told(const Page *page, const char *tenant_id) {
+        return !page->only_tenants || strv_contains(page->only_tenants, tenant_id);
+}
 
-static void family_begin(Family *family, Text *text) {
-        if (family->begun)
-                return;
-        family->begun = true;
-        text_append(text, "# TYPE ");
-        text_append(text, family->name);
-        text_append(text, " ");
-        text_append(text, family->type);
-        if (family->scale->unit) {
-                text_append(text, "\n# UNIT ");
-                text_append(text, family->name);
-                text_append(text, " ");
-                text_append(text, family->scale->unit);
+/* `tenant_id`: NULL for what is no tenant's. */
+static size_t append_names(Text *text, const Node *node, const char *tenant_id) {
+        size_t before = text->n;
+
+        if (tenant_id) {
+                text_append(text, "tenant=\"");
+                text_append_escaped(text, tenant_id);
+                text_append(text, "\",");
         }
-        text_append(text, "\n# HELP ");
-        text_append(text, family->name);
-        text_append(text, " ");
-        text_append_escaped(text, family->help);
-        text_append(text, "\n");
+        text_append(text, "node=\"");
+        text_append_escaped(text, node->node_id);
+        text_append(text, "\"");
+        return text->n - before;
+}
+
+static int page_begin(Page *page) {
+        const Node *node = page->node;
+        const char *p;
+
+        page->shown = calloc(node->n_tenants + 1, sizeof(Shown));
+        if (!page->shown)
+                return -ENOMEM;
+        page->of_node.n = append_names(&page->names, node, NULL);
+        for (size_t i = 0; i < node->n_tenants; i++) {
+                const Tenant *tenant = node->tenants[i];
+
+                if (is_told(page, tenant->id))
+                        page->shown[page->n_shown++] = (Shown){ tenant,
+                                { .n = append_names(&page->names, node, tenant->id) } };
+        }
+        if (page->names.error < 0)
+                return page->names.error;
+        /* Where they are: the text moves no more. */
+        page->of_node.text = page->names.data;
+        p = page->names.data + page->of_node.n;
+        for (size_t i = 0; i < page->n_shown; p += page->shown[i++].labels.n)
+                page->shown[i].labels.text = p;
+        return 0;
+}
+
+/* `labels` with one more. The text is anew with each. */
+static Labels labels_with(const Labels *labels, Text *more, const char *name, const char *value) {
+        more->n = 0;
+        text_append(more, ",");
+        text_append(more, name);
+        text_append(more, "=\"");
+        text_append_escaped(more, value);
+        text_append(more, "\"");
+        return (Labels){ labels->text, labels->n, more->data };
 }
 
 /* The label that names what a resource's target is. */
@@ -155,42 +107,20 @@ static const char *target_label(ResourceTarget target) {
         return target == TARGET_UPLINK ? "uplink" : target == TARGET_MISC ? "resource" : "device";
 }
 
-/* What the entry's name has behind its '@', as a label. */
-static void append_target(Text *text, const Resource *entry) {
-        if (!entry || !*entry->target)
-                return;
-        text_append(text, ",");
-        text_append(text, target_label(resource_info(entry->kind)->target));
-        text_append(text, "=\"");
-        text_append_escaped(text, entry->target);
-        text_append(text, "\"");
+/* With what the entry's name has behind its '@'. */
+static Labels labels_with_target(const Labels *labels, Text *more, const Resource *entry) {
+        return *entry->target ? labels_with(labels, more, target_label(resource_info(entry->kind)->target),
+                                                entry->target)
+                              : *labels;
 }
 
-/* Everything of a sample's line before its value. `tenant` and `entry` may be NULL. */
-static void family_append_labels(
-                Family *family, Text *text, const Node *node, const char *tenant, const Resource *entry) {
-        family_begin(family, text);
-        text_append(text, family->name);
-        text_append(text, family->suffix);
-        text_append(text, "{");
-        if (tenant) {
-                text_append(text, "tenant=\"");
-                text_append_escaped(text, tenant);
-                text_append(text, "\",");
-        }
-        text_append(text, "node=\"");
-        text_append_escaped(text, node->node_id);
-        text_append(text, "\"");
-        append_target(text, entry);
-        text_append(text, "} ");
-}
-
-static void append_node(Text *text, const Node *node) {
+static void append_node(Page *page) {
+        const Node *node = page->node;
+        Text *text = &page->text;
         Family sampled = { "headgate_sample_timestamp_seconds", "gauge", "", &scale_usec,
-                "When the samples were read, in UTC since 1970.", false };
+                "When the samples were read, in UTC since 1970.", 0 };
         Family degraded = { "headgate_node_degraded", "gauge", "", &scale_count,
-                "1 where a part of what this node should do is not in force or not available, else 0.",
-                false };
+                "1 where a part of what this node should do is not in force or not available, else 0.", 0 };
 
         text_append(text, "# TYPE headgate_node info\n# HELP headgate_node This node and what runs on it.\n"
                           "headgate_node_info{node=\"");
@@ -201,43 +131,30 @@ static void append_node(Text *text, const Node *node) {
         text_append_escaped(text, node->boot_id);
         text_append(text, "\"} 1\n");
 
-        family_append_labels(&degraded, text, node, NULL, NULL);
-        text_append(text, node->state == NODE_OK ? "0\n" : "1\n");
-
-        if (node->sampled_usec == 0)
-                return;
-        family_append_labels(&sampled, text, node, NULL, NULL);
-        text_append_scaled(text, sampled.scale, node->sampled_usec);
-        text_append(text, "\n");
+        family_append(&degraded, text, &page->of_node, node->state == NODE_OK ? 0 : 1);
+        if (node->sampled_usec > 0)
+                family_append(&sampled, text, &page->of_node, node->sampled_usec);
 }
 
 /* What was changed behind our back, by cause. */
-static void append_drift(Text *text, const Node *node) {
+static void append_drift(Page *page) {
         Family families[] = {
                 { "headgate_drift_found", "counter", "_total", &scale_count,
-                                "Settings, classes and pins found otherwise than they were left.", false },
+                                "Settings, classes and pins found otherwise than they were left.", 0 },
                 { "headgate_drift_repaired", "counter", "_total", &scale_count,
-                                "Those of them that were put back.", false },
+                                "Those of them that were put back.", 0 },
         };
+        _cleanup_text_ Text more = TEXT_NULL;
 
         for (size_t i = 0; i < ELEMENTSOF(families); i++)
                 for (DriftCause cause = 0; cause < DRIFT_CAUSE_MAX; cause++) {
-                        const struct DriftCount *count = &node->drift.counts[cause];
+                        const struct DriftCount *count = &page->node->drift.counts[cause];
+                        Labels labels = labels_with(
+                                        &page->of_node, &more, "cause", drift_cause_to_string(cause));
 
-                        family_begin(&families[i], text);
-                        text_append(text, families[i].name);
-                        text_append(text, "_total{node=\"");
-                        text_append_escaped(text, node->node_id);
-                        text_append(text, "\",cause=\"");
-                        text_append(text, drift_cause_to_string(cause));
-                        text_append(text, "\"} ");
-                        text_append_number(text, i == 0 ? count->found : count->repaired);
-                        text_append(text, "\n");
+                        family_append(&families[i], &page->text, &labels,
+                                        i == 0 ? count->found : count->repaired);
                 }
-}
-
-static bool is_shown(const Tenant *tenant, char *const *only_tenants) {
-        return !only_tenants || strv_contains(only_tenants, tenant->id);
 }
 
 static Family metric_family(const MetricInfo *info, const char *name) {
@@ -245,153 +162,103 @@ static Family metric_family(const MetricInfo *info, const char *name) {
                 info->unit == METRIC_UNIT_NSEC    ? &scale_nsec
                 : info->unit == METRIC_UNIT_BYTES ? &scale_bytes
                                                   : &scale_count,
-                info->help, false };
+                info->help, 0 };
 }
 
-static void append_metric(Text *text, const Node *node, char *const *only_tenants, Metric metric) {
+static void append_metric(Page *page, Metric metric) {
         const MetricInfo *info = metric_info(metric);
         Family family = metric_family(info, info->family);
 
-        for (size_t i = 0; i < node->n_tenants; i++) {
-                const Tenant *tenant = node->tenants[i];
+        for (size_t i = 0; i < page->n_shown; i++) {
+                const Sample *usage = &page->shown[i].tenant->usage;
 
-                if (!is_shown(tenant, only_tenants) || !sample_has(&tenant->usage, metric))
-                        continue;
-                family_append_labels(&family, text, node, tenant->id, NULL);
-                text_append_scaled(text, family.scale, tenant->usage.value[metric]);
-                text_append(text, "\n");
+                if (sample_has(usage, metric))
+                        family_append(&family, &page->text, &page->shown[i].labels, usage->value[metric]);
         }
 }
 
-/* Cumulative, as the format has it; bounds in seconds. Every second bound: a page has such rows for each
- * tenant. `tenant_id`: NULL for what is no tenant's. `entry` as above. */
-static void append_buckets(Text *text, const Node *node, const char *tenant_id, const Resource *entry,
-                const Histogram *histogram, Family *family) {
-        uint64_t count = 0;
-
-        for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
-                count += histogram->bucket[i];
-                if (i % 2 == 0)
-                        continue;
-                family_begin(family, text);
-                text_append(text, family->name);
-                text_append(text, "_bucket{");
-                if (tenant_id) {
-                        text_append(text, "tenant=\"");
-                        text_append_escaped(text, tenant_id);
-                        text_append(text, "\",");
-                }
-                text_append(text, "node=\"");
-                text_append_escaped(text, node->node_id);
-                text_append(text, "\"");
-                append_target(text, entry);
-                text_append(text, ",le=\"");
-                if (i + 1 < HISTOGRAM_BUCKETS)
-                        text_append_scaled(text, family->scale, histogram_bound_nsec(i));
-                else
-                        text_append(text, "+Inf");
-                text_append(text, "\"} ");
-                text_append_number(text, count);
-                text_append(text, "\n");
-        }
-}
-
-static void append_histogram(Text *text, const Node *node, const char *tenant_id, const Resource *entry,
-                const Histogram *histogram, Family *family) {
-        append_buckets(text, node, tenant_id, entry, histogram, family);
-        family->suffix = "_count";
-        family_append_labels(family, text, node, tenant_id, entry);
-        text_append_number(text, histogram_count(histogram));
-        family->suffix = "_sum";
-        text_append(text, "\n");
-        family_append_labels(family, text, node, tenant_id, entry);
-        text_append_scaled(text, family->scale, histogram->sum_nsec);
-        text_append(text, "\n");
-}
-
-static void append_histograms(Text *text, const Node *node, char *const *only_tenants, Duration duration) {
+static void append_histograms(Page *page, Duration duration) {
         const DurationInfo *info = duration_info(duration);
-        Family family = { info->family, "histogram", "", &scale_nsec, info->help, false };
+        Family family = { info->family, "histogram", "", &scale_nsec, info->help, 0 };
+        const Bounds bounds = bounds_of(&scale_nsec);
 
-        for (size_t i = 0; i < node->n_tenants; i++) {
-                const Tenant *tenant = node->tenants[i];
-                const Histogram *histogram = &tenant->usage.duration[duration];
+        for (size_t i = 0; i < page->n_shown; i++) {
+                const Sample *usage = &page->shown[i].tenant->usage;
 
-                if (!is_shown(tenant, only_tenants) || !sample_has_duration(&tenant->usage, duration))
-                        continue;
-                append_histogram(text, node, tenant->id, NULL, histogram, &family);
+                if (sample_has_duration(usage, duration))
+                        family_append_histogram(&family, &page->text, &page->shown[i].labels, &bounds,
+                                        &usage->duration[duration]);
         }
 }
 
 /* One direction of all devices: what the families are of. */
-static void append_latencies(Text *text, const Node *node, char *const *only_tenants, bool write) {
+static void append_latencies(Page *page, bool write) {
         Family family = { write ? "headgate_io_write_latency_seconds" : "headgate_io_read_latency_seconds",
                 "histogram", "", &scale_nsec,
                 write ? "How long writes to block devices took." : "How long reads from block devices took.",
-                false };
+                0 };
+        const Bounds bounds = bounds_of(&scale_nsec);
+        _cleanup_text_ Text more = TEXT_NULL;
 
-        for (size_t i = 0; i < node->n_tenants; i++) {
-                const Tenant *tenant = node->tenants[i];
+        for (size_t i = 0; i < page->n_shown; i++) {
+                const BlockLatencies *latencies = &page->shown[i].tenant->latencies;
 
-                for (size_t k = 0; is_shown(tenant, only_tenants) && k < tenant->latencies.n; k++) {
-                        const BlockLatency *latency = &tenant->latencies.entries[k];
-                        Resource device = { .kind = RESOURCE_IO_READ };
+                for (size_t k = 0; k < latencies->n; k++) {
+                        const BlockLatency *latency = &latencies->entries[k];
+                        Labels labels;
 
                         if (latency->write != write)
                                 continue;
-                        snprintf(device.target, sizeof(device.target), "%s", latency->device);
-                        append_histogram(text, node, tenant->id, &device, &latency->histogram, &family);
+                        labels = labels_with(&page->shown[i].labels, &more, "device", latency->device);
+                        family_append_histogram(&family, &page->text, &labels, &bounds, &latency->histogram);
                 }
         }
 }
 
 /* What the control class sends is no tenant's, and is of families of its own. */
-static void append_control(Text *text, const Node *node) {
+static void append_control(Page *page) {
         static const char ours[] = "headgate_", control[] = "headgate_control_";
+        const Sample *sample = &page->node->control;
+        const Bounds bounds = bounds_of(&scale_nsec);
         char name[128];
 
         for (Metric metric = 0; metric < METRIC_MAX; metric++) {
                 const MetricInfo *info = metric_info(metric);
                 Family family = metric_family(info, name);
 
-                if (!sample_has(&node->control, metric))
+                if (!sample_has(sample, metric))
                         continue;
                 snprintf(name, sizeof(name), "%s%s", control, info->family + strlen(ours));
-                family_append_labels(&family, text, node, NULL, NULL);
-                text_append_scaled(text, family.scale, node->control.value[metric]);
-                text_append(text, "\n");
+                family_append(&family, &page->text, &page->of_node, sample->value[metric]);
         }
         for (Duration duration = 0; duration < DURATION_MAX; duration++) {
                 const DurationInfo *info = duration_info(duration);
-                Family family = { name, "histogram", "", &scale_nsec, info->help, false };
+                Family family = { name, "histogram", "", &scale_nsec, info->help, 0 };
 
-                if (!sample_has_duration(&node->control, duration))
+                if (!sample_has_duration(sample, duration))
                         continue;
                 snprintf(name, sizeof(name), "%s%s", control, info->family + strlen(ours));
-                append_histogram(text, node, NULL, NULL, &node->control.duration[duration], &family);
+                family_append_histogram(
+                                &family, &page->text, &page->of_node, &bounds, &sample->duration[duration]);
         }
 }
 
 /* Not to a tenant's own users: it names other tenants. */
-static void append_culprits(Text *text, const Node *node) {
+static void append_culprits(Page *page) {
         Family family = { "headgate_cpu_wait_culprit_seconds", "counter", "_total", &scale_nsec,
-                "Time that tasks of the tenant were queued while the culprit had their CPU.", false };
+                "Time that tasks of the tenant were queued while the culprit had their CPU.", 0 };
+        _cleanup_text_ Text more = TEXT_NULL;
 
-        for (size_t i = 0; i < node->n_tenants; i++)
-                for (size_t k = 0; k < node->tenants[i]->blames.n; k++) {
-                        const Blame *blame = &node->tenants[i]->blames.entries[k];
+        for (size_t i = 0; i < page->n_shown; i++) {
+                const Blames *blames = &page->shown[i].tenant->blames;
 
-                        family_begin(&family, text);
-                        text_append(text, "headgate_cpu_wait_culprit_seconds_total{tenant=\"");
-                        text_append_escaped(text, node->tenants[i]->id);
-                        text_append(text, "\",node=\"");
-                        text_append_escaped(text, node->node_id);
-                        text_append(text, "\",culprit=\"");
-                        text_append_escaped(text, blame->culprit);
-                        text_append(text, "\"} ");
-                        text_append_scaled(text, family.scale, blame->nsec);
-                        text_append(text, "\n");
+                for (size_t k = 0; k < blames->n; k++) {
+                        const Blame *blame = &blames->entries[k];
+                        Labels labels = labels_with(&page->shown[i].labels, &more, "culprit", blame->culprit);
+
+                        family_append(&family, &page->text, &labels, blame->nsec);
                 }
+        }
 }
 
 /* What a tenant's share is now. No family for what a resource cannot promise: swap and tasks have only a
@@ -446,107 +313,103 @@ static const struct Promise {
                         "What the misc controller counts, never exceeded now." },
 };
 
-static void append_promise(Text *text, const Node *node, char *const *only_tenants,
-                const struct Promise *promise, bool limit) {
+static void append_promise(Page *page, const struct Promise *promise, bool limit) {
         Family family = { limit ? promise->limit_family : promise->reserved_family, "gauge", "",
-                promise->scale, limit ? promise->limit_help : promise->reserved_help, false };
+                promise->scale, limit ? promise->limit_help : promise->reserved_help, 0 };
+        _cleanup_text_ Text more = TEXT_NULL;
 
-        for (size_t i = 0; i < node->n_tenants; i++) {
-                const Tenant *tenant = node->tenants[i];
+        for (size_t i = 0; i < page->n_shown; i++) {
+                const ResourceSet *desired = &page->shown[i].tenant->desired;
 
-                if (!is_shown(tenant, only_tenants))
-                        continue;
-                for (size_t j = 0; j < tenant->desired.n; j++) {
-                        const Resource *entry = &tenant->desired.entries[j];
+                for (size_t j = 0; j < desired->n; j++) {
+                        const Resource *entry = &desired->entries[j];
                         uint64_t value = limit ? entry->amount.limit : entry->amount.reserved;
+                        Labels labels;
 
                         if (entry->kind != promise->kind)
                                 continue;
-                        family_append_labels(&family, text, node, tenant->id, entry);
+                        labels = labels_with_target(&page->shown[i].labels, &more, entry);
                         if (value == UNLIMITED)
-                                text_append(text, "+Inf");
+                                family_append_word(&family, &page->text, &labels, "+Inf");
                         else
-                                text_append_scaled(text, family.scale, value);
-                        text_append(text, "\n");
+                                family_append(&family, &page->text, &labels, value);
                 }
         }
 }
 
 /* Of allocations whose promise is not over. */
-static void append_delivered(Text *text, const Node *node, char *const *only_tenants, DeliveryFigure figure) {
+static void append_delivered(Page *page, DeliveryFigure figure) {
         const DeliveryFigureInfo *info = delivery_figure_info(figure);
+        const Node *node = page->node;
         Family family = { info->family, "counter", "_total",
-                info->unit == METRIC_UNIT_NSEC ? &scale_nsec : &scale_count, info->help, false };
+                info->unit == METRIC_UNIT_NSEC ? &scale_nsec : &scale_count, info->help, 0 };
+        _cleanup_text_ Text names = TEXT_NULL, more = TEXT_NULL;
 
         for (size_t i = 0; i < node->calendar.n; i++) {
                 const Allocation *allocation = node->calendar.allocations[i];
                 const Delivery *delivered = allocation->delivered;
+                Labels labels;
 
                 if (!delivered || !(delivered->present & 1ULL << figure) ||
-                                !allocation_is_current(allocation) ||
-                                (only_tenants && !strv_contains(only_tenants, allocation->tenant_id)))
+                                !allocation_is_current(allocation) || !is_told(page, allocation->tenant_id))
                         continue;
-                family_begin(&family, text);
-                text_append(text, family.name);
-                text_append(text, "_total{tenant=\"");
-                text_append_escaped(text, allocation->tenant_id);
-                text_append(text, "\",node=\"");
-                text_append_escaped(text, node->node_id);
-                text_append(text, "\",allocation=\"");
-                text_append_escaped(text, allocation->id);
-                text_append(text, "\"} ");
-                text_append_scaled(text, family.scale, delivered->value[figure]);
-                text_append(text, "\n");
+                names.n = 0;
+                labels.n = append_names(&names, node, allocation->tenant_id);
+                labels.text = names.data;
+                labels = labels_with(&labels, &more, "allocation", allocation->id);
+                family_append(&family, &page->text, &labels, delivered->value[figure]);
         }
 }
 
-static void append_problems(Text *text, const Node *node, char *const *only_tenants) {
+static void append_problems(Page *page) {
         Family family = { "headgate_tenant_problems", "gauge", "", &scale_count,
-                "Reasons why not all that the tenant should have is in force.", false };
+                "Reasons why not all that the tenant should have is in force.", 0 };
 
-        for (size_t i = 0; i < node->n_tenants; i++) {
-                const Tenant *tenant = node->tenants[i];
+        for (size_t i = 0; i < page->n_shown; i++) {
+                char **problems = page->shown[i].tenant->problems;
                 size_t n = 0;
 
-                if (!is_shown(tenant, only_tenants))
-                        continue;
-                while (tenant->problems && tenant->problems[n])
+                while (problems && problems[n])
                         n++;
-                family_append_labels(&family, text, node, tenant->id, NULL);
-                text_append_number(text, n);
-                text_append(text, "\n");
+                family_append(&family, &page->text, &page->shown[i].labels, n);
         }
 }
 
-int export_openmetrics(const Node *node, char *const *only_tenants, char **ret_text, size_t *ret_size) {
-        _cleanup_text_ Text text = TEXT_NULL;
-
-        append_node(&text, node);
-        if (!only_tenants)
-                append_drift(&text, node);
+static void append_all(Page *page) {
+        append_node(page);
+        if (!page->only_tenants)
+                append_drift(page);
         for (Metric metric = 0; metric < METRIC_MAX; metric++)
-                append_metric(&text, node, only_tenants, metric);
+                append_metric(page, metric);
         for (Duration duration = 0; duration < DURATION_MAX; duration++)
-                append_histograms(&text, node, only_tenants, duration);
-        append_latencies(&text, node, only_tenants, /* write= */ false);
-        append_latencies(&text, node, only_tenants, /* write= */ true);
-        if (!only_tenants) {
-                append_culprits(&text, node);
-                append_control(&text, node);
+                append_histograms(page, duration);
+        append_latencies(page, /* write= */ false);
+        append_latencies(page, /* write= */ true);
+        if (!page->only_tenants) {
+                append_culprits(page);
+                append_control(page);
         }
         for (size_t i = 0; i < ELEMENTSOF(promises); i++) {
                 if (promises[i].reserved_family)
-                        append_promise(&text, node, only_tenants, &promises[i], /* limit= */ false);
-                append_promise(&text, node, only_tenants, &promises[i], /* limit= */ true);
+                        append_promise(page, &promises[i], /* limit= */ false);
+                append_promise(page, &promises[i], /* limit= */ true);
         }
         for (DeliveryFigure figure = 0; figure < DELIVERY_FIGURE_MAX; figure++)
-                append_delivered(&text, node, only_tenants, figure);
-        append_problems(&text, node, only_tenants);
-        text_append(&text, "# EOF\n");
+                append_delivered(page, figure);
+        append_problems(page);
+        text_append(&page->text, "# EOF\n");
+}
 
-        if (text.error < 0)
-                return text.error;
-        *ret_size = text.n;
-        *ret_text = TAKE_PTR(text.data);
+int export_openmetrics(const Node *node, char *const *only_tenants, char **ret_text, size_t *ret_size) {
+        _cleanup_(page_deinit) Page page = { .node = node, .only_tenants = only_tenants };
+        int r = page_begin(&page);
+
+        if (r < 0)
+                return r;
+        append_all(&page);
+        if (page.text.error < 0)
+                return page.text.error;
+        *ret_size = page.text.n;
+        *ret_text = TAKE_PTR(page.text.data);
         return 0;
 }

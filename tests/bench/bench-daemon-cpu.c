@@ -2,7 +2,7 @@
 
 /*
  * What the daemon itself costs at one sample a second, in percent of a core: its CPU clock over a time, with
- * as many tenants as asked for, in each of which a process wakes up ten times a second, so that no counter
+ * as many tenants as asked for, in each of which a process wakes up twice a second, so that no counter
  * rests; then the same while it is also asked for a snapshot once a second. Beside it, what it costs a
  * process merely to open, read and scan one cpu.stat of each of the same groups once a second, as agents
  * without BPF do: at least. It waits for time to pass, since that is what is measured.
@@ -54,7 +54,7 @@ static void wait_until(uint64_t nsec) {
 static pid_t start_worker(const char *group) {
         _cleanup_free_ char *path = NULL;
         _cleanup_fclose_ FILE *procs = NULL;
-        const struct timespec pause = { .tv_nsec = 100000000 };
+        const struct timespec pause = { .tv_nsec = 500000000 };
         pid_t pid = fork();
 
         if (pid < 0)
@@ -123,8 +123,8 @@ static double measure_files_percent(char *const *groups, size_t n, size_t second
 int main(int argc, char **argv) {
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         const BenchShare share = {
-                .cpu_millicores = { 5, 1000 },
-                .memory_bytes = { 1 << 20, 256 << 20 },
+                .cpu_millicores = { 1, 1000 },
+                .memory_bytes = { 1 << 18, 256 << 20 },
                 .tasks = { 0, 100 },
         };
         size_t n, seconds;

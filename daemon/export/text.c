@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+void text_deinit(Text *text) {
+        free(text->data);
+        *text = (Text) TEXT_NULL;
+}
+
+char *text_reserve(Text *text, size_t n) {
+        if (text->error < 0)
+                return NULL;
+        if (text->allocated - text->n <= n) {
+                size_t allocated = (text->n + n + 1) * 2;
+                char *data = realloc(text->data, allocated);
+
+                if (!data) {
+                        text->error = -ENOMEM;
+                        return NULL;
+                }
+                text->data = data;
+                text->allocated = allocated;
+        }
+        return text->data + text->n;
+}
+
+void text_end(Text *text, char *end) {
+        *end = '\0';
+        text->n = (size_t) (end - text->data);
+}
+
+void text_append_bytes(Text *text, const char *bytes, size_t n) {
+        char *p = text_reserve(text, n);
+
+        if (p)
+                text_end(text, mempcpy(p, bytes, n));
+}
+
+void text_append(Text *text, const char *s) {
+        text_append_bytes(text, s, strlen(s));
+}
+
+void text_append_escaped(Text *text, const char *s) {
+        while (s && *s) {
+                size_t n = strcspn(s, "\\\"\n");
+
+                text_append_bytes(text, s, n);
+                s += n;
+                if (!*s)
+                        return;
+                text_append(text, *s == '\n' ? "\\n" : *s == '"' ? "\\\"" : "\\\\");
+                s++;
+        }
+}
+
+/* Two digits at a time: half of the divisions. */
+static char *put_pair(char *p, uint64_t pair) {
+        static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                                    "25262728293031323334353637383940414243444546474849"
+                                    "50515253545556575859606162636465666768697071727374"
+                                    "75767778798081828384858687888990919293949596979899";
+
+        memcpy(p, pairs + 2 * pair, 2);
+        return p;
+}
+
+char *text_put_number(char *p, uint64_t value) {
+        char digits[20], *d = digits + sizeof(digits);
+
+        for (; value >= 100; value /= 100)
+                d = put_pair(d - 2, value % 100);
+        if (value >= 10)
+                d = put_pair(d - 2, value);
+        else
+                *--d = (char) ('0' + value);
+        return mempcpy(p, d, (size_t) (digits + sizeof(digits) - d));
+}
+
+char *text_put_decimal(char *p, uint64_t whole, uint64_t fraction, unsigned places) {
+        char *end;
+
+        p = text_put_number(p, whole);
+        if (fraction == 0)
+                return p;
+        *p++ = '.';
+        for (char *d = end = p + places; d > p; fraction /= 10)
+                *--d = (char) ('0' + fraction % 10);
+        while (end[-1] == '0')
+                end--;
+        return end;
+}
