@@ -3,7 +3,8 @@
 /*
  * Apply and Sync, one transaction:
  *   1. judge all requests, each and together;
- *   2. note the intent: into the calendar, and as rows into a transaction of the state that is open until 5.
+ *   2. note the intent: into the calendar, and into a transaction of the state that is open until 5; rows
+ * that nothing but 5 needs are written just before it, so that who waits for his share does not wait for them.
  * What is on disk is the old calendar, whole; no log of what was written is kept, for none is needed: whoever
  * starts after a crash brings the kernel to what is on disk, which undoes all of 3, groups that no allocation
  * names included (find_orphans() in manager-start.c);
@@ -11,7 +12,8 @@
  *   4. read back: what the kernel refused, or took and did not do, to a tenant of the request or to the
  * parent of all refuses the request;
  *   5. commit: from here on a crash is finished by the next start, which finds the new calendar;
- *   6. tell, and begin what cannot be undone: kills, cancellations.
+ *   6. begin what cannot be undone: kills, cancellations; and tell. Where nothing is to be begun the caller
+ * has its answer first, and before anything else is done the others are told.
  * Where 2 to 5 fail the calendar is put back, and 3 takes away what it did, by the same path and in the same
  * order: what was given last is taken first. Nobody was told, killed or cancelled.
  */
@@ -38,7 +40,7 @@ typedef struct Victim {
         AllocationState state; /* before */
 } Victim;
 
-typedef struct Transaction {
+struct Transaction {
         Manager *manager;
         Instant begun;
         Allocation **requests; /* taken from the caller; the calendar's once they are put */
@@ -57,7 +59,7 @@ typedef struct Transaction {
         SavedLoan *loans; /* as they were */
         size_t n_loans;
         char **new_tenants;
-} Transaction;
+};
 
 static int admit(Transaction *transaction, Failure *failure) {
         Manager *manager = transaction->manager;
@@ -163,8 +165,7 @@ static int ensure_tenant(Transaction *transaction, const Allocation *request, Fa
         if (r < 0)
                 return r;
         tenant->untold = true;
-        r = strv_push(&transaction->new_tenants, tenant->id);
-        return r < 0 ? r : state_put_tenant(manager->state, tenant);
+        return strv_push(&transaction->new_tenants, tenant->id);
 }
 
 /* Those who make room for it; their states follow with the next reconcile. */
@@ -214,8 +215,7 @@ static int take_request(Transaction *transaction, size_t i, Failure *failure) {
         if (r < 0)
                 return r;
         transaction->requests[i] = NULL;
-        r = take_loans(transaction, request, &transaction->verdicts[i]);
-        return r < 0 ? r : state_put_allocation(manager->state, request);
+        return take_loans(transaction, request, &transaction->verdicts[i]);
 }
 
 /* 2. */
@@ -226,6 +226,18 @@ static int take_all(Transaction *transaction, Failure *failure) {
                 r = release_leaving(transaction, transaction->leaving[i]);
         for (size_t i = 0; r == 0 && i < transaction->n; i++)
                 r = take_request(transaction, i, failure);
+        return r;
+}
+
+/* The rows of 2., written late: until the commit the disk has the old calendar in any case. */
+static int put_rows(const Transaction *transaction) {
+        const Manager *manager = transaction->manager;
+        int r = 0;
+
+        for (char **id = transaction->new_tenants; r >= 0 && id && *id; id++)
+                r = state_put_tenant(manager->state, node_find_tenant(&manager->node, *id));
+        for (size_t i = 0; r >= 0 && i < transaction->n_put; i++)
+                r = state_put_allocation(manager->state, transaction->put[i]);
         return r;
 }
 
@@ -363,6 +375,75 @@ static void finish(Transaction *transaction) {
                 (void) manager_reconcile(manager);
 }
 
+/* The list of requests is the caller's: what is still in it goes with the call. */
+static void drop_requests(Transaction *transaction) {
+        for (size_t i = 0; i < transaction->n; i++) {
+                allocation_free(transaction->requests[i]);
+                if (transaction->verdicts)
+                        verdict_deinit(&transaction->verdicts[i]);
+        }
+        free(transaction->verdicts);
+        transaction->verdicts = NULL;
+        transaction->n = 0;
+}
+
+static void transaction_done(Transaction *transaction) {
+        drop_requests(transaction);
+        for (size_t i = 0; i < transaction->n_put; i++)
+                allocation_free(transaction->held[i]);
+        for (size_t i = 0; i < transaction->n_rest; i++)
+                free(transaction->rest[i].tenant_id);
+        free(transaction->put);
+        free(transaction->held);
+        free(transaction->rest);
+        free(transaction->victims);
+        free(transaction->loans);
+        strv_free(transaction->new_tenants);
+}
+
+static int on_tell(sd_event_source *source, void *userdata) {
+        Manager *manager = userdata;
+        Transaction *accepted = TAKE_PTR(manager->accepted);
+
+        finish(accepted);
+        transaction_done(accepted);
+        free(accepted);
+        return 0;
+}
+
+void manager_free_accepted(Manager *manager) {
+        sd_event_source_disable_unref(manager->tell);
+        if (manager->accepted)
+                transaction_done(manager->accepted);
+        free(manager->accepted);
+}
+
+int manager_watch_accepted(Manager *manager) {
+        int r = sd_event_add_defer(manager->event, &manager->tell, on_tell, manager);
+
+        if (r >= 0)
+                r = sd_event_source_set_priority(manager->tell, SD_EVENT_PRIORITY_IMPORTANT);
+        return r < 0 ? r : sd_event_source_set_enabled(manager->tell, SD_EVENT_OFF);
+}
+
+/* In the loop's next turn, before any other of its events: 1 where that cannot be had, or must not wait. */
+static int finish_later(Transaction *transaction) {
+        Manager *manager = transaction->manager;
+        Transaction *accepted;
+
+        if (transaction->n_victims > 0 || manager_any_doomed(&manager->node))
+                return 1;
+        accepted = malloc(sizeof(Transaction));
+        if (!accepted || sd_event_source_set_enabled(manager->tell, SD_EVENT_ONESHOT) < 0) {
+                free(accepted);
+                return 1;
+        }
+        *accepted = *transaction;
+        *transaction = (Transaction){};
+        manager->accepted = accepted;
+        return 0;
+}
+
 /* 2. to 5. */
 static int commit(Transaction *transaction, Failure *failure) {
         Manager *manager = transaction->manager;
@@ -377,37 +458,21 @@ static int commit(Transaction *transaction, Failure *failure) {
         if (r == 0 || reconciler_parent_problem(manager->reconciler))
                 r = find_unenforced(transaction, failure);
         if (r == 0)
+                r = put_rows(transaction);
+        if (r == 0)
                 r = state_commit(manager->state);
         manager->in_transaction = false;
         if (r != 0) {
                 roll_back(transaction);
                 return r;
         }
-        finish(transaction);
+        drop_requests(transaction);
+        if (finish_later(transaction) != 0)
+                finish(transaction);
         return 0;
 }
 
-static void transaction_done(Transaction *transaction) {
-        for (size_t i = 0; i < transaction->n; i++) {
-                allocation_free(transaction->requests[i]);
-                if (transaction->verdicts)
-                        verdict_deinit(&transaction->verdicts[i]);
-        }
-        for (size_t i = 0; i < transaction->n_put; i++)
-                allocation_free(transaction->held[i]);
-        for (size_t i = 0; i < transaction->n_rest; i++)
-                free(transaction->rest[i].tenant_id);
-        free(transaction->verdicts);
-        free(transaction->put);
-        free(transaction->held);
-        free(transaction->rest);
-        free(transaction->victims);
-        free(transaction->loans);
-        strv_free(transaction->new_tenants);
-}
-
-/* `leaving` ends with NULL, or is NULL; the requests become the transaction's. */
-static int transact(Manager *manager, uid_t caller, Allocation **requests, size_t n, Allocation **leaving,
+int manager_transact(Manager *manager, uid_t caller, Allocation **requests, size_t n, Allocation **leaving,
                 Failure *failure) {
         Transaction transaction = {
                 .manager = manager,
@@ -436,70 +501,5 @@ static int transact(Manager *manager, uid_t caller, Allocation **requests, size_
 }
 
 int manager_apply(void *userdata, uid_t caller, Allocation **requests, size_t n, Failure *ret_failure) {
-        return transact(userdata, caller, requests, n, /* leaving= */ NULL, ret_failure);
-}
-
-static bool is_named(Allocation *const *requests, size_t n, const char *id) {
-        for (size_t i = 0; i < n; i++)
-                if (requests[i]->id && strcmp(requests[i]->id, id) == 0)
-                        return true;
-        return false;
-}
-
-/* Each is the issuer's: it may leave that out, but not name another. */
-static int give_issuer(const char *issuer, Allocation *const *requests, size_t n, Failure *failure) {
-        for (size_t i = 0; i < n; i++) {
-                if (!requests[i]->issuer)
-                        requests[i]->issuer = strdup(issuer);
-                if (!requests[i]->issuer)
-                        return -ENOMEM;
-                if (strcmp(requests[i]->issuer, issuer) != 0)
-                        return failure_set(failure, FAILURE_INVALID_ALLOCATION,
-                                        "allocation %.64s: Issuer '%.64s' must be '%.64s', whose list this "
-                                        "is",
-                                        requests[i]->id ?: "''", requests[i]->issuer, issuer);
-        }
-        return 0;
-}
-
-static int list_leaving(const Manager *manager, uid_t caller, const char *issuer, Allocation *const *requests,
-                size_t n, Allocation **leaving, Failure *failure) {
-        const Calendar *calendar = &manager->node.calendar;
-        size_t found = 0;
-
-        for (size_t i = 0; i < calendar->n; i++) {
-                Allocation *allocation = calendar->allocations[i];
-                int r;
-
-                if (!allocation_is_live(allocation) || !allocation->issuer ||
-                                strcmp(allocation->issuer, issuer) != 0 ||
-                                is_named(requests, n, allocation->id))
-                        continue;
-                r = manager_judge_owner(allocation, caller, failure);
-                if (r != 0)
-                        return r;
-                leaving[found++] = allocation;
-        }
-        leaving[found] = NULL;
-        return 0;
-}
-
-int manager_sync(void *userdata, uid_t caller, const char *issuer, Allocation **requests, size_t n,
-                Failure *ret_failure) {
-        Manager *manager = userdata;
-        _cleanup_free_ Allocation **leaving = calloc(manager->node.calendar.n + 1, sizeof(Allocation *));
-        int r;
-
-        r = !leaving   ? -ENOMEM
-            : !*issuer ? failure_set(ret_failure, FAILURE_INVALID_ALLOCATION,
-                                         "Issuer '' must be the name of whose list this is")
-                       : give_issuer(issuer, requests, n, ret_failure);
-        if (r == 0)
-                r = list_leaving(manager, caller, issuer, requests, n, leaving, ret_failure);
-        if (r != 0) {
-                for (size_t i = 0; i < n; i++)
-                        allocation_free(requests[i]);
-                return r;
-        }
-        return transact(manager, caller, requests, n, leaving, ret_failure);
+        return manager_transact(userdata, caller, requests, n, /* leaving= */ NULL, ret_failure);
 }

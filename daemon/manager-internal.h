@@ -15,6 +15,7 @@
 
 typedef struct DriftWatch DriftWatch;
 typedef struct AttachedProcess AttachedProcess;
+typedef struct Transaction Transaction;
 
 struct Manager {
         ManagerOptions options;
@@ -37,8 +38,10 @@ struct Manager {
         uint64_t trusted_since_usec; /* boot time since when the clock is trusted */
         bool capacity_untold;        /* it changed, and nobody was told */
         bool in_transaction;
-        bool bus_lost; /* and said so */
-        sd_bus *bus;   /* NULL while there is none: enforcement goes on */
+        Transaction *accepted; /* owned; the caller is answered, the others are told next */
+        sd_event_source *tell; /* by this, before anything else is done */
+        bool bus_lost;         /* and said so */
+        sd_bus *bus;           /* NULL while there is none: enforcement goes on */
         Api *api;
         ApiOptions api_options;
         DriftWatch *drift;         /* NULL before the first look at everything, and in a dry run */
@@ -151,8 +154,15 @@ int manager_judge_duplicates(Allocation *const *requests, size_t n, Failure *fai
 int manager_judge_requests(Manager *manager, Allocation **requests, size_t *n, size_t n_leaving, uid_t caller,
                 const Instant *now, Failure *failure);
 
-/* manager-apply.c: both take ownership of the requests. */
+/* manager-apply.c: all take ownership of the requests. */
 int manager_apply(void *userdata, uid_t caller, Allocation **requests, size_t n, Failure *ret_failure);
+/* And releases those that are `leaving`, which ends with NULL, or is NULL. */
+int manager_transact(Manager *manager, uid_t caller, Allocation **requests, size_t n, Allocation **leaving,
+                Failure *failure);
+/* What becomes `tell`, before anything can be applied. */
+int manager_watch_accepted(Manager *manager);
+void manager_free_accepted(Manager *manager);
+/* manager-sync.c */
 int manager_sync(void *userdata, uid_t caller, const char *issuer, Allocation **requests, size_t n,
                 Failure *ret_failure);
 

@@ -377,6 +377,7 @@ int manager_new(const ManagerOptions *options, Manager **ret) {
 Manager *manager_free(Manager *manager) {
         if (!manager)
                 return NULL;
+        manager_free_accepted(manager);
         api_free(manager->api);
         sd_bus_flush_close_unref(manager->bus);
         drift_watch_free(manager->drift);
@@ -401,6 +402,8 @@ int manager_run(Manager *manager) {
                 r = add_timers(manager);
         if (r >= 0)
                 r = manager_watch_clock(manager);
+        if (r >= 0)
+                r = manager_watch_accepted(manager);
         if (r >= 0)
                 r = manager_find_tenants(manager);
         if (r < 0)
