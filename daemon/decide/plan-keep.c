@@ -14,26 +14,17 @@
 
 #include "plan-internal.h"
 
+#include "model/sorted.h"
+
 #include <string.h>
 
+static int compare_tenant(const void *entry, const void *id) {
+        return strcmp((*(TenantPlan *const *) entry)->id, id);
+}
+
 static size_t search(const Plan *plan, const char *id, bool *ret_found) {
-        size_t low = 0, high = plan->n_tenants;
-
-        *ret_found = false;
-        while (low < high) {
-                size_t middle = low + (high - low) / 2;
-                int order = strcmp(plan->tenants[middle]->id, id);
-
-                if (order == 0) {
-                        *ret_found = true;
-                        return middle;
-                }
-                if (order < 0)
-                        low = middle + 1;
-                else
-                        high = middle;
-        }
-        return low;
+        return sorted_search(
+                        plan->tenants, plan->n_tenants, sizeof(TenantPlan *), id, compare_tenant, ret_found);
 }
 
 const TenantPlan *plan_find(const Plan *plan, const char *tenant_id) {
@@ -67,19 +58,14 @@ static void count(PlanSums *sums, const TenantPlan *tenant, int sign) {
 
 /* --- classes --- */
 
+static int compare_class(const void *entry, const void *key) {
+        const uint32_t slot = ((const NetClass *) entry)->slot, wanted = *(const uint32_t *) key;
+
+        return (slot > wanted) - (slot < wanted);
+}
+
 static size_t search_class(const NetPlan *net, uint32_t slot, bool *ret_found) {
-        size_t low = 0, high = net->n_classes;
-
-        while (low < high) {
-                size_t middle = low + (high - low) / 2;
-
-                if (net->classes[middle].slot < slot)
-                        low = middle + 1;
-                else
-                        high = middle;
-        }
-        *ret_found = low < net->n_classes && net->classes[low].slot == slot;
-        return low;
+        return sorted_search(net->classes, net->n_classes, sizeof(NetClass), &slot, compare_class, ret_found);
 }
 
 /* Room was made by reserve_classes(). */

@@ -6,6 +6,7 @@
  */
 
 #include "calendar-internal.h"
+#include "sorted.h"
 
 #include <string.h>
 
@@ -18,24 +19,13 @@ int calendar_grow(void *array, size_t n, size_t size) {
         return 0;
 }
 
+static int compare_tenant(const void *entry, const void *id) {
+        return strcmp(((const CalendarTenant *) entry)->id, id);
+}
+
 static size_t tenant_search(const Calendar *calendar, const char *id, bool *ret_found) {
-        size_t low = 0, high = calendar->n_tenants;
-
-        while (low < high) {
-                size_t middle = low + (high - low) / 2;
-                int order = strcmp(calendar->tenants[middle].id, id);
-
-                if (order == 0) {
-                        *ret_found = true;
-                        return middle;
-                }
-                if (order < 0)
-                        low = middle + 1;
-                else
-                        high = middle;
-        }
-        *ret_found = false;
-        return low;
+        return sorted_search(calendar->tenants, calendar->n_tenants, sizeof(CalendarTenant), id,
+                        compare_tenant, ret_found);
 }
 
 const CalendarTenant *calendar_tenant(const Calendar *calendar, const char *tenant_id) {
@@ -95,24 +85,13 @@ static void tenant_remove(Calendar *calendar, const Allocation *allocation) {
         memmove(tenant, tenant + 1, (calendar->n_tenants - i) * sizeof(CalendarTenant));
 }
 
+static int compare_allocation(const void *entry, const void *id) {
+        return strcmp((*(Allocation *const *) entry)->id, id);
+}
+
 static size_t calendar_search(const Calendar *calendar, const char *id, bool *ret_found) {
-        size_t low = 0, high = calendar->n;
-
-        while (low < high) {
-                size_t middle = low + (high - low) / 2;
-                int order = strcmp(calendar->allocations[middle]->id, id);
-
-                if (order == 0) {
-                        *ret_found = true;
-                        return middle;
-                }
-                if (order < 0)
-                        low = middle + 1;
-                else
-                        high = middle;
-        }
-        *ret_found = false;
-        return low;
+        return sorted_search(calendar->allocations, calendar->n, sizeof(Allocation *), id, compare_allocation,
+                        ret_found);
 }
 
 void calendar_deinit(Calendar *calendar) {

@@ -3,6 +3,7 @@
 /* The node's tenants, and the slots that they hold. */
 
 #include "node.h"
+#include "sorted.h"
 
 #include "util/strv.h"
 
@@ -117,24 +118,12 @@ void node_deinit(Node *node) {
         *node = (Node){};
 }
 
+static int compare_tenant(const void *entry, const void *id) {
+        return strcmp((*(Tenant *const *) entry)->id, id);
+}
+
 static size_t node_search(const Node *node, const char *id, bool *ret_found) {
-        size_t low = 0, high = node->n_tenants;
-
-        while (low < high) {
-                size_t middle = low + (high - low) / 2;
-                int order = strcmp(node->tenants[middle]->id, id);
-
-                if (order == 0) {
-                        *ret_found = true;
-                        return middle;
-                }
-                if (order < 0)
-                        low = middle + 1;
-                else
-                        high = middle;
-        }
-        *ret_found = false;
-        return low;
+        return sorted_search(node->tenants, node->n_tenants, sizeof(Tenant *), id, compare_tenant, ret_found);
 }
 
 Tenant *node_find_tenant(const Node *node, const char *id) {
