@@ -315,12 +315,17 @@ void uplinks_check(Uplinks *uplinks, uint32_t index, UplinkDifference tell, void
                         hold_check(&uplinks->holds[i], tell, userdata);
 }
 
+/* Pins of an interface that is no more were taken away by us, or are to be. */
 void uplinks_keep_pins(const Uplinks *uplinks, PinTell tell, void *userdata) {
         for (size_t i = 0; i < uplinks->n_holds; i++) {
-                if (uplinks->holds[i].classifier)
-                        net_classifier_keep_pins(uplinks->holds[i].classifier, tell, userdata);
-                if (uplinks->holds[i].uplink)
-                        uplink_keep_pins(uplinks->holds[i].uplink, tell, userdata);
+                const UplinkHold *hold = &uplinks->holds[i];
+
+                if (!hold->device || if_nametoindex(hold->device) != hold->ifindex)
+                        continue;
+                if (hold->classifier)
+                        net_classifier_keep_pins(hold->classifier, tell, userdata);
+                if (hold->uplink)
+                        uplink_keep_pins(hold->uplink, tell, userdata);
         }
 }
 

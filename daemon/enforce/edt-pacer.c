@@ -2,7 +2,7 @@
 
 #include "enforce/edt-pacer.h"
 
-#include "bpf/pin.h"
+#include "enforce/tc-filter.h"
 #include "enforce/uplink.h"
 
 #include <bpf/bpf.h>
@@ -17,46 +17,32 @@
 #include "bpf/edt-clock.h"
 #include "bpf/edt-pacer.skel.h"
 
-/* As net-class.c's filter, and right behind it. */
-#define FILTER_HANDLE UPLINK_HTB_MAJOR
-#define FILTER_PRIORITY 0x49U
-
-/* net-class.c's mark of a clsact that we made: it takes that away. */
-#define CLSACT_MARK "net-class-made-clsact"
-
-#define STRINGIFY_(x) #x
-#define STRINGIFY(x) STRINGIFY_(x)
-
 /* Pins are "edt_<what>_<ifindex>_<layout>": a table of another layout goes, that of another link stays. As
  * names of maps they must do without dashes. */
 #define PREFIX "edt_"
 
-enum { CLASSES, STATES, LINK, PROGRAM, NEXT, PINS_MAX };
-static const char *const pin_words[PINS_MAX] = { "classes", "states", "link", "program", "next" };
+#define LOOKS 5U
+
+enum { CLASSES, STATES, LINK, PROGRAM, PINS_MAX };
+static const char *const pin_words[PINS_MAX] = { "classes", "states", "link", "program" };
 
 struct EdtPacer {
+        Netlink *netlink;
+        TcFilter filter;
         char *pin_dir;
-        unsigned ifindex;
         int fds[PINS_MAX];
         Table link;
         char link_name[PIN_NAME_SIZE];
         bool anew[EDT_CLASSES_MAX]; /* classes that we made since they were last read, by slot */
 };
 
-static int print_nothing(enum libbpf_print_level level, const char *format, va_list arguments) {
-        return 0;
-}
-
-static void restore_print(libbpf_print_fn_t *print) {
-        libbpf_set_print(*print);
-}
-
-/* What libbpf would print is in its return values. */
-#define _libbpf_silent_ \
-        _cleanup_(restore_print) _unused_ libbpf_print_fn_t saved = libbpf_set_print(print_nothing)
-
 static void skeleton_destroy(struct edt_pacer_bpf **skeleton) {
         edt_pacer_bpf__destroy(*skeleton);
+}
+
+/* Right behind the one that gives packets their class. */
+static TcFilter filter_of(unsigned ifindex) {
+        return (TcFilter){ .ifindex = ifindex, .program = EDT_PACER_PROGRAM_NAME, .rank = 1 };
 }
 
 static void pin_name(int what, unsigned ifindex, char ret[static PIN_NAME_SIZE]) {
@@ -77,7 +63,7 @@ static void remove_if_stale(const char *name, void *userdata) {
 }
 
 static int open_link(EdtPacer *program) {
-        pin_name(LINK, program->ifindex, program->link_name);
+        pin_name(LINK, program->filter.ifindex, program->link_name);
         return table_open(program->pin_dir,
                         &(TableShape){ program->link_name, BPF_MAP_TYPE_ARRAY, sizeof(uint32_t),
                                         sizeof(struct edt_link), 1 },
@@ -101,7 +87,7 @@ static int load(EdtPacer *program) {
         skeleton->rodata->slot_control = SLOT_CONTROL;
         r = bpf_map__reuse_fd(skeleton->maps.edt_links, program->link.fd);
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(maps); i++) {
-                pin_name((int) i, program->ifindex, name);
+                pin_name((int) i, program->filter.ifindex, name);
                 program->fds[i] = pin_open(program->pin_dir, name);
                 if (program->fds[i] >= 0)
                         r = bpf_map__reuse_fd(maps[i], program->fds[i]);
@@ -111,7 +97,7 @@ static int load(EdtPacer *program) {
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(maps); i++) {
                 if (program->fds[i] >= 0)
                         continue;
-                pin_name((int) i, program->ifindex, name);
+                pin_name((int) i, program->filter.ifindex, name);
                 program->fds[i] = fcntl(bpf_map__fd(maps[i]), F_DUPFD_CLOEXEC, 3);
                 r = program->fds[i] < 0 ? -errno : pin_put(program->pin_dir, name, program->fds[i]);
         }
@@ -132,14 +118,16 @@ int edt_pacer_new(const char *pin_dir, unsigned ifindex, EdtPacer **ret) {
         program = calloc(1, sizeof(*program));
         if (!program)
                 return -ENOMEM;
-        program->ifindex = ifindex;
+        program->filter = filter_of(ifindex);
         program->link = (Table) TABLE_NULL;
         for (int what = 0; what < PINS_MAX; what++)
                 program->fds[what] = -EBADF;
         program->pin_dir = strdup(pin_dir);
         if (!program->pin_dir)
                 return -ENOMEM;
-        r = open_link(program);
+        r = netlink_new(&program->netlink);
+        if (r >= 0)
+                r = open_link(program);
         if (r >= 0)
                 r = load(program);
         if (r < 0)
@@ -154,107 +142,65 @@ EdtPacer *edt_pacer_free(EdtPacer *program) {
         for (int what = 0; what < PINS_MAX; what++)
                 cleanup_close(&program->fds[what]);
         table_deinit(&program->link);
+        netlink_free(program->netlink);
         free(program->pin_dir);
         free(program);
         return NULL;
 }
 
-static bool program_info(int fd, struct bpf_prog_info *ret) {
-        uint32_t size = sizeof(*ret);
+static int look(const EdtPacer *program, TcSight *ret) {
+        int r = -EAGAIN;
 
-        *ret = (struct bpf_prog_info){};
-        return fd >= 0 && bpf_obj_get_info_by_fd(fd, ret, &size) == 0;
+        /* A dump that changed under way, or a lost reply, is asked for again. */
+        for (unsigned i = 0; i < LOOKS && (r == -EAGAIN || r == -ENOBUFS); i++)
+                r = tc_filter_look(program->netlink, &program->filter, ret);
+        return r;
 }
 
-/* The id of the program at our place on the interface; 0: none. */
-static int query(unsigned ifindex, uint32_t *ret_id) {
-        LIBBPF_OPTS(bpf_tc_hook, egress, .ifindex = (int) ifindex, .attach_point = BPF_TC_EGRESS);
-        LIBBPF_OPTS(bpf_tc_opts, options, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY);
-        int r = bpf_tc_query(&egress, &options);
-
-        /* Without a clsact it is -EINVAL: no such parent. */
-        *ret_id = r < 0 ? 0 : options.prog_id;
-        return r == -ENOENT || r == -EINVAL ? 0 : r;
-}
-
-/* Whether the program at our place is one that a pin of ours says is ours: only CAP_SYS_ADMIN opens a program
- * by its id. */
-static bool is_ours(
-                const char *pin_dir, unsigned ifindex, uint32_t id, struct bpf_prog_info *ret, int *ret_fd) {
-        static const int places[] = { PROGRAM, NEXT };
-
-        for (size_t i = 0; id != 0 && i < ELEMENTSOF(places); i++) {
-                _cleanup_close_ int fd = -EBADF;
-                char name[PIN_NAME_SIZE];
-
-                pin_name(places[i], ifindex, name);
-                fd = pin_open(pin_dir, name);
-                if (program_info(fd, ret) && ret->id == id) {
-                        if (ret_fd)
-                                *ret_fd = TAKE_FD(fd);
-                        return true;
-                }
-        }
-        return false;
-}
-
-static int pin_as(const EdtPacer *program, int what) {
+/* What hangs there does the same, by the same maps: it is left as it is. */
+static bool runs_already(EdtPacer *program, const TcSight *sight) {
+        const int maps[] = { program->fds[CLASSES], program->fds[STATES], program->link.fd };
+        _cleanup_close_ int fd = -EBADF;
         char name[PIN_NAME_SIZE];
 
-        pin_name(what, program->ifindex, name);
-        return pin_put(program->pin_dir, name, program->fds[PROGRAM]);
+        if (!sight->has_ours)
+                return false;
+        pin_name(PROGRAM, program->filter.ifindex, name);
+        fd = pin_open(program->pin_dir, name);
+        for (size_t i = 0; i < ELEMENTSOF(maps); i++)
+                if (!tc_program_runs(sight->program_id, fd, program->fds[PROGRAM], maps[i]))
+                        return false;
+        close(program->fds[PROGRAM]);
+        program->fds[PROGRAM] = TAKE_FD(fd);
+        return true;
 }
 
-static int make_hook(const EdtPacer *program) {
-        LIBBPF_OPTS(bpf_tc_hook, egress, .ifindex = (int) program->ifindex, .attach_point = BPF_TC_EGRESS);
-        int r = bpf_tc_hook_create(&egress);
+int edt_pacer_attach(EdtPacer *program, const char **ret_words) {
+        const unsigned ifindex = program->filter.ifindex;
         char name[PIN_NAME_SIZE];
-
-        if (r < 0)
-                return r == -EEXIST ? 0 : r == -ENOENT ? -EOPNOTSUPP : r;
-        snprintf(name, sizeof(name), CLSACT_MARK "-%u", program->ifindex);
-        return pin_put(program->pin_dir, name, program->fds[PROGRAM]);
-}
-
-int edt_pacer_attach(EdtPacer *program) {
-        LIBBPF_OPTS(bpf_tc_hook, egress, .ifindex = (int) program->ifindex, .attach_point = BPF_TC_EGRESS);
-        LIBBPF_OPTS(bpf_tc_opts, options, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY,
-                        .prog_fd = program->fds[PROGRAM]);
-        _cleanup_close_ int there_fd = -EBADF;
-        struct bpf_prog_info there, ours;
-        _libbpf_silent_;
-        char name[PIN_NAME_SIZE];
-        uint32_t id;
+        TcSight sight;
         int r;
 
-        r = query(program->ifindex, &id);
+        *ret_words = "its filters can't be read";
+        r = look(program, &sight);
         if (r < 0)
                 return r;
-        if (!program_info(program->fds[PROGRAM], &ours))
-                return -errno;
-        if (id != 0 && !is_ours(program->pin_dir, program->ifindex, id, &there, &there_fd))
+        *ret_words = "a filter of another owner has the pacer's place at clsact egress";
+        if (sight.has_foreign)
                 return -EBUSY;
-        /* Of the same maps, as all that is pinned here is. */
-        if (id != 0 && memcmp(there.tag, ours.tag, sizeof(ours.tag)) == 0) {
-                close(program->fds[PROGRAM]);
-                program->fds[PROGRAM] = TAKE_FD(there_fd);
+        if (runs_already(program, &sight))
                 return 0;
-        }
-        /* The pin first: what hangs there without one would be another's. */
-        r = make_hook(program);
-        if (r >= 0)
-                r = pin_as(program, id == 0 ? PROGRAM : NEXT);
+        *ret_words = sight.has_hook ? "the pacer can't be attached"
+                                    : "there can be no clsact for the pacer, as beside an ingress qdisc";
+        r = tc_filter_attach(&program->filter, &sight, program->fds[PROGRAM]);
         if (r < 0)
                 return r;
-        options.flags = id == 0 ? 0 : BPF_TC_F_REPLACE;
-        r = bpf_tc_attach(&egress, &options);
-        if (r >= 0 && id != 0)
-                r = pin_as(program, PROGRAM);
-        if (r < 0)
-                return r;
-        pin_name(NEXT, program->ifindex, name);
-        pin_remove(program->pin_dir, name);
-        return 1;
+        if (r > 0)
+                tc_pin_put(program->pin_dir, TC_MADE, ifindex, program->fds[PROGRAM]);
+        *ret_words = "the pacer can't be pinned";
+        pin_name(PROGRAM, ifindex, name);
+        r = pin_put(program->pin_dir, name, program->fds[PROGRAM]);
+        return r < 0 ? r : 1;
 }
 
 void edt_pacer_keep_pins(const EdtPacer *program, PinTell tell, void *userdata) {
@@ -262,19 +208,16 @@ void edt_pacer_keep_pins(const EdtPacer *program, PinTell tell, void *userdata) 
 
         for (int what = 0; what < PINS_MAX; what++)
                 if (program->fds[what] >= 0) {
-                        pin_name(what, program->ifindex, name);
+                        pin_name(what, program->filter.ifindex, name);
                         pin_keep(program->pin_dir, name, program->fds[what], tell, userdata);
                 }
         table_keep_pin(program->pin_dir, &program->link, tell, userdata);
 }
 
 bool edt_pacer_is_attached(const EdtPacer *program) {
-        struct bpf_prog_info info;
-        _libbpf_silent_;
-        uint32_t id;
+        TcSight sight;
 
-        return query(program->ifindex, &id) >= 0 &&
-               is_ours(program->pin_dir, program->ifindex, id, &info, NULL);
+        return look(program, &sight) >= 0 && sight.has_ours;
 }
 
 static struct edt_link *link_of(const EdtPacer *program) {
@@ -380,22 +323,19 @@ int edt_pacer_set(EdtPacer *program, uint64_t capacity_bytes, uint32_t overhead_
         return 0;
 }
 
-/* What was given a time that has not come yet waits: of the class's rate so much. What it sent is the rest.
- */
 static void stats_from_state(uint32_t slot, const struct edt_state *state, uint64_t now, NetClassStats *ret) {
-        uint64_t ahead = state->last > now ? state->last - now : 0;
-        uint64_t backlog = (uint64_t) ((unsigned __int128) ahead * state->share_rate / EDT_NSEC);
-        uint64_t mean = state->packets ? state->bytes / state->packets : 0;
+        __u64 bytes, packets;
 
+        edt_waiting(state, now, &bytes, &packets);
         *ret = (NetClassStats){
                 .slot = slot,
-                .bytes = state->bytes,
-                .packets = state->packets,
+                .bytes = state->bytes - bytes,
+                .packets = state->packets - packets,
                 .drops = state->drops,
                 .overlimits = state->overlimits,
                 .borrowed = state->borrowed,
-                .backlog_bytes = backlog,
-                .backlog_packets = mean ? backlog / mean : 0,
+                .backlog_bytes = bytes,
+                .backlog_packets = packets,
         };
 }
 
@@ -413,7 +353,7 @@ int edt_pacer_read_stats(EdtPacer *program, NetClassStats **ret, size_t *ret_n) 
         stats = calloc(n + 1, sizeof(NetClassStats));
         if (!stats)
                 return -ENOMEM;
-        clock_gettime(CLOCK_MONOTONIC, &t);
+        clock_gettime(CLOCK_MONOTONIC, &t); /* before the states: so no count of what was sent ever falls */
         for (size_t i = 0; i < n; i++) {
                 uint32_t slot = entries[i].slot;
                 struct edt_state state;
@@ -434,19 +374,17 @@ int edt_pacer_read_stats(EdtPacer *program, NetClassStats **ret, size_t *ret_n) 
 }
 
 int edt_pacer_remove(const char *pin_dir, unsigned ifindex) {
-        LIBBPF_OPTS(bpf_tc_hook, egress, .ifindex = (int) ifindex, .attach_point = BPF_TC_EGRESS);
-        LIBBPF_OPTS(bpf_tc_opts, options, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY);
-        struct bpf_prog_info info;
-        _libbpf_silent_;
+        const TcFilter filter = filter_of(ifindex);
+        Netlink *netlink = NULL;
         char name[PIN_NAME_SIZE];
-        uint32_t id;
         int r;
 
-        if (query(ifindex, &id) >= 0 && is_ours(pin_dir, ifindex, id, &info, NULL)) {
-                r = bpf_tc_detach(&egress, &options);
-                if (r < 0 && r != -ENOENT)
-                        return r;
-        }
+        r = netlink_new(&netlink);
+        if (r >= 0)
+                r = tc_filter_detach(netlink, &filter, /* made= */ false);
+        netlink_free(netlink);
+        if (r < 0)
+                return r;
         for (int what = 0; what < PINS_MAX; what++) {
                 pin_name(what, ifindex, name);
                 pin_remove(pin_dir, name);

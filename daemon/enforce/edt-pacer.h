@@ -20,9 +20,9 @@ int edt_pacer_new(const char *pin_dir, unsigned ifindex, EdtPacer **ret);
 EdtPacer *edt_pacer_free(EdtPacer *program);
 DEFINE_CLEANUP(EdtPacer *, edt_pacer_free);
 
-/* Has this very program at its place on the interface: 1 where it was not there, and is now. -EBUSY: a filter
- * of another owner has our place. */
-int edt_pacer_attach(EdtPacer *program);
+/* Has this very program at its place on the interface: 1 where it was not there, and is now. Where it can't
+ * be there, -EBUSY as there is what another has put there, why is in `ret_words` (static). */
+int edt_pacer_attach(EdtPacer *program, const char **ret_words);
 bool edt_pacer_is_attached(const EdtPacer *program);
 
 /* Once it is attached. */

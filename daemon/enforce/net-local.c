@@ -289,7 +289,9 @@ static int list_veths(NetLocal *local, const char *const *except, size_t n_excep
 /* --- what hangs on them --- */
 
 static TcFilter filter_of(const Veth *veth, Way way) {
-        return (TcFilter){ veth->ifindex, way == WAY_FROM, ways[way].program };
+        return (TcFilter){
+                .ifindex = veth->ifindex, .ingress = way == WAY_FROM, .program = ways[way].program
+        };
 }
 
 static int attach(NetLocal *local, Veth *veth) {

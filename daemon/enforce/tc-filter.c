@@ -16,7 +16,8 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
-/* "HG" and "H": ours. Early or late is no matter to the others, since every packet goes on to them. */
+/* "HG" and, from "H" on: ours. Early or late is no matter to the others, since every packet goes on to them.
+ */
 #define FILTER_HANDLE UPLINK_HTB_MAJOR
 #define FILTER_PRIORITY 0x48U
 
@@ -32,6 +33,10 @@ typedef struct Look {
         const TcFilter *filter;
         TcSight sight;
 } Look;
+
+static uint32_t priority_of(const TcFilter *filter) {
+        return FILTER_PRIORITY + filter->rank;
+}
 
 static uint32_t hook_parent(bool ingress) {
         return TC_H_MAKE(TC_H_CLSACT, ingress ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
@@ -70,7 +75,8 @@ static int note_object(const struct nlmsghdr *header, void *userdata) {
         /* What has no handle is the list of a priority's filters. */
         if (header->nlmsg_type == RTM_NEWTFILTER && tc->tcm_handle != 0) {
                 sight->n++;
-                if (tc->tcm_handle == FILTER_HANDLE && TC_H_MAJ(tc->tcm_info) >> 16 == FILTER_PRIORITY &&
+                if (tc->tcm_handle == FILTER_HANDLE &&
+                                TC_H_MAJ(tc->tcm_info) >> 16 == priority_of(look->filter) &&
                                 tc->tcm_parent == hook_parent(look->filter->ingress)) {
                         sight->has_ours = filter_is_ours(
                                         look->filter, attributes[TCA_OPTIONS], &sight->program_id);
@@ -114,7 +120,7 @@ int tc_filter_look(Netlink *netlink, const TcFilter *filter, TcSight *ret) {
 int tc_filter_attach(const TcFilter *filter, const TcSight *sight, int program_fd) {
         LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int) filter->ifindex,
                         .attach_point = filter->ingress ? BPF_TC_INGRESS : BPF_TC_EGRESS);
-        LIBBPF_OPTS(bpf_tc_opts, options, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY,
+        LIBBPF_OPTS(bpf_tc_opts, options, .handle = FILTER_HANDLE, .priority = priority_of(filter),
                         .prog_fd = program_fd, .flags = sight->has_ours ? BPF_TC_F_REPLACE : 0);
         _libbpf_silent_;
         bool made = false;
@@ -135,7 +141,7 @@ int tc_filter_attach(const TcFilter *filter, const TcSight *sight, int program_f
 int tc_filter_detach(Netlink *netlink, const TcFilter *filter, bool made) {
         LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int) filter->ifindex,
                         .attach_point = filter->ingress ? BPF_TC_INGRESS : BPF_TC_EGRESS);
-        LIBBPF_OPTS(bpf_tc_opts, options, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY);
+        LIBBPF_OPTS(bpf_tc_opts, options, .handle = FILTER_HANDLE, .priority = priority_of(filter));
         _libbpf_silent_;
         TcSight sight;
         int r;

@@ -19,6 +19,7 @@ typedef struct TcFilter {
         bool ingress;
         const char *program; /* its name, our mark on the filter: libbpf puts it, with the program's id, into
                                 TCA_BPF_NAME */
+        unsigned rank;       /* among ours at the same hook: they run in this order, from 0 on */
 } TcFilter;
 
 /* What is there. */

@@ -419,11 +419,15 @@ static bool is_race(int error) {
 /* What the other discipline left on the interface, once HTB does its work. */
 static int leave_edt(Uplink *uplink) {
         unsigned ifindex = if_nametoindex(uplink->name);
+        int r = -EAGAIN;
 
         if (!uplink->pin_dir || uplink->left_edt_of == ifindex)
                 return 0;
-        uplink->left_edt_of = ifindex;
-        return edt_pacer_remove(uplink->pin_dir, ifindex);
+        for (unsigned i = 0; i < UPLINK_ATTEMPTS && uplink_is_passing(r); i++)
+                r = edt_pacer_remove(uplink->pin_dir, ifindex);
+        if (r >= 0)
+                uplink->left_edt_of = ifindex;
+        return r;
 }
 
 int uplink_apply(Uplink *uplink, const NetPlan *plan, unsigned *ret_changes) {

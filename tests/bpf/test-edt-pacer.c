@@ -59,6 +59,12 @@ static EdtPacer *make_program(void) {
         return program;
 }
 
+static int attach(EdtPacer *program) {
+        const char *words = NULL;
+
+        return edt_pacer_attach(program, &words);
+}
+
 static unsigned set_plan(EdtPacer *program, const NetPlan *wanted) {
         _cleanup_free_ EdtEntry *entries = NULL;
         unsigned changes = 0;
@@ -97,6 +103,12 @@ static NetClassStats stats_of(EdtPacer *program, uint32_t slot) {
         return (NetClassStats){};
 }
 
+static uint64_t let_in(EdtPacer *program, uint32_t slot) {
+        NetClassStats stats = stats_of(program, slot);
+
+        return stats.packets + stats.backlog_packets;
+}
+
 static uint64_t now_nsec(void) {
         struct timespec now;
 
@@ -122,18 +134,19 @@ Test(edt_pacer, lets_in_what_the_horizon_takes) {
         make_link();
         program = make_program();
         cr_expect_eq(set_plan(program, &plan), ELEMENTSOF(classes) + 1);
-        cr_expect_eq(edt_pacer_attach(program), 1);
+        cr_expect_eq(attach(program), 1);
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                uint64_t begin = now_nsec(), most;
+                uint64_t begin = now_nsec(), most, in;
                 NetClassStats stats;
 
                 send_frames(CLASSID(cases[i].slot), PACKETS);
                 most = (now_nsec() - begin + 55000000) * cases[i].rate_bps / 8 / FRAME_BYTES / 1000000000 + 2;
                 stats = stats_of(program, cases[i].counted);
-                cr_expect_eq(stats.packets + stats.drops, PACKETS, "%s", cases[i].name);
-                cr_expect(stats.packets >= cases[i].least && stats.packets <= most, "%s: %" PRIu64 " let in",
-                                cases[i].name, stats.packets);
+                in = stats.packets + stats.backlog_packets;
+                cr_expect_eq(in + stats.drops, PACKETS, "%s", cases[i].name);
+                cr_expect(in >= cases[i].least && in <= most, "%s: %" PRIu64 " let in", cases[i].name, in);
                 cr_expect_eq(stats.bytes, stats.packets * FRAME_BYTES, "%s", cases[i].name);
+                cr_expect_eq(stats.backlog_bytes, stats.backlog_packets * FRAME_BYTES, "%s", cases[i].name);
         }
         edt_pacer_free(program);
         cr_expect_eq(edt_pacer_remove(host_bpffs(), if_nametoindex("hg0")), 0);
@@ -151,7 +164,7 @@ Test(edt_pacer, is_found_again) {
         ifindex = if_nametoindex("hg0");
         program = make_program();
         (void) set_plan(program, &plan);
-        cr_expect_eq(edt_pacer_attach(program), 1);
+        cr_expect_eq(attach(program), 1);
         cr_expect(stats_of(program, SLOT_OPEN).anew);
         cr_expect_not(stats_of(program, SLOT_OPEN).anew);
         edt_pacer_free(program);
@@ -159,9 +172,9 @@ Test(edt_pacer, is_found_again) {
 
         program = make_program();
         cr_expect(edt_pacer_is_attached(program));
-        cr_expect_eq(edt_pacer_attach(program), 0);
+        cr_expect_eq(attach(program), 0);
         cr_expect_eq(set_plan(program, &plan), 0);
-        cr_expect_eq(stats_of(program, SLOT_OPEN).packets, 5);
+        cr_expect_eq(let_in(program, SLOT_OPEN), 5);
         cr_expect_not(stats_of(program, SLOT_OPEN).anew);
         cr_expect_eq(edt_pacer_get(program, &capacity, &entries, &n), 0);
         cr_expect(capacity == CAPACITY_BPS / 8 && n == ELEMENTSOF(classes));
@@ -178,7 +191,7 @@ Test(edt_pacer, is_found_again) {
         less.n_classes--;
         cr_expect_eq(set_plan(program, &less), 1);
         send_frames(CLASSID(SLOT_OPEN), 5);
-        cr_expect_eq(stats_of(program, SLOT_DEFAULT).packets, 5);
+        cr_expect_eq(let_in(program, SLOT_DEFAULT), 5);
 
         edt_pacer_free(program);
         cr_expect_eq(edt_pacer_remove(host_bpffs(), ifindex), 0);
@@ -188,23 +201,73 @@ Test(edt_pacer, is_found_again) {
         cr_expect_eq(edt_pacer_remove(host_bpffs(), ifindex), 0);
 }
 
+static void clear(void) {
+        run("tc qdisc del dev hg0 clsact 2>/dev/null || tc qdisc del dev hg0 ingress");
+}
+
 Test(edt_pacer, others_are_left_alone) {
+        static const struct {
+                const char *name, *command;
+        } cases[] = {
+                { "filters of theirs, one at our place", "tc qdisc add dev hg0 clsact && "
+                                                         "tc filter add dev hg0 egress pref 73 handle "
+                                                         "800::847 protocol all u32 match u32 0 0 "
+                                                         "flowid 1:1 && "
+                                                         "tc filter add dev hg0 egress pref 1 protocol all "
+                                                         "u32 match u32 0 0 flowid 1:1" },
+                { "an ingress, in which filters of egress would be of what comes in",
+                                "tc qdisc add dev hg0 ingress && tc filter add dev hg0 ingress pref 1 "
+                                "protocol all "
+                                "u32 match u32 0 0 flowid 1:1" },
+        };
+        const char *show = "(tc qdisc show dev hg0; tc filter show dev hg0 egress; tc filter show dev hg0 "
+                           "ingress)";
+        char file[64], command[256];
         EdtPacer *program;
         unsigned ifindex;
 
         make_link();
         ifindex = if_nametoindex("hg0");
-        run("tc qdisc add dev hg0 clsact && "
-            "tc filter add dev hg0 egress pref 73 handle 800::847 protocol all u32 match u32 0 0 flowid 1:1 "
-            "&& "
-            "tc filter add dev hg0 egress pref 1 protocol all u32 match u32 0 0 flowid 1:1 && "
-            "tc filter show dev hg0 egress > /tmp/edt-pacer.$$ && "
-            "mv /tmp/edt-pacer.$$ /tmp/edt-pacer.before");
+        snprintf(file, sizeof(file), "/tmp/edt-pacer.%d", (int) getpid());
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                run(cases[i].command);
+                snprintf(command, sizeof(command), "%s >%s", show, file);
+                run(command);
+                program = make_program();
+                (void) set_plan(program, &plan);
+                cr_expect_lt(attach(program), 0, "%s", cases[i].name);
+                cr_expect_not(edt_pacer_is_attached(program), "%s", cases[i].name);
+                edt_pacer_free(program);
+                cr_expect_eq(edt_pacer_remove(host_bpffs(), ifindex), 0, "%s", cases[i].name);
+                snprintf(command, sizeof(command), "%s | cmp - %s", show, file);
+                cr_expect(system(command) == 0, "%s: they changed", cases[i].name);
+                clear();
+        }
+        unlink(file);
+}
+
+/* Whoever takes our pins away makes it no stranger: it is replaced, and taken away. */
+Test(edt_pacer, is_known_by_its_name) {
+        EdtPacer *program;
+        unsigned ifindex;
+
+        make_link();
+        ifindex = if_nametoindex("hg0");
         program = make_program();
         (void) set_plan(program, &plan);
-        cr_expect_lt(edt_pacer_attach(program), 0);
+        cr_expect_eq(attach(program), 1);
+        edt_pacer_free(program);
+        pin_remove_all(host_bpffs(), "edt_");
+
+        program = make_program();
+        cr_expect(edt_pacer_is_attached(program));
+        cr_expect_eq(set_plan(program, &plan), ELEMENTSOF(classes) + 1);
+        cr_expect_eq(attach(program), 1, "it went on by other maps");
+        send_frames(CLASSID(SLOT_OPEN), 5);
+        cr_expect_eq(let_in(program, SLOT_OPEN), 5);
+
+        pin_remove_all(host_bpffs(), "edt_");
+        cr_expect_eq(edt_pacer_remove(host_bpffs(), ifindex), 0);
         cr_expect_not(edt_pacer_is_attached(program));
         edt_pacer_free(program);
-        cr_expect_eq(edt_pacer_remove(host_bpffs(), ifindex), 0);
-        run("tc filter show dev hg0 egress | cmp - /tmp/edt-pacer.before && rm /tmp/edt-pacer.before");
 }
