@@ -79,6 +79,9 @@ static int look_once(Uplink *uplink, EdtSight *sight) {
         r = uplink_request(uplink, r, message, take_qdisc, sight);
         if (r < 0)
                 return r;
+        /* What is in a root of ours of the other discipline goes with it, and is no queue's. */
+        if (!root_is_ours(sight))
+                sight->foreign[0] = '\0';
         for (uint32_t i = 0; sight->link.queues > 1 && i < queues_of(&sight->link); i++)
                 sight->missing = sight->missing || !sight->has_fq[i];
         return 0;
@@ -116,17 +119,14 @@ static int put(NetlinkBatch *batch, int made, struct nl_msg *message) {
 }
 
 /* A root of ours of another discipline, or for another number of queues, goes first; so does one that is
- * taken over. */
-static int apply_qdiscs(Uplink *uplink, const EdtSight *sight, unsigned *changes) {
+ * taken over, by this handle. */
+static int apply_qdiscs(Uplink *uplink, const EdtSight *sight, uint32_t handle, unsigned *changes) {
         _cleanup_netlink_batch_ NetlinkBatch batch = NETLINK_BATCH_NULL;
         struct nl_msg *message = NULL;
         int ifindex = sight->link.ifindex, r = 0;
-        uint32_t handle = sight->root.handle;
         bool ours = root_is_ours(sight);
 
-        if (root_is_foreign(sight))
-                r = uplink_take_over_root(uplink, ifindex, &handle);
-        if (r >= 0 && !ours && handle != 0) {
+        if (!ours && handle != 0) {
                 r = htb_message_root_delete(ifindex, handle, &message);
                 r = put(&batch, r, message);
         }
@@ -162,6 +162,7 @@ static int follow_pacer(Uplink *uplink, int ifindex) {
 
 static int apply_pacer(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
         _cleanup_free_ EdtEntry *entries = NULL;
+        const char *words;
         size_t n;
         int r;
 
@@ -171,28 +172,34 @@ static int apply_pacer(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
                                 changes);
         if (r < 0)
                 return r;
-        r = edt_pacer_attach(uplink->pacer);
-        if (r == -EBUSY)
-                snprintf(uplink->words, sizeof(uplink->words),
-                                "a filter of another owner has the pacer's place at clsact egress");
-        if (r > 0)
-                ++*changes;
-        return r;
+        r = edt_pacer_attach(uplink->pacer, &words);
+        if (r < 0)
+                snprintf(uplink->words, sizeof(uplink->words), "%s (%s)", words, strerror(-r));
+        *changes += r > 0;
+        return r < 0 ? r : 0;
 }
 
+/* The pacer before the qdiscs: as long as no fq keeps the times that it gives, it still drops what is beyond
+ * the horizon, so that at no moment between an HTB of ours and fq more departs than that. */
 int uplink_edt_apply(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
         _cleanup_free_ EdtSight *sight = NULL;
+        uint32_t handle = 0;
         int r;
 
         r = look(uplink, &sight);
         if (r >= 0)
                 r = refuse_foreign(uplink, sight);
+        if (r < 0)
+                return r;
+        handle = sight->root.handle;
+        if (root_is_foreign(sight))
+                r = uplink_take_over_root(uplink, sight->link.ifindex, &handle);
         if (r >= 0)
                 r = follow_pacer(uplink, sight->link.ifindex);
         if (r >= 0)
-                r = apply_qdiscs(uplink, sight, changes);
-        if (r >= 0)
                 r = apply_pacer(uplink, plan, changes);
+        if (r >= 0)
+                r = apply_qdiscs(uplink, sight, handle, changes);
         return r < 0 ? r : 0;
 }
 
@@ -342,6 +349,7 @@ int uplink_edt_release(Uplink *uplink) {
                 r = uplink_give_back(uplink, sight->link.ifindex, OUR_HANDLE);
                 if (r < 0)
                         return r;
-        }
+        } else
+                uplink_forget_root(uplink); /* who took ours away has no use for what was before */
         return edt_pacer_remove(uplink->pin_dir, (unsigned) sight->link.ifindex);
 }
