@@ -20,7 +20,9 @@
  *   5. Packets of a class depart in the order in which they came.
  *   6. What would depart later than the horizon is dropped, and marked from half of it on, where it can carry
  *      a mark: the backlog of a class is so much of its rate, and no more.
- *   7. Each epoch the multipliers follow what there was: less for best effort, then for tenants, where more
+ *   7. What waits is what departs in a later part of time than the present one: so what a class sent, dropped
+ *      and holds is all that came to it, at any time.
+ *   8. Each epoch the multipliers follow what there was: less for best effort, then for tenants, where more
  *      came than the link takes; more, at most double, where it took less and somebody wanted more, tenants
  *      first.
  */
@@ -83,6 +85,25 @@ static __always_inline __u64 edt_horizon(__u64 rate) {
         return horizon < EDT_HORIZON_MAX ? horizon : EDT_HORIZON_MAX;
 }
 
+/* 7. */
+static __always_inline __u32 edt_part_number(__u64 time) {
+        return time >> EDT_PART_SHIFT;
+}
+
+static __always_inline void edt_note_departure(
+                struct edt_state *state, __u64 departure, __u64 bytes, __u64 packets) {
+        __u32 number = edt_part_number(departure);
+        struct edt_part *part = &state->parts[number % EDT_PARTS];
+
+        if (part->number != number) {
+                part->number = number;
+                part->packets = 0;
+                part->bytes = 0;
+        }
+        part->packets += packets;
+        part->bytes += bytes;
+}
+
 /* What a packet meets. */
 struct edt_verdict {
         __u64 departure; /* 0: it is dropped */
@@ -90,7 +111,7 @@ struct edt_verdict {
         bool congested;  /* it is to carry the mark of that, if it can */
 };
 
-/* 2. to 6., under the state's lock. `gate`: the link's clock; `overhead`: bytes that the link adds. */
+/* 2. to 7., under the state's lock. `gate`: the link's clock; `overhead`: bytes that the link adds. */
 static __always_inline struct edt_verdict edt_pass(const struct edt_class *class, struct edt_state *state,
                 __u64 rate, __u64 gate, __u64 now, __u64 bytes, __u64 packets, __u64 overhead) {
         __u64 share = edt_share_clock(state, rate, now), departure, horizon = edt_horizon(rate);
@@ -126,9 +147,22 @@ static __always_inline struct edt_verdict edt_pass(const struct edt_class *class
         state->last = departure;
         state->bytes += bytes;
         state->packets += packets;
+        edt_note_departure(state, departure, bytes, packets);
         if (departure > now)
                 state->overlimits += packets;
         return verdict;
+}
+
+/* Of what was given a departure: it has not gone. */
+static __always_inline void edt_waiting(
+                const struct edt_state *state, __u64 now, __u64 *ret_bytes, __u64 *ret_packets) {
+        *ret_bytes = *ret_packets = 0;
+        for (int i = 0; i < EDT_PARTS; i++)
+                /* From the next one on, modulo 2^32; what is older is of a while ago. */
+                if (state->parts[i].number - edt_part_number(now) - 1 < EDT_PARTS) {
+                        *ret_bytes += state->parts[i].bytes;
+                        *ret_packets += state->parts[i].packets;
+                }
 }
 
 /* Takes `over` bytes from a level that sent `bytes`; what it can't take is returned. */
@@ -152,7 +186,7 @@ static __always_inline void edt_grow(__u64 *multiplier, __u64 bytes, __u64 spare
         *multiplier = grown < EDT_MULTIPLIER_MAX ? grown : EDT_MULTIPLIER_MAX;
 }
 
-/* 7. */
+/* 8. */
 static __always_inline void edt_adapt(struct edt_link *link, __u64 now, __u64 elapsed) {
         __u64 bytes[EDT_LEVEL_MAX], wants[EDT_LEVEL_MAX], lead = link->clock > now ? link->clock - now : 0;
         __u64 can, have;

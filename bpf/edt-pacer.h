@@ -14,7 +14,7 @@
 #define EDT_PACER_PROGRAM headgate_pace
 #define EDT_PACER_PROGRAM_NAME "headgate_pace"
 
-#define EDT_PACER_LAYOUT 1
+#define EDT_PACER_LAYOUT 2
 #define EDT_CLASSES_MAX 65520
 
 enum edt_level {
@@ -33,6 +33,18 @@ struct edt_class {
 };
 _Static_assert(sizeof(struct edt_class) == 32, "no holes");
 
+/* Time is divided into such parts, as many as the longest wait takes and the present one, and some more. */
+#define EDT_PART_SHIFT 23 /* nanoseconds: 8.4 ms */
+#define EDT_PARTS 32
+
+/* What departs in a part of time. */
+struct edt_part {
+        __u32 number; /* of the part, modulo 2^32 */
+        __u32 packets;
+        __u64 bytes;
+};
+_Static_assert(sizeof(struct edt_part) == 16, "no holes");
+
 struct edt_state {
         struct bpf_spin_lock lock; /* of all below */
         __u32 pad;
@@ -46,8 +58,9 @@ struct edt_state {
         __u64 overlimits;     /* packets that had to wait */
         __u64 borrowed;       /* packets that the floor alone would not have let go */
         __u64 marks;          /* packets that carry a mark of congestion instead of being dropped */
+        struct edt_part parts[EDT_PARTS]; /* of bytes and packets: when they depart */
 };
-_Static_assert(sizeof(struct edt_state) == 12 * 8, "no holes");
+_Static_assert(sizeof(struct edt_state) == 12 * 8 + EDT_PARTS * sizeof(struct edt_part), "no holes");
 
 struct edt_link {
         __u64 capacity_bytes;            /* 0: nothing is paced */

@@ -38,6 +38,7 @@ typedef struct Sender {
         uint64_t next_nsec, underway[WINDOW_MAX];
         uint64_t sent, lost;
         uint64_t delay_max_nsec;
+        uint64_t told, told_step; /* bytes that the class said it had sent, when that was last looked at */
         uint64_t departed[STEPS]; /* bytes, in each step */
 } Sender;
 
@@ -59,6 +60,26 @@ static void begin(Sender *sender, uint64_t capacity) {
         sender->next_nsec = sender->from_nsec;
         if (sender->until_nsec == 0)
                 sender->until_nsec = END_NSEC;
+}
+
+/* 7., once a step: what the class says it has sent is what has departed, up to a part of time early. */
+static void check_told(Sender *sender, uint64_t now) {
+        const unsigned step = (unsigned) (now / STEP_NSEC), early = (1U << EDT_PART_SHIFT) / STEP_NSEC + 2;
+        __u64 waiting, packets;
+        uint64_t told;
+
+        if (step == sender->told_step || step + early > STEPS)
+                return;
+        sender->told_step = step;
+        edt_waiting(&sender->state, BEGIN_NSEC + now, &waiting, &packets);
+        told = sender->state.bytes - waiting;
+        cr_assert_geq(told, sender->told, "at %u ms it fell", step);
+        cr_assert(told >= departed(sender, 0, step) &&
+                                        told <= departed(sender, 0,
+                                                                step + early < STEPS ? step + early : STEPS),
+                        "at %u ms it said %" PRIu64, step, told);
+        cr_assert_eq(waiting, packets * sender->packet_bytes);
+        sender->told = told;
 }
 
 /* One packet at `now`, and when the sender's next comes. */
@@ -111,6 +132,7 @@ static void simulate(uint64_t capacity, uint64_t multiplier, Sender *senders, si
                                 first = &senders[i];
                 if (!first)
                         break;
+                check_told(first, first->next_nsec);
                 send_one(&link, first, first->next_nsec);
         }
 }
