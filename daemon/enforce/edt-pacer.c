@@ -107,15 +107,10 @@ static int load(EdtPacer *program) {
         return program->fds[PROGRAM] < 0 ? -errno : 0;
 }
 
-int edt_pacer_new(const char *pin_dir, unsigned ifindex, EdtPacer **ret) {
-        _cleanup_(edt_pacer_free_p) EdtPacer *program = NULL;
-        _libbpf_silent_;
+static int make(const char *pin_dir, unsigned ifindex, EdtPacer **ret) {
+        _cleanup_(edt_pacer_free_p) EdtPacer *program = calloc(1, sizeof(*program));
         int r;
 
-        if (mkdir(pin_dir, 0700) < 0 && errno != EEXIST)
-                return -errno;
-        pin_list(pin_dir, PREFIX, remove_if_stale, (void *) pin_dir);
-        program = calloc(1, sizeof(*program));
         if (!program)
                 return -ENOMEM;
         program->filter = filter_of(ifindex);
@@ -126,10 +121,43 @@ int edt_pacer_new(const char *pin_dir, unsigned ifindex, EdtPacer **ret) {
         if (!program->pin_dir)
                 return -ENOMEM;
         r = netlink_new(&program->netlink);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(program);
+        return 0;
+}
+
+int edt_pacer_new(const char *pin_dir, unsigned ifindex, EdtPacer **ret) {
+        _cleanup_(edt_pacer_free_p) EdtPacer *program = NULL;
+        _libbpf_silent_;
+        int r;
+
+        if (mkdir(pin_dir, 0700) < 0 && errno != EEXIST)
+                return -errno;
+        pin_list(pin_dir, PREFIX, remove_if_stale, (void *) pin_dir);
+        r = make(pin_dir, ifindex, &program);
         if (r >= 0)
                 r = open_link(program);
         if (r >= 0)
                 r = load(program);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(program);
+        return 0;
+}
+
+int edt_pacer_open(const char *pin_dir, unsigned ifindex, EdtPacer **ret) {
+        _cleanup_(edt_pacer_free_p) EdtPacer *program = NULL;
+        char name[PIN_NAME_SIZE];
+        int r;
+
+        r = make(pin_dir, ifindex, &program);
+        for (int what = CLASSES; r >= 0 && what <= STATES; what++) {
+                pin_name(what, ifindex, name);
+                r = program->fds[what] = pin_open(pin_dir, name);
+        }
+        if (r >= 0)
+                r = open_link(program);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(program);

@@ -16,6 +16,8 @@ typedef struct EdtPacer EdtPacer;
 /* Opens the interface's maps, or makes them. `pin_dir`: our directory on bpffs; what it has of interfaces
  * that are gone goes. */
 int edt_pacer_new(const char *pin_dir, unsigned ifindex, EdtPacer **ret);
+/* What is pinned of the interface, to be read alone; -ENOENT. */
+int edt_pacer_open(const char *pin_dir, unsigned ifindex, EdtPacer **ret);
 /* What is pinned goes on. */
 EdtPacer *edt_pacer_free(EdtPacer *program);
 DEFINE_CLEANUP(EdtPacer *, edt_pacer_free);

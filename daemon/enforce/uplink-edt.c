@@ -179,6 +179,14 @@ static int apply_pacer(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
         return r < 0 ? r : 0;
 }
 
+static void keep_parting(Uplink *uplink, const EdtSight *sight) {
+        NetStats stats = {};
+
+        if (sight->root.handle == OUR_HANDLE && strcmp(sight->root.kind, "htb") == 0 &&
+                        uplink_read_classes(uplink, sight->link.ifindex, &stats) >= 0)
+                uplink_keep_parting(uplink, &stats);
+}
+
 /* The pacer before the qdiscs: as long as no fq keeps the times that it gives, it still drops what is beyond
  * the horizon, so that at no moment between an HTB of ours and fq more departs than that. */
 int uplink_edt_apply(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
@@ -196,8 +204,10 @@ int uplink_edt_apply(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
                 r = uplink_take_over_root(uplink, sight->link.ifindex, &handle);
         if (r >= 0)
                 r = follow_pacer(uplink, sight->link.ifindex);
-        if (r >= 0)
+        if (r >= 0) {
+                keep_parting(uplink, sight);
                 r = apply_pacer(uplink, plan, changes);
+        }
         if (r >= 0)
                 r = apply_qdiscs(uplink, sight, handle, changes);
         return r < 0 ? r : 0;
@@ -335,6 +345,15 @@ int uplink_edt_read_stats(Uplink *uplink, NetStats *ret) {
         if (r >= 0)
                 ret->ifindex = link.ifindex;
         return r;
+}
+
+void uplink_edt_keep_parting(Uplink *uplink, int ifindex) {
+        _cleanup_(edt_pacer_free_p) EdtPacer *pacer = NULL;
+        NetStats stats = { .ifindex = ifindex };
+
+        if (uplink->pin_dir && edt_pacer_open(uplink->pin_dir, (unsigned) ifindex, &pacer) >= 0 &&
+                        edt_pacer_read_stats(pacer, &stats.classes, &stats.n) >= 0)
+                uplink_keep_parting(uplink, &stats);
 }
 
 int uplink_edt_release(Uplink *uplink) {

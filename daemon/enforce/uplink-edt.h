@@ -13,3 +13,6 @@ int uplink_edt_compare(Uplink *uplink, const NetPlan *plan, UplinkDifference tel
 int uplink_edt_observe(Uplink *uplink, const NetPlan *expected, NetPlan *ret);
 int uplink_edt_read_stats(Uplink *uplink, NetStats *ret);
 int uplink_edt_release(Uplink *uplink);
+
+/* As uplink_keep_parting(), of a pacer whose place HTB is to take. */
+void uplink_edt_keep_parting(Uplink *uplink, int ifindex);

@@ -26,6 +26,7 @@ struct Uplink {
         int pacer_ifindex;            /* of the interface that it is of */
         unsigned left_edt_of;         /* the interface on which nothing of it is left */
         bool added[HTB_SLOT_MAX + 1]; /* classes that we made since they were last read, by slot */
+        NetStats parting;             /* of those that go with another discipline, until the next reading */
         const char *keep_dir;         /* where a root qdisc that is not ours is kept; NULL: nowhere */
         bool take_over;               /* its place is taken */
         char words[384];
@@ -42,6 +43,13 @@ int uplink_give_back(Uplink *uplink, int ifindex, uint32_t handle);
 int uplink_refuse_foreign(Uplink *uplink, const HtbQdisc *root);
 /* Errors after which a second look is worth it. */
 bool uplink_is_passing(int error);
+
+/* uplink-stats.c */
+/* As uplink_read_stats(), of HTB's classes alone. */
+int uplink_read_classes(Uplink *uplink, int ifindex, NetStats *ret);
+/* What the classes of the discipline that is to go have counted, for the next reading: nobody could read them
+ * later. What waits in them goes with them. Takes `stats`. */
+void uplink_keep_parting(Uplink *uplink, NetStats *stats);
 
 /* uplink-take-over.c */
 /* Keeps the interface's root qdisc, which is to be deleted by this handle next. -EBUSY, with words: it is to

@@ -87,32 +87,80 @@ static int read_once(Uplink *uplink, Reading *reading) {
         return uplink_request(uplink, r, message, take_leaf, &reading->stats);
 }
 
-int uplink_read_stats(Uplink *uplink, NetStats *ret) {
-        _cleanup_(reading_deinit) Reading reading = {};
-        HtbLink link;
-        int r;
+int uplink_read_classes(Uplink *uplink, int ifindex, NetStats *ret) {
+        _cleanup_(reading_deinit) Reading reading = { .stats.ifindex = ifindex };
+        int r = -EAGAIN;
 
-        uplink->words[0] = '\0';
-        if (uplink->edt)
-                return uplink_edt_read_stats(uplink, ret);
-        r = uplink_look_up_link(uplink, &link);
-        if (r < 0)
-                return r;
-        reading.stats.ifindex = link.ifindex;
-
-        r = -EAGAIN;
         for (unsigned i = 0; i < UPLINK_ATTEMPTS && uplink_is_passing(r); i++)
                 r = read_once(uplink, &reading);
         if (r < 0)
                 return r;
+        *ret = reading.stats;
+        reading.stats = (NetStats){};
+        return 0;
+}
 
-        for (size_t i = 0; i < reading.stats.n; i++) {
-                NetClassStats *class = &reading.stats.classes[i];
+static int read_htb(Uplink *uplink, NetStats *ret) {
+        HtbLink link;
+        int r;
+
+        r = uplink_look_up_link(uplink, &link);
+        if (r >= 0)
+                r = uplink_read_classes(uplink, link.ifindex, ret);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < ret->n; i++) {
+                NetClassStats *class = &ret->classes[i];
 
                 class->anew = uplink->added[class->slot];
                 uplink->added[class->slot] = false;
         }
-        *ret = reading.stats;
-        reading.stats = (NetStats){};
+        return 0;
+}
+
+void uplink_keep_parting(Uplink *uplink, NetStats *stats) {
+        net_stats_deinit(&uplink->parting);
+        uplink->parting = *stats;
+        *stats = (NetStats){};
+        for (size_t i = 0; i < uplink->parting.n; i++) {
+                NetClassStats *class = &uplink->parting.classes[i];
+
+                class->drops += class->backlog_packets;
+                class->backlog_packets = class->backlog_bytes = 0;
+        }
+}
+
+/* A class that went comes before the one that has its slot now. */
+static int add_parting(NetStats *parting, NetStats *stats) {
+        NetClassStats *all;
+
+        if (parting->n > 0 && parting->ifindex == stats->ifindex) {
+                all = reallocarray(parting->classes, parting->n + stats->n, sizeof(NetClassStats));
+                if (!all)
+                        return -ENOMEM;
+                parting->classes = all;
+                memcpy(all + parting->n, stats->classes, stats->n * sizeof(NetClassStats));
+                parting->n += stats->n;
+                net_stats_deinit(stats);
+                *stats = *parting;
+                *parting = (NetStats){};
+        }
+        net_stats_deinit(parting);
+        return 0;
+}
+
+int uplink_read_stats(Uplink *uplink, NetStats *ret) {
+        NetStats stats = {};
+        int r;
+
+        uplink->words[0] = '\0';
+        r = uplink->edt ? uplink_edt_read_stats(uplink, &stats) : read_htb(uplink, &stats);
+        if (r >= 0)
+                r = add_parting(&uplink->parting, &stats);
+        if (r < 0) {
+                net_stats_deinit(&stats);
+                return r;
+        }
+        *ret = stats;
         return 0;
 }

@@ -306,6 +306,7 @@ Uplink *uplink_free(Uplink *uplink) {
         if (!uplink)
                 return NULL;
         edt_pacer_free(uplink->pacer);
+        net_stats_deinit(&uplink->parting);
         free(uplink->pin_dir);
         netlink_free(uplink->netlink);
         free(uplink);
@@ -403,6 +404,8 @@ static int apply_once(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
         if (r < 0)
                 return r;
 
+        if (sight.owner == ROOT_MISSHAPEN)
+                uplink_edt_keep_parting(uplink, sight.link.ifindex);
         *changes += batch.n;
         r = netlink_send_batch(uplink->netlink, &batch);
         if (r < 0 && netlink_words(uplink->netlink)[0] != '\0')

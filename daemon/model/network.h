@@ -49,6 +49,6 @@ typedef struct NetClassStats {
 /* One reading of an uplink. */
 typedef struct NetStats {
         int ifindex;            /* of the interface that has the name now; 0: not read */
-        NetClassStats *classes; /* owned, ordered by slot */
+        NetClassStats *classes; /* owned, ordered by slot; those that have gone since before all others */
         size_t n;
 } NetStats;

@@ -7,6 +7,7 @@
  */
 
 #include "enforce/edt-pacer.h"
+#include "enforce/uplink.h"
 #include "host.h"
 
 #include <arpa/inet.h>
@@ -47,7 +48,8 @@ static void run(const char *command) {
 static void make_link(void) {
         (void) host_bpffs();
         cr_assert(unshare(CLONE_NEWNET) == 0, "%m");
-        run("ip link add hg0 type veth peer name hg1 && sysctl -qw net.ipv6.conf.all.disable_ipv6=1 && "
+        run("ip link add hg0 numtxqueues 2 type veth peer name hg1 && sysctl -qw "
+            "net.ipv6.conf.all.disable_ipv6=1 && "
             "ip link set hg1 up && ip link set hg0 up");
 }
 
@@ -270,4 +272,46 @@ Test(edt_pacer, is_known_by_its_name) {
         cr_expect_eq(edt_pacer_remove(host_bpffs(), ifindex), 0);
         cr_expect_not(edt_pacer_is_attached(program));
         edt_pacer_free(program);
+}
+
+/* What it counted up to then is in the next reading, before what the classes of HTB count from then on. */
+Test(edt_pacer, gives_way_to_htb_without_a_lost_count) {
+        _cleanup_(feature_set_deinit) FeatureSet features = FEATURE_SET_NULL;
+        _cleanup_(uplink_free_p) Uplink *uplink = NULL;
+        NetStats stats = {};
+        EdtPacer *program;
+        uint64_t counted[2] = {};
+
+        make_link();
+        run("tc qdisc add dev hg0 root handle 4847: mq");
+        program = make_program();
+        (void) set_plan(program, &plan);
+        cr_expect_eq(attach(program), 1);
+        send_frames(CLASSID(SLOT_SLOW), PACKETS);
+        edt_pacer_free(program);
+
+        cr_assert_eq(uplink_new(&(UplinkOptions){ .ifname = "hg0", .pin_dir = host_bpffs() }, &features,
+                                     &uplink),
+                        0);
+        cr_assert_eq(uplink_apply(uplink, &plan, NULL), 0, "%s", uplink_words(uplink));
+        send_frames(CLASSID(SLOT_SLOW), 3);
+        cr_assert_eq(uplink_read_stats(uplink, &stats), 0);
+        cr_assert_eq(stats.n, 2 * ELEMENTSOF(classes));
+        for (size_t i = 0; i < stats.n; i++) {
+                const NetClassStats *class = &stats.classes[i];
+                bool of_htb = i >= ELEMENTSOF(classes);
+
+                cr_expect_eq(class->anew, of_htb);
+                cr_expect_eq(class->slot, classes[i % ELEMENTSOF(classes)].slot);
+                if (class->slot == SLOT_SLOW)
+                        counted[of_htb] = class->packets + class->drops + class->backlog_packets;
+        }
+        cr_expect(counted[0] == PACKETS && counted[1] == 3, "%" PRIu64 " and %" PRIu64, counted[0],
+                        counted[1]);
+        net_stats_deinit(&stats);
+        cr_assert_eq(uplink_read_stats(uplink, &stats), 0);
+        cr_expect_eq(stats.n, ELEMENTSOF(classes), "they were told twice");
+        net_stats_deinit(&stats);
+        run("! tc filter show dev hg0 egress | grep -q headgate_pace");
+        cr_expect_eq(uplink_release(uplink), 0);
 }

@@ -89,6 +89,21 @@ Test(class_meter, outlives_its_classes) {
         cr_expect_eq(BYTES(SLOT), 3865);
 }
 
+/* Another discipline takes its place: both are in one reading. */
+Test(class_meter, what_parted_comes_first) {
+        NetClassStats classes[] = { { .slot = SLOT, .bytes = 120 },
+                { .slot = SLOT, .anew = true, .bytes = 30, .backlog_bytes = 7 } };
+        NetStats link = { 10, classes, 2 };
+
+        class_meter_add(meter, SLOT);
+        run_one(10, true, 100);
+        class_meter_run(meter, &link, 1);
+        cr_expect_eq(BYTES(SLOT), 150);
+        cr_expect_eq(value(SLOT, METRIC_NET_EGRESS_BACKLOG), 7);
+        run_one(10, false, 40);
+        cr_expect_eq(BYTES(SLOT), 160);
+}
+
 Test(class_meter, is_its_tenants) {
         run_one(10, true, 1000);
         cr_expect_eq(BYTES(SLOT), UINT64_MAX, "nobody's");
