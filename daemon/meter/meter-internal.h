@@ -13,6 +13,7 @@
 #include "meter/oom-meter.h"
 #include "meter/sched-meter.h"
 #include "meter/socket-iter.h"
+#include "meter/socket-meter.h"
 #include "meter/stat-meter.h"
 #include "meter/tcp-meter.h"
 
@@ -53,8 +54,9 @@ struct Meter {
         GroupIter *iter;
         StatMeter *stats;
         ClassMeter *classes;
-        SocketIter *sockets; /* NULL where it does not load */
-        Group *groups;       /* owned, in no order */
+        SocketIter *sockets;       /* NULL where it does not load */
+        SocketMeter *open_sockets; /* as tcp */
+        Group *groups;             /* owned, in no order */
         size_t n_groups;
         struct SlotState {
                 bool known;   /* a group was added */

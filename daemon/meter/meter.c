@@ -146,6 +146,7 @@ Meter *meter_free(Meter *meter) {
         stat_meter_free(meter->stats);
         class_meter_free(meter->classes);
         socket_iter_free(meter->sockets);
+        socket_meter_free(meter->open_sockets);
         table_deinit(&meter->groups_map);
         free(meter->pin_dir);
         free(meter->lost);
@@ -268,6 +269,8 @@ static int count_group(Meter *meter, Group *group, int group_fd, bool is_counted
                 group->tcp = k >= 0;
                 r = r < 0 ? r : k;
         }
+        if (!is_counted && kind == METER_GROUP_ADOPTED && meter->open_sockets)
+                socket_meter_groups_changed(meter->open_sockets);
         if (!is_counted) {
                 k = group_iter_add(meter->iter, group->slot, group->path, group_fd, group->id,
                                 kind == METER_GROUP_ADOPTED);
@@ -367,6 +370,8 @@ void meter_remove_slots(Meter *meter, const bool *leaving) {
                         net_meter_clear(meter->net, slot);
                 if (meter->tcp)
                         tcp_meter_clear(meter->tcp, slot);
+                if (meter->open_sockets)
+                        socket_meter_clear(meter->open_sockets, slot);
                 if (meter->block)
                         block_meter_clear(meter->block, slot);
                 if (meter->oom)
@@ -393,6 +398,8 @@ int meter_remove(Meter *meter, uint32_t slot) {
 int meter_refresh(Meter *meter, bool all) {
         if (meter->sched)
                 sched_meter_settle(meter->sched);
+        if (meter->open_sockets)
+                socket_meter_run(meter->open_sockets);
         stat_meter_run(meter->stats, all ? SIZE_MAX : STAT_GROUPS_A_TURN);
 
         return group_iter_run(meter->iter);
@@ -424,6 +431,8 @@ int meter_read(const Meter *meter, uint32_t slot, Sample *ret) {
                 net_meter_read(meter->net, slot, &sample);
         if (meter->tcp && meter->slot_states[slot].tcp)
                 tcp_meter_read(meter->tcp, slot, &sample);
+        if (meter->open_sockets)
+                socket_meter_read(meter->open_sockets, slot, &sample);
         group_iter_read(meter->iter, slot, &sample);
         stat_meter_read(meter->stats, slot, &sample);
         class_meter_read(meter->classes, slot, &sample);
@@ -462,6 +471,8 @@ void meter_keep_pins(const Meter *meter, PinTell tell, void *userdata) {
                 net_meter_keep_pins(meter->net, tell, userdata);
         if (meter->tcp)
                 tcp_meter_keep_pins(meter->tcp, tell, userdata);
+        if (meter->open_sockets)
+                socket_meter_keep_pins(meter->open_sockets, meter->pin_dir, tell, userdata);
         if (meter->delay)
                 control_delay_keep_pins(meter->delay, tell, userdata);
         if (meter->block)
@@ -527,6 +538,7 @@ int meter_release(Meter *meter) {
         meter->sched = sched_meter_free(meter->sched);
         meter->net = net_meter_free(meter->net);
         meter->tcp = tcp_meter_free(meter->tcp);
+        meter->open_sockets = socket_meter_free(meter->open_sockets);
         meter->block = block_meter_free(meter->block);
         meter->oom = oom_meter_free(meter->oom);
         meter->delay = control_delay_free(meter->delay);

@@ -60,6 +60,9 @@ typedef enum Metric {
         METRIC_NET_TCP_REFUSED,     /* those of them that the other end, or who stands before it, refused */
         METRIC_NET_TCP_RESETS,      /* established connections that the other end reset */
         METRIC_NET_TCP_RETRANSMITS, /* segments; without answers to a SYN, which are no socket's yet */
+        METRIC_NET_TCP_SOCKETS, /* open now, in whichever state, those that wait to be accepted included */
+        METRIC_NET_TCP_ESTABLISHED, /* those of them that are connected */
+        METRIC_NET_UDP_SOCKETS,     /* open now */
         METRIC_MAX,
         METRIC_INVALID = -EINVAL,
 } Metric;
