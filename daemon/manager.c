@@ -420,6 +420,7 @@ int manager_run(Manager *manager) {
         r = reconciler_open_meter(manager->reconciler, &manager->node.features);
         if (r < 0)
                 return r;
+        reconciler_find_delivered(manager->reconciler, &manager->node);
         reconciler_drop_slots(manager->reconciler, &manager->node);
         /* What a crash left of a transaction goes now, and its classes with the plan that has it no more. */
         manager_drop_tenants(manager);

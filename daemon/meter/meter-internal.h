@@ -19,8 +19,8 @@
 
 /* A tenant has one group of ours, and now and then some that it adopted. */
 #define GROUPS_PER_SLOT 4
-/* And one allocation at a time, or two. */
-#define DELIVERED_PER_SLOT 2
+/* And one allocation at a time, or two; and some that ended. */
+#define DELIVERED_PER_SLOT 4
 /* And a class on each of so many uplinks, on the average. */
 #define CLASSES_PER_SLOT 4
 

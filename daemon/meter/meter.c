@@ -518,9 +518,13 @@ bool meter_keeps_delivered(const Meter *meter) {
         return meter->delivered;
 }
 
-Delivery *meter_find_delivered(Meter *meter, const char *id, uint64_t window_start_usec, DeliveredLives lives,
-                void *userdata) {
-        return delivered_find(meter->delivered, id, window_start_usec, lives, userdata);
+Delivery *meter_find_delivered(
+                Meter *meter, const char *id, uint64_t since_usec, const DeliveredOwners *owners) {
+        return delivered_find(meter->delivered, id, since_usec, owners);
+}
+
+void meter_each_delivered(Meter *meter, DeliveredFound found, void *userdata) {
+        delivered_each(meter->delivered, found, userdata);
 }
 
 int meter_net_rows_fd(const Meter *meter) {

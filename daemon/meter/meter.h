@@ -107,9 +107,10 @@ OomVictims meter_read_victims(const Meter *meter, uint32_t slot);
 
 /* Whether what was delivered can be kept at all. */
 bool meter_keeps_delivered(const Meter *meter);
-/* As delivered_find(). */
-Delivery *meter_find_delivered(Meter *meter, const char *id, uint64_t window_start_usec, DeliveredLives lives,
-                void *userdata);
+/* As delivered_find() and delivered_each(). */
+Delivery *meter_find_delivered(
+                Meter *meter, const char *id, uint64_t since_usec, const DeliveredOwners *owners);
+void meter_each_delivered(Meter *meter, DeliveredFound found, void *userdata);
 
 /* The map of cgroup id (u64) to slot (u32), for the uplink's classifier; owned by the meter. -EBADF: none. */
 int meter_groups_fd(const Meter *meter);
