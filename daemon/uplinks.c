@@ -20,6 +20,7 @@ typedef struct UplinkHold {
         const char *device;        /* the uplink's name, or its IFB's; NULL: that one is not there */
         unsigned ifindex;          /* of the interface that had this name when it was last looked for */
         bool was_there;            /* at some time, and open */
+        uint64_t capacity_bps;     /* when it was last looked for */
         Uplink *uplink;            /* NULL while it is absent or has no known capacity */
         NetClassifier *classifier; /* of what goes out; NULL where there is none */
         NetIngress *ingress;       /* of what comes in; NULL where the uplink is not there */
@@ -252,6 +253,8 @@ int uplinks_refresh(Uplinks *uplinks, FeatureSet *features, ResourceSet *total, 
                 int r;
 
                 changed |= hold_follow(uplinks, hold, features, &capacity);
+                changed |= hold->uplink && capacity != hold->capacity_bps;
+                hold->capacity_bps = capacity;
                 tell_replugged(hold, old_ifindex, hold_index(uplinks, hold), tell, userdata);
                 hold->was_there = hold->was_there || hold->uplink;
                 if (!hold->uplink)
@@ -395,7 +398,7 @@ static const char *ensure_ingress(
         const char *words = NULL;
 
         *ret_error = 0;
-        if (groups_fd < 0)
+        if (groups_fd < 0 && groups_fd != -EOPNOTSUPP)
                 return NULL;
         for (size_t i = 0; i < uplinks->n_planned; i++) /* the clsact is the classifier's to make */
                 if (uplinks->planned[i]->config == hold->config && !uplinks->planned[i]->ingress)
