@@ -57,7 +57,7 @@ static TestGroup make_io_group(void) {
 typedef struct Ways {
         char file[64];
         bool tmpfs; /* nothing goes past the page cache here */
-        uint64_t nsec[2];
+        uint64_t nsec[2], fastest_nsec;
 } Ways;
 
 static uint64_t now_nsec(void) {
@@ -78,16 +78,40 @@ static void write_and_read(void *userdata) {
         cr_assert(posix_memalign(&block, 4096, BLOCK_BYTES) == 0);
         memset(block, 'x', BLOCK_BYTES);
         for (size_t write = 2; write-- > 0;) {
-                uint64_t begin = now_nsec();
+                ways->nsec[write] = 0;
+                for (off_t i = 0; i < BLOCKS; i++) {
+                        uint64_t begin = now_nsec(), nsec;
 
-                for (off_t i = 0; i < BLOCKS; i++)
                         cr_assert((write ? pwrite(fd, block, BLOCK_BYTES, i * BLOCK_BYTES)
                                          : pread(fd, block, BLOCK_BYTES, i * BLOCK_BYTES)) == BLOCK_BYTES,
                                         "%m");
-                ways->nsec[write] = now_nsec() - begin;
+                        nsec = now_nsec() - begin;
+                        ways->nsec[write] += nsec;
+                        if (nsec < ways->fastest_nsec)
+                                ways->fastest_nsec = nsec;
+                }
         }
         free(block);
         unlink(ways->file);
+}
+
+/*
+ * What the kernel keeps for a group and a device it makes at the first request, and as long as it has no
+ * memory at hand for that the request is the group's above.
+ */
+static void work_until_counted(BlockMeter *meter, Worker *worker, const Ways *ways) {
+        for (unsigned i = 0; i < 100 && !ways->tmpfs; i++) {
+                BlockLatencies latencies = BLOCK_LATENCIES_NULL;
+                size_t n;
+
+                worker_run(worker);
+                cr_assert_eq(block_meter_read(meter, SLOT, &latencies), 0);
+                n = latencies.n;
+                block_latencies_deinit(&latencies);
+                if (n == 2)
+                        break;
+        }
+        block_meter_clear(meter, SLOT);
 }
 
 Test(block_meter, reads_and_writes) {
@@ -97,7 +121,7 @@ Test(block_meter, reads_and_writes) {
                         BPF_MAP_TYPE_HASH, "groups", sizeof(uint64_t), sizeof(uint32_t), SLOTS, NULL);
         Ways *ways = mmap(NULL, sizeof(*ways), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         BlockLatencies latencies = BLOCK_LATENCIES_NULL;
-        uint64_t all = 0, at_once = 1, clock;
+        uint64_t all = 0, at_once = 1, clock, least;
         BlockMeter *meter;
         Worker worker;
         int r;
@@ -108,6 +132,8 @@ Test(block_meter, reads_and_writes) {
         cr_assert(r == 0, "%s", strerror(-r));
         snprintf(ways->file, sizeof(ways->file), "/var/tmp/headgate-test-%d", getpid());
         worker = worker_start(&group, write_and_read, ways);
+        work_until_counted(meter, &worker, ways);
+        ways->fastest_nsec = UINT64_MAX;
         worker_run(&worker);
         worker_stop(&worker);
         group_remove(&group);
@@ -132,11 +158,15 @@ Test(block_meter, reads_and_writes) {
                 if (count > BLOCKS)
                         at_once = 2;
         }
-        /* One block after the other; the pieces of one that was cut, or what the file system writes, at once
-         * with it. */
+        /*
+         * One block after the other; the pieces of one that was cut, or what the file system writes, at once
+         * with it. Who asked may have waited for a CPU besides, but hardly for the fastest of them.
+         */
         clock = ways->nsec[0] + ways->nsec[1];
-        cr_expect(all <= at_once * clock && all >= clock / 4, "%" PRIu64 " ns, and %" PRIu64 " by the clock",
-                        all, clock);
+        least = (uint64_t) 2 * BLOCKS * ways->fastest_nsec / 4;
+        cr_expect(all <= at_once * clock && all >= least,
+                        "%" PRIu64 " ns, by the clock %" PRIu64 ", and the fastest %" PRIu64, all, clock,
+                        ways->fastest_nsec);
         block_meter_clear(meter, SLOT);
         block_latencies_deinit(&latencies);
         cr_assert_eq(block_meter_read(meter, SLOT, &latencies), 0);
