@@ -148,9 +148,7 @@ Reconciler *reconciler_free(Reconciler *reconciler) {
 }
 
 int reconciler_metered_groups_fd(const Reconciler *reconciler) {
-        int fd = reconciler->meter ? meter_groups_fd(reconciler->meter) : -EBADF;
-
-        return reconciler->meter && fd < 0 ? -EOPNOTSUPP : fd;
+        return reconciler->meter ? meter_groups_fd(reconciler->meter) : -EBADF;
 }
 
 void reconciler_follow_namespaces(Reconciler *reconciler, FeatureSet *features) {
