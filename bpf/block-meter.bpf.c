@@ -5,7 +5,8 @@
  * whose it is. No map of requests, no second hook. It changes nothing.
  *
  * A request belongs to the group that its first bio does. Devices that are over others complete requests of
- * their own, where they have any: the daemon leaves those out.
+ * their own, where they have any: loop devices', of which there may be many, are left out here, the others'
+ * by the daemon.
  */
 #include "vmlinux.h"
 
@@ -19,6 +20,9 @@
 #define OP_MASK 0xff
 #define OP_READ 0
 #define OP_WRITE 1
+
+/* A loop device's requests are done by others of the device below, which are the tenant's as well. */
+#define LOOP_MAJOR 7
 
 const volatile __u32 slots = 1;
 
@@ -94,7 +98,7 @@ static __always_inline void count(__u32 device, __u32 slot, __u32 direction, __u
 
 SEC("tp_btf/block_rq_complete")
 int BPF_PROG(block_meter_complete, struct request *request, int error, unsigned int bytes) {
-        __u32 operation = request->cmd_flags & OP_MASK, slot;
+        __u32 operation = request->cmd_flags & OP_MASK, slot, major, number;
         __u64 begin = request->start_time_ns, now;
         struct gendisk *disk;
         struct blkcg_gq *group;
@@ -110,11 +114,13 @@ int BPF_PROG(block_meter_complete, struct request *request, int error, unsigned 
                 return 0;
 
         disk = BPF_CORE_READ(request, q, disk);
+        major = disk ? BPF_CORE_READ(disk, major) : 0;
+        if (major == LOOP_MAJOR)
+                return 0;
+        number = disk ? major << BLOCK_MINOR_BITS | BPF_CORE_READ(disk, first_minor) : 0;
         now = bpf_ktime_get_ns();
-        count(find_device(disk ? BPF_CORE_READ(disk, major) << BLOCK_MINOR_BITS |
-                                                              BPF_CORE_READ(disk, first_minor)
-                               : 0),
-                        slot, operation == OP_READ ? BLOCK_READ : BLOCK_WRITE, now > begin ? now - begin : 0);
+        count(find_device(number), slot, operation == OP_READ ? BLOCK_READ : BLOCK_WRITE,
+                        now > begin ? now - begin : 0);
         return 0;
 }
 

@@ -32,6 +32,33 @@ struct {
         __type(value, __u32);
 } exit_calls SEC(".maps");
 
+struct oom_process {
+        __u64 begin_nsec;
+        __u32 pid;
+        __u32 pad;
+};
+
+/* Those that were told of, for as long as their last threads may be exiting at once. */
+struct {
+        __uint(type, BPF_MAP_TYPE_LRU_HASH);
+        __uint(max_entries, 1024);
+        __type(key, struct oom_process);
+        __type(value, __u8);
+} oom_told SEC(".maps");
+
+/* Its threads are all gone or on their way, and no other of them has told of it. Its first thread may have
+ * ended long before. */
+static __always_inline bool is_last_of_victim(const struct task_struct *task) {
+        struct oom_process process = {};
+        __u8 told = 1;
+
+        if (!task->signal->oom_mm || task->signal->live.counter > 0)
+                return false;
+        process.begin_nsec = task->group_leader->start_boottime;
+        process.pid = task->tgid;
+        return bpf_map_update_elem(&oom_told, &process, &told, BPF_NOEXIST) == 0;
+}
+
 /* The first is told of once all threads are gone, the second as far as it was noted. */
 static __always_inline __u64 peak_pages(struct signal_struct *signal) {
         __u64 noted = BPF_CORE_READ(signal, oom_mm, hiwater_rss);
@@ -45,7 +72,7 @@ int BPF_PROG(oom_meter_exit, struct task_struct *task) {
         struct oom_row *row;
         __u32 slot;
 
-        if (task->pid != task->tgid || !task->signal->oom_mm)
+        if (!is_last_of_victim(task))
                 return 0;
         slot = find_slot_above(task->cgroups->dfl_cgrp);
         row = slot && slot < slots ? bpf_map_lookup_elem(&oom_rows, &slot) : NULL;
@@ -56,7 +83,7 @@ int BPF_PROG(oom_meter_exit, struct task_struct *task) {
         victim->boot_nsec = bpf_ktime_get_boot_ns();
         victim->peak_bytes = peak_pages(task->signal) * page_bytes;
         victim->pid = task->tgid;
-        BPF_CORE_READ_STR_INTO(&victim->comm, task, comm);
+        BPF_CORE_READ_STR_INTO(&victim->comm, task, group_leader, comm);
         return 0;
 }
 

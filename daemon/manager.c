@@ -18,7 +18,6 @@
 #include <time.h>
 
 #define RECONCILE_EVERY_SAMPLES 10        /* the slow check: what drifted with nobody saying so */
-#define RECONCILED_A_SAMPLE 16            /* and no more tenants than that, on the average */
 #define BUS_TIMEOUT_USEC (5ULL * 1000000) /* of what is asked of the bus daemon itself */
 #define READERS_GROUP "headgate"
 
@@ -224,16 +223,6 @@ int manager_take_sample(Manager *manager, bool all) {
 
 static int manager_connect(Manager *manager);
 
-/* To look at one costs as much as to sample ten: of many it is seldomer. */
-static bool slow_check_is_due(Manager *manager) {
-        size_t every = manager->node.n_tenants / RECONCILED_A_SAMPLE;
-
-        if (++manager->samples < (every > RECONCILE_EVERY_SAMPLES ? every : RECONCILE_EVERY_SAMPLES))
-                return false;
-        manager->samples = 0;
-        return true;
-}
-
 static int on_sample(sd_event_source *source, uint64_t usec, void *userdata) {
         Manager *manager = userdata;
         Instant now = manager_now();
@@ -247,7 +236,7 @@ static int on_sample(sd_event_source *source, uint64_t usec, void *userdata) {
                 due = true;
         if (manager_follow_capacity(manager))
                 due = true;
-        if (slow_check_is_due(manager)) {
+        if (++manager->samples % RECONCILE_EVERY_SAMPLES == 0) {
                 manager_check_drift(manager);
                 manager->look_at_all = due = true;
         }
@@ -431,6 +420,7 @@ int manager_run(Manager *manager) {
         r = reconciler_open_meter(manager->reconciler, &manager->node.features);
         if (r < 0)
                 return r;
+        reconciler_find_delivered(manager->reconciler, &manager->node);
         reconciler_drop_slots(manager->reconciler, &manager->node);
         /* What a crash left of a transaction goes now, and its classes with the plan that has it no more. */
         manager_drop_tenants(manager);

@@ -10,20 +10,45 @@ static bool is_promised(const Allocation *allocation) {
         return allocation->state == ALLOCATION_ACTIVE || allocation->state == ALLOCATION_HELD;
 }
 
-static bool lives(const char *id, void *userdata) {
-        return calendar_find(userdata, id);
+static uint64_t ended_usec(const char *id, void *userdata) {
+        const Allocation *allocation = calendar_find(userdata, id);
+
+        if (!allocation)
+                return 0;
+        return allocation_is_current(allocation) ? UINT64_MAX : allocation->actual_end_usec;
 }
 
-/* The allocation's sum, found again after a restart, and begun anew with each window. */
-static int find_sum(Reconciler *reconciler, Calendar *calendar, Allocation *allocation) {
-        uint64_t start_usec = allocation->window.start_usec;
+static void lose_sum(const char *id, void *userdata) {
+        Allocation *allocation = calendar_find(userdata, id);
 
-        if (allocation->delivered && allocation->delivered_window_usec == start_usec)
+        if (allocation)
+                allocation->delivered = NULL;
+}
+
+/* The allocation's sum, begun anew with each start: an update of what runs is none. */
+static int find_sum(Reconciler *reconciler, Calendar *calendar, Allocation *allocation) {
+        const DeliveredOwners owners = { ended_usec, lose_sum, calendar };
+        uint64_t since_usec = allocation->actual_start_usec;
+
+        if (allocation->delivered && allocation->delivered_since_usec == since_usec)
                 return 0;
-        allocation->delivered =
-                        meter_find_delivered(reconciler->meter, allocation->id, start_usec, lives, calendar);
-        allocation->delivered_window_usec = start_usec;
+        allocation->delivered = meter_find_delivered(reconciler->meter, allocation->id, since_usec, &owners);
+        allocation->delivered_since_usec = since_usec;
         return allocation->delivered ? 0 : -ENOSPC;
+}
+
+static void take_sum(const char *id, uint64_t since_usec, Delivery *sum, void *userdata) {
+        Allocation *allocation = calendar_find(userdata, id);
+
+        if (!allocation || allocation->actual_start_usec != since_usec)
+                return;
+        allocation->delivered = sum;
+        allocation->delivered_since_usec = since_usec;
+}
+
+void reconciler_find_delivered(Reconciler *reconciler, Node *node) {
+        if (reconciler->meter && meter_keeps_delivered(reconciler->meter))
+                meter_each_delivered(reconciler->meter, take_sum, &node->calendar);
 }
 
 static int note_tenant(Reconciler *reconciler, Calendar *calendar, Tenant *tenant, uint64_t boot_nsec) {

@@ -148,7 +148,9 @@ Reconciler *reconciler_free(Reconciler *reconciler) {
 }
 
 int reconciler_metered_groups_fd(const Reconciler *reconciler) {
-        return reconciler->meter ? meter_groups_fd(reconciler->meter) : -EBADF;
+        int fd = reconciler->meter ? meter_groups_fd(reconciler->meter) : -EBADF;
+
+        return reconciler->meter && fd < 0 ? -EOPNOTSUPP : fd;
 }
 
 void reconciler_follow_namespaces(Reconciler *reconciler, FeatureSet *features) {

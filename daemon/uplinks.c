@@ -20,6 +20,7 @@ typedef struct UplinkHold {
         const char *device;        /* the uplink's name, or its IFB's; NULL: that one is not there */
         unsigned ifindex;          /* of the interface that had this name when it was last looked for */
         bool was_there;            /* at some time, and open */
+        uint64_t capacity_bps;     /* when it was last looked for */
         Uplink *uplink;            /* NULL while it is absent or has no known capacity */
         NetClassifier *classifier; /* of what goes out; NULL where there is none */
         NetIngress *ingress;       /* of what comes in; NULL where the uplink is not there */
@@ -27,6 +28,7 @@ typedef struct UplinkHold {
         char words[256];           /* and why, in words */
         bool news;                 /* of these two, not yet taken */
         NetPlan applied;           /* the plan that last went through; no classes: look again */
+        bool read_back;            /* and was found there */
 } UplinkHold;
 
 struct Uplinks {
@@ -251,6 +253,8 @@ int uplinks_refresh(Uplinks *uplinks, FeatureSet *features, ResourceSet *total, 
                 int r;
 
                 changed |= hold_follow(uplinks, hold, features, &capacity);
+                changed |= hold->uplink && capacity != hold->capacity_bps;
+                hold->capacity_bps = capacity;
                 tell_replugged(hold, old_ifindex, hold_index(uplinks, hold), tell, userdata);
                 hold->was_there = hold->was_there || hold->uplink;
                 if (!hold->uplink)
@@ -361,21 +365,7 @@ bool uplinks_find(const Uplinks *uplinks, const LinkChange *change, uint32_t *re
         return false;
 }
 
-static bool net_plan_equal(const NetPlan *a, const NetPlan *b) {
-        if (a->capacity_bps != b->capacity_bps || a->overhead_bytes != b->overhead_bytes ||
-                        a->n_classes != b->n_classes)
-                return false;
-        for (size_t i = 0; i < a->n_classes; i++) {
-                const NetClass *x = &a->classes[i], *y = &b->classes[i];
-
-                if (x->slot != y->slot || x->priority != y->priority || x->floor_bps != y->floor_bps ||
-                                x->ceil_bps != y->ceil_bps)
-                        return false;
-        }
-        return true;
-}
-
-static void net_plan_remember(UplinkHold *hold, const NetPlan *plan) {
+static void net_plan_remember(UplinkHold *hold, const NetPlan *plan, bool read_back) {
         NetClass *classes = reallocarray(hold->applied.classes, plan->n_classes, sizeof(NetClass));
 
         if (!classes) {
@@ -385,6 +375,7 @@ static void net_plan_remember(UplinkHold *hold, const NetPlan *plan) {
         memcpy(classes, plan->classes, plan->n_classes * sizeof(NetClass));
         hold->applied = *plan;
         hold->applied.classes = classes;
+        hold->read_back = read_back;
 }
 
 /* The classifier goes with its interface, or with whoever takes the hook away. */
@@ -407,7 +398,7 @@ static const char *ensure_ingress(
         const char *words = NULL;
 
         *ret_error = 0;
-        if (groups_fd < 0)
+        if (groups_fd < 0 && groups_fd != -EOPNOTSUPP)
                 return NULL;
         for (size_t i = 0; i < uplinks->n_planned; i++) /* the clsact is the classifier's to make */
                 if (uplinks->planned[i]->config == hold->config && !uplinks->planned[i]->ingress)
@@ -435,17 +426,28 @@ static void hold_note(UplinkHold *hold, int error, const char *why, FeatureSet *
         memcpy(hold->words, words, sizeof words);
 }
 
+/* Nothing but what differs from it needs to be looked at. */
+static bool hold_is_read_back(const UplinkHold *hold) {
+        return hold->read_back && hold->applied.n_classes > 0;
+}
+
 static void apply_uplink(Uplinks *uplinks, UplinkHold *hold, const NetPlan *plan, int groups_fd,
                 FeatureSet *features, unsigned *changes) {
         unsigned messages = 0;
-        int r;
+        bool read_back = false;
+        int r = -ESTALE;
 
-        r = uplink_apply(hold->uplink, plan, &messages);
+        if (hold_is_read_back(hold))
+                r = uplink_change(hold->uplink, &hold->applied, plan, &messages);
+        if (r >= 0)
+                read_back = r > 0;
+        else
+                r = uplink_apply(hold->uplink, plan, &messages);
         *changes += messages;
         hold_note(hold, r < 0 ? r : 0, uplink_words(hold->uplink), features);
         if (r < 0)
                 return;
-        net_plan_remember(hold, plan);
+        net_plan_remember(hold, plan, read_back);
         if (hold->ingress) {
                 const char *words = ensure_ingress(uplinks, hold, groups_fd, features, &r);
 
@@ -472,8 +474,11 @@ void uplinks_read_back(Uplinks *uplinks, FeatureSet *features, NetPlan *ret) {
         for (size_t i = 0; i < uplinks->n_planned; i++) {
                 UplinkHold *hold = uplinks->planned[i];
                 const NetPlan *applied = hold->applied.n_classes > 0 ? &hold->applied : NULL;
-                int r = uplink_observe(hold->uplink, applied, &ret[i]);
+                int r = hold_is_read_back(hold) ? uplink_expect(hold->uplink, applied, &ret[i]) : -ENODATA;
 
+                if (r < 0)
+                        r = uplink_observe(hold->uplink, applied, &ret[i]);
+                hold->read_back = r == 0;
                 if (r < 0)
                         ret[i] = (NetPlan){};
                 if (r != 0 && applied)

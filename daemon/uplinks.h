@@ -29,7 +29,8 @@ DEFINE_CLEANUP(Uplinks *, uplinks_free);
  * configuration. */
 typedef void (*UplinksTell)(uint32_t index, const char *have, const char *want, void *userdata);
 /* Opens those that have come (what comes in gets its IFB), closes those that went, and adds what can be
- * reserved of each to `total`: 1 where any came, went, or is another under its name. Cheap where none did. */
+ * reserved of each to `total`: 1 where any came, went, is another under its name, or of another speed. Cheap
+ * where none did. */
 int uplinks_refresh(
                 Uplinks *uplinks, FeatureSet *features, ResourceSet *total, UplinksTell tell, void *userdata);
 /* Those that are there, for the plan; the uplinks' own, good until the next refresh. */
@@ -46,7 +47,7 @@ bool uplinks_is_verified(const Uplinks *uplinks, uint32_t index);
 /* The uplink of ours that the change is of; false for one that we made, and for others' interfaces. */
 bool uplinks_find(const Uplinks *uplinks, const LinkChange *change, uint32_t *ret_index);
 /* Each that is planned otherwise than it last went through. `groups_fd` as in enforce/net-class.h; negative:
- * classifiers are left as they are. */
+ * classifiers are left as they are; -EOPNOTSUPP: there will be none, and what takes them is not shaped. */
 void uplinks_apply(Uplinks *uplinks, const NetPlan *plans, int groups_fd, FeatureSet *features,
                 unsigned *changes);
 /* As the kernel has them, in the plan's order; `ret` has UPLINK_PLANS_MAX, and the caller frees each one's

@@ -69,11 +69,19 @@ void htb_tree_deinit(HtbTree *tree) {
         *tree = (HtbTree) HTB_TREE_NULL;
 }
 
+/* Bytes a second, of which HTB has at least one. */
+static void rates_from_plan(const NetPlan *plan, const NetClass *class, uint64_t *ret_capacity,
+                uint64_t *ret_rate, uint64_t *ret_ceil) {
+        *ret_capacity = clamp(plan->capacity_bps / 8, 1, UINT64_MAX);
+        *ret_rate = clamp(class->floor_bps / 8, 1, *ret_capacity);
+        *ret_ceil = clamp(class->ceil_bps / 8, *ret_rate, *ret_capacity);
+}
+
 void htb_class_from_plan(const NetPlan *plan, const NetClass *class, uint32_t mtu, HtbClass *ret) {
-        uint64_t capacity = clamp(plan->capacity_bps / 8, 1, UINT64_MAX);
-        uint64_t rate = clamp(class->floor_bps / 8, 1, capacity);
-        uint64_t ceil = clamp(class->ceil_bps / 8, rate, capacity);
+        uint64_t capacity, rate, ceil;
         uint32_t frame = mtu + FRAME_HEADER_BYTES;
+
+        rates_from_plan(plan, class, &capacity, &rate, &ceil);
 
         *ret = (HtbClass){
                 .minor = (uint16_t) (UPLINK_MINOR_SLOT_BASE + class->slot),
@@ -96,6 +104,13 @@ void htb_class_to_model(const HtbClass *class, NetClass *ret) {
                 .floor_bps = scale(class->rate_bytes, 8, 1),
                 .ceil_bps = scale(class->ceil_bytes, 8, 1),
         };
+}
+
+void htb_class_round(const NetPlan *plan, const NetClass *class, NetClass *ret) {
+        uint64_t capacity, rate, ceil;
+
+        rates_from_plan(plan, class, &capacity, &rate, &ceil);
+        *ret = (NetClass){ class->slot, class->priority, scale(rate, 8, 1), scale(ceil, 8, 1) };
 }
 
 static void root_from_plan(const NetPlan *plan, uint32_t mtu, HtbClass *ret) {
@@ -168,6 +183,11 @@ static bool class_equal(const HtbClass *want, const HtbClass *have) {
         if (want->minor == UPLINK_MINOR_ROOT)
                 return true;
         return want->quantum_bytes == have->quantum_bytes && want->priority == have->priority;
+}
+
+bool htb_class_holds(const HtbClass *want, const HtbClass *have) {
+        return want->minor == have->minor && want->parent_minor == have->parent_minor &&
+               class_equal(want, have);
 }
 
 static bool gives_less(const HtbClass *want, const HtbClass *have) {

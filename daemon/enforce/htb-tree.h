@@ -50,6 +50,10 @@ void htb_tree_sort(HtbTree *tree);
 /* One class of the tree, and back to the model's units. */
 void htb_class_from_plan(const NetPlan *plan, const NetClass *class, uint32_t mtu, HtbClass *ret);
 void htb_class_to_model(const HtbClass *class, NetClass *ret);
+/* There and back: the class as it is shown where the kernel holds it. */
+void htb_class_round(const NetPlan *plan, const NetClass *class, NetClass *ret);
+/* Whether the kernel has the class as it is wanted, in its place and all. */
+bool htb_class_holds(const HtbClass *want, const HtbClass *have);
 
 typedef enum HtbChangeKind {
         HTB_CHANGE_ADD,

@@ -39,6 +39,7 @@ static const struct {
 typedef struct Veth {
         unsigned ifindex;
         bool attached, seen;
+        bool has_hook; /* when hooks were last listed */
 } Veth;
 
 struct NetLocal {
@@ -244,12 +245,13 @@ static int take_link(const struct nlmsghdr *header, void *userdata) {
         return 0;
 }
 
-/* What was learned behind veths that went: the next who has the address may. */
+/* What was learned behind veths that went: the next who has the address may. A walk begins anew where the
+ * entry that it is at goes under it, and programs learn all the while: it ends at as many as there can be. */
 static void forget_addresses(NetLocal *local) {
         unsigned char key[16], next[16];
         bool more = bpf_map_get_next_key(local->addresses_fd, NULL, next) == 0;
 
-        while (more) {
+        for (unsigned i = 0; more && i < NET_ADDRESSES; i++) {
                 struct net_address address;
 
                 memcpy(key, next, sizeof(key));
@@ -300,7 +302,7 @@ static int attach(NetLocal *local, Veth *veth) {
                 TcSight sight;
                 int r;
 
-                r = tc_filter_look(local->netlink, &filter, &sight);
+                r = tc_filter_look_behind(local->netlink, &filter, veth->has_hook, &sight);
                 if (r >= 0 && sight.has_foreign)
                         r = -EBUSY;
                 if (r >= 0 && (!sight.has_ours || sight.program_id != local->id[way])) {
@@ -310,15 +312,36 @@ static int attach(NetLocal *local, Veth *veth) {
                 }
                 if (r < 0)
                         return r;
+                veth->has_hook = true;
         }
         veth->attached = true;
         return 0;
+}
+
+static void note_hook(unsigned ifindex, void *userdata) {
+        Veth *veth = find_veth(userdata, ifindex);
+
+        if (veth)
+                veth->has_hook = true;
+}
+
+/* One dump for all that are to be attached to. */
+static int list_hooks(NetLocal *local) {
+        bool any = false;
+
+        for (size_t i = 0; i < local->n_veths; i++) {
+                any = any || !local->veths[i].attached;
+                local->veths[i].has_hook = false;
+        }
+        return any ? tc_hooks_list(local->netlink, note_hook, local) : 0;
 }
 
 int net_local_follow(NetLocal *local, const char *const *except, size_t n_except) {
         int r;
 
         r = list_veths(local, except, n_except);
+        if (r >= 0)
+                r = list_hooks(local);
         for (size_t i = 0; r >= 0 && i < local->n_veths; i++)
                 if (!local->veths[i].attached)
                         (void) attach(local, &local->veths[i]);

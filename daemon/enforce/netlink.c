@@ -285,21 +285,21 @@ int netlink_batch_put(NetlinkBatch *batch, struct nl_msg *message) {
                 batch->data = data;
                 batch->allocated = allocated;
         }
-        memset(batch->data + batch->size, 0, size);
         memcpy(batch->data + batch->size, header, header->nlmsg_len);
+        memset(batch->data + batch->size + header->nlmsg_len, 0, size - header->nlmsg_len);
         batch->size += size;
         batch->n++;
         nlmsg_free(message);
         return 0;
 }
 
-int netlink_send_batch(Netlink *netlink, NetlinkBatch *batch) {
+int netlink_ask_batch(Netlink *netlink, NetlinkBatch *batch, NetlinkHandler handler, void *userdata) {
         size_t start = 0;
 
         netlink->words[0] = '\0';
         while (start < batch->size) {
                 struct nlmsghdr *header = NULL;
-                Answer answer = { .first = netlink->sequence + 1 };
+                Answer answer = { netlink->sequence + 1, .handler = handler, .userdata = userdata };
                 size_t end = start;
                 int r;
 
@@ -318,4 +318,8 @@ int netlink_send_batch(Netlink *netlink, NetlinkBatch *batch) {
                 start = end;
         }
         return 0;
+}
+
+int netlink_send_batch(Netlink *netlink, NetlinkBatch *batch) {
+        return netlink_ask_batch(netlink, batch, NULL, NULL);
 }

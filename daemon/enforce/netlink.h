@@ -59,3 +59,5 @@ void netlink_batch_deinit(NetlinkBatch *batch);
  * of that system call and return the first error.
  */
 int netlink_send_batch(Netlink *netlink, NetlinkBatch *batch);
+/* The same, with what the kernel answers to each, in their order: what it made of one that has NLM_F_ECHO. */
+int netlink_ask_batch(Netlink *netlink, NetlinkBatch *batch, NetlinkHandler handler, void *userdata);

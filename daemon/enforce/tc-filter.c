@@ -56,41 +56,29 @@ static bool filter_is_ours(const TcFilter *filter, struct nlattr *options, uint3
         return true;
 }
 
-static int note_object(const struct nlmsghdr *header, void *userdata) {
+static int note_filter(const struct nlmsghdr *header, void *userdata) {
         const struct tcmsg *tc = nlmsg_data(header);
         struct nlattr *attributes[TCA_MAX + 1];
         Look *look = userdata;
         TcSight *sight = &look->sight;
 
-        /* The kernel has no filter for a dump of qdiscs: it tells of every interface's. */
-        if (nlmsg_parse((struct nlmsghdr *) header, sizeof(*tc), attributes, TCA_MAX, NULL) < 0 ||
+        /* What has no handle is the list of a priority's filters. */
+        if (header->nlmsg_type != RTM_NEWTFILTER || tc->tcm_handle == 0 ||
+                        nlmsg_parse((struct nlmsghdr *) header, sizeof(*tc), attributes, TCA_MAX, NULL) < 0 ||
                         tc->tcm_ifindex != (int) look->filter->ifindex)
                 return 0;
-
-        if (header->nlmsg_type == RTM_NEWQDISC)
-                sight->has_hook = sight->has_hook ||
-                                  (attributes[TCA_KIND] && strcmp(nla_get_string(attributes[TCA_KIND]),
-                                                                           "clsact") == 0);
-
-        /* What has no handle is the list of a priority's filters. */
-        if (header->nlmsg_type == RTM_NEWTFILTER && tc->tcm_handle != 0) {
-                sight->n++;
-                if (tc->tcm_handle == FILTER_HANDLE &&
-                                TC_H_MAJ(tc->tcm_info) >> 16 == priority_of(look->filter) &&
-                                tc->tcm_parent == hook_parent(look->filter->ingress)) {
-                        sight->has_ours = filter_is_ours(
-                                        look->filter, attributes[TCA_OPTIONS], &sight->program_id);
-                        sight->has_foreign = !sight->has_ours;
-                }
+        sight->n++;
+        if (tc->tcm_handle == FILTER_HANDLE && TC_H_MAJ(tc->tcm_info) >> 16 == priority_of(look->filter) &&
+                        tc->tcm_parent == hook_parent(look->filter->ingress)) {
+                sight->has_ours = filter_is_ours(look->filter, attributes[TCA_OPTIONS], &sight->program_id);
+                sight->has_foreign = !sight->has_ours;
         }
-
         return 0;
 }
 
-static int dump(Netlink *netlink, int type, uint32_t parent, Look *look) {
-        struct tcmsg tc = {
-                .tcm_family = AF_UNSPEC, .tcm_ifindex = (int) look->filter->ifindex, .tcm_parent = parent
-        };
+static int dump(Netlink *netlink, int type, int ifindex, uint32_t parent, NetlinkHandler handler,
+                void *userdata) {
+        struct tcmsg tc = { .tcm_family = AF_UNSPEC, .tcm_ifindex = ifindex, .tcm_parent = parent };
         struct nl_msg *message;
         int r;
 
@@ -99,22 +87,66 @@ static int dump(Netlink *netlink, int type, uint32_t parent, Look *look) {
                 return -ENOMEM;
         r = nlmsg_append(message, &tc, sizeof(tc), NLMSG_ALIGNTO) < 0
                             ? -ENOMEM
-                            : netlink_request(netlink, message, note_object, look);
+                            : netlink_request(netlink, message, handler, userdata);
         nlmsg_free(message);
         return r;
 }
 
-int tc_filter_look(Netlink *netlink, const TcFilter *filter, TcSight *ret) {
-        Look look = { .filter = filter };
-        int r;
+typedef struct Hooks {
+        void (*tell)(unsigned ifindex, void *userdata);
+        void *userdata;
+} Hooks;
 
-        r = dump(netlink, RTM_GETQDISC, 0, &look);
-        for (int ingress = 0; r >= 0 && look.sight.has_hook && ingress < 2; ingress++)
-                r = dump(netlink, RTM_GETTFILTER, hook_parent(ingress), &look);
+static int note_hook(const struct nlmsghdr *header, void *userdata) {
+        const struct tcmsg *tc = nlmsg_data(header);
+        struct nlattr *attributes[TCA_MAX + 1];
+        const Hooks *hooks = userdata;
+
+        if (header->nlmsg_type == RTM_NEWQDISC &&
+                        nlmsg_parse((struct nlmsghdr *) header, sizeof(*tc), attributes, TCA_MAX, NULL) >=
+                                        0 &&
+                        attributes[TCA_KIND] && strcmp(nla_get_string(attributes[TCA_KIND]), "clsact") == 0)
+                hooks->tell((unsigned) tc->tcm_ifindex, hooks->userdata);
+        return 0;
+}
+
+/* The kernel has no filter for a dump of qdiscs: it tells of every interface's. */
+int tc_hooks_list(Netlink *netlink, void (*tell)(unsigned ifindex, void *userdata), void *userdata) {
+        Hooks hooks = { tell, userdata };
+
+        return dump(netlink, RTM_GETQDISC, 0, 0, note_hook, &hooks);
+}
+
+int tc_filter_look_behind(Netlink *netlink, const TcFilter *filter, bool has_hook, TcSight *ret) {
+        Look look = { .filter = filter, .sight.has_hook = has_hook };
+        int r = 0;
+
+        for (int ingress = 0; r >= 0 && has_hook && ingress < 2; ingress++)
+                r = dump(netlink, RTM_GETTFILTER, (int) filter->ifindex, hook_parent(ingress), note_filter,
+                                &look);
         if (r < 0)
                 return r;
         *ret = look.sight;
         return 0;
+}
+
+typedef struct HookOf {
+        unsigned ifindex;
+        bool there;
+} HookOf;
+
+static void note_hook_of(unsigned ifindex, void *userdata) {
+        HookOf *hook = userdata;
+
+        hook->there = hook->there || ifindex == hook->ifindex;
+}
+
+int tc_filter_look(Netlink *netlink, const TcFilter *filter, TcSight *ret) {
+        HookOf hook = { filter->ifindex, false };
+        int r;
+
+        r = tc_hooks_list(netlink, note_hook_of, &hook);
+        return r < 0 ? r : tc_filter_look_behind(netlink, filter, hook.there, ret);
 }
 
 int tc_filter_attach(const TcFilter *filter, const TcSight *sight, int program_fd) {

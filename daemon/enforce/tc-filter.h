@@ -32,6 +32,10 @@ typedef struct TcSight {
 } TcSight;
 
 int tc_filter_look(Netlink *netlink, const TcFilter *filter, TcSight *ret);
+/* The same where it is known whether the interface has a clsact, in two steps for many interfaces: one dump
+ * of all qdiscs tells of each that has one. */
+int tc_filter_look_behind(Netlink *netlink, const TcFilter *filter, bool has_hook, TcSight *ret);
+int tc_hooks_list(Netlink *netlink, void (*tell)(unsigned ifindex, void *userdata), void *userdata);
 /* Puts ours in its place, an earlier one of ours replaced in one step. 1 where it made the clsact.
  * -EOPNOTSUPP: this kernel has none. */
 int tc_filter_attach(const TcFilter *filter, const TcSight *sight, int program_fd);

@@ -15,10 +15,31 @@
  * with. */
 #define UPLINK_ATTEMPTS 5U
 
+typedef enum RootOwner {
+        ROOT_DEFAULT, /* the kernel's, or none */
+        ROOT_OURS,
+        ROOT_MISSHAPEN, /* carries our mark, but with options that HTB can't change later */
+        ROOT_FOREIGN,
+} RootOwner;
+
+/* What the kernel has. */
+typedef struct UplinkSight {
+        HtbLink link;
+        HtbQdisc root; /* zeroed: none */
+        RootOwner owner;
+        bool fq_codel; /* one is in a class of ours: the kernel has it */
+        HtbTree tree;  /* empty unless the root is ours */
+        size_t allocated;
+} UplinkSight;
+
+void uplink_sight_deinit(UplinkSight *sight);
+#define _cleanup_sight_ _cleanup_(uplink_sight_deinit)
+
 struct Uplink {
         char name[IFNAMSIZ];
         Netlink *netlink;
         bool fq_codel;
+        HtbLink seen;          /* when all was last looked at */
         char *pin_dir;         /* owned; NULL: nothing is pinned */
         bool edt;              /* by times of departure: all below, and uplink-edt.c */
         const char *lacks_edt; /* what there is not that it would take; NULL: nothing */
@@ -34,8 +55,6 @@ struct Uplink {
 
 /* Sends what a maker of htb-message.h returned, and frees it. */
 int uplink_request(Uplink *uplink, int made, struct nl_msg *message, NetlinkHandler handler, void *userdata);
-/* The interface that has the name now. */
-int uplink_look_up_link(Uplink *uplink, HtbLink *ret);
 void uplink_set_words(Uplink *uplink, const char *format, ...) _printf_(2, 3);
 /* Ours, which has this handle, goes, and what it took the place of comes back, in one system call. */
 int uplink_give_back(Uplink *uplink, int ifindex, uint32_t handle);
@@ -50,6 +69,16 @@ int uplink_read_classes(Uplink *uplink, int ifindex, NetStats *ret);
 /* What the classes of the discipline that is to go have counted, for the next reading: nobody could read them
  * later. What waits in them goes with them. Takes `stats`. */
 void uplink_keep_parting(Uplink *uplink, NetStats *stats);
+
+/* uplink-sight.c */
+/* The interface that has the name now. */
+int uplink_look_up_link(Uplink *uplink, HtbLink *ret);
+int uplink_look(Uplink *uplink, UplinkSight *ret);
+
+/* uplink-change.c */
+/* The messages of these changes, with more flags, into the batch. */
+int uplink_put_changes(Uplink *uplink, int ifindex, const HtbChange *changes, size_t n, uint16_t flags,
+                NetlinkBatch *batch);
 
 /* uplink-take-over.c */
 /* Keeps the interface's root qdisc, which is to be deleted by this handle next. -EBUSY, with words: it is to

@@ -3,8 +3,8 @@
 /*
  * Observe, diff, apply for one uplink's HTB tree. The numbers are htb-tree.c's, the bytes htb-message.c's,
  * the socket netlink.c's. Trusts nothing that it wrote earlier: each call looks the interface, its root qdisc
- * and its classes up. Touches no root qdisc but the kernel's default one and ours, and no qdisc that somebody
- * put into a class of ours.
+ * and its classes up (uplink-change.c has the one that does not). Touches no root qdisc but the kernel's
+ * default one and ours, and no qdisc that somebody put into a class of ours.
  */
 
 #include "uplink-edt.h"
@@ -16,28 +16,6 @@
 #include <netlink/msg.h>
 #include <stdarg.h>
 #include <string.h>
-
-typedef enum RootOwner {
-        ROOT_DEFAULT, /* the kernel's, or none */
-        ROOT_OURS,
-        ROOT_MISSHAPEN, /* carries our mark, but with options that HTB can't change later */
-        ROOT_FOREIGN,
-} RootOwner;
-
-/* What the kernel has. */
-typedef struct Sight {
-        HtbLink link;
-        HtbQdisc root; /* zeroed: none */
-        RootOwner owner;
-        bool fq_codel; /* one is in a class of ours: the kernel has it */
-        HtbTree tree;  /* empty unless the root is ours */
-        size_t allocated;
-} Sight;
-
-static void sight_deinit(Sight *sight) {
-        htb_tree_deinit(&sight->tree);
-}
-#define _cleanup_sight_ _cleanup_(sight_deinit)
 
 void uplink_set_words(Uplink *uplink, const char *format, ...) {
         va_list arguments;
@@ -56,117 +34,6 @@ int uplink_request(Uplink *uplink, int made, struct nl_msg *message, NetlinkHand
         nlmsg_free(message);
         if (r < 0 && netlink_words(uplink->netlink)[0] != '\0')
                 uplink_set_words(uplink, "%s", netlink_words(uplink->netlink));
-        return r;
-}
-
-static int take_link(const struct nlmsghdr *header, void *userdata) {
-        return htb_message_parse_link(header, userdata);
-}
-
-static int take_root(const struct nlmsghdr *header, void *userdata) {
-        Sight *sight = userdata;
-        HtbQdisc qdisc;
-        int r;
-
-        r = htb_message_parse_qdisc(header, &qdisc);
-        if (r > 0 && qdisc.ifindex == sight->link.ifindex && qdisc.parent == TC_H_ROOT)
-                sight->root = qdisc;
-        if (r > 0 && qdisc.ifindex == sight->link.ifindex &&
-                        TC_H_MAJ(qdisc.parent) >> 16 == UPLINK_HTB_MAJOR &&
-                        strcmp(qdisc.kind, "fq_codel") == 0)
-                sight->fq_codel = true;
-        return r;
-}
-
-static int take_class(const struct nlmsghdr *header, void *userdata) {
-        Sight *sight = userdata;
-        HtbClass class;
-        int r;
-
-        r = htb_message_parse_class(header, sight->link.ifindex, &class);
-        if (r <= 0)
-                return r;
-        if (sight->tree.n == sight->allocated) {
-                size_t allocated = 2 * sight->allocated + 64;
-                HtbClass *classes = reallocarray(sight->tree.classes, allocated, sizeof(HtbClass));
-
-                if (!classes)
-                        return -ENOMEM;
-                sight->tree.classes = classes;
-                sight->allocated = allocated;
-        }
-        sight->tree.classes[sight->tree.n++] = class;
-        return 0;
-}
-
-static RootOwner root_owner(const HtbQdisc *root) {
-        if (root->handle == 0)
-                return ROOT_DEFAULT;
-        if (root->handle != UPLINK_HTB_MAJOR << 16)
-                return ROOT_FOREIGN;
-        /* The other discipline's. */
-        if (strcmp(root->kind, "mq") == 0 || strcmp(root->kind, "fq") == 0)
-                return ROOT_MISSHAPEN;
-        if (strcmp(root->kind, "htb") != 0)
-                return ROOT_FOREIGN;
-        return root->default_minor == UPLINK_MINOR_SLOT_BASE + SLOT_DEFAULT ? ROOT_OURS : ROOT_MISSHAPEN;
-}
-
-int uplink_look_up_link(Uplink *uplink, HtbLink *ret) {
-        struct nl_msg *message = NULL;
-        HtbLink link = { 0 };
-        int r;
-
-        r = htb_message_link_get(uplink->name, &message);
-        r = uplink_request(uplink, r, message, take_link, &link);
-        if (r < 0)
-                return r;
-        /* IFLA_IFNAME also finds an interface by an alternative name, which may move to another. */
-        if (link.ifindex <= 0 || strcmp(link.name, uplink->name) != 0)
-                return -ENODEV;
-        *ret = link;
-        return 0;
-}
-
-static int look_once(Uplink *uplink, Sight *ret) {
-        _cleanup_sight_ Sight sight = { 0 };
-        struct nl_msg *message = NULL;
-        int r;
-
-        r = uplink_look_up_link(uplink, &sight.link);
-        if (r < 0)
-                return r;
-
-        /* The kernel has no filter for this dump; asking for one qdisc would tell all who listen for changes.
-         */
-        r = htb_message_qdisc_dump(&message);
-        r = uplink_request(uplink, r, message, take_root, &sight);
-        if (r < 0)
-                return r;
-        sight.owner = root_owner(&sight.root);
-
-        if (sight.owner == ROOT_OURS) {
-                r = htb_message_class_dump(sight.link.ifindex, &message);
-                r = uplink_request(uplink, r, message, take_class, &sight);
-                if (r < 0)
-                        return r;
-                htb_tree_sort(&sight.tree);
-        }
-
-        *ret = sight;
-        sight = (Sight){ 0 };
-        return 0;
-}
-
-bool uplink_is_passing(int error) {
-        return error == -EAGAIN || error == -ENOBUFS;
-}
-
-static int look(Uplink *uplink, Sight *ret) {
-        int r = -EAGAIN;
-
-        for (unsigned i = 0; i < UPLINK_ATTEMPTS && uplink_is_passing(r); i++)
-                r = look_once(uplink, ret);
         return r;
 }
 
@@ -195,11 +62,11 @@ static int probe_kind(Uplink *uplink, const char *kind) {
 }
 
 static int probe(Uplink *uplink, FeatureSet *features) {
-        _cleanup_sight_ Sight sight = { 0 };
+        _cleanup_sight_ UplinkSight sight = { 0 };
         char feature[sizeof("net.egress@") + IFNAMSIZ];
         int htb, r;
 
-        r = look(uplink, &sight);
+        r = uplink_look(uplink, &sight);
         if (r < 0)
                 return r;
 
@@ -345,7 +212,7 @@ static int batch_put(NetlinkBatch *batch, int made, struct nl_msg *message) {
 
 /* The messages that make what is seen into what is wanted. */
 static int batch_from_difference(
-                Uplink *uplink, const HtbTree *want, const Sight *sight, NetlinkBatch *batch) {
+                Uplink *uplink, const HtbTree *want, const UplinkSight *sight, NetlinkBatch *batch) {
         _cleanup_free_ HtbChange *changes = NULL;
         int ifindex = sight->link.ifindex, r;
         struct nl_msg *message = NULL;
@@ -367,26 +234,16 @@ static int batch_from_difference(
                 if (r < 0)
                         return r;
         }
-        for (size_t i = 0; i < n; i++) {
-                const HtbClass *class = &changes[i].class;
-
-                r = htb_message_change(ifindex, &changes[i], &message);
-                r = batch_put(batch, r, message);
-                if (r < 0)
-                        return r;
-                if (changes[i].kind == HTB_CHANGE_ADD && class->minor >= UPLINK_MINOR_SLOT_BASE)
-                        uplink->added[class->minor - UPLINK_MINOR_SLOT_BASE] = true;
-        }
-        return 0;
+        return uplink_put_changes(uplink, ifindex, changes, n, /* flags= */ 0, batch);
 }
 
 static int apply_once(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
         _cleanup_netlink_batch_ NetlinkBatch batch = NETLINK_BATCH_NULL;
         _cleanup_htb_tree_ HtbTree want = HTB_TREE_NULL;
-        _cleanup_sight_ Sight sight = { 0 };
+        _cleanup_sight_ UplinkSight sight = { 0 };
         int r;
 
-        r = look(uplink, &sight);
+        r = uplink_look(uplink, &sight);
         if (r < 0)
                 return r;
         if (sight.owner == ROOT_FOREIGN && !uplink->take_over)
@@ -488,13 +345,13 @@ static void tell_classes(const HtbChange *changes, size_t n, const HtbTree *have
 int uplink_compare(Uplink *uplink, const NetPlan *plan, UplinkDifference tell, void *userdata) {
         _cleanup_htb_tree_ HtbTree want = HTB_TREE_NULL;
         _cleanup_free_ HtbChange *changes = NULL;
-        _cleanup_sight_ Sight sight = { 0 };
+        _cleanup_sight_ UplinkSight sight = { 0 };
         size_t n = 0;
         int r;
 
         if (uplink->edt)
                 return uplink_edt_compare(uplink, plan, tell, userdata);
-        r = look(uplink, &sight);
+        r = uplink_look(uplink, &sight);
         if (r < 0)
                 return r;
         if (sight.owner != ROOT_OURS) {
@@ -518,7 +375,7 @@ uint32_t uplink_port(const Uplink *uplink) {
 }
 
 /* 1, and words, where there is a difference. */
-static int find_difference(Uplink *uplink, const NetPlan *expected, const Sight *sight) {
+static int find_difference(Uplink *uplink, const NetPlan *expected, const UplinkSight *sight) {
         static const char *const wrong[] = {
                 [HTB_CHANGE_ADD] = "is missing",
                 [HTB_CHANGE_SET] = "has other rates",
@@ -541,7 +398,7 @@ static int find_difference(Uplink *uplink, const NetPlan *expected, const Sight 
 }
 
 int uplink_observe(Uplink *uplink, const NetPlan *expected, NetPlan *ret) {
-        _cleanup_sight_ Sight sight = { 0 };
+        _cleanup_sight_ UplinkSight sight = { 0 };
         _cleanup_free_ NetClass *classes = NULL;
         NetPlan plan = { .uplink = uplink->name };
         int r;
@@ -549,7 +406,7 @@ int uplink_observe(Uplink *uplink, const NetPlan *expected, NetPlan *ret) {
         uplink->words[0] = '\0';
         if (uplink->edt)
                 return uplink_edt_observe(uplink, expected, ret);
-        r = look(uplink, &sight);
+        r = uplink_look(uplink, &sight);
         if (r < 0)
                 return r;
         if (sight.owner == ROOT_FOREIGN)
@@ -600,7 +457,7 @@ void uplink_keep_pins(
 }
 
 int uplink_release(Uplink *uplink) {
-        _cleanup_sight_ Sight sight = { 0 };
+        _cleanup_sight_ UplinkSight sight = { 0 };
         int r;
 
         uplink->words[0] = '\0';
@@ -608,7 +465,7 @@ int uplink_release(Uplink *uplink) {
                 return uplink_edt_release(uplink);
         r = leave_edt(uplink);
         if (r >= 0)
-                r = look(uplink, &sight);
+                r = uplink_look(uplink, &sight);
         if (r < 0)
                 return r == -ENODEV ? 0 : r;
         if (sight.owner != ROOT_OURS && sight.owner != ROOT_MISSHAPEN) {

@@ -68,6 +68,13 @@ const char *uplink_words(const Uplink *uplink);
  */
 int uplink_apply(Uplink *uplink, const NetPlan *plan, unsigned *ret_changes);
 
+/*
+ * The same from a plan that was read back here and that nobody is known to have changed since, with no look
+ * at any class but those that differ: a message each. 1 where the kernel said of each that it is as planned;
+ * 0 where they were too many to ask, and uplink_observe() is to be. Any error: uplink_apply() is the way.
+ */
+int uplink_change(Uplink *uplink, const NetPlan *from, const NetPlan *to, unsigned *ret_changes);
+
 /* Looks, as uplink_apply() does, and tells what it would change: how many; the first eight are told. Changes
  * nothing. -ENODEV: there is no such interface. */
 int uplink_compare(Uplink *uplink, const NetPlan *plan, UplinkDifference tell, void *userdata);
@@ -80,6 +87,8 @@ uint32_t uplink_port(const Uplink *uplink);
  * the tree, queues in its classes too, is not what `expected` (or NULL) says, in words.
  */
 int uplink_observe(Uplink *uplink, const NetPlan *expected, NetPlan *ret);
+/* What that gives where the kernel holds the plan, without a look. -EOPNOTSUPP: only a look can tell. */
+int uplink_expect(const Uplink *uplink, const NetPlan *plan, NetPlan *ret);
 /* One dump of the classes, and where they hold fq_codel one of qdiscs. -ENOENT: our tree is not there.
  * Counters begin at 0 with the class. */
 int uplink_read_stats(Uplink *uplink, NetStats *ret);

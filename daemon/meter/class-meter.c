@@ -2,7 +2,6 @@
 
 #include "meter/class-meter.h"
 #include "meter/group-carried.h"
-#include "meter/slot-figures.h"
 
 #include <assert.h>
 #include <string.h>
@@ -16,8 +15,6 @@ static const Metric counters[] = {
         METRIC_NET_EGRESS_BORROWED,
 };
 
-static const Metric gauges[] = { METRIC_NET_EGRESS_BACKLOG, METRIC_NET_EGRESS_BACKLOG_PACKETS };
-
 #define PLACE_NONE UINT32_MAX
 
 typedef struct Link {
@@ -27,7 +24,7 @@ typedef struct Link {
 
 struct ClassMeter {
         GroupCarried *carried; /* a class is to it what a group is */
-        SlotFigures *figures;  /* as of the last run */
+        Sample *samples;       /* [slots], as of the last run */
         bool *held;            /* [slots] */
         uint32_t slots;
         Link links[CLASS_METER_LINKS_MAX];
@@ -40,11 +37,9 @@ int class_meter_new(const char *pin_dir, uint32_t slots, uint32_t places, ClassM
         if (!meter)
                 return -ENOMEM;
         *meter = (ClassMeter){ .slots = slots };
-        r = slot_figures_new(gauges, ELEMENTSOF(gauges), slots, &meter->figures);
-        if (r < 0)
-                return r;
+        meter->samples = calloc(slots, sizeof(*meter->samples));
         meter->held = calloc(slots, sizeof(bool));
-        if (!meter->held)
+        if (!meter->samples || !meter->held)
                 return -ENOMEM;
         for (size_t i = 0; i < CLASS_METER_LINKS_MAX; i++) {
                 meter->links[i].places = malloc(slots * sizeof(uint32_t));
@@ -70,7 +65,7 @@ ClassMeter *class_meter_free(ClassMeter *meter) {
         for (size_t i = 0; i < CLASS_METER_LINKS_MAX; i++)
                 free(meter->links[i].places);
         free(meter->held);
-        slot_figures_free(meter->figures);
+        free(meter->samples);
         group_carried_free(meter->carried);
         free(meter);
         return NULL;
@@ -99,9 +94,8 @@ static void note_class(ClassMeter *meter, Link *link, const NetClassStats *stats
         const uint64_t values[] = { stats->bytes, stats->packets, stats->drops, stats->overlimits,
                 stats->borrowed };
         const uint64_t id = class_id(link->ifindex, stats->slot);
+        Sample *sample = &meter->samples[stats->slot], now = {};
         uint32_t *place = &link->places[stats->slot];
-
-        Sample now;
 
         _Static_assert(ELEMENTSOF(values) == ELEMENTSOF(counters), "one each");
         if (stats->anew) {
@@ -111,20 +105,23 @@ static void note_class(ClassMeter *meter, Link *link, const NetClassStats *stats
         if (*place == PLACE_NONE &&
                         group_carried_place(meter->carried, stats->slot, id, !stats->anew, place) < 0)
                 return;
-        sample_begin(&now);
-        for (size_t i = 0; i < ELEMENTSOF(counters); i++)
+        for (size_t i = 0; i < ELEMENTSOF(counters); i++) {
                 sample_put(&now, counters[i], values[i]);
-        sample_put(&now, METRIC_NET_EGRESS_BACKLOG, stats->backlog_bytes);
-        sample_put(&now, METRIC_NET_EGRESS_BACKLOG_PACKETS, stats->backlog_packets);
+                sample_put(sample, counters[i], 0); /* the sum is to be put there */
+        }
         group_carried_note(meter->carried, *place, &now);
-        slot_figures_add(meter->figures, stats->slot, &now);
+        sample_add(sample, METRIC_NET_EGRESS_BACKLOG, stats->backlog_bytes);
+        sample_add(sample, METRIC_NET_EGRESS_BACKLOG_PACKETS, stats->backlog_packets);
 }
 
 void class_meter_run(ClassMeter *meter, const NetStats *links, size_t n) {
         assert(n <= CLASS_METER_LINKS_MAX);
 
         for (uint32_t slot = 0; slot < meter->slots; slot++)
-                slot_figures_empty(meter->figures, slot);
+                if (sample_has(&meter->samples[slot], METRIC_NET_EGRESS_BACKLOG)) {
+                        sample_put(&meter->samples[slot], METRIC_NET_EGRESS_BACKLOG, 0);
+                        sample_put(&meter->samples[slot], METRIC_NET_EGRESS_BACKLOG_PACKETS, 0);
+                }
         for (size_t i = 0; i < n; i++) {
                 Link *link = &meter->links[i];
 
@@ -136,17 +133,20 @@ void class_meter_run(ClassMeter *meter, const NetStats *links, size_t n) {
                         if (links[i].classes[k].slot < meter->slots && meter->held[links[i].classes[k].slot])
                                 note_class(meter, link, &links[i].classes[k]);
         }
+        group_carried_sum(meter->carried, 0, meter->slots, meter->samples);
 }
 
 void class_meter_read(const ClassMeter *meter, uint32_t slot, Sample *sample) {
-        uint64_t present = slot_figures_read(meter->figures, slot, sample);
+        const Sample *known = meter->samples + slot;
 
-        group_carried_sum(meter->carried, slot, present, sample);
+        for (Metric m = 0; m < METRIC_MAX; m++)
+                if (sample_has(known, m))
+                        sample_put(sample, m, known->value[m]);
 }
 
 void class_meter_clear(ClassMeter *meter, uint32_t slot) {
         group_carried_clear(meter->carried, slot);
-        slot_figures_clear(meter->figures, slot);
+        meter->samples[slot] = (Sample){};
         for (size_t i = 0; i < CLASS_METER_LINKS_MAX; i++)
                 meter->links[i].places[slot] = PLACE_NONE;
         meter->held[slot] = slot < SLOT_FIRST;

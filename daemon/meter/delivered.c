@@ -6,11 +6,11 @@
 #include <string.h>
 
 /* Changed with the figures, too: sums of others would be taken for these. */
-#define TABLE_NAME "delivered_1"
+#define TABLE_NAME "delivered_2"
 
 typedef struct Row {
         char id[IDENTIFIER_LENGTH_MAX + 1]; /* "": free */
-        uint64_t window_start_usec;
+        uint64_t since_usec;
         Delivery sum;
 } Row;
 
@@ -56,29 +56,54 @@ static Row *find_row(const Delivered *delivered, const char *id) {
         return NULL;
 }
 
-static void free_rows(Delivered *delivered, DeliveredLives lives, void *userdata) {
-        Row *rows = delivered->table.rows;
-
-        for (uint32_t i = 0; i < delivered->n_rows; i++)
-                if (rows[i].id[0] != '\0' && !lives(rows[i].id, userdata))
-                        memset(rows + i, 0, sizeof(*rows));
+static void free_row(Row *row, const DeliveredOwners *owners) {
+        owners->lost(row->id, owners->userdata);
+        memset(row, 0, sizeof(*row));
 }
 
-Delivery *delivered_find(Delivered *delivered, const char *id, uint64_t window_start_usec,
-                DeliveredLives lives, void *userdata) {
+/* Called where every row is somebody's. */
+static Row *make_room(Delivered *delivered, const DeliveredOwners *owners) {
+        Row *rows = delivered->table.rows, *room = NULL, *oldest = NULL;
+        uint64_t oldest_usec = UINT64_MAX;
+
+        for (uint32_t i = 0; i < delivered->n_rows; i++) {
+                uint64_t ended_usec = owners->ended_usec(rows[i].id, owners->userdata);
+
+                if (ended_usec == 0) {
+                        room = rows + i;
+                        free_row(room, owners);
+                } else if (ended_usec < oldest_usec) {
+                        oldest = rows + i;
+                        oldest_usec = ended_usec;
+                }
+        }
+        if (room || !oldest)
+                return room;
+        free_row(oldest, owners);
+        return oldest;
+}
+
+Delivery *delivered_find(
+                Delivered *delivered, const char *id, uint64_t since_usec, const DeliveredOwners *owners) {
         Row *row = find_row(delivered, id);
 
         if (!row)
                 row = find_row(delivered, "");
-        if (!row) {
-                free_rows(delivered, lives, userdata);
-                row = find_row(delivered, "");
-        }
+        if (!row)
+                row = make_room(delivered, owners);
         if (!row)
                 return NULL;
-        if (row->id[0] == '\0' || row->window_start_usec != window_start_usec) {
-                *row = (Row){ .window_start_usec = window_start_usec };
+        if (row->id[0] == '\0' || row->since_usec != since_usec) {
+                *row = (Row){ .since_usec = since_usec };
                 snprintf(row->id, sizeof(row->id), "%s", id);
         }
         return &row->sum;
+}
+
+void delivered_each(Delivered *delivered, DeliveredFound found, void *userdata) {
+        Row *rows = delivered->table.rows;
+
+        for (uint32_t i = 0; i < delivered->n_rows; i++)
+                if (rows[i].id[0] != '\0')
+                        found(rows[i].id, rows[i].since_usec, &rows[i].sum, userdata);
 }

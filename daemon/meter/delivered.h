@@ -20,11 +20,23 @@ DEFINE_CLEANUP(Delivered *, delivered_free);
 
 void delivered_keep_pins(const Delivered *delivered, const char *pin_dir, PinTell tell, void *userdata);
 
-/* Whether there is still an allocation of the id. */
-typedef bool (*DeliveredLives)(const char *id, void *userdata);
+/* What is asked, and told, of those whose sums are kept. */
+typedef struct DeliveredOwners {
+        /* When it ended, µs; 0: it has no use for a sum; UINT64_MAX: it has not ended. */
+        uint64_t (*ended_usec)(const char *id, void *userdata);
+        /* It has none any more. */
+        void (*lost)(const char *id, void *userdata);
+        void *userdata;
+} DeliveredOwners;
+
 /*
- * The sum of the allocation and the window that begins then; one of zeroes where there was none, or another
- * window's. NULL: there is no room, and none of those that have it is gone. Good until its allocation is.
+ * The sum of the allocation as it started at `since_usec`; one of zeroes where there was none, or one of
+ * another start. Where there is no room, those without a use for theirs give way, or else who ended longest
+ * ago. NULL: none has ended.
  */
-Delivery *delivered_find(Delivered *delivered, const char *id, uint64_t window_start_usec,
-                DeliveredLives lives, void *userdata);
+Delivery *delivered_find(
+                Delivered *delivered, const char *id, uint64_t since_usec, const DeliveredOwners *owners);
+
+typedef void (*DeliveredFound)(const char *id, uint64_t since_usec, Delivery *sum, void *userdata);
+/* All that are kept. */
+void delivered_each(Delivered *delivered, DeliveredFound found, void *userdata);

@@ -13,18 +13,20 @@
 #include "meter/oom-meter.h"
 #include "meter/sched-meter.h"
 #include "meter/socket-iter.h"
+#include "meter/socket-meter.h"
 #include "meter/stat-meter.h"
 #include "meter/tcp-meter.h"
 
 /* A tenant has one group of ours, and now and then some that it adopted. */
 #define GROUPS_PER_SLOT 4
-/* And one allocation at a time, or two. */
-#define DELIVERED_PER_SLOT 2
+/* And one allocation at a time, or two; and some that ended. */
+#define DELIVERED_PER_SLOT 4
 /* And a class on each of so many uplinks, on the average. */
 #define CLASSES_PER_SLOT 4
 
-/* A group's files cost some 40 µs: of a thousand groups each is read once a minute, of 16 at every sample. */
-#define STAT_GROUPS_A_TURN 16
+/* A group's files cost some 40 µs: of a thousand groups each is read every half minute, of 32 at every
+ * sample. */
+#define STAT_GROUPS_A_TURN 32
 
 typedef struct Group {
         uint64_t id;
@@ -52,8 +54,9 @@ struct Meter {
         GroupIter *iter;
         StatMeter *stats;
         ClassMeter *classes;
-        SocketIter *sockets; /* NULL where it does not load */
-        Group *groups;       /* owned, in no order */
+        SocketIter *sockets;       /* NULL where it does not load */
+        SocketMeter *open_sockets; /* as tcp */
+        Group *groups;             /* owned, in no order */
         size_t n_groups;
         struct SlotState {
                 bool known;   /* a group was added */

@@ -6,8 +6,11 @@
 #include "bpf/pin.h"
 
 #include <bpf/bpf.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <string.h>
+#include <sys/vfs.h>
 
 static int set_up_pins(Meter *meter, const char *dir, FeatureSet *features) {
         int r;
@@ -92,6 +95,53 @@ static int set_up_tcp(Meter *meter, bool full, FeatureSet *features) {
                         "one BPF program at each tenant's group, called where TCP is about connections, "
                         "round trips and what is sent again; %zu links found from before",
                         tcp_meter_adopted(meter->tcp));
+}
+
+/* The uppermost group that this process sees; our parent may not be there yet. */
+static int open_cgroup_top(const char *cgroup_root) {
+        _cleanup_close_ int top = -EBADF;
+        _cleanup_free_ char *path = strdup(cgroup_root);
+        struct statfs fs;
+
+        while (path && path[0] == '/') {
+                if (statfs(path, &fs) == 0) {
+                        if (fs.f_type != CGROUP2_SUPER_MAGIC)
+                                break;
+                        cleanup_close(&top);
+                        top = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                        if (top < 0)
+                                return -errno;
+                }
+                *strrchr(path, '/') = '\0';
+        }
+        return top >= 0 ? TAKE_FD(top) : -ENOENT;
+}
+
+static int set_up_open_sockets(Meter *meter, const MeterOptions *options, FeatureSet *features) {
+        _cleanup_close_ int top = -EBADF;
+        int r;
+
+        if (options->basic) {
+                socket_meter_unpin(meter->pin_dir);
+                return feature_set_put(features, "meter.sockets", false,
+                                "not at the basic level: how many sockets are open is not told");
+        }
+        pin_words_begin();
+        r = top = open_cgroup_top(options->cgroup_root);
+        if (r >= 0)
+                r = meter->groups_map.fd < 0
+                                    ? meter->groups_map.fd
+                                    : socket_meter_new(meter->pin_dir, meter->slots, meter->groups_map.fd,
+                                                      top, &meter->open_sockets);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0)
+                return feature_set_put(features, "meter.sockets", false,
+                                "the meter of sockets does not load (%s%s%s): how many are open is not told",
+                                strerror(-r), pin_words_last()[0] ? "; " : "", pin_words_last());
+        return feature_set_put(features, "meter.sockets", true,
+                        "one BPF program where sockets are made, and a pass over those of tenants%s",
+                        socket_meter_adopted(meter->open_sockets) ? "; those from before are known" : "");
 }
 
 static int set_up_delay(Meter *meter, const MeterOptions *options, FeatureSet *features) {
@@ -312,6 +362,9 @@ int meter_set_up(Meter *meter, const MeterOptions *options, FeatureSet *features
         if (r < 0)
                 return r;
         r = set_up_tcp(meter, !options->basic, features);
+        if (r < 0)
+                return r;
+        r = set_up_open_sockets(meter, options, features);
         if (r < 0)
                 return r;
         r = set_up_delay(meter, options, features);

@@ -146,6 +146,7 @@ Meter *meter_free(Meter *meter) {
         stat_meter_free(meter->stats);
         class_meter_free(meter->classes);
         socket_iter_free(meter->sockets);
+        socket_meter_free(meter->open_sockets);
         table_deinit(&meter->groups_map);
         free(meter->pin_dir);
         free(meter->lost);
@@ -268,6 +269,8 @@ static int count_group(Meter *meter, Group *group, int group_fd, bool is_counted
                 group->tcp = k >= 0;
                 r = r < 0 ? r : k;
         }
+        if (!is_counted && kind == METER_GROUP_ADOPTED && meter->open_sockets)
+                socket_meter_groups_changed(meter->open_sockets);
         if (!is_counted) {
                 k = group_iter_add(meter->iter, group->slot, group->path, group_fd, group->id,
                                 kind == METER_GROUP_ADOPTED);
@@ -367,6 +370,8 @@ void meter_remove_slots(Meter *meter, const bool *leaving) {
                         net_meter_clear(meter->net, slot);
                 if (meter->tcp)
                         tcp_meter_clear(meter->tcp, slot);
+                if (meter->open_sockets)
+                        socket_meter_clear(meter->open_sockets, slot);
                 if (meter->block)
                         block_meter_clear(meter->block, slot);
                 if (meter->oom)
@@ -393,6 +398,8 @@ int meter_remove(Meter *meter, uint32_t slot) {
 int meter_refresh(Meter *meter, bool all) {
         if (meter->sched)
                 sched_meter_settle(meter->sched);
+        if (meter->open_sockets)
+                socket_meter_run(meter->open_sockets);
         stat_meter_run(meter->stats, all ? SIZE_MAX : STAT_GROUPS_A_TURN);
 
         return group_iter_run(meter->iter);
@@ -413,19 +420,24 @@ void meter_note_classes(Meter *meter, const NetStats *links, size_t n) {
 }
 
 int meter_read(const Meter *meter, uint32_t slot, Sample *ret) {
+        Sample sample = {};
+
         if (slot >= meter->slots || !meter->slot_states[slot].known)
                 return -ENOENT;
 
-        sample_begin(ret);
         if (meter->sched)
-                sched_meter_read(meter->sched, slot, ret);
+                sched_meter_read(meter->sched, slot, &sample);
         if (meter->net && meter->slot_states[slot].network)
-                net_meter_read(meter->net, slot, ret);
+                net_meter_read(meter->net, slot, &sample);
         if (meter->tcp && meter->slot_states[slot].tcp)
-                tcp_meter_read(meter->tcp, slot, ret);
-        group_iter_read(meter->iter, slot, ret);
-        stat_meter_read(meter->stats, slot, ret);
-        class_meter_read(meter->classes, slot, ret);
+                tcp_meter_read(meter->tcp, slot, &sample);
+        if (meter->open_sockets)
+                socket_meter_read(meter->open_sockets, slot, &sample);
+        group_iter_read(meter->iter, slot, &sample);
+        stat_meter_read(meter->stats, slot, &sample);
+        class_meter_read(meter->classes, slot, &sample);
+
+        *ret = sample;
         return 0;
 }
 
@@ -438,10 +450,6 @@ void meter_read_control(const Meter *meter, Sample *ret) {
         if (meter->delay)
                 control_delay_read(meter->delay, &sample);
         *ret = sample;
-}
-
-uint64_t meter_saw_group(const Meter *meter, uint32_t slot) {
-        return group_iter_seen(meter->iter, slot);
 }
 
 const char *meter_lost(const Meter *meter) {
@@ -463,6 +471,8 @@ void meter_keep_pins(const Meter *meter, PinTell tell, void *userdata) {
                 net_meter_keep_pins(meter->net, tell, userdata);
         if (meter->tcp)
                 tcp_meter_keep_pins(meter->tcp, tell, userdata);
+        if (meter->open_sockets)
+                socket_meter_keep_pins(meter->open_sockets, meter->pin_dir, tell, userdata);
         if (meter->delay)
                 control_delay_keep_pins(meter->delay, tell, userdata);
         if (meter->block)
@@ -508,9 +518,13 @@ bool meter_keeps_delivered(const Meter *meter) {
         return meter->delivered;
 }
 
-Delivery *meter_find_delivered(Meter *meter, const char *id, uint64_t window_start_usec, DeliveredLives lives,
-                void *userdata) {
-        return delivered_find(meter->delivered, id, window_start_usec, lives, userdata);
+Delivery *meter_find_delivered(
+                Meter *meter, const char *id, uint64_t since_usec, const DeliveredOwners *owners) {
+        return delivered_find(meter->delivered, id, since_usec, owners);
+}
+
+void meter_each_delivered(Meter *meter, DeliveredFound found, void *userdata) {
+        delivered_each(meter->delivered, found, userdata);
 }
 
 int meter_net_rows_fd(const Meter *meter) {
@@ -528,6 +542,7 @@ int meter_release(Meter *meter) {
         meter->sched = sched_meter_free(meter->sched);
         meter->net = net_meter_free(meter->net);
         meter->tcp = tcp_meter_free(meter->tcp);
+        meter->open_sockets = socket_meter_free(meter->open_sockets);
         meter->block = block_meter_free(meter->block);
         meter->oom = oom_meter_free(meter->oom);
         meter->delay = control_delay_free(meter->delay);

@@ -79,9 +79,6 @@ int meter_refresh_slot(Meter *meter, uint32_t slot);
 void meter_note_classes(Meter *meter, const NetStats *links, size_t n);
 /* -ENOENT: no group was added for the slot. What could not be counted is absent. */
 int meter_read(const Meter *meter, uint32_t slot, Sample *ret);
-/* The id of the slot's own group, where the last refresh met it in the kernel: it is not gone. 0: it may be.
- */
-uint64_t meter_saw_group(const Meter *meter, uint32_t slot);
 
 /* What the control class sent, whether or not a group is in it: of net.* alone. */
 void meter_read_control(const Meter *meter, Sample *ret);
@@ -110,9 +107,10 @@ OomVictims meter_read_victims(const Meter *meter, uint32_t slot);
 
 /* Whether what was delivered can be kept at all. */
 bool meter_keeps_delivered(const Meter *meter);
-/* As delivered_find(). */
-Delivery *meter_find_delivered(Meter *meter, const char *id, uint64_t window_start_usec, DeliveredLives lives,
-                void *userdata);
+/* As delivered_find() and delivered_each(). */
+Delivery *meter_find_delivered(
+                Meter *meter, const char *id, uint64_t since_usec, const DeliveredOwners *owners);
+void meter_each_delivered(Meter *meter, DeliveredFound found, void *userdata);
 
 /* The map of cgroup id (u64) to slot (u32), for the uplink's classifier; owned by the meter. -EBADF: none. */
 int meter_groups_fd(const Meter *meter);

@@ -229,7 +229,7 @@ int allocation_copy(const Allocation *allocation, Allocation **ret) {
         copy->warned = allocation->warned;
         copy->window = allocation->window;
         copy->delivered = allocation->delivered;
-        copy->delivered_window_usec = allocation->delivered_window_usec;
+        copy->delivered_since_usec = allocation->delivered_since_usec;
         *ret = TAKE_PTR(copy);
         return 0;
 }

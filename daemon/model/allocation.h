@@ -156,9 +156,8 @@ struct Allocation {
 
         char *assigned_cpus;        /* those that the node chose for it, as a list; NULL: none */
         uint64_t node_memory_bytes; /* of the NUMA nodes that it has alone */
-        Delivery *delivered;        /* the meter's: of the window that began at `delivered_window_usec`; NULL:
-                                       nothing        was noted of it since the start */
-        uint64_t delivered_window_usec;
+        Delivery *delivered; /* the meter's: of its start at `delivered_since_usec`; NULL: nothing is known */
+        uint64_t delivered_since_usec; /* as actual_start_usec was */
 
         /* The present window, or the next; `later` are those after it, as far as the calendar's horizon and
          * ascending: only where it recurs. */

@@ -28,6 +28,8 @@ typedef struct NetClass {
         uint64_t ceil_bps;  /* bit/s never exceeded; at most the link's capacity */
 } NetClass;
 
+bool net_class_equal(const NetClass *a, const NetClass *b);
+
 typedef struct NetPlan {
         const char *uplink;    /* name of the interface that carries them; not owned */
         uint64_t capacity_bps; /* bit/s of the root class */
@@ -35,6 +37,10 @@ typedef struct NetPlan {
         size_t n_classes;
         uint16_t overhead_bytes; /* that the link adds to each packet, and rates are to count */
 } NetPlan;
+
+/* Of the same link: all but the classes. */
+bool net_plan_same_link(const NetPlan *a, const NetPlan *b);
+bool net_plan_equal(const NetPlan *a, const NetPlan *b);
 
 typedef struct NetClassStats {
         uint32_t slot;

@@ -106,6 +106,12 @@ static const MetricInfo metric_table[METRIC_MAX] = {
                         "Established TCP connections that the other end reset." },
         [METRIC_NET_TCP_RETRANSMITS] = { "net.tcp.retransmits", "headgate_net_tcp_retransmits",
                         METRIC_UNIT_NONE, true, "TCP segments sent again." },
+        [METRIC_NET_TCP_SOCKETS] = { "net.tcp.sockets", "headgate_net_tcp_sockets", METRIC_UNIT_NONE, false,
+                        "TCP sockets open now, whatever their state." },
+        [METRIC_NET_TCP_ESTABLISHED] = { "net.tcp.established", "headgate_net_tcp_established",
+                        METRIC_UNIT_NONE, false, "TCP connections established now." },
+        [METRIC_NET_UDP_SOCKETS] = { "net.udp.sockets", "headgate_net_udp_sockets", METRIC_UNIT_NONE, false,
+                        "UDP sockets open now." },
 };
 
 static const DurationInfo duration_table[DURATION_MAX] = {

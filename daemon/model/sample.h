@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <string.h>
 
 typedef enum Metric {
         METRIC_CPU_TIME,            /* ns on a CPU */
@@ -61,6 +60,9 @@ typedef enum Metric {
         METRIC_NET_TCP_REFUSED,     /* those of them that the other end, or who stands before it, refused */
         METRIC_NET_TCP_RESETS,      /* established connections that the other end reset */
         METRIC_NET_TCP_RETRANSMITS, /* segments; without answers to a SYN, which are no socket's yet */
+        METRIC_NET_TCP_SOCKETS, /* open now, in whichever state, those that wait to be accepted included */
+        METRIC_NET_TCP_ESTABLISHED, /* those of them that are connected */
+        METRIC_NET_UDP_SOCKETS,     /* open now */
         METRIC_MAX,
         METRIC_INVALID = -EINVAL,
 } Metric;
@@ -107,14 +109,6 @@ typedef struct Sample {
         Histogram duration[DURATION_MAX];
 } Sample;
 
-/* As zeroed, but for histograms, which sample_put_duration() empties: they are most of it, and few are there.
- */
-static inline void sample_begin(Sample *sample) {
-        sample->present = 0;
-        memset(sample->value, 0, sizeof(sample->value));
-        sample->durations_present = 0;
-}
-
 static inline bool sample_has(const Sample *sample, Metric metric) {
         return sample->present & (1ULL << metric);
 }
@@ -130,8 +124,6 @@ static inline bool sample_has_duration(const Sample *sample, Duration duration) 
 
 /* Present, and empty if it was not. */
 static inline Histogram *sample_put_duration(Sample *sample, Duration duration) {
-        if (!sample_has_duration(sample, duration))
-                sample->duration[duration] = (Histogram){};
         sample->durations_present |= 1U << duration;
         return sample->duration + duration;
 }

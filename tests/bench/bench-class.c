@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * What a change of a class costs, by the uplink's own batches, by libnl-route's rtnl_class_add() and by
- * "tc -batch": all classes of a tree are given another floor, turn by turn, and a figure is the median over
- * the rounds, divided by the classes. And how long a tree of 1,000 takes to make, and what one change is when
- * there are many more. In a network namespace of its own.
+ * What a change of a class costs, by the uplink's own batches (where it was read back before), by
+ * libnl-route's rtnl_class_add() and by "tc -batch": all classes of a tree are given another floor, turn by
+ * turn, and a figure is the median over the rounds, divided by the classes. And how long a tree of 1,000
+ * takes to make, and what one change is when there are many more. In a network namespace of its own.
  *
  * Usage: bench-class ROUNDS
  */
@@ -16,7 +16,9 @@
 #include "enforce/uplink.h"
 
 #include <linux/if_ether.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <netlink/route/class.h>
 #include <netlink/route/qdisc/htb.h>
@@ -122,66 +124,166 @@ static uint64_t change_by_tc(const NetPlan *plan, const char *path) {
         return cpu_nsec() - begin;
 }
 
-/* Messages of so many classes, sent and acknowledged. */
-static uint64_t change_some(Netlink *netlink, int ifindex, const NetPlan *plan, size_t first, size_t n) {
-        NetlinkBatch batch = NETLINK_BATCH_NULL;
+/* From what was read back to this, as uplinks.c does it: the classes that differ, sent and acknowledged. */
+static uint64_t change(Uplink *uplink, const NetPlan *from, const NetPlan *to) {
         uint64_t begin = cpu_nsec();
+        unsigned messages = 0;
 
-        for (size_t i = first; i < first + n; i++) {
-                HtbChange change = { .kind = HTB_CHANGE_SET };
-                struct nl_msg *message = NULL;
-
-                htb_class_from_plan(plan, &plan->classes[i], 1500, &change.class);
-                bench_check(htb_message_change(ifindex, &change, &message), NULL, "a message");
-                bench_check(netlink_batch_put(&batch, message), NULL, "a batch");
-        }
-        bench_check(netlink_send_batch(netlink, &batch), NULL, "a change");
-        netlink_batch_deinit(&batch);
+        bench_check(uplink_change(uplink, from, to, &messages), NULL, "uplink_change");
         return cpu_nsec() - begin;
 }
 
-/* Of one class in the middle of so many: the median, in ns. */
-static double one_of(size_t n, unsigned rounds, uint64_t *ret_apply) {
-        NetClass *classes = bench_new(NetClass, n);
-        uint64_t *single = bench_new(uint64_t, 40 * rounds), *applied = bench_new(uint64_t, rounds);
-        NetPlan plan = plan_of(classes, n, MBPS);
+static uint64_t read_back(Uplink *uplink, const NetPlan *plan) {
+        uint64_t begin = cpu_nsec();
+        NetPlan observed;
+
+        bench_check(uplink_observe(uplink, plan, &observed), NULL, "uplink_observe");
+        free(observed.classes);
+        return cpu_nsec() - begin;
+}
+
+/* Of one class in the middle of so many, each the median: its message alone, sent and acknowledged; with the
+ * plans compared, and read back; and with a look at all before. */
+typedef struct OneOf {
+        double message_nsec, changed_nsec, looked_nsec;
+} OneOf;
+
+static uint64_t send_one(Netlink *netlink, int ifindex, const NetPlan *plan, size_t i) {
+        HtbChange change = { .kind = HTB_CHANGE_SET };
+        struct nl_msg *message = NULL;
+        uint64_t begin = cpu_nsec();
+
+        htb_class_from_plan(plan, &plan->classes[i], 1500, &change.class);
+        bench_check(htb_message_change(ifindex, &change, &message), NULL, "a message");
+        bench_check(netlink_request(netlink, message, NULL, NULL), NULL, "a change");
+        nlmsg_free(message);
+        return cpu_nsec() - begin;
+}
+
+static OneOf one_of(size_t n, unsigned rounds) {
+        NetClass *classes = bench_new(NetClass, n), *others = bench_new(NetClass, n);
+        uint64_t *sent = bench_new(uint64_t, 40 * rounds), *changed = bench_new(uint64_t, 40 * rounds),
+                 *looked = bench_new(uint64_t, rounds);
+        NetPlan plan = plan_of(classes, n, MBPS), other = plan_of(others, n, MBPS);
         Uplink *uplink = open_uplink();
         int ifindex = (int) if_nametoindex(LINK);
         Netlink *netlink;
-        double median;
+        OneOf one;
 
-        bench_check(netlink_new(&netlink), NULL, "netlink");
+        others[n / 2].floor_bps = 2 * MBPS;
         (void) apply(uplink, &plan);
+        (void) read_back(uplink, &plan);
+        bench_check(netlink_new(&netlink), NULL, "netlink");
         for (unsigned i = 0; i < 40 * rounds; i++) {
-                classes[n / 2].floor_bps = (1 + i % 2) * MBPS;
-                single[i] = change_some(netlink, ifindex, &plan, n / 2, 1);
+                const NetPlan *from = i % 2 ? &other : &plan, *to = i % 2 ? &plan : &other;
+
+                changed[i] = change(uplink, from, to);
+                sent[i] = send_one(netlink, ifindex, to, n / 2);
         }
-        for (unsigned i = 0; i < rounds; i++) {
-                classes[n / 2].floor_bps = (3 + i % 2) * MBPS;
-                applied[i] = apply(uplink, &plan);
-        }
-        median = (double) bench_percentile(single, 40 * rounds, 50);
-        *ret_apply = bench_percentile(applied, rounds, 50);
+        for (unsigned i = 0; i < rounds; i++)
+                looked[i] = apply(uplink, i % 2 ? &plan : &other);
+        one.message_nsec = (double) bench_percentile(sent, 40 * rounds, 50);
+        one.changed_nsec = (double) bench_percentile(changed, 40 * rounds, 50);
+        one.looked_nsec = (double) bench_percentile(looked, rounds, 50);
         bench_check(uplink_release(uplink), NULL, "release");
         netlink_free(netlink);
         uplink_free(uplink);
-        free(applied);
-        free(single);
+        free(looked);
+        free(changed);
+        free(sent);
+        free(others);
         free(classes);
-        return median;
+        return one;
+}
+
+/* As the daemon has one. The kernel asks whether there is any on the whole machine, and if so tells of each
+ * change, which it makes the message for: most of what a change then costs, whoever makes it. */
+static int listen_to_changes(void) {
+        const struct sockaddr_nl name = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_TC };
+        int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+
+        if (fd < 0 || bind(fd, (const struct sockaddr *) &name, sizeof(name)) < 0)
+                bench_fail("no listener: %s", strerror(errno));
+        return fd;
+}
+
+/* What is told is read between the rounds, as the daemon reads it later. */
+static void drain(int listener) {
+        char buffer[16384];
+
+        while (listener >= 0 && (recv(listener, buffer, sizeof(buffer), 0) > 0 || errno == ENOBUFS))
+                ;
+}
+
+static double median_usec(uint64_t *nsec, unsigned rounds) {
+        return (double) bench_percentile(nsec, rounds, 50) / CLASSES / 1e3;
+}
+
+/* All classes of a tree of 1,000, by each way in turn. */
+static void change_all(struct nl_sock *socket, Uplink *uplink, int listener, unsigned rounds) {
+        const char *name = listener < 0 ? "class change" : "class change, told to a listener";
+        uint64_t *looked = bench_new(uint64_t, rounds), *ours = bench_new(uint64_t, rounds),
+                 *again = bench_new(uint64_t, rounds), *back = bench_new(uint64_t, rounds),
+                 *libnl = bench_new(uint64_t, rounds), *tc = bench_new(uint64_t, rounds);
+        NetClass *before = bench_new(NetClass, CLASSES), *classes = bench_new(NetClass, CLASSES);
+        char path[] = "/tmp/headgate-bench-XXXXXX", note[128];
+        double a, b, per_libnl;
+
+        if (mkstemp(path) < 0)
+                bench_fail("%s: %s", path, strerror(errno));
+        for (unsigned i = 0; i < rounds; i++) {
+                NetPlan from = plan_of(before, CLASSES, 2 * MBPS), plan = plan_of(classes, CLASSES, 3 * MBPS);
+
+                looked[i] = apply(uplink, &from);
+                back[i] = read_back(uplink, &from);
+                drain(listener);
+                ours[i] = change(uplink, &from, &plan);
+                drain(listener);
+                again[i] = change(uplink, &plan, &from);
+                drain(listener);
+                plan = plan_of(classes, CLASSES, 4 * MBPS);
+                libnl[i] = change_by_libnl(socket, (int) if_nametoindex(LINK), &plan);
+                drain(listener);
+                plan = plan_of(classes, CLASSES, 5 * MBPS);
+                tc[i] = change_by_tc(&plan, path);
+                drain(listener);
+        }
+        (void) unlink(path);
+
+        a = median_usec(ours, rounds);
+        b = median_usec(again, rounds);
+        per_libnl = median_usec(libnl, rounds);
+        snprintf(note, sizeof(note), "compared, sent and acknowledged; the same back: %+.1f %%",
+                        100 * (b / a - 1));
+        bench_report(&(BenchFigure){
+                        name, "us a class", a, "rtnl_class_add", per_libnl, 1.0 / 8, true, note });
+        bench_report(&(BenchFigure){
+                        name, "us a class", a, "tc -batch", median_usec(tc, rounds), 1.0 / 15, true, note });
+        if (listener >= 0) {
+                bench_report(&(BenchFigure){ "class read back", "us a class", median_usec(back, rounds), NULL,
+                                0, 0, false, "by a dump of all, where more than 64 changed" });
+                bench_report(&(BenchFigure){ "class change, looked at before", "us a class",
+                                median_usec(looked, rounds), "rtnl_class_add", per_libnl, 0, false,
+                                "at a start, and where others changed something" });
+        }
+        free(looked);
+        free(ours);
+        free(again);
+        free(back);
+        free(libnl);
+        free(tc);
+        free(before);
+        free(classes);
 }
 
 int main(int argc, char **argv) {
         unsigned rounds = argc == 2 ? (unsigned) atoi(argv[1]) : 0;
-        uint64_t *ours, *again, *messages, *libnl, *tc, created, one_apply, few_apply;
         NetClass *classes = bench_new(NetClass, CLASSES);
-        char path[] = "/tmp/headgate-bench-XXXXXX", note[128];
-        double a, b, sent, per_libnl, few, many;
-        Netlink *netlink;
-        int ifindex;
+        NetPlan plan = plan_of(classes, CLASSES, MBPS);
         struct nl_sock *socket;
+        uint64_t created;
+        OneOf few, many;
         Uplink *uplink;
-        NetPlan plan;
 
         if (rounds == 0)
                 bench_fail("usage: bench-class ROUNDS");
@@ -189,59 +291,26 @@ int main(int argc, char **argv) {
                 bench_fail("no network namespace: %s", strerror(errno));
         run("ip link add " LINK " type veth peer name hgb1 && ip link set " LINK
             " up && ip link set hgb1 up");
-        if (mkstemp(path) < 0)
-                bench_fail("%s: %s", path, strerror(errno));
         socket = nl_socket_alloc();
         if (!socket || nl_connect(socket, NETLINK_ROUTE) < 0)
                 bench_fail("libnl's socket");
-        ours = bench_new(uint64_t, rounds);
-        again = bench_new(uint64_t, rounds);
-        messages = bench_new(uint64_t, rounds);
-        libnl = bench_new(uint64_t, rounds);
-        tc = bench_new(uint64_t, rounds);
 
-        bench_check(netlink_new(&netlink), NULL, "netlink");
-        ifindex = (int) if_nametoindex(LINK);
         uplink = open_uplink();
-        plan = plan_of(classes, CLASSES, MBPS);
         created = apply(uplink, &plan);
-        for (unsigned i = 0; i < rounds; i++) {
-                plan = plan_of(classes, CLASSES, 2 * MBPS);
-                ours[i] = apply(uplink, &plan);
-                plan = plan_of(classes, CLASSES, 3 * MBPS);
-                libnl[i] = change_by_libnl(socket, ifindex, &plan);
-                plan = plan_of(classes, CLASSES, 4 * MBPS);
-                tc[i] = change_by_tc(&plan, path);
-                plan = plan_of(classes, CLASSES, 5 * MBPS);
-                again[i] = apply(uplink, &plan);
-                plan = plan_of(classes, CLASSES, 6 * MBPS);
-                messages[i] = change_some(netlink, ifindex, &plan, 0, CLASSES);
-        }
-        (void) unlink(path);
+        change_all(socket, uplink, -EBADF, rounds);
+        change_all(socket, uplink, listen_to_changes(), rounds);
         bench_check(uplink_release(uplink), NULL, "release");
         uplink_free(uplink);
-
-        a = (double) bench_percentile(ours, rounds, 50) / CLASSES / 1e3;
-        b = (double) bench_percentile(again, rounds, 50) / CLASSES / 1e3;
-        sent = (double) bench_percentile(messages, rounds, 50) / CLASSES / 1e3;
-        per_libnl = (double) bench_percentile(libnl, rounds, 50) / CLASSES / 1e3;
-        snprintf(note, sizeof(note), "dump, difference and messages; the same again: %+.1f %%",
-                        100 * (b / a - 1));
-        bench_report(&(BenchFigure){ "class change, looked up and compared", "us a class", a,
-                        "rtnl_class_add", per_libnl, 0, false, note });
-        bench_report(&(BenchFigure){ "class change", "us a class", sent, "rtnl_class_add", per_libnl, 1.0 / 8,
-                        true, "messages made, sent and acknowledged" });
-        bench_report(&(BenchFigure){ "class change", "us a class", sent, "tc -batch",
-                        (double) bench_percentile(tc, rounds, 50) / CLASSES / 1e3, 1.0 / 15, true,
-                        "messages made, sent and acknowledged" });
         bench_report(&(BenchFigure){ "tree of 1,000 made", "ms", (double) created / 1e6, NULL, 0, 500, false,
                         "one batch" });
 
-        few = one_of(FEW, rounds, &few_apply);
-        many = one_of(MANY, rounds, &one_apply);
-        bench_report(&(BenchFigure){ "one class's message of 10,000", "us", many / 1e3, "of 100", few / 1e3,
-                        1.5, true, "the message and its acknowledgement" });
-        bench_report(&(BenchFigure){ "one class changed of 10,000", "us", (double) one_apply / 1e3, "of 100",
-                        (double) few_apply / 1e3, 0, false, "with the dump that tells what is there" });
+        few = one_of(FEW, rounds);
+        many = one_of(MANY, rounds);
+        bench_report(&(BenchFigure){ "one class's message of 10,000", "us", many.message_nsec / 1e3, "of 100",
+                        few.message_nsec / 1e3, 1.5, true, "the message and its acknowledgement" });
+        bench_report(&(BenchFigure){ "one class changed of 10,000", "us", many.changed_nsec / 1e3, "of 100",
+                        few.changed_nsec / 1e3, 0, false, "the plans compared, the message, read back" });
+        bench_report(&(BenchFigure){ "one class changed of 10,000", "us", many.looked_nsec / 1e3, "of 100",
+                        few.looked_nsec / 1e3, 0, false, "with a look at all before" });
         return 0;
 }

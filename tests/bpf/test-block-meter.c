@@ -10,10 +10,16 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/loop.h>
+#include <linux/major.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
+
+#include "bpf/block-meter.h"
+#include "bpf/pin.h"
 
 TestSuite(block_meter, .init = host_init, .fini = host_deinit, .timeout = 120);
 
@@ -165,5 +171,75 @@ Test(block_meter, reads_and_writes) {
         block_latencies_deinit(&latencies);
         cr_assert_eq(block_meter_read(meter, SLOT, &latencies), 0);
         cr_expect_eq(latencies.n, 0, "what a slot had is gone with it");
+        block_meter_free(meter);
+}
+
+/* A loop device of the file's, that goes with its last user; -1 where the host has none. */
+static int open_loop(const char *file) {
+        _cleanup_close_ int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+        struct loop_config config = { .info.lo_flags = LO_FLAGS_AUTOCLEAR };
+        _cleanup_close_ int fd = open(file, O_RDWR | O_CLOEXEC);
+        int number = control < 0 ? -1 : ioctl(control, LOOP_CTL_GET_FREE);
+        char path[32];
+        int loop;
+
+        if (number < 0 || fd < 0)
+                return -1;
+        snprintf(path, sizeof(path), "/dev/loop%d", number);
+        loop = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
+        config.fd = (__u32) fd;
+        if (loop >= 0 && ioctl(loop, LOOP_CONFIGURE, &config) < 0) {
+                close(loop);
+                return -1;
+        }
+        return loop;
+}
+
+typedef struct LoopFile {
+        char path[64];
+        bool done;
+} LoopFile;
+
+static void read_loop(void *userdata) {
+        LoopFile *file = userdata;
+        _cleanup_close_ int fd = open(file->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), loop = -EBADF;
+        void *block;
+
+        cr_assert(fd >= 0 && ftruncate(fd, BLOCK_BYTES) == 0 &&
+                        posix_memalign(&block, 4096, BLOCK_BYTES) == 0);
+        loop = open_loop(file->path);
+        unlink(file->path);
+        file->done = loop >= 0 && pread(loop, block, BLOCK_BYTES, 0) == BLOCK_BYTES;
+        free(block);
+}
+
+/* A device over another takes no place of those that are told apart. */
+Test(block_meter, loop_devices_take_no_place) {
+        TestGroup group = make_io_group();
+        const char *pin_dir = host_bpffs();
+        uint32_t slot = SLOT, key = 0;
+        struct block_devices devices;
+        int groups_fd = bpf_map_create(
+                        BPF_MAP_TYPE_HASH, "groups", sizeof(uint64_t), sizeof(uint32_t), SLOTS, NULL);
+        LoopFile *file = mmap(NULL, sizeof(*file), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        _cleanup_close_ int devices_fd = -EBADF;
+        BlockMeter *meter;
+        Worker worker;
+
+        cr_assert(file != MAP_FAILED && groups_fd >= 0);
+        cr_assert(bpf_map_update_elem(groups_fd, &group.id, &slot, BPF_ANY) == 0, "%m");
+        cr_assert(block_meter_new(pin_dir, SLOTS, groups_fd, &meter) == 0);
+        snprintf(file->path, sizeof(file->path), "/var/tmp/headgate-test-%d", getpid());
+        worker = worker_start(&group, read_loop, file);
+        worker_run(&worker);
+        worker_stop(&worker);
+        group_remove(&group);
+        if (!file->done)
+                cr_skip_test("no loop device can be had");
+
+        devices_fd = pin_open(pin_dir, "block_devices_" STRINGIFY(BLOCK_METER_LAYOUT));
+        cr_assert(devices_fd >= 0 && bpf_map_lookup_elem(devices_fd, &key, &devices) == 0, "%m");
+        for (size_t i = 0; i < BLOCK_DEVICES; i++)
+                cr_expect_neq(devices.number[i] >> BLOCK_MINOR_BITS, LOOP_MAJOR, "place %zu", i);
         block_meter_free(meter);
 }

@@ -10,6 +10,8 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -52,8 +54,51 @@ static void limit_memory(const TestGroup *group) {
                 cr_skip_test("no hierarchy has a memory controller");
 }
 
+static void eat(void) {
+        char *memory = mmap(
+                        NULL, 4 * LIMIT_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        for (size_t i = 0; i < 4 * LIMIT_BYTES; i += 4096)
+                memory[i] = 1;
+        _exit(0);
+}
+
+/* Of two threads that the process is left with, one that holds nothing has a name of its own. */
+static void *idle_thread(void *userdata) {
+        prctl(PR_SET_NAME, "idle");
+        for (;;)
+                pause();
+        return NULL;
+}
+
+static bool first_thread_ended(void) {
+        char path[64], text[512] = "";
+        _cleanup_close_ int fd = -EBADF;
+
+        snprintf(path, sizeof(path), "/proc/self/task/%d/stat", getpid());
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && strstr(text, ") Z ");
+}
+
+static void *eat_thread(void *userdata) {
+        prctl(PR_SET_NAME, "hungry");
+        while (!first_thread_ended())
+                sched_yield();
+        eat();
+        return NULL;
+}
+
+static void eat_without_first_thread(void) {
+        pthread_t thread;
+
+        if (pthread_create(&thread, NULL, idle_thread, NULL) != 0 ||
+                        pthread_create(&thread, NULL, eat_thread, NULL) != 0)
+                _exit(1);
+        pthread_exit(NULL);
+}
+
 /* A process that asks for more than there is; how it ended. */
-static int run_out(const TestGroup *group, unsigned number, pid_t *ret_pid) {
+static int run_out(const TestGroup *group, unsigned number, void (*hungry)(void), pid_t *ret_pid) {
         int status, go[2];
         pid_t pid;
         char c = 0;
@@ -62,18 +107,14 @@ static int run_out(const TestGroup *group, unsigned number, pid_t *ret_pid) {
         pid = fork();
         cr_assert(pid >= 0);
         if (pid == 0) {
-                char name[16], *memory;
+                char name[16];
 
                 die_with_parent();
                 snprintf(name, sizeof(name), "eater-%u", number);
                 prctl(PR_SET_NAME, name);
                 if (read(go[0], &c, 1) != 1)
                         _exit(1);
-                memory = mmap(NULL, 4 * LIMIT_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-                                0);
-                for (size_t i = 0; i < 4 * LIMIT_BYTES; i += 4096)
-                        memory[i] = 1;
-                _exit(0);
+                hungry();
         }
         group_move(group, pid);
         if (strcmp(limited, group->path) != 0) {
@@ -108,7 +149,7 @@ Test(oom_meter, the_last_ones) {
         limit_memory(&group);
         cr_expect_eq(meter_read_victims(meter, SLOT).n, 0);
         for (unsigned i = 0; i < KILLS; i++) {
-                int status = run_out(&group, i, &pids[i]);
+                int status = run_out(&group, i, eat, &pids[i]);
 
                 cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "it ended with %#x", status);
                 cr_expect_eq(meter_read_victims(meter, SLOT).n,
@@ -130,6 +171,29 @@ Test(oom_meter, the_last_ones) {
                 cr_expect(victim->peak_bytes > LIMIT_BYTES / 2 && victim->peak_bytes < LIMIT_BYTES * 5 / 4,
                                 "it had %" PRIu64 " bytes", victim->peak_bytes);
         }
+        meter_free(meter);
+}
+
+/* A process whose first thread ended before is told of once, by its name. */
+Test(oom_meter, without_its_first_thread) {
+        TestGroup group = group_make("a");
+        Meter *meter = meter_make(NULL, SLOTS, 0);
+        OomVictims victims;
+        pid_t pid;
+        int status;
+
+        meter_must_add(meter, SLOT, &group);
+        limit_memory(&group);
+        status = run_out(&group, 7, eat_without_first_thread, &pid);
+        if (strcmp(limited, group.path) != 0)
+                rmdir(limited);
+        cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "it ended with %#x", status);
+        victims = meter_read_victims(meter, SLOT);
+        cr_assert_eq(victims.n, 1, "%zu were told of", victims.n);
+        cr_expect_str_eq(victims.entries[0].comm, "eater-7");
+        cr_expect_eq(victims.entries[0].pid, (uint32_t) pid);
+        cr_expect(victims.entries[0].peak_bytes > LIMIT_BYTES / 2, "it had %" PRIu64 " bytes",
+                        victims.entries[0].peak_bytes);
         meter_free(meter);
 }
 

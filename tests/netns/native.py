@@ -34,12 +34,12 @@ MOUNT = Path(next(line.split()[1] for line in open("/proc/mounts") if line.split
 
 
 class Node:
-    """With the driver for nodes without systemd, and a thread that starts it again at once."""
+    """With the driver for nodes without systemd, and a thread that starts it again at once. `wrap`: what it is run by."""
 
-    def __init__(self, config, prepare=lambda node: None):
+    def __init__(self, config, prepare=lambda node: None, wrap=()):
         self.root = MOUNT / f"headgate-test-{os.getpid()}"
         self.pins = FOLDER / "bpf/headgate"
-        self._command = [HEADGATED, f"--config={FOLDER}/conf", f"--bus={BUS}", f"--state-dir={FOLDER}/state",
+        self._command = [*wrap, HEADGATED, f"--config={FOLDER}/conf", f"--bus={BUS}", f"--state-dir={FOLDER}/state",
                          f"--pin-dir={self.pins}", "--cgroup-driver=cgroupfs", f"--cgroup-root=/{self.root.name}"]
         self.root.mkdir()
         cleanup(self._remove)

@@ -65,6 +65,9 @@ static Tenant alpha = {
                         [METRIC_NET_INGRESS_PACKETS] = 1,
                         [METRIC_NET_TCP_CONNECTS] = 7,
                         [METRIC_NET_TCP_RETRANSMITS] = 2,
+                        [METRIC_NET_TCP_SOCKETS] = 5,
+                        [METRIC_NET_TCP_ESTABLISHED] = 3,
+                        [METRIC_NET_UDP_SOCKETS] = 4,
                 },
         },
 };

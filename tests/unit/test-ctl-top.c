@@ -273,6 +273,7 @@ Test(ctl_top, cells) {
                         "\"cpu.throttled\": 1000000000, \"io.read.bytes\": 1572864, "
                         "\"io.write.operations\": 8, \"io.stall\": 250000000, \"net.egress.bytes\": 125000, "
                         "\"net.egress.packets\": 100, \"net.egress.drops\": 3, \"net.egress.backlog\": 2048, "
+                        "\"net.tcp.sockets\": 12, \"net.tcp.established\": 9, "
                         "\"memory.current\": 1048576, \"memory.peak\": 2097152, "
                         "\"memory.oom-kills\": 3, \"memory.stall\": 1000000, \"memory.faults\": 6, "
                         "\"memory.reclaimed\": 4096}";
@@ -285,7 +286,7 @@ Test(ctl_top, cells) {
         expect_row("cpu", tenant, before, now, "web active 150.0 1.2 100.0 - 1000 - -");
         expect_row("memory", tenant, before, now, "web active 1MiB 3MiB 2MiB - 0.1 3 - - - - 1 - - 4KiB");
         expect_row("io", tenant, before, now, "web active 1.5MiB - - 7 - 25.0");
-        expect_row("network", tenant, before, now, "web active 1Mbit - 100 - 5kbit 7kbit - 3 - 2KiB");
+        expect_row("network", tenant, before, now, "web active 1Mbit - 100 - 5kbit 7kbit - 3 - 2KiB 12 9 -");
 
         /* A first reading; nothing is read at all; no limit is none. */
         expect_row("overview", "{\"Effective\": {\"memory\": [0, \"max\"]}}", NULL, now,

@@ -92,6 +92,7 @@ Test(htb_tree, class_of_plan) {
                 NetPlan plan = { "eth0", cases[i].capacity_bps, classes, ELEMENTSOF(classes) };
                 _cleanup_htb_tree_ HtbTree tree = HTB_TREE_NULL;
                 const HtbClass *class, *expected = &cases[i].expected;
+                NetClass rounded, shown;
 
                 cr_assert_eq(htb_tree_from_plan(&plan, 1500, &tree), 0, "%s", cases[i].name);
                 cr_assert_eq(tree.n, 3);
@@ -107,6 +108,11 @@ Test(htb_tree, class_of_plan) {
                                 class->cbuffer_ticks);
                 cr_expect_eq(class->quantum_bytes, expected->quantum_bytes, "%s: quantum %u", cases[i].name,
                                 class->quantum_bytes);
+
+                htb_class_to_model(class, &shown);
+                htb_class_round(&plan, &cases[i].class, &rounded);
+                cr_expect(net_class_equal(&rounded, &shown), "%s: floor %lu, ceiling %lu", cases[i].name,
+                                (unsigned long) rounded.floor_bps, (unsigned long) rounded.ceil_bps);
         }
 }
 

@@ -228,6 +228,27 @@ Test(netlink, batch_stops_at_the_first_error) {
         cr_expect_lt(recv(pair.kernel, &byte, 1, MSG_DONTWAIT), 0, "no second chunk");
 }
 
+/* What was not asked for with these messages is not of the answer. */
+Test(netlink, batch_with_echoes) {
+        _cleanup_netlink_batch_ NetlinkBatch batch = NETLINK_BATCH_NULL;
+        _cleanup_pair_ Pair pair = pair_new();
+        struct tcmsg body = {};
+        unsigned n = 0;
+
+        fill(&batch, 2);
+        answer(&pair, RTM_NEWTCLASS, 0, 9, &body, sizeof(body));
+        answer(&pair, RTM_NEWTCLASS, 0, 1, &body, sizeof(body));
+        answer(&pair, RTM_NEWTCLASS, 0, 2, &body, sizeof(body));
+        answer_error(&pair, 2, 0, "");
+        cr_expect_eq(netlink_ask_batch(pair.netlink, &batch, count, &n), 0);
+        cr_expect_eq(n, 2);
+
+        answer(&pair, RTM_NEWTCLASS, 0, 3, &body, sizeof(body));
+        answer_error(&pair, 4, 0, "");
+        cr_expect_eq(netlink_ask_batch(pair.netlink, &batch, refuse, &n), -ENOMEM, "what the handler says");
+        cr_expect_eq(n, 3);
+}
+
 Test(netlink, nothing_to_send) {
         _cleanup_netlink_batch_ NetlinkBatch batch = NETLINK_BATCH_NULL;
         _cleanup_pair_ Pair pair = pair_new();

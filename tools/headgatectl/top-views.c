@@ -95,6 +95,9 @@ const TopView top_views[] = {
                 RATE("DROP/S", NET_EGRESS_DROPS),
                 RATE("OVERLIMIT/S", NET_EGRESS_OVERLIMITS),
                 VALUE("BACKLOG", NET_EGRESS_BACKLOG),
+                VALUE("TCP", NET_TCP_SOCKETS),
+                VALUE("ESTABLISHED", NET_TCP_ESTABLISHED),
+                VALUE("UDP", NET_UDP_SOCKETS),
         } },
         { "promises", 'p', 4, {
                 TENANT,

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * What the kernel has on an interface: the interface itself, its root qdisc, and the classes of our tree.
+ * Looks all of it up, each time, and changes nothing.
+ */
+
+#include "uplink-internal.h"
+
+#include <linux/pkt_sched.h>
+#include <netlink/msg.h>
+#include <string.h>
+
+void uplink_sight_deinit(UplinkSight *sight) {
+        htb_tree_deinit(&sight->tree);
+}
+
+static int take_link(const struct nlmsghdr *header, void *userdata) {
+        return htb_message_parse_link(header, userdata);
+}
+
+static int take_root(const struct nlmsghdr *header, void *userdata) {
+        UplinkSight *sight = userdata;
+        HtbQdisc qdisc;
+        int r;
+
+        r = htb_message_parse_qdisc(header, &qdisc);
+        if (r > 0 && qdisc.ifindex == sight->link.ifindex && qdisc.parent == TC_H_ROOT)
+                sight->root = qdisc;
+        if (r > 0 && qdisc.ifindex == sight->link.ifindex &&
+                        TC_H_MAJ(qdisc.parent) >> 16 == UPLINK_HTB_MAJOR &&
+                        strcmp(qdisc.kind, "fq_codel") == 0)
+                sight->fq_codel = true;
+        return r;
+}
+
+static int take_class(const struct nlmsghdr *header, void *userdata) {
+        UplinkSight *sight = userdata;
+        HtbClass class;
+        int r;
+
+        r = htb_message_parse_class(header, sight->link.ifindex, &class);
+        if (r <= 0)
+                return r;
+        if (sight->tree.n == sight->allocated) {
+                size_t allocated = 2 * sight->allocated + 64;
+                HtbClass *classes = reallocarray(sight->tree.classes, allocated, sizeof(HtbClass));
+
+                if (!classes)
+                        return -ENOMEM;
+                sight->tree.classes = classes;
+                sight->allocated = allocated;
+        }
+        sight->tree.classes[sight->tree.n++] = class;
+        return 0;
+}
+
+static RootOwner root_owner(const HtbQdisc *root) {
+        if (root->handle == 0)
+                return ROOT_DEFAULT;
+        if (root->handle != UPLINK_HTB_MAJOR << 16)
+                return ROOT_FOREIGN;
+        /* The other discipline's. */
+        if (strcmp(root->kind, "mq") == 0 || strcmp(root->kind, "fq") == 0)
+                return ROOT_MISSHAPEN;
+        if (strcmp(root->kind, "htb") != 0)
+                return ROOT_FOREIGN;
+        return root->default_minor == UPLINK_MINOR_SLOT_BASE + SLOT_DEFAULT ? ROOT_OURS : ROOT_MISSHAPEN;
+}
+
+int uplink_look_up_link(Uplink *uplink, HtbLink *ret) {
+        struct nl_msg *message = NULL;
+        HtbLink link = { 0 };
+        int r;
+
+        r = htb_message_link_get(uplink->name, &message);
+        r = uplink_request(uplink, r, message, take_link, &link);
+        if (r < 0)
+                return r;
+        /* IFLA_IFNAME also finds an interface by an alternative name, which may move to another. */
+        if (link.ifindex <= 0 || strcmp(link.name, uplink->name) != 0)
+                return -ENODEV;
+        *ret = link;
+        return 0;
+}
+
+static int look_once(Uplink *uplink, UplinkSight *ret) {
+        _cleanup_sight_ UplinkSight sight = { 0 };
+        struct nl_msg *message = NULL;
+        int r;
+
+        r = uplink_look_up_link(uplink, &sight.link);
+        if (r < 0)
+                return r;
+
+        /* The kernel has no filter for this dump; asking for one qdisc would tell all who listen for changes.
+         */
+        r = htb_message_qdisc_dump(&message);
+        r = uplink_request(uplink, r, message, take_root, &sight);
+        if (r < 0)
+                return r;
+        sight.owner = root_owner(&sight.root);
+
+        if (sight.owner == ROOT_OURS) {
+                r = htb_message_class_dump(sight.link.ifindex, &message);
+                r = uplink_request(uplink, r, message, take_class, &sight);
+                if (r < 0)
+                        return r;
+                htb_tree_sort(&sight.tree);
+        }
+
+        *ret = sight;
+        sight = (UplinkSight){ 0 };
+        return 0;
+}
+
+bool uplink_is_passing(int error) {
+        return error == -EAGAIN || error == -ENOBUFS;
+}
+
+int uplink_look(Uplink *uplink, UplinkSight *ret) {
+        int r = -EAGAIN;
+
+        for (unsigned i = 0; i < UPLINK_ATTEMPTS && uplink_is_passing(r); i++)
+                r = look_once(uplink, ret);
+        if (r >= 0)
+                uplink->seen = ret->link;
+        return r;
+}

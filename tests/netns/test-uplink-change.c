@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * A change of one class of many: how many messages go to the kernel and come from it, counted where they pass
+ * (send() and recv() of this program are wrapped), and what becomes of it where somebody was in the way.
+ */
+
+#include "four.h"
+
+#include <criterion/criterion.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define MANY 1000U
+
+ssize_t __real_send(int fd, const void *data, size_t size, int flags);
+ssize_t __real_recv(int fd, void *buffer, size_t size, int flags);
+ssize_t __wrap_send(int fd, const void *data, size_t size, int flags);
+ssize_t __wrap_recv(int fd, void *buffer, size_t size, int flags);
+
+static unsigned asked, told; /* messages; acknowledgements are none */
+
+static unsigned count_messages(const void *data, ssize_t size) {
+        const struct nlmsghdr *header = data;
+        unsigned n = 0;
+
+        for (unsigned left = size > 0 ? (unsigned) size : 0; NLMSG_OK(header, left);
+                        header = NLMSG_NEXT(header, left))
+                n += header->nlmsg_type >= NLMSG_MIN_TYPE;
+        return n;
+}
+
+ssize_t __wrap_send(int fd, const void *data, size_t size, int flags) {
+        asked += count_messages(data, (ssize_t) size);
+        return __real_send(fd, data, size, flags);
+}
+
+ssize_t __wrap_recv(int fd, void *buffer, size_t size, int flags) {
+        ssize_t n = __real_recv(fd, buffer, size, flags);
+
+        told += count_messages(buffer, n);
+        return n;
+}
+
+static NetPlan plan_of(NetClass *classes, unsigned n) {
+        for (unsigned i = 0; i < n; i++)
+                classes[i] = (NetClass){ i, 1, MBPS, UNLIMITED };
+        return (NetPlan){ UPLINK, 10000 * MBPS, classes, n };
+}
+
+static NetPlan copy_of(const NetPlan *plan, NetClass *classes) {
+        NetPlan copy = *plan;
+
+        memcpy(classes, plan->classes, plan->n_classes * sizeof(NetClass));
+        copy.classes = classes;
+        return copy;
+}
+
+/* As the caller of uplink_change() must have it: applied and read back. */
+static void apply_and_read_back(Uplink *uplink, const NetPlan *plan) {
+        NetPlan observed;
+
+        cr_assert_eq(uplink_apply(uplink, plan, NULL), 0, "%s", uplink_words(uplink));
+        cr_assert_eq(uplink_observe(uplink, plan, &observed), 0, "%s", uplink_words(uplink));
+        free(observed.classes);
+}
+
+/* What uplink_expect() says is what a look shows. */
+static void expect_seen(Uplink *uplink, const NetPlan *plan, const char *name) {
+        NetPlan observed, expected;
+
+        cr_assert_eq(uplink_observe(uplink, plan, &observed), 0, "%s: %s", name, uplink_words(uplink));
+        cr_assert_eq(uplink_expect(uplink, plan, &expected), 0);
+        cr_expect(net_plan_equal(&observed, &expected), "%s", name);
+        free(observed.classes);
+        free(expected.classes);
+}
+
+Test(uplink_change, of_one_class) {
+        static const struct {
+                const char *name;
+                uint32_t slot; /* MANY: one that was not there */
+                uint64_t floor_bps;
+                uint8_t priority;
+                unsigned messages, with_leaves;
+        } cases[] = {
+                { "more", 500, 3 * MBPS, 1, 1, 1 },
+                { "less", 500, 2 * MBPS, 1, 1, 1 },
+                { "another priority", 500, 2 * MBPS, 2, 1, 1 },
+                { "the default class", SLOT_DEFAULT, 5 * MBPS, 1, 1, 1 },
+                { "a class more", MANY, MBPS, 1, 1, 2 },
+                { "as it is", MANY, MBPS, 1, 0, 0 },
+                { "none", 500, 0, 1, 1, 1 },
+        };
+        _cleanup_pair_ Pair pair = pair_new();
+        _cleanup_free_ NetClass *before = calloc(MANY + 1, sizeof(NetClass)),
+                                *after = calloc(MANY + 1, sizeof(NetClass));
+        NetPlan from = plan_of(before, MANY), to;
+        bool leaves;
+        _cleanup_uplink_ Uplink *uplink = open_uplink(&leaves);
+
+        apply_and_read_back(uplink, &from);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                const unsigned expected = leaves ? cases[i].with_leaves : cases[i].messages;
+                unsigned changes = 999;
+
+                to = copy_of(&from, after);
+                if (cases[i].slot == MANY)
+                        to.n_classes = MANY + 1;
+                after[cases[i].slot] =
+                                (NetClass){ cases[i].slot, cases[i].priority, cases[i].floor_bps, UNLIMITED };
+                asked = told = 0;
+                cr_expect_eq(uplink_change(uplink, &from, &to, &changes), 1, "%s", cases[i].name);
+                cr_expect_eq(changes, expected, "%s: %u", cases[i].name, changes);
+                cr_expect_eq(asked, expected, "%s: %u messages to the kernel", cases[i].name, asked);
+                cr_expect_eq(told, expected, "%s: %u messages from it", cases[i].name, told);
+                expect_seen(uplink, &to, cases[i].name);
+                from = copy_of(&to, before);
+        }
+
+        /* And one less: it loses its rate, then it goes. */
+        to = copy_of(&from, after);
+        to.n_classes--;
+        asked = told = 0;
+        cr_expect_eq(uplink_change(uplink, &from, &to, &(unsigned){ 0 }), 1);
+        cr_expect_eq(asked, 2);
+        cr_expect_eq(told, 2);
+        expect_seen(uplink, &to, "one less");
+}
+
+/* So many that a dump is the cheaper way: they are sent, and it is left to the caller. */
+Test(uplink_change, of_all_classes) {
+        _cleanup_pair_ Pair pair = pair_new();
+        _cleanup_free_ NetClass *before = calloc(MANY, sizeof(NetClass)),
+                                *after = calloc(MANY, sizeof(NetClass));
+        NetPlan from = plan_of(before, MANY), to = plan_of(after, MANY);
+        _cleanup_uplink_ Uplink *uplink = open_uplink(NULL);
+        unsigned changes = 0;
+
+        apply_and_read_back(uplink, &from);
+        for (unsigned i = 0; i < MANY; i++)
+                after[i].floor_bps = 2 * MBPS;
+        asked = told = 0;
+        cr_expect_eq(uplink_change(uplink, &from, &to, &changes), 0);
+        cr_expect_eq(changes, MANY);
+        cr_expect_eq(asked, MANY);
+        cr_expect_eq(told, 0);
+        expect_seen(uplink, &to, "all");
+}
+
+/* It fails, and what looks at all makes it right. */
+Test(uplink_change, somebody_was_in_the_way) {
+        static const struct {
+                const char *name, *command;
+        } cases[] = {
+                { "the class gone", "tc class del dev " UPLINK " classid 4847:12" },
+                { "the class elsewhere",
+                                "tc class del dev " UPLINK " classid 4847:12;"
+                                " tc class add dev " UPLINK " parent 4847: classid 4847:12 htb rate 1mbit" },
+                { "the tree gone", "tc qdisc del dev " UPLINK " root" },
+                { "the interface another", NULL },
+        };
+        _cleanup_pair_ Pair pair = pair_new();
+        _cleanup_uplink_ Uplink *uplink = open_uplink(NULL);
+        NetClass classes[ELEMENTSOF(four)];
+        NetPlan to = copy_of(&plan_of_four, classes);
+
+        classes[2].floor_bps = 12 * MBPS;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                apply_and_read_back(uplink, &plan_of_four);
+                free(run("%s", cases[i].command ? cases[i].command : "ip link del " UPLINK));
+                if (!cases[i].command)
+                        pair_plug(&pair);
+                cr_expect_lt(uplink_change(uplink, &plan_of_four, &to, &(unsigned){ 0 }), 0, "%s",
+                                cases[i].name);
+                cr_expect_eq(uplink_apply(uplink, &to, NULL), 0, "%s: %s", cases[i].name,
+                                uplink_words(uplink));
+                EXPECT_CLASS(0x12, " parent 4847:1 ", " rate 12Mbit ", " ceil 20Mbit ");
+        }
+}
+
+/* What is not of classes alone. */
+Test(uplink_change, refuses) {
+        _cleanup_pair_ Pair pair = pair_new();
+        _cleanup_uplink_ Uplink *uplink = open_uplink(NULL);
+        NetClass classes[ELEMENTSOF(four)];
+        NetPlan to = copy_of(&plan_of_four, classes), other = to;
+        unsigned changes = 999;
+
+        apply_and_read_back(uplink, &plan_of_four);
+        other.capacity_bps = 2 * CAPACITY;
+        cr_expect_eq(uplink_change(uplink, &plan_of_four, &other, &changes), -ESTALE, "another capacity");
+        other = to;
+        other.overhead_bytes = 24;
+        cr_expect_eq(uplink_change(uplink, &plan_of_four, &other, &changes), -ESTALE, "another overhead");
+        other = to;
+        other.classes++;
+        other.n_classes--;
+        cr_expect_eq(uplink_change(uplink, &plan_of_four, &other, &changes), -ESTALE, "no default class");
+        classes[3].slot = 2;
+        cr_expect_eq(uplink_change(uplink, &plan_of_four, &to, &changes), -EINVAL, "a slot twice");
+        cr_expect_eq(changes, 999);
+}
