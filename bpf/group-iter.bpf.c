@@ -64,6 +64,7 @@ int group_iter_visit(struct bpf_iter__cgroup *ctx) {
         row = place ? bpf_map_lookup_elem(&group_rows, place) : NULL;
         if (!row)
                 return 0;
+        row->present |= GROUP_ROW_SEEN;
 
         if (bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id)) {
                 struct mem_cgroup *memory =

@@ -10,6 +10,7 @@
 /* Bits of group_row.present. A group without the controller has none of its figures: absent is not 0. */
 #define GROUP_ROW_MEMORY 1U
 #define GROUP_ROW_THROTTLED 2U
+#define GROUP_ROW_SEEN 4U /* the pass met it: it is not gone */
 
 /* Row [place]: which is whose, the daemon says. */
 struct group_row {

@@ -336,7 +336,7 @@ int table_open(const char *dir, const TableShape *shape, Table *ret) {
                         return r;
         }
 
-        if (shape->type == BPF_MAP_TYPE_ARRAY) {
+        if (shape->type == BPF_MAP_TYPE_ARRAY && !shape->unmapped) {
                 table.size_bytes = (size_t) shape->row_bytes * shape->rows;
                 table.size_bytes = (table.size_bytes + page_bytes - 1) / page_bytes * page_bytes;
                 table.rows = mmap(NULL, table.size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, table.fd, 0);
@@ -349,6 +349,25 @@ int table_open(const char *dir, const TableShape *shape, Table *ret) {
         *ret = table;
         table = (Table) TABLE_NULL;
         return 0;
+}
+
+static size_t offset_in_page(size_t at) {
+        return at % (size_t) sysconf(_SC_PAGESIZE);
+}
+
+void *table_map(const Table *table, size_t begin, size_t n) {
+        size_t before = offset_in_page(begin);
+        char *p = mmap(NULL, before + n, PROT_READ | PROT_WRITE, MAP_SHARED, table->fd,
+                        (off_t) (begin - before));
+
+        return p == MAP_FAILED ? NULL : p + before;
+}
+
+void table_unmap(void *rows, size_t n) {
+        size_t before = offset_in_page((size_t) rows);
+
+        if (rows)
+                munmap((char *) rows - before, before + n);
 }
 
 void table_deinit(Table *table) {

@@ -29,12 +29,13 @@ typedef struct TableShape {
         uint32_t type;    /* BPF_MAP_TYPE_ARRAY is mapped, any other is not */
         uint32_t key_bytes, row_bytes;
         uint32_t rows;
+        bool unmapped; /* an array's rows are mapped one part after another, by table_map() */
 } TableShape;
 
 typedef struct Table {
         const char *name; /* the shape's */
         int fd;
-        void *rows; /* mapped; NULL where the shape is not an array's */
+        void *rows; /* mapped; NULL where the shape is not an array's, or unmapped */
         size_t size_bytes;
         bool adopted; /* it was there, with all that it had counted */
 } Table;
@@ -62,6 +63,10 @@ int table_open(const char *dir, const TableShape *shape, Table *ret);
 void pin_tables_begin(void);
 const char *pin_tables_gone(void);
 void table_deinit(Table *table);
+/* `n` bytes of an unmapped array from `begin` on; NULL and errno. What is mapped counts as resident, touched
+ * or not. */
+void *table_map(const Table *table, size_t begin, size_t n);
+void table_unmap(void *rows, size_t n);
 
 /* The pinned object's new file descriptor; -ENOENT. */
 int pin_open(const char *dir, const char *name);

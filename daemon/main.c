@@ -7,6 +7,7 @@
 #include "util/log.h"
 
 #include <getopt.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -170,6 +171,9 @@ static int run(const Arguments *arguments) {
         int r;
 
         raise_file_limit();
+        /* What is large is a page of samples, or the kernel's types while programs are loaded: it goes back
+         * at once. */
+        (void) mallopt(M_MMAP_THRESHOLD, 128 * 1024);
         r = manager_new(&arguments->options, &manager);
         if (r >= 0)
                 r = arguments->release ? manager_release_node(manager) : manager_run(manager);

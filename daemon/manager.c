@@ -18,6 +18,7 @@
 #include <time.h>
 
 #define RECONCILE_EVERY_SAMPLES 10        /* the slow check: what drifted with nobody saying so */
+#define RECONCILED_A_SAMPLE 16            /* and no more tenants than that, on the average */
 #define BUS_TIMEOUT_USEC (5ULL * 1000000) /* of what is asked of the bus daemon itself */
 #define READERS_GROUP "headgate"
 
@@ -223,6 +224,16 @@ int manager_take_sample(Manager *manager, bool all) {
 
 static int manager_connect(Manager *manager);
 
+/* To look at one costs as much as to sample ten: of many it is seldomer. */
+static bool slow_check_is_due(Manager *manager) {
+        size_t every = manager->node.n_tenants / RECONCILED_A_SAMPLE;
+
+        if (++manager->samples < (every > RECONCILE_EVERY_SAMPLES ? every : RECONCILE_EVERY_SAMPLES))
+                return false;
+        manager->samples = 0;
+        return true;
+}
+
 static int on_sample(sd_event_source *source, uint64_t usec, void *userdata) {
         Manager *manager = userdata;
         Instant now = manager_now();
@@ -236,7 +247,7 @@ static int on_sample(sd_event_source *source, uint64_t usec, void *userdata) {
                 due = true;
         if (manager_follow_capacity(manager))
                 due = true;
-        if (++manager->samples % RECONCILE_EVERY_SAMPLES == 0) {
+        if (slow_check_is_due(manager)) {
                 manager_check_drift(manager);
                 manager->look_at_all = due = true;
         }

@@ -48,13 +48,10 @@ static int sample_blames(Reconciler *reconciler, Node *node) {
 
 /* What could not be counted stays as it was. */
 static int read_tenant(const Reconciler *reconciler, Tenant *tenant) {
-        Sample sample = {};
-        int r = meter_read(reconciler->meter, tenant->slot, &sample);
+        int r = meter_read(reconciler->meter, tenant->slot, &tenant->usage);
 
-        if (r >= 0) {
-                tenant->usage = sample;
+        if (r >= 0)
                 tenant->victims = meter_read_victims(reconciler->meter, tenant->slot);
-        }
         return r == -ENOENT ? 0 : r;
 }
 
@@ -87,6 +84,12 @@ static int sample_latencies(Reconciler *reconciler, Node *node) {
         return 0;
 }
 
+/* Asked of the kernel a second time only where the meter did not just see it. */
+static bool is_alive(const Reconciler *reconciler, uint32_t slot, const TenantGroup *group) {
+        return meter_saw_group(reconciler->meter, slot) == tenant_group_id(group) ||
+               tenant_group_alive(group);
+}
+
 int reconciler_sample(Reconciler *reconciler, Node *node, bool all) {
         bool gone = false;
         int r;
@@ -105,7 +108,7 @@ int reconciler_sample(Reconciler *reconciler, Node *node, bool all) {
                 r = read_tenant(reconciler, tenant);
                 if (r < 0)
                         return r;
-                gone = gone || (group && !tenant_group_alive(group));
+                gone = gone || (group && !is_alive(reconciler, tenant->slot, group));
         }
         if (all || reconciler->samples++ % SAMPLES_A_BLAME == 0) {
                 r = sample_blames(reconciler, node);

@@ -27,18 +27,28 @@ struct BlockMeter {
         struct {
                 uint32_t number;
                 bool layer;
+                struct block_row *rows; /* [slots], mapped when it is first met */
         } known[BLOCK_DEVICES];
 };
 
-static struct block_row *row_of(const BlockMeter *meter, uint32_t device, uint32_t slot) {
-        return (struct block_row *) meter->rows.rows + (size_t) device * meter->slots + slot;
+static size_t rows_size(const BlockMeter *meter) {
+        return meter->slots * sizeof(struct block_row);
+}
+
+/* NULL where it cannot be mapped. */
+static const struct block_row *row_of(BlockMeter *meter, uint32_t device, uint32_t slot) {
+        struct block_row **rows = &meter->known[device].rows;
+
+        if (!*rows)
+                *rows = table_map(&meter->rows, device * rows_size(meter), rows_size(meter));
+        return *rows ? *rows + slot : NULL;
 }
 
 static int open_tables(BlockMeter *meter, const char *pin_dir) {
         int r = table_open(pin_dir,
                         &(TableShape){ "block_rows_" STRINGIFY(BLOCK_METER_LAYOUT), BPF_MAP_TYPE_ARRAY,
                                         sizeof(uint32_t), sizeof(struct block_row),
-                                        meter->slots * BLOCK_DEVICES },
+                                        meter->slots * BLOCK_DEVICES, /* unmapped= */ true },
                         &meter->rows);
 
         if (r < 0)
@@ -97,6 +107,8 @@ BlockMeter *block_meter_free(BlockMeter *meter) {
                 return NULL;
         hook_close(&meter->hook);
         block_meter_bpf__destroy(meter->skeleton);
+        for (uint32_t i = 0; i < BLOCK_DEVICES; i++)
+                table_unmap(meter->known[i].rows, rows_size(meter));
         table_deinit(&meter->rows);
         table_deinit(&meter->devices);
         free(meter);
@@ -117,6 +129,8 @@ static void read_latency(const struct block_latency *from, Histogram *ret) {
 
 /* One of a device that was not used in that direction is left out. */
 static int read_device(const struct block_row *row, const char *name, BlockLatencies *ret) {
+        if (!row)
+                return -ENOMEM;
         for (size_t i = 0; i < BLOCK_DIRECTIONS; i++) {
                 Histogram histogram;
                 BlockLatency *entry;
@@ -160,8 +174,15 @@ int block_meter_read(BlockMeter *meter, uint32_t slot, BlockLatencies *ret) {
 }
 
 void block_meter_clear(BlockMeter *meter, uint32_t slot) {
-        for (uint32_t i = 0; i < BLOCK_DEVICES; i++)
-                memset(row_of(meter, i, slot), 0, sizeof(struct block_row));
+        static const struct block_row none;
+        const struct block_devices *devices = meter->devices.rows;
+
+        for (uint32_t i = 0; i < BLOCK_DEVICES; i++) {
+                uint32_t key = i * meter->slots + slot;
+
+                if (i == BLOCK_DEVICE_MORE || __atomic_load_n(&devices->number[i], __ATOMIC_RELAXED) != 0)
+                        (void) bpf_map_update_elem(meter->rows.fd, &key, &none, BPF_ANY);
+        }
 }
 
 void block_meter_unpin(const char *pin_dir) {

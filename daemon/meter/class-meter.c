@@ -2,6 +2,7 @@
 
 #include "meter/class-meter.h"
 #include "meter/group-carried.h"
+#include "meter/slot-figures.h"
 
 #include <assert.h>
 #include <string.h>
@@ -15,6 +16,8 @@ static const Metric counters[] = {
         METRIC_NET_EGRESS_BORROWED,
 };
 
+static const Metric gauges[] = { METRIC_NET_EGRESS_BACKLOG, METRIC_NET_EGRESS_BACKLOG_PACKETS };
+
 #define PLACE_NONE UINT32_MAX
 
 typedef struct Link {
@@ -24,7 +27,7 @@ typedef struct Link {
 
 struct ClassMeter {
         GroupCarried *carried; /* a class is to it what a group is */
-        Sample *samples;       /* [slots], as of the last run */
+        SlotFigures *figures;  /* as of the last run */
         bool *held;            /* [slots] */
         uint32_t slots;
         Link links[CLASS_METER_LINKS_MAX];
@@ -37,9 +40,11 @@ int class_meter_new(const char *pin_dir, uint32_t slots, uint32_t places, ClassM
         if (!meter)
                 return -ENOMEM;
         *meter = (ClassMeter){ .slots = slots };
-        meter->samples = calloc(slots, sizeof(*meter->samples));
+        r = slot_figures_new(gauges, ELEMENTSOF(gauges), slots, &meter->figures);
+        if (r < 0)
+                return r;
         meter->held = calloc(slots, sizeof(bool));
-        if (!meter->samples || !meter->held)
+        if (!meter->held)
                 return -ENOMEM;
         for (size_t i = 0; i < CLASS_METER_LINKS_MAX; i++) {
                 meter->links[i].places = malloc(slots * sizeof(uint32_t));
@@ -65,7 +70,7 @@ ClassMeter *class_meter_free(ClassMeter *meter) {
         for (size_t i = 0; i < CLASS_METER_LINKS_MAX; i++)
                 free(meter->links[i].places);
         free(meter->held);
-        free(meter->samples);
+        slot_figures_free(meter->figures);
         group_carried_free(meter->carried);
         free(meter);
         return NULL;
@@ -94,8 +99,9 @@ static void note_class(ClassMeter *meter, Link *link, const NetClassStats *stats
         const uint64_t values[] = { stats->bytes, stats->packets, stats->drops, stats->overlimits,
                 stats->borrowed };
         const uint64_t id = class_id(link->ifindex, stats->slot);
-        Sample *sample = &meter->samples[stats->slot], now = {};
         uint32_t *place = &link->places[stats->slot];
+
+        Sample now;
 
         _Static_assert(ELEMENTSOF(values) == ELEMENTSOF(counters), "one each");
         if (stats->anew) {
@@ -105,23 +111,20 @@ static void note_class(ClassMeter *meter, Link *link, const NetClassStats *stats
         if (*place == PLACE_NONE &&
                         group_carried_place(meter->carried, stats->slot, id, !stats->anew, place) < 0)
                 return;
-        for (size_t i = 0; i < ELEMENTSOF(counters); i++) {
+        sample_begin(&now);
+        for (size_t i = 0; i < ELEMENTSOF(counters); i++)
                 sample_put(&now, counters[i], values[i]);
-                sample_put(sample, counters[i], 0); /* the sum is to be put there */
-        }
+        sample_put(&now, METRIC_NET_EGRESS_BACKLOG, stats->backlog_bytes);
+        sample_put(&now, METRIC_NET_EGRESS_BACKLOG_PACKETS, stats->backlog_packets);
         group_carried_note(meter->carried, *place, &now);
-        sample_add(sample, METRIC_NET_EGRESS_BACKLOG, stats->backlog_bytes);
-        sample_add(sample, METRIC_NET_EGRESS_BACKLOG_PACKETS, stats->backlog_packets);
+        slot_figures_add(meter->figures, stats->slot, &now);
 }
 
 void class_meter_run(ClassMeter *meter, const NetStats *links, size_t n) {
         assert(n <= CLASS_METER_LINKS_MAX);
 
         for (uint32_t slot = 0; slot < meter->slots; slot++)
-                if (sample_has(&meter->samples[slot], METRIC_NET_EGRESS_BACKLOG)) {
-                        sample_put(&meter->samples[slot], METRIC_NET_EGRESS_BACKLOG, 0);
-                        sample_put(&meter->samples[slot], METRIC_NET_EGRESS_BACKLOG_PACKETS, 0);
-                }
+                slot_figures_empty(meter->figures, slot);
         for (size_t i = 0; i < n; i++) {
                 Link *link = &meter->links[i];
 
@@ -133,20 +136,17 @@ void class_meter_run(ClassMeter *meter, const NetStats *links, size_t n) {
                         if (links[i].classes[k].slot < meter->slots && meter->held[links[i].classes[k].slot])
                                 note_class(meter, link, &links[i].classes[k]);
         }
-        group_carried_sum(meter->carried, 0, meter->slots, meter->samples);
 }
 
 void class_meter_read(const ClassMeter *meter, uint32_t slot, Sample *sample) {
-        const Sample *known = meter->samples + slot;
+        uint64_t present = slot_figures_read(meter->figures, slot, sample);
 
-        for (Metric m = 0; m < METRIC_MAX; m++)
-                if (sample_has(known, m))
-                        sample_put(sample, m, known->value[m]);
+        group_carried_sum(meter->carried, slot, present, sample);
 }
 
 void class_meter_clear(ClassMeter *meter, uint32_t slot) {
         group_carried_clear(meter->carried, slot);
-        meter->samples[slot] = (Sample){};
+        slot_figures_clear(meter->figures, slot);
         for (size_t i = 0; i < CLASS_METER_LINKS_MAX; i++)
                 meter->links[i].places[slot] = PLACE_NONE;
         meter->held[slot] = slot < SLOT_FIRST;

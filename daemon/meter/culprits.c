@@ -9,6 +9,15 @@
 
 _Static_assert(CULPRIT_UNKNOWN == SCHED_CULPRIT_UNKNOWN, "the same on both sides");
 
+/* More than a bucket of the kernel's table ever has: a batch is whole buckets. */
+#define BATCH 256U
+
+/* Where the next batch begins: the number of a bucket. */
+typedef struct Cursor {
+        uint32_t at;
+        bool begun;
+} Cursor;
+
 int culprits_open(const char *pin_dir, uint32_t n_cpus, Culprits *ret) {
         Culprits culprits = CULPRITS_NULL;
         int r;
@@ -38,25 +47,37 @@ void culprits_close(Culprits *culprits) {
         *culprits = (Culprits) CULPRITS_NULL;
 }
 
-static uint64_t sum_pair(const Culprits *culprits, const struct sched_pair *pair, uint64_t *values) {
-        uint64_t sum = 0;
+/* One batch, from `cursor` on, which it moves. False: it was the last. */
+static bool read_batch(const Culprits *culprits, Cursor *cursor, struct sched_pair pairs[static BATCH],
+                uint64_t *values, uint32_t *ret_n) {
+        uint32_t n = BATCH, next;
+        int r = bpf_map_lookup_batch(culprits->pairs.fd, cursor->begun ? &cursor->at : NULL, &next, pairs,
+                        values, &n, NULL);
 
-        if (bpf_map_lookup_elem(culprits->pairs.fd, pair, values) < 0)
-                return 0;
-        for (uint32_t cpu = 0; cpu < culprits->n_cpus; cpu++)
-                sum += values[cpu];
-        return sum;
+        *ret_n = r == 0 || errno == ENOENT ? n : 0;
+        *cursor = (Cursor){ next, true };
+        return r == 0;
 }
 
 int culprits_each(const Culprits *culprits, CulpritFound found, void *userdata) {
-        _cleanup_free_ uint64_t *values = calloc(culprits->n_cpus, sizeof(uint64_t));
-        struct sched_pair pair, *previous = NULL;
+        _cleanup_free_ uint64_t *values = calloc((size_t) culprits->n_cpus * BATCH, sizeof(uint64_t));
+        struct sched_pair pairs[BATCH];
+        Cursor cursor = {};
+        bool more = true;
 
         if (!values)
                 return -ENOMEM;
-        while (bpf_map_get_next_key(culprits->pairs.fd, previous, &pair) == 0) {
-                previous = &pair;
-                found(pair.victim, pair.culprit, sum_pair(culprits, &pair, values), userdata);
+        while (more) {
+                uint32_t n;
+
+                more = read_batch(culprits, &cursor, pairs, values, &n);
+                for (uint32_t i = 0; i < n; i++) {
+                        uint64_t sum = 0;
+
+                        for (uint32_t cpu = 0; cpu < culprits->n_cpus; cpu++)
+                                sum += values[(size_t) i * culprits->n_cpus + cpu];
+                        found(pairs[i].victim, pairs[i].culprit, sum, userdata);
+                }
         }
         return 0;
 }

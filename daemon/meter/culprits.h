@@ -27,7 +27,7 @@ typedef struct Culprits {
 int culprits_open(const char *pin_dir, uint32_t n_cpus, Culprits *ret);
 void culprits_close(Culprits *culprits); /* what is pinned goes on counting */
 
-/* Calls back with every pair, in no order: a system call or two for each. */
+/* Calls back with every pair, in no order; of those that come or go meanwhile perhaps not. */
 typedef void (*CulpritFound)(uint32_t victim, uint32_t culprit, uint64_t nsec, void *userdata);
 int culprits_each(const Culprits *culprits, CulpritFound found, void *userdata);
 /* What found no room among the pairs, of all victims, in ns. */

@@ -29,7 +29,11 @@ struct GroupCarried {
         bool falls_by_parts;
         uint32_t n_used; /* no row from here on is taken */
         bool *held;      /* [places]: by a group that was placed in this run */
+        uint32_t *first; /* [slots]: a row of the slot, */
+        uint32_t *next;  /* [places]: and another one; PLACE_NONE at the end */
 };
+
+#define PLACE_NONE UINT32_MAX
 
 static uint32_t row_bytes(size_t n_counters) {
         return (uint32_t) (sizeof(Row) + n_counters * sizeof(((Row *) NULL)->counter[0]));
@@ -39,8 +43,24 @@ static Row *row_at(const GroupCarried *carried, uint32_t place) {
         return (Row *) ((char *) carried->rows.rows + (size_t) place * row_bytes(carried->n_counters));
 }
 
+static void row_link(GroupCarried *carried, uint32_t place) {
+        uint32_t slot = row_at(carried, place)->slot;
+
+        carried->next[place] = carried->first[slot];
+        carried->first[slot] = place;
+}
+
 static void row_free(GroupCarried *carried, uint32_t place) {
-        memset(row_at(carried, place), 0, row_bytes(carried->n_counters));
+        Row *row = row_at(carried, place);
+
+        if (row->group_id && row->slot < carried->slots) {
+                uint32_t *at = &carried->first[row->slot];
+
+                while (*at != place)
+                        at = &carried->next[*at];
+                *at = carried->next[place];
+        }
+        memset(row, 0, row_bytes(carried->n_counters));
         carried->held[place] = false;
 }
 
@@ -82,8 +102,11 @@ int group_carried_new(const GroupCarriedOptions *options, GroupCarried **ret) {
                 .falls_by_parts = options->falls_by_parts,
         };
         carried->held = calloc(carried->places, sizeof(bool));
-        if (!carried->held)
+        carried->first = malloc(carried->slots * sizeof(uint32_t));
+        carried->next = malloc(carried->places * sizeof(uint32_t));
+        if (!carried->held || !carried->first || !carried->next)
                 return -ENOMEM;
+        memset(carried->first, 0xff, carried->slots * sizeof(uint32_t)); /* PLACE_NONE */
         r = open_table(options->pin_dir, options->rows_name, row_bytes(carried->n_counters), carried->places,
                         &carried->rows);
         if (r >= 0)
@@ -95,8 +118,10 @@ int group_carried_new(const GroupCarriedOptions *options, GroupCarried **ret) {
         for (uint32_t place = 0; place < carried->places; place++) {
                 if (row_at(carried, place)->slot >= carried->slots) /* not with this table */
                         row_free(carried, place);
-                if (row_at(carried, place)->group_id)
+                if (row_at(carried, place)->group_id) {
+                        row_link(carried, place);
                         carried->n_used = place + 1;
+                }
         }
         *ret = TAKE_PTR(carried);
         return 0;
@@ -108,6 +133,8 @@ GroupCarried *group_carried_free(GroupCarried *carried) {
         close_table(&carried->rows);
         close_table(&carried->gone);
         free(carried->held);
+        free(carried->first);
+        free(carried->next);
         free(carried);
         return NULL;
 }
@@ -168,6 +195,7 @@ int group_carried_place(
                 row->group_id = group_id;
                 row->slot = slot;
                 row->adopted = adopted;
+                row_link(carried, place);
         }
         carried->held[place] = true;
         *ret_place = place;
@@ -193,19 +221,17 @@ void group_carried_note(GroupCarried *carried, uint32_t place, const Sample *now
         }
 }
 
-void group_carried_sum(const GroupCarried *carried, uint32_t first, uint32_t n, Sample *samples) {
-        for (uint32_t slot = first; slot - first < n; slot++)
-                for (size_t i = 0; i < carried->n_counters; i++)
-                        if (sample_has(&samples[slot], carried->counters[i]))
-                                samples[slot].value[carried->counters[i]] = gone_of(carried, slot)[i];
-        for (uint32_t place = 0; place < carried->n_used; place++) {
-                const Row *row = row_at(carried, place);
-                Sample *sample = &samples[row->slot];
+void group_carried_sum(const GroupCarried *carried, uint32_t slot, uint64_t present, Sample *sample) {
+        const uint64_t *gone = gone_of(carried, slot);
 
-                if (!row->group_id || row->slot - first >= n)
-                        continue;
+        for (size_t i = 0; i < carried->n_counters; i++)
+                if (present & 1ULL << carried->counters[i])
+                        sample_put(sample, carried->counters[i], gone[i]);
+        for (uint32_t place = carried->first[slot]; place != PLACE_NONE; place = carried->next[place]) {
+                const Row *row = row_at(carried, place);
+
                 for (size_t i = 0; i < carried->n_counters; i++)
-                        if (sample_has(sample, carried->counters[i]))
+                        if (present & 1ULL << carried->counters[i])
                                 sample->value[carried->counters[i]] +=
                                                 row->counter[i].last - row->counter[i].base;
         }
@@ -219,8 +245,7 @@ void group_carried_leave(GroupCarried *carried, uint64_t group_id) {
 }
 
 void group_carried_clear(GroupCarried *carried, uint32_t slot) {
-        for (uint32_t place = 0; place < carried->n_used; place++)
-                if (row_at(carried, place)->group_id && row_at(carried, place)->slot == slot)
-                        row_free(carried, place);
+        while (carried->first[slot] != PLACE_NONE)
+                row_free(carried, carried->first[slot]);
         memset(gone_of(carried, slot), 0, carried->n_counters * sizeof(uint64_t));
 }

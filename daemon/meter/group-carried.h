@@ -40,9 +40,8 @@ int group_carried_place(
                 GroupCarried *carried, uint32_t slot, uint64_t group_id, bool adopted, uint32_t *ret_place);
 /* What the group's counters show now. */
 void group_carried_note(GroupCarried *carried, uint32_t place, const Sample *now);
-/* Puts the figures of `n` slots from `first` on in the place of each counter that is present. `samples`:
- * [slots]. */
-void group_carried_sum(const GroupCarried *carried, uint32_t first, uint32_t n, Sample *samples);
+/* Puts the slot's figures of those counters that are in `present`, as a Sample has it. */
+void group_carried_sum(const GroupCarried *carried, uint32_t slot, uint64_t present, Sample *sample);
 /* The group is its slot's no longer; what it counted up to the last note stays. */
 void group_carried_leave(GroupCarried *carried, uint64_t group_id);
 /* Begins the slot anew. */

@@ -3,6 +3,7 @@
 #include "meter/group-iter.h"
 #include "meter/group-carried.h"
 #include "meter/group-files.h"
+#include "meter/slot-figures.h"
 #include "bpf/pin.h"
 #include "util/path.h"
 
@@ -19,10 +20,13 @@
 /* The counters among what is read here; the others are gauges. */
 static const Metric counters[] = { METRIC_CPU_TIME, METRIC_CPU_THROTTLED, METRIC_MEMORY_OOM_KILLS };
 
+static const Metric gauges[] = { METRIC_MEMORY_CURRENT, METRIC_MEMORY_PEAK };
+
 typedef struct Group {
         uint64_t id;
         uint32_t slot;
         uint32_t place; /* of its rows */
+        bool adopted;
         int link_fd; /* an iterator over this group alone; -EBADF: it is below the root, or files are read */
         GroupFiles files;
 } Group;
@@ -32,7 +36,8 @@ struct GroupIter {
         Table rows;                      /* [place] */
         Table places;                    /* group id to place, for the program */
         GroupCarried *carried;
-        Sample *samples; /* [slot], as of the last run */
+        SlotFigures *figures; /* as of the last run */
+        uint64_t *seen;       /* [slot]: the id of its own group, where the last pass met it */
         uint32_t slots, n_places;
         bool cpu_time;
 
@@ -98,10 +103,13 @@ int group_iter_new(const char *pin_dir, uint32_t slots, uint32_t places, bool in
                 .root_link = -EBADF,
         };
         iter->root = strdup(root);
-        iter->samples = calloc(slots, sizeof(*iter->samples));
-        if (!iter->root || !iter->samples)
+        iter->seen = calloc(slots, sizeof(*iter->seen));
+        if (!iter->root || !iter->seen)
                 return -ENOMEM;
 
+        r = slot_figures_new(gauges, ELEMENTSOF(gauges), slots, &iter->figures);
+        if (r < 0)
+                return r;
         r = group_carried_new(&(GroupCarriedOptions){ pin_dir, "group_carried_4", "group_gone_1", counters,
                                               ELEMENTSOF(counters), slots, places },
                         &iter->carried);
@@ -136,7 +144,8 @@ GroupIter *group_iter_free(GroupIter *iter) {
         table_deinit(&iter->rows);
         table_deinit(&iter->places);
         group_carried_free(iter->carried);
-        free(iter->samples);
+        slot_figures_free(iter->figures);
+        free(iter->seen);
         free(iter->root);
         free(iter);
         return NULL;
@@ -173,7 +182,9 @@ static void detach(GroupIter *iter, uint64_t group_id) {
 
 int group_iter_add(GroupIter *iter, uint32_t slot, const char *group_path, int group_fd, uint64_t group_id,
                 bool adopted) {
-        Group group = { .id = group_id, .slot = slot, .link_fd = -EBADF, .files = GROUP_FILES_NULL };
+        Group group = {
+                .id = group_id, .slot = slot, .adopted = adopted, .link_fd = -EBADF, .files = GROUP_FILES_NULL
+        };
         Group *groups;
         int r;
 
@@ -258,25 +269,33 @@ static void sample_from_row(const struct group_row *row, Sample *ret) {
 
 /* Its counters to its slot's, and the slot's gauges so much more. */
 static void take_group(GroupIter *iter, const Group *group) {
-        Sample *sum = iter->samples + group->slot, now = {};
+        Sample now;
 
+        sample_begin(&now);
         if (iter->skeleton)
                 sample_from_row(row_of(iter, group), &now);
         else
                 group_files_read(&group->files, &now);
         group_carried_note(iter->carried, group->place, &now);
-        for (Metric m = 0; m < METRIC_MAX; m++)
-                if (sample_has(&now, m))
-                        sample_put(sum, m, sum->value[m] + now.value[m]);
+        if (!iter->cpu_time)
+                now.present &= ~(1ULL << METRIC_CPU_TIME);
+        slot_figures_add(iter->figures, group->slot, &now);
+        if (iter->skeleton && !group->adopted && row_of(iter, group)->present & GROUP_ROW_SEEN)
+                iter->seen[group->slot] = group->id;
+}
+
+static void forget_slot(GroupIter *iter, uint32_t slot) {
+        slot_figures_clear(iter->figures, slot);
+        iter->seen[slot] = 0;
 }
 
 int group_iter_run(GroupIter *iter) {
         int r = 0, k;
 
         for (size_t i = 0; i < iter->n_groups; i++) {
-                iter->samples[iter->groups[i].slot] = (Sample){};
+                forget_slot(iter, iter->groups[i].slot);
                 if (iter->skeleton)
-                        memset(row_of(iter, iter->groups + i), 0, sizeof(struct group_row));
+                        row_of(iter, iter->groups + i)->present = 0;
         }
 
         if (iter->skeleton)
@@ -291,7 +310,6 @@ int group_iter_run(GroupIter *iter) {
                 }
                 take_group(iter, group);
         }
-        group_carried_sum(iter->carried, 0, iter->slots, iter->samples);
 
         return r;
 }
@@ -312,7 +330,7 @@ static int run_group(const GroupIter *iter, const Group *group) {
 int group_iter_run_slot(GroupIter *iter, uint32_t slot) {
         int r = 0, k;
 
-        iter->samples[slot] = (Sample){};
+        forget_slot(iter, slot);
         for (size_t i = 0; i < iter->n_groups; i++) {
                 if (iter->groups[i].slot != slot)
                         continue;
@@ -321,19 +339,20 @@ int group_iter_run_slot(GroupIter *iter, uint32_t slot) {
                         r = k;
                 take_group(iter, &iter->groups[i]);
         }
-        group_carried_sum(iter->carried, slot, 1, iter->samples);
         return r;
 }
 
 void group_iter_read(const GroupIter *iter, uint32_t slot, Sample *sample) {
-        const Sample *known = iter->samples + slot;
+        uint64_t present = slot_figures_read(iter->figures, slot, sample);
 
-        for (Metric m = 0; m < METRIC_MAX; m++)
-                if (sample_has(known, m) && (m != METRIC_CPU_TIME || iter->cpu_time))
-                        sample_put(sample, m, known->value[m]);
+        group_carried_sum(iter->carried, slot, present, sample);
+}
+
+uint64_t group_iter_seen(const GroupIter *iter, uint32_t slot) {
+        return iter->seen[slot];
 }
 
 void group_iter_clear(GroupIter *iter, uint32_t slot) {
         group_carried_clear(iter->carried, slot);
-        iter->samples[slot] = (Sample){};
+        forget_slot(iter, slot);
 }

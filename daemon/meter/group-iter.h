@@ -42,4 +42,6 @@ int group_iter_run(GroupIter *iter);
 int group_iter_run_slot(GroupIter *iter, uint32_t slot);
 /* As of the last run. */
 void group_iter_read(const GroupIter *iter, uint32_t slot, Sample *sample);
+/* The id of the slot's own group, where the kernel's last pass met it alive; 0: ask the group. */
+uint64_t group_iter_seen(const GroupIter *iter, uint32_t slot);
 void group_iter_clear(GroupIter *iter, uint32_t slot);

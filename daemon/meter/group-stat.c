@@ -14,10 +14,39 @@
 /* memory.stat is 1.5 KiB on Linux 6.12; a line of io.stat at most 200 bytes a device. */
 #define STAT_SIZE 32768
 
-static bool read_file(int dir_fd, const char *name, char *ret, size_t size) {
-        _cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
-        ssize_t n = fd >= 0 ? read(fd, ret, size - 1) : -1;
+static const char *const file_names[GROUP_STAT_FILE_MAX] = {
+        [GROUP_STAT_MEMORY] = "memory.stat",
+        [GROUP_STAT_SWAP] = "memory.swap.current",
+        [GROUP_STAT_IO] = "io.stat",
+        [GROUP_STAT_CPU_PRESSURE] = "cpu.pressure",
+        [GROUP_STAT_MEMORY_PRESSURE] = "memory.pressure",
+        [GROUP_STAT_IO_PRESSURE] = "io.pressure",
+};
 
+GroupStat group_stat_open(int dir_fd) {
+        GroupStat stat = { .dir_fd = dir_fd };
+
+        for (GroupStatFile i = 0; i < GROUP_STAT_FILE_MAX; i++)
+                stat.files[i] = -EBADF;
+        return stat;
+}
+
+void group_stat_close(GroupStat *stat) {
+        for (GroupStatFile i = 0; i < GROUP_STAT_FILE_MAX; i++)
+                cleanup_close(&stat->files[i]);
+        cleanup_close(&stat->dir_fd);
+}
+
+/* Of a controller that was taken away and given again, the files are others: what was open reads no more. */
+static bool read_file(GroupStat *stat, GroupStatFile file, char ret[static STAT_SIZE]) {
+        int *fd = &stat->files[file];
+        ssize_t n = *fd >= 0 ? pread(*fd, ret, STAT_SIZE - 1, 0) : -1;
+
+        if (n < 0) {
+                cleanup_close(fd);
+                *fd = openat(stat->dir_fd, file_names[file], O_RDONLY | O_CLOEXEC);
+                n = *fd >= 0 ? pread(*fd, ret, STAT_SIZE - 1, 0) : -1;
+        }
         if (n < 0)
                 return false;
         ret[n] = '\0';
@@ -50,21 +79,25 @@ bool group_stat_is_layer(unsigned major, unsigned minor, void *userdata) {
         return over_another;
 }
 
-void group_stat_read(int group_fd, Sample *sum) {
+void group_stat_read(GroupStat *stat, Sample *sum) {
+        static const struct {
+                GroupStatFile file;
+                Metric some, full;
+        } pressures[] = {
+                { GROUP_STAT_CPU_PRESSURE, METRIC_CPU_PRESSURE, METRIC_INVALID },
+                { GROUP_STAT_MEMORY_PRESSURE, METRIC_MEMORY_PRESSURE, METRIC_MEMORY_STALL },
+                { GROUP_STAT_IO_PRESSURE, METRIC_IO_PRESSURE, METRIC_IO_STALL },
+        };
         char text[STAT_SIZE];
         uint64_t swap;
 
-        if (read_file(group_fd, "memory.stat", text, sizeof(text)))
+        if (read_file(stat, GROUP_STAT_MEMORY, text))
                 stat_text_add_memory(text, (uint64_t) sysconf(_SC_PAGESIZE), sum);
-        if (read_file(group_fd, "memory.swap.current", text, sizeof(text)) &&
-                        group_files_parse(text, NULL, &swap))
+        if (read_file(stat, GROUP_STAT_SWAP, text) && group_files_parse(text, NULL, &swap))
                 sample_add(sum, METRIC_MEMORY_SWAP, swap);
-        if (read_file(group_fd, "io.stat", text, sizeof(text)))
+        if (read_file(stat, GROUP_STAT_IO, text))
                 stat_text_add_io(text, group_stat_is_layer, NULL, sum);
-        if (read_file(group_fd, "cpu.pressure", text, sizeof(text)))
-                stat_text_add_pressure(text, METRIC_CPU_PRESSURE, METRIC_INVALID, sum);
-        if (read_file(group_fd, "memory.pressure", text, sizeof(text)))
-                stat_text_add_pressure(text, METRIC_MEMORY_PRESSURE, METRIC_MEMORY_STALL, sum);
-        if (read_file(group_fd, "io.pressure", text, sizeof(text)))
-                stat_text_add_pressure(text, METRIC_IO_PRESSURE, METRIC_IO_STALL, sum);
+        for (size_t i = 0; i < ELEMENTSOF(pressures); i++)
+                if (read_file(stat, pressures[i].file, text))
+                        stat_text_add_pressure(text, pressures[i].some, pressures[i].full, sum);
 }

@@ -9,8 +9,29 @@
 
 #include "model/sample.h"
 
-/* Adds to what stands in `sum`. A file that is not there leaves its figures absent. */
-void group_stat_read(int group_fd, Sample *sum);
+typedef enum GroupStatFile {
+        GROUP_STAT_MEMORY,
+        GROUP_STAT_SWAP,
+        GROUP_STAT_IO,
+        GROUP_STAT_CPU_PRESSURE,
+        GROUP_STAT_MEMORY_PRESSURE,
+        GROUP_STAT_IO_PRESSURE,
+        GROUP_STAT_FILE_MAX,
+} GroupStatFile;
+
+/* A group's directory and those of its files that were there, held open: to open one costs as much as to read
+ * it. */
+typedef struct GroupStat {
+        int dir_fd;
+        int files[GROUP_STAT_FILE_MAX]; /* -EBADF: not open */
+} GroupStat;
+
+/* Owns the directory from here on. */
+GroupStat group_stat_open(int dir_fd);
+void group_stat_close(GroupStat *stat);
+
+/* Adds to what stands in `sum`. A file that is not there leaves its figures absent; it may come, and go. */
+void group_stat_read(GroupStat *stat, Sample *sum);
 
 /* A StatDeviceIsLayer (stat-text.h): a device over others (device-mapper, md, bcache), or over a file (loop).
  * What goes through it is counted once more below, and there alone it has become traffic of a disk. */

@@ -420,24 +420,21 @@ void meter_note_classes(Meter *meter, const NetStats *links, size_t n) {
 }
 
 int meter_read(const Meter *meter, uint32_t slot, Sample *ret) {
-        Sample sample = {};
-
         if (slot >= meter->slots || !meter->slot_states[slot].known)
                 return -ENOENT;
 
+        sample_begin(ret);
         if (meter->sched)
-                sched_meter_read(meter->sched, slot, &sample);
+                sched_meter_read(meter->sched, slot, ret);
         if (meter->net && meter->slot_states[slot].network)
-                net_meter_read(meter->net, slot, &sample);
+                net_meter_read(meter->net, slot, ret);
         if (meter->tcp && meter->slot_states[slot].tcp)
-                tcp_meter_read(meter->tcp, slot, &sample);
+                tcp_meter_read(meter->tcp, slot, ret);
         if (meter->open_sockets)
-                socket_meter_read(meter->open_sockets, slot, &sample);
-        group_iter_read(meter->iter, slot, &sample);
-        stat_meter_read(meter->stats, slot, &sample);
-        class_meter_read(meter->classes, slot, &sample);
-
-        *ret = sample;
+                socket_meter_read(meter->open_sockets, slot, ret);
+        group_iter_read(meter->iter, slot, ret);
+        stat_meter_read(meter->stats, slot, ret);
+        class_meter_read(meter->classes, slot, ret);
         return 0;
 }
 
@@ -450,6 +447,10 @@ void meter_read_control(const Meter *meter, Sample *ret) {
         if (meter->delay)
                 control_delay_read(meter->delay, &sample);
         *ret = sample;
+}
+
+uint64_t meter_saw_group(const Meter *meter, uint32_t slot) {
+        return group_iter_seen(meter->iter, slot);
 }
 
 const char *meter_lost(const Meter *meter) {

@@ -79,6 +79,9 @@ int meter_refresh_slot(Meter *meter, uint32_t slot);
 void meter_note_classes(Meter *meter, const NetStats *links, size_t n);
 /* -ENOENT: no group was added for the slot. What could not be counted is absent. */
 int meter_read(const Meter *meter, uint32_t slot, Sample *ret);
+/* The id of the slot's own group, where the last refresh met it in the kernel: it is not gone. 0: it may be.
+ */
+uint64_t meter_saw_group(const Meter *meter, uint32_t slot);
 
 /* What the control class sent, whether or not a group is in it: of net.* alone. */
 void meter_read_control(const Meter *meter, Sample *ret);

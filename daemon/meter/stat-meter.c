@@ -3,6 +3,7 @@
 #include "meter/stat-meter.h"
 #include "meter/group-carried.h"
 #include "meter/group-stat.h"
+#include "meter/slot-figures.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -24,18 +25,25 @@ static const Metric counters[] = {
         METRIC_IO_STALL,
 };
 
+static const Metric gauges[] = {
+        METRIC_MEMORY_ANON,
+        METRIC_MEMORY_FILE,
+        METRIC_MEMORY_KERNEL,
+        METRIC_MEMORY_SWAP,
+};
+
 typedef struct Group {
         uint32_t slot;
         uint32_t place; /* its row among those of group-carried */
         uint64_t id;
-        int fd; /* the directory */
+        GroupStat stat;
 } Group;
 
 struct StatMeter {
         GroupCarried *carried;
         uint32_t slots;
-        Sample *samples; /* [slot], as of its last turn */
-        Group *groups;   /* owned, ordered by slot */
+        SlotFigures *figures; /* as of a slot's last turn */
+        Group *groups;        /* owned, ordered by slot */
         size_t n_groups;
         size_t next; /* the group that begins the next turn */
 };
@@ -47,9 +55,9 @@ int stat_meter_new(const char *pin_dir, uint32_t slots, uint32_t places, StatMet
         if (!meter)
                 return -ENOMEM;
         *meter = (StatMeter){ .slots = slots };
-        meter->samples = calloc(slots, sizeof(*meter->samples));
-        if (!meter->samples)
-                return -ENOMEM;
+        r = slot_figures_new(gauges, ELEMENTSOF(gauges), slots, &meter->figures);
+        if (r < 0)
+                return r;
         r = group_carried_new(
                         &(GroupCarriedOptions){ pin_dir, "stat_carried_1", "stat_gone_1", counters,
                                         ELEMENTSOF(counters), slots, places, /* falls_by_parts= */ true },
@@ -65,9 +73,9 @@ StatMeter *stat_meter_free(StatMeter *meter) {
                 return NULL;
 
         for (size_t i = 0; i < meter->n_groups; i++)
-                close(meter->groups[i].fd);
+                group_stat_close(&meter->groups[i].stat);
         free(meter->groups);
-        free(meter->samples);
+        slot_figures_free(meter->figures);
         group_carried_free(meter->carried);
         free(meter);
         return NULL;
@@ -77,7 +85,7 @@ StatMeter *stat_meter_free(StatMeter *meter) {
 static void detach(StatMeter *meter, uint64_t group_id) {
         for (size_t i = meter->n_groups; i-- > 0;)
                 if (meter->groups[i].id == group_id) {
-                        close(meter->groups[i].fd);
+                        group_stat_close(&meter->groups[i].stat);
                         meter->n_groups--;
                         memmove(meter->groups + i, meter->groups + i + 1,
                                         (meter->n_groups - i) * sizeof(*meter->groups));
@@ -85,14 +93,13 @@ static void detach(StatMeter *meter, uint64_t group_id) {
 }
 
 /* Its counters to its slot's, and the slot's gauges so much more. */
-static void take_group(StatMeter *meter, const Group *group) {
-        Sample *sum = meter->samples + group->slot, now = {};
+static void take_group(StatMeter *meter, Group *group) {
+        Sample now;
 
-        group_stat_read(group->fd, &now);
+        sample_begin(&now);
+        group_stat_read(&group->stat, &now);
         group_carried_note(meter->carried, group->place, &now);
-        for (Metric m = 0; m < METRIC_MAX; m++)
-                if (sample_has(&now, m))
-                        sample_add(sum, m, now.value[m]);
+        slot_figures_add(meter->figures, group->slot, &now);
 }
 
 int stat_meter_add(StatMeter *meter, uint32_t slot, int group_fd, uint64_t group_id, bool adopted) {
@@ -118,7 +125,7 @@ int stat_meter_add(StatMeter *meter, uint32_t slot, int group_fd, uint64_t group
         for (at = 0; at < meter->n_groups && groups[at].slot <= slot; at++)
                 ;
         memmove(groups + at + 1, groups + at, (meter->n_groups - at) * sizeof(*groups));
-        groups[at] = (Group){ slot, place, group_id, TAKE_FD(fd) };
+        groups[at] = (Group){ slot, place, group_id, group_stat_open(TAKE_FD(fd)) };
         meter->n_groups++;
         /* What it counts from here on is its slot's: its turn may be far. */
         if (adopted)
@@ -136,7 +143,7 @@ static size_t take_slot(StatMeter *meter, size_t i) {
         const uint32_t slot = meter->groups[i].slot;
         size_t n = 0;
 
-        meter->samples[slot] = (Sample){};
+        slot_figures_clear(meter->figures, slot);
         for (; i + n < meter->n_groups && meter->groups[i + n].slot == slot; n++)
                 take_group(meter, &meter->groups[i + n]);
         return n;
@@ -158,7 +165,6 @@ void stat_meter_run(StatMeter *meter, size_t groups) {
                 done += n;
         }
         meter->next = at;
-        group_carried_sum(meter->carried, 0, meter->slots, meter->samples);
 }
 
 void stat_meter_run_slot(StatMeter *meter, uint32_t slot) {
@@ -169,20 +175,17 @@ void stat_meter_run_slot(StatMeter *meter, uint32_t slot) {
         if (i == meter->n_groups || meter->groups[i].slot != slot)
                 return;
         (void) take_slot(meter, i);
-        group_carried_sum(meter->carried, slot, 1, meter->samples);
 }
 
 void stat_meter_read(const StatMeter *meter, uint32_t slot, Sample *sample) {
-        const Sample *known = meter->samples + slot;
+        uint64_t present = slot_figures_read(meter->figures, slot, sample);
 
-        for (Metric m = 0; m < METRIC_MAX; m++)
-                if (sample_has(known, m))
-                        sample_put(sample, m, known->value[m]);
+        group_carried_sum(meter->carried, slot, present, sample);
 }
 
 void stat_meter_clear(StatMeter *meter, uint32_t slot) {
         group_carried_clear(meter->carried, slot);
-        meter->samples[slot] = (Sample){};
+        slot_figures_clear(meter->figures, slot);
 }
 
 void stat_meter_keep_pins(const StatMeter *meter, const char *pin_dir, PinTell tell, void *userdata) {

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 typedef enum Metric {
         METRIC_CPU_TIME,            /* ns on a CPU */
@@ -109,6 +110,14 @@ typedef struct Sample {
         Histogram duration[DURATION_MAX];
 } Sample;
 
+/* As zeroed, but for histograms, which sample_put_duration() empties: they are most of it, and few are there.
+ */
+static inline void sample_begin(Sample *sample) {
+        sample->present = 0;
+        memset(sample->value, 0, sizeof(sample->value));
+        sample->durations_present = 0;
+}
+
 static inline bool sample_has(const Sample *sample, Metric metric) {
         return sample->present & (1ULL << metric);
 }
@@ -124,6 +133,8 @@ static inline bool sample_has_duration(const Sample *sample, Duration duration) 
 
 /* Present, and empty if it was not. */
 static inline Histogram *sample_put_duration(Sample *sample, Duration duration) {
+        if (!sample_has_duration(sample, duration))
+                sample->duration[duration] = (Histogram){};
         sample->durations_present |= 1U << duration;
         return sample->duration + duration;
 }

@@ -33,7 +33,7 @@
 
 #include "peer-hooks.skel.h"
 
-#define STAT_GROUPS_A_TURN 32
+#define STAT_GROUPS_A_TURN 16
 /* It looks for groups now and then, and is some seconds at it. */
 #define NETDATA_FINDS_SECONDS 30
 #define NETDATA_SECONDS 10
@@ -177,7 +177,7 @@ static void read_sched(Meters *meters) {
         for (size_t i = 0; i < meters->node.n_tenants; i++) {
                 Tenant *tenant = meters->node.tenants[i];
 
-                tenant->usage = (Sample){};
+                sample_begin(&tenant->usage);
                 sched_meter_read(meters->sched, tenant->slot, &tenant->usage);
         }
 }

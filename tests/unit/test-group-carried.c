@@ -46,12 +46,13 @@ static void note(uint32_t at, uint64_t oom_kills) {
 }
 
 static uint64_t sum(uint32_t slot) {
-        Sample samples[SLOTS] = {};
+        Sample sample = {};
 
-        sample_put(&samples[slot], METRIC_MEMORY_OOM_KILLS, 0);
-        group_carried_sum(carried, slot, 1, samples);
-        cr_expect_not(sample_has(&samples[slot], METRIC_CPU_THROTTLED), "it comes from nowhere");
-        return samples[slot].value[METRIC_MEMORY_OOM_KILLS];
+        sample_put(&sample, METRIC_CPU_TIME, 77); /* another's */
+        group_carried_sum(carried, slot, 1ULL << METRIC_MEMORY_OOM_KILLS, &sample);
+        cr_expect_not(sample_has(&sample, METRIC_CPU_THROTTLED), "it comes from nowhere");
+        cr_expect_eq(sample.value[METRIC_CPU_TIME], 77);
+        return sample.value[METRIC_MEMORY_OOM_KILLS];
 }
 
 Test(group_carried, an_own_group_counts_from_its_beginning) {
