@@ -56,9 +56,11 @@ static int note_tenant(Reconciler *reconciler, Calendar *calendar, Tenant *tenan
         DeliveryReading reading = delivery_read(boot_nsec, &tenant->usage);
         int r = 0;
 
+        reading.in_step = meter_reads_all_files(reconciler->meter);
         for (size_t i = 0; known && i < known->n; i++)
                 if (is_promised(known->allocations[i]))
                         delivery_promise(&reading, &known->allocations[i]->resources);
+        delivery_follow(&tenant->delivery_before, &reading);
         for (size_t i = 0; known && i < known->n; i++) {
                 Allocation *allocation = known->allocations[i];
 

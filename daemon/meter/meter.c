@@ -415,6 +415,10 @@ int meter_refresh_slot(Meter *meter, uint32_t slot) {
         return group_iter_run_slot(meter->iter, slot);
 }
 
+bool meter_reads_all_files(const Meter *meter) {
+        return stat_meter_groups(meter->stats) <= STAT_GROUPS_A_TURN;
+}
+
 void meter_note_classes(Meter *meter, const NetStats *links, size_t n) {
         class_meter_run(meter->classes, links, n);
 }

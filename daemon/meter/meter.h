@@ -75,6 +75,8 @@ void meter_remove_slots(Meter *meter, const bool *leaving);
 int meter_refresh(Meter *meter, bool all);
 /* The same for one slot alone, of all that is kept of it, as its groups go. */
 int meter_refresh_slot(Meter *meter, uint32_t slot);
+/* No group's files wait for their turn. */
+bool meter_reads_all_files(const Meter *meter);
 /* What was just read of the uplinks' classes, as class_meter_run(). */
 void meter_note_classes(Meter *meter, const NetStats *links, size_t n);
 /* -ENOENT: no group was added for the slot. What could not be counted is absent. */

@@ -167,6 +167,10 @@ void stat_meter_run(StatMeter *meter, size_t groups) {
         meter->next = at;
 }
 
+size_t stat_meter_groups(const StatMeter *meter) {
+        return meter->n_groups;
+}
+
 void stat_meter_run_slot(StatMeter *meter, uint32_t slot) {
         size_t i = 0;
 

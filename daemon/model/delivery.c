@@ -86,6 +86,26 @@ static uint64_t in_interval(const Interval *interval, uint64_t per_second) {
         return product > UINT64_MAX ? UINT64_MAX : (uint64_t) product;
 }
 
+/* How long some task waited, as the kernel says; 0 where that was not read at both ends. */
+static uint64_t pressure_in(const Interval *interval) {
+        return interval->before->in_step && interval->after->in_step && has(interval, METRIC_CPU_PRESSURE)
+                               ? least(growth(interval, METRIC_CPU_PRESSURE), interval->nsec)
+                               : 0;
+}
+
+/* Of the waits that ended, what was not told while they lasted. */
+static uint64_t rest_of_waits(const Interval *interval) {
+        uint64_t waited = growth(interval, METRIC_CPU_WAIT);
+
+        return waited - least(waited, interval->before->waiting_nsec);
+}
+
+static uint64_t waited_in(const Interval *interval) {
+        uint64_t rest = rest_of_waits(interval), pressure = pressure_in(interval);
+
+        return rest > pressure ? rest : pressure;
+}
+
 static void add_cpu(const Interval *interval) {
         /* A core is 10^9 ns a second. */
         uint64_t reserved = in_interval(interval, interval->after->floor[DELIVERY_FLOOR_CPU] * 1000000);
@@ -94,7 +114,7 @@ static void add_cpu(const Interval *interval) {
         if (reserved == 0 || !has(interval, METRIC_CPU_TIME) || !has(interval, METRIC_CPU_WAIT))
                 return;
         used = growth(interval, METRIC_CPU_TIME);
-        waited = growth(interval, METRIC_CPU_WAIT);
+        waited = waited_in(interval);
         add(interval, DELIVERY_CPU_WANTED, least(used + waited, interval->nsec));
         add(interval, DELIVERY_CPU_DENIED, used < reserved ? least(waited, interval->nsec) : 0);
         add(interval, DELIVERY_CPU_OWED, used < reserved ? least(waited, reserved - used) : 0);
@@ -155,6 +175,20 @@ static bool follows(const DeliveryReading *before, const DeliveryReading *after)
                                 after->value[metric] < before->value[metric])
                         return false;
         return true;
+}
+
+void delivery_follow(const DeliveryReading *before, DeliveryReading *after) {
+        Interval interval = { before, after, after->boot_nsec - before->boot_nsec, NULL };
+        uint64_t pressure, told;
+
+        after->waiting_nsec = 0;
+        if (!follows(before, after) || !has(&interval, METRIC_CPU_WAIT))
+                return;
+        pressure = pressure_in(&interval);
+        if (pressure == 0) /* nobody waits */
+                return;
+        told = before->waiting_nsec - least(before->waiting_nsec, growth(&interval, METRIC_CPU_WAIT));
+        after->waiting_nsec = told + pressure - least(pressure, rest_of_waits(&interval));
 }
 
 void delivery_add(Delivery *sum, const DeliveryReading *before, const DeliveryReading *after) {

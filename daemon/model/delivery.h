@@ -49,11 +49,19 @@ typedef struct DeliveryReading {
         uint64_t floor[DELIVERY_FLOOR_MAX];
         uint64_t present; /* as a Sample's, whose histograms are of no use here */
         uint64_t value[METRIC_MAX];
+        bool in_step;          /* cpu.pressure was read with this sample; else whenever it had its turn */
+        uint64_t waiting_nsec; /* delivery_follow()'s: what was told of waits that cpu.wait has not got yet */
 } DeliveryReading;
 
 DeliveryReading delivery_read(uint64_t boot_nsec, const Sample *usage);
 /* Adds what one allocation reserves. */
 void delivery_promise(DeliveryReading *reading, const ResourceSet *resources);
+/*
+ * To be called before delivery_add(), once, however many are told of the interval. cpu.wait has a wait when
+ * it ends, which can be many intervals after it began: meanwhile cpu.pressure says that some task waits, and
+ * what it said is not told again.
+ */
+void delivery_follow(const DeliveryReading *before, DeliveryReading *after);
 /*
  * Adds the interval between the two. Nothing where it is not known what was promised all through it (the
  * promise is another one at its end), or where a counter went back.

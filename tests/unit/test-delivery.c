@@ -174,6 +174,58 @@ Test(delivery, intervals_add_up) {
         cr_expect_eq(sum.value[DELIVERY_CPU_OWED], 300 * MSEC);
 }
 
+#define LONG_WAIT_INTERVALS 5
+
+/* A wait is counted when it ends; while it lasts the kernel says that somebody waits. */
+static const struct {
+        const char *name;
+        bool out_of_step;
+        uint64_t pressure[LONG_WAIT_INTERVALS], waited[LONG_WAIT_INTERVALS]; /* ms, of each interval */
+        uint64_t denied[LONG_WAIT_INTERVALS]; /* and what is to be told of it */
+} long_waits[] = {
+        { "none", false, { 0 }, { 0 }, { 0 } },
+        { "short ones", false, { 400, 400, 0, 0, 0 }, { 400, 400, 0, 0, 0 }, { 400, 400, 0, 0, 0 } },
+        { "one of three seconds", false, { 0, 500, 1000, 1000, 500 }, { 0, 0, 0, 0, 3000 },
+                        { 0, 500, 1000, 1000, 500 } },
+        { "one that ends as an interval begins", false, { 1000, 1000, 10, 0, 0 }, { 0, 0, 2010, 0, 0 },
+                        { 1000, 1000, 10, 0, 0 } },
+        { "the next one follows at once", false, { 1000, 1000, 1000, 1000, 1000 }, { 0, 1900, 0, 1900, 900 },
+                        { 1000, 1000, 1000, 1000, 1000 } },
+        { "of one task among some that run", false, { 500, 500, 500, 0, 0 }, { 1000, 1000, 1000, 0, 0 },
+                        { 1000, 1000, 1000, 0, 0 } },
+        { "of three tasks", false, { 1000, 1000, 0, 0, 0 }, { 0, 6000, 0, 100, 0 },
+                        { 1000, 1000, 0, 100, 0 } },
+        { "nobody waits any more", false, { 300, 0, 0, 0, 0 }, { 0, 0, 0, 200, 0 }, { 300, 0, 0, 200, 0 } },
+        { "files are read in turns", true, { 0, 0, 3000, 0, 0 }, { 100, 100, 100, 100, 100 },
+                        { 100, 100, 100, 100, 100 } },
+};
+
+Test(delivery, waits_longer_than_an_interval) {
+        for (size_t i = 0; i < ELEMENTSOF(long_waits); i++) {
+                static const Case idle = { "", "cpu", 500, CPU(0, 0), {} };
+                DeliveryReading before = read_at(SECOND, &idle, false);
+
+                before.in_step = !long_waits[i].out_of_step;
+                before.present |= 1ULL << METRIC_CPU_PRESSURE;
+                for (size_t k = 0; k < LONG_WAIT_INTERVALS; k++) {
+                        DeliveryReading after = before;
+                        Delivery sum = {};
+
+                        after.boot_nsec += SECOND;
+                        after.value[METRIC_CPU_PRESSURE] += long_waits[i].pressure[k] * MSEC;
+                        after.value[METRIC_CPU_WAIT] += long_waits[i].waited[k] * MSEC;
+                        delivery_follow(&before, &after);
+                        delivery_add(&sum, &before, &after);
+                        cr_expect_eq(sum.value[DELIVERY_CPU_DENIED], long_waits[i].denied[k] * MSEC,
+                                        "%s, interval %zu: %" PRIu64 " ms", long_waits[i].name, k,
+                                        sum.value[DELIVERY_CPU_DENIED] / MSEC);
+                        cr_expect_eq(sum.value[DELIVERY_CPU_WANTED], sum.value[DELIVERY_CPU_DENIED], "%s",
+                                        long_waits[i].name);
+                        before = after;
+                }
+        }
+}
+
 Test(delivery, allocations_add_up) {
         static const Case c = { "", "cpu", 500, CPU(200 * MSEC, 100 * MSEC), {} };
         DeliveryReading reading = read_at(SECOND, &c, false);
