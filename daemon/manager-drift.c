@@ -4,9 +4,9 @@
  * What was changed behind our back. Watches say where to look and never what is to be done: a place that
  * somebody touched is marked, a turn of the loop compares the marked ones with what was last read back as
  * planned, and manager_reconcile() puts right what differs. Our own writes are announced as any others', and
- * compare equal. A turn looks at a few places, and turns for news keep a distance, so that ten thousand
- * writes cost what one does in the same time. Behind the watches a slow check takes its turns over
- * everything.
+ * compare equal: what holds a setting is compared as it is announced, and marks nothing then. A turn looks at
+ * a few places, and turns for news keep a distance, so that ten thousand writes cost what one does in the
+ * same time. Behind the watches a slow check takes its turns over everything.
  */
 
 #include "manager-internal.h"
@@ -102,7 +102,7 @@ static Mark present_mark(const DriftWatch *watch) {
                                                                   : MARK_TOUCHED;
 }
 
-static void on_group(uint32_t slot, CgroupNews news, void *userdata) {
+static void on_group(uint32_t slot, CgroupNews news, const char *file, void *userdata) {
         DriftWatch *watch = userdata;
 
         if (news == CGROUP_NEWS_EVENTS) {
@@ -110,7 +110,12 @@ static void on_group(uint32_t slot, CgroupNews news, void *userdata) {
                         watch->emptied[slot] = reconciler_slot_is_empty(watch->manager->reconciler, slot);
                 return;
         }
-        mark(watch, slot == CGROUP_WATCH_PARENT ? watch->n_slots : slot, present_mark(watch));
+        if (slot == CGROUP_WATCH_PARENT)
+                slot = watch->n_slots;
+        /* Most of what is written we wrote: of that one file is read, and not the whole group. */
+        else if (!watch->marks[slot] && reconciler_file_holds(watch->manager->reconciler, slot, file))
+                return;
+        mark(watch, slot, present_mark(watch));
 }
 
 static void on_link(const LinkChange *change, void *userdata) {

@@ -49,13 +49,16 @@ static void tell_placement(const char *file, const char *have, const char *want,
         tell(userdata, DRIFT_CGROUP_FILE, file, have, want);
 }
 
-void reconciler_forget_if_replanned(Reconciler *reconciler, const TenantPlan *plan) {
-        Verified *verified = &reconciler->verified[plan->tenant->slot];
+Verified reconciler_take_verified(Reconciler *reconciler, const TenantPlan *plan) {
+        Verified *verified = &reconciler->verified[plan->tenant->slot], before = {};
 
-        if (!(settings_equal(&verified->settings, &plan->settings) &&
-                            limit_set_equal(&verified->limits, &plan->limits) &&
-                            verified->frozen == plan->frozen && verified->observed == plan->observed))
-                verified_forget(verified);
+        if (!verified->look_again && !verified->observed && !plan->observed && !plan->tenant->to_be_opened &&
+                        !plan->tenant->problems) {
+                before = *verified;
+                *verified = (Verified){};
+        }
+        verified_forget(verified);
+        return before;
 }
 
 static void tell_limits(Telling *telling, const GroupState *observed, const LimitSet *verified) {
@@ -113,7 +116,6 @@ static void check_tenant(Telling *telling, const Tenant *tenant, uint32_t slot) 
         const Verified *verified = &reconciler->verified[slot];
         TenantGroup *group = reconciler->groups[slot];
         _cleanup_(group_state_deinit) GroupState observed = {};
-        int frozen;
 
         if (!group || !verified->settings.present)
                 return; /* the next apply looks at it in any case */
@@ -123,18 +125,31 @@ static void check_tenant(Telling *telling, const Tenant *tenant, uint32_t slot) 
         }
         if (reconciler_observe(reconciler, group, &observed) < 0)
                 return;
+        if (!verified->observed && observed.frozen >= 0 && observed.frozen != verified->frozen)
+                tell(telling, DRIFT_CGROUP_FILE, "cgroup.freeze", observed.frozen ? "1" : "0",
+                                observed.frozen ? "0" : "1");
         if (!verified->observed) {
                 tell_settings(telling, &observed.settings, &verified->settings,
                                 cgroup_driver_settings(reconciler->driver));
                 tell_limits(telling, &observed, &verified->limits);
                 reconciler_check_placement(reconciler, slot, tell_placement, telling);
         }
-        frozen = tenant_group_is_frozen(group);
-        if (!verified->observed && frozen >= 0 && frozen != verified->frozen)
-                tell(telling, DRIFT_CGROUP_FILE, "cgroup.freeze", frozen ? "1" : "0", frozen ? "0" : "1");
         check_pinned(telling, slot, tenant_group_id(group), /* whose= */ "");
         if (tenant)
                 check_adopted(telling, tenant);
+}
+
+bool reconciler_file_holds(const Reconciler *reconciler, uint32_t slot, const char *file) {
+        const Verified *verified = &reconciler->verified[slot];
+        Setting setting = setting_from_file(file);
+        Settings observed;
+
+        if (setting < 0 || !reconciler->groups[slot] || verified->look_again || verified->observed ||
+                        !settings_has(&verified->settings, setting))
+                return false;
+        return tenant_group_observe_some(reconciler->groups[slot], 1U << setting, &observed) >= 0 &&
+               settings_has(&observed, setting) &&
+               observed.value[setting] == verified->settings.value[setting];
 }
 
 static void check_parent(Telling *telling) {

@@ -77,11 +77,14 @@ int reconciler_metered_groups_fd(const Reconciler *reconciler);
 typedef struct TenantChange {
         const TenantPlan *plan;
         Tenant *tenant;
-        bool settled;     /* passed over: planned as it was when it was last read back */
-        bool troubled;    /* it had problems */
-        bool refused;     /* something could not be taken: nothing is given */
-        bool unheld;      /* a group that it adopted could not be metered: it stays unsettled */
-        char **problems;  /* what was said of it before; owned */
+        bool settled;    /* passed over: planned as it was when it was last read back */
+        bool troubled;   /* it had problems */
+        bool refused;    /* something could not be taken: nothing is given */
+        bool unheld;     /* a group that it adopted could not be metered: it stays unsettled */
+        char **problems; /* what was said of it before; owned */
+        Verified before; /* what it was last read back as, where nothing has been found otherwise since; owned
+                          */
+        uint32_t written; /* bits of the settings that were written */
         Settings give;    /* what the take left for the give */
         bool give_limits; /* and whether it left some of what is held by device */
 } TenantChange;
@@ -98,12 +101,26 @@ typedef enum ChangePhase {
 
 /* reconcile-tenant.c: one tenant's group. */
 /* It has one, which is metered once the meter is open. Problems say why it could not be. */
-int reconciler_prepare_tenant(Reconciler *reconciler, Tenant *tenant);
+int reconciler_prepare_tenant(Reconciler *reconciler, TenantChange *change);
+/* Whether what it carries is known, and only what is planned otherwise is to be looked at. */
+static inline bool tenant_change_is_known(const TenantChange *change) {
+        return change->before.settings.present != 0;
+}
+
 /* One phase, of each part of what a tenant has, by the table there. `written` counts up what was written. */
 int reconciler_change_tenant(
                 Reconciler *reconciler, TenantChange *change, ChangePhase phase, unsigned *written);
 /* Whether nothing needs to be looked at: planned as it was when it was last read back. */
 bool reconciler_is_settled(const Reconciler *reconciler, const TenantPlan *plan);
+
+/* Of what is known: the settings as the kernel would show them, and whether its lines by device are as
+ * planned. */
+Settings reconciler_known_settings(const Reconciler *reconciler, const TenantChange *change);
+bool reconciler_limits_are_so(const TenantChange *change);
+/* reconcile-read-back.c: 7. Where it is known what was there before, what was written is read, and no more.
+ */
+int reconciler_read_back(Reconciler *reconciler, Node *node, const PlanInput *input,
+                const TenantChange *change, const NetPlan *observed_uplinks);
 
 /* Takes off what the group holds by device. */
 int reconciler_open_limits(const Reconciler *reconciler, TenantGroup *group);
@@ -120,9 +137,9 @@ void reconciler_release_block_devices(Reconciler *reconciler);
 
 /* reconcile-drift.c: the slot's group is not as it was, or may not be: the next apply looks at it. */
 void reconciler_look_again_at_slot(Reconciler *reconciler, uint32_t slot);
-/* What is planned otherwise than it was last read back is not compared with that any more:
- * what differs may be what we wrote. */
-void reconciler_forget_if_replanned(Reconciler *reconciler, const TenantPlan *plan);
+/* What is to be changed is not compared with what was last read back any more: what differs may be what we
+ * wrote. Gives what that was, where a change may begin from it; the caller forgets it. */
+Verified reconciler_take_verified(Reconciler *reconciler, const TenantPlan *plan);
 
 /* reconcile-diff.c: what each part that it asks is given. */
 typedef struct ReconcilerDiff {
@@ -143,8 +160,8 @@ int reconciler_change_placement(
 int reconciler_make_partitions(
                 Reconciler *reconciler, const TenantChange *changes, size_t n, unsigned *written);
 /* AssignedCpus, and what is not as planned, into Problems: 1 where the former are others. */
-int reconciler_read_placement(Reconciler *reconciler, const PlanInput *input, const TenantPlan *plan,
-                const FeatureSet *features, Tenant *tenant);
+int reconciler_read_placement(Reconciler *reconciler, const PlanInput *input, const FeatureSet *features,
+                const TenantChange *change);
 /* Whether it was last read back where it is planned to be, or as near as the kernel lets it. */
 bool reconciler_is_placed(const Reconciler *reconciler, const TenantPlan *plan);
 /* What differs from where it was last read back. */

@@ -49,6 +49,12 @@ static bool is_narrower(const GroupPlacement *have, const Placement *want) {
         return !cpu_set_is_empty(&want->cpus) && cpu_set_is_empty(&more);
 }
 
+/* Known to be anywhere, and planned so still. */
+static bool stays_anywhere(const Reconciler *reconciler, const TenantChange *change) {
+        return tenant_change_is_known(change) && !change->plan->placement &&
+               !reconciler->placed[change->tenant->slot];
+}
+
 int reconciler_change_placement(
                 Reconciler *reconciler, TenantChange *change, ChangePhase phase, unsigned *written) {
         TenantGroup *group = reconciler->groups[change->tenant->slot];
@@ -56,6 +62,8 @@ int reconciler_change_placement(
         GroupPlacement have;
         int r;
 
+        if (stays_anywhere(reconciler, change))
+                return 0;
         r = tenant_group_observe_placement(group, &have);
         if (r < 0)
                 return r;
@@ -192,12 +200,16 @@ static int take_assigned(const PlanInput *input, const GroupPlacement *have, Ten
         return changed;
 }
 
-int reconciler_read_placement(Reconciler *reconciler, const PlanInput *input, const TenantPlan *plan,
-                const FeatureSet *features, Tenant *tenant) {
+int reconciler_read_placement(Reconciler *reconciler, const PlanInput *input, const FeatureSet *features,
+                const TenantChange *change) {
+        const TenantPlan *plan = change->plan;
+        Tenant *tenant = change->tenant;
         Placed **placed = &reconciler->placed[tenant->slot];
         GroupPlacement have;
         int r, changed = 0;
 
+        if (stays_anywhere(reconciler, change))
+                return 0;
         r = tenant_group_observe_placement(reconciler->groups[tenant->slot], &have);
         if (r >= 0)
                 r = changed = take_assigned(input, &have, tenant);

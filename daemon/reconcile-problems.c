@@ -215,11 +215,10 @@ static int note_fight(const DriftLog *drift, Tenant *tenant) {
 int reconciler_note_problems(Reconciler *reconciler, const PlanInput *input, const TenantPlan *plan,
                 const GroupState *state, Tenant *tenant) {
         const Settings *observed = &state->settings;
-        TenantGroup *group = reconciler->groups[tenant->slot];
         Settings diff;
-        int frozen = group ? tenant_group_is_frozen(group) : -ENOLINK, r = 0;
+        int r = 0;
 
-        if (frozen != plan->frozen) {
+        if (state->frozen != plan->frozen) {
                 tenant->failed = true;
                 r = strv_pushf(&tenant->problems, plan->frozen ? "its processes could not be frozen"
                                                                : "its processes could not be thawed");

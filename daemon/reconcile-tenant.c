@@ -45,11 +45,14 @@ int reconciler_group(Reconciler *reconciler, const Tenant *tenant, TenantGroup *
         return made;
 }
 
-int reconciler_prepare_tenant(Reconciler *reconciler, Tenant *tenant) {
+int reconciler_prepare_tenant(Reconciler *reconciler, TenantChange *change) {
+        Tenant *tenant = change->tenant;
         TenantGroup *group;
         int r;
 
         r = reconciler_group(reconciler, tenant, &group);
+        if (r > 0) /* what was read back was another's */
+                verified_forget(&change->before);
         if (r < 0)
                 return strv_pushf(&tenant->problems, "its control group cannot be made: %s", strerror(-r)) < 0
                                        ? -ENOMEM
@@ -62,6 +65,8 @@ int reconciler_prepare_tenant(Reconciler *reconciler, Tenant *tenant) {
                 free(tenant->control_group);
                 tenant->control_group = path;
         }
+        if (tenant_change_is_known(change))
+                return 0;
         r = reconciler_meter_group(reconciler, tenant->slot, tenant_group_path(group), tenant_group_fd(group),
                         tenant_group_id(group), METER_GROUP_OWN);
         if (r < 0)
@@ -96,6 +101,7 @@ static int change_processes(
                 Reconciler *reconciler, TenantChange *change, ChangePhase phase, unsigned *written) {
         TenantGroup *group = reconciler->groups[change->tenant->slot];
         bool frozen = change->plan->frozen && !change->plan->observed;
+        bool is_so = tenant_change_is_known(change) && change->before.frozen == frozen;
 
         if (phase == PHASE_TAKE && plan_kills(&reconciler->plan, change->plan)) {
                 int r;
@@ -106,14 +112,25 @@ static int change_processes(
                         return r;
                 change->tenant->doomed = false;
         }
-        return frozen == (phase == PHASE_TAKE) ? freeze(group, frozen, written) : 0;
+        return !is_so && frozen == (phase == PHASE_TAKE) ? freeze(group, frozen, written) : 0;
 }
 
-static int write_settings(TenantGroup *group, const Settings *settings, unsigned *written) {
+static int write_settings(
+                TenantChange *change, TenantGroup *group, const Settings *settings, unsigned *written) {
         if (!settings->present)
                 return 0;
+        change->written |= settings->present;
         *written += (unsigned) __builtin_popcount(settings->present);
         return tenant_group_apply(group, settings);
+}
+
+Settings reconciler_known_settings(const Reconciler *reconciler, const TenantChange *change) {
+        Settings known = change->before.settings;
+
+        known.present &= cgroup_driver_settings(reconciler->driver);
+        if (settings_has(&known, SETTING_CPU_IDLE) && known.value[SETTING_CPU_IDLE])
+                known.present &= ~(1U << SETTING_CPU_WEIGHT);
+        return known;
 }
 
 static int change_settings(
@@ -121,18 +138,19 @@ static int change_settings(
         const Settings wanted = change->plan->observed ? reconciler_open_settings(reconciler)
                                                        : change->plan->settings;
         TenantGroup *group = reconciler->groups[change->tenant->slot];
-        Settings observed, diff, take;
-        int r;
+        Settings observed = reconciler_known_settings(reconciler, change), diff, take;
+        int r = 0;
 
         if (phase == PHASE_GIVE)
-                return write_settings(group, &change->give, written);
-        r = tenant_group_observe(group, &observed);
+                return write_settings(change, group, &change->give, written);
+        if (!tenant_change_is_known(change))
+                r = tenant_group_observe(group, &observed);
         if (r < 0)
                 return r;
         settings_diff(&observed, &wanted, &diff);
         diff.present &= cgroup_driver_settings(reconciler->driver);
         settings_split(&observed, &diff, &take, &change->give);
-        return write_settings(group, &take, written);
+        return write_settings(change, group, &take, written);
 }
 
 /* A weight that rises is given; all else of what is held by device is no floor, or less of one. */
@@ -162,13 +180,18 @@ static int write_limits(const Reconciler *reconciler, TenantGroup *group, const 
         return r < 0 ? r : kept < n;
 }
 
+bool reconciler_limits_are_so(const TenantChange *change) {
+        return tenant_change_is_known(change) &&
+               limit_set_equal(&change->before.limits, &change->plan->limits);
+}
+
 static int change_limits(Reconciler *reconciler, TenantChange *change, ChangePhase phase, unsigned *written) {
         const LimitSet none = LIMIT_SET_NULL,
                        *wanted = change->plan->observed ? &none : &change->plan->limits;
         TenantGroup *group = reconciler->groups[change->tenant->slot];
         int r;
 
-        if (phase == PHASE_GIVE && !change->give_limits)
+        if (reconciler_limits_are_so(change) || (phase == PHASE_GIVE && !change->give_limits))
                 return 0;
         r = write_limits(reconciler, group, wanted, phase == PHASE_TAKE, written);
         change->give_limits = r > 0;
@@ -190,6 +213,7 @@ int reconciler_observe(const Reconciler *reconciler, TenantGroup *group, GroupSt
                 r = tenant_group_observe_limits(group, state.limit_files, &state.limits);
         if (r < 0)
                 return r;
+        state.frozen = tenant_group_is_frozen(group);
         *ret = state;
         return 0;
 }
@@ -215,7 +239,8 @@ int reconciler_change_tenant(
                 return 0;
         /* No floor, and no file that another may write: taken and given in one exchange, and taken off a
          * tenant that is observed as long as it is there. */
-        if (phase == PHASE_TAKE)
+        if (phase == PHASE_TAKE && !(tenant_change_is_known(change) &&
+                                                   devices_settled(reconciler->devices, change->plan)))
                 r = devices_apply(reconciler, change->plan, tenant, written);
         if (r < 0)
                 return r;

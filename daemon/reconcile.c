@@ -18,7 +18,8 @@
  *
  * What was read back as planned, and is planned so still, is passed over until it is found otherwise, by a
  * check for drift, or until what all of it is reckoned from changes (CPUs, uplinks, devices): a change of one
- * tenant costs no more with a thousand others beside it.
+ * tenant costs no more with a thousand others beside it. So is what of a tenant that changes is planned as it
+ * was: only what is written is read back.
  */
 
 #include "reconcile-internal.h"
@@ -306,48 +307,6 @@ const char *reconciler_parent_problem(const Reconciler *reconciler) {
         return reconciler->parent_problem[0] ? reconciler->parent_problem : NULL;
 }
 
-/* What is held is verified as it is: not as planned, and so tried again with each apply. */
-static int verify(Reconciler *reconciler, const TenantPlan *plan, const Settings *observed) {
-        Verified *verified = &reconciler->verified[plan->tenant->slot];
-
-        verified_forget(verified);
-        verified->settings = plan->settings;
-        for (Setting setting = 0; setting < SETTING_MAX; setting++)
-                if (reconciler_is_held(plan, setting) && settings_has(&verified->settings, setting) &&
-                                settings_has(observed, setting))
-                        verified->settings.value[setting] = observed->value[setting];
-        verified->frozen = plan->frozen;
-        verified->observed = plan->observed;
-        return limit_set_copy(&plan->limits, &verified->limits);
-}
-
-/* 7. */
-static int read_back(Reconciler *reconciler, Node *node, const PlanInput *input,
-                const TenantPlan *tenant_plan, const NetPlan *observed_uplinks, Tenant *tenant) {
-        const Plan *plan = &reconciler->plan;
-        TenantGroup *group = reconciler->groups[tenant->slot];
-        _cleanup_(group_state_deinit) GroupState observed = {};
-        int r;
-
-        r = group ? reconciler_observe(reconciler, group, &observed) : -ENOLINK;
-        if (r < 0) {
-                tenant->failed = true;
-                return strv_pushf(&tenant->problems, "its control group cannot be read: %s", strerror(-r));
-        }
-        resource_set_deinit(&tenant->effective);
-        r = plan_effective(input, tenant_plan, &observed, observed_uplinks, plan->uplinks, plan->n_uplinks,
-                        &tenant->effective);
-        if (r >= 0 && !tenant_plan->observed)
-                r = reconciler_note_problems(reconciler, input, tenant_plan, &observed, tenant);
-        if (r >= 0)
-                r = reconciler_read_placement(reconciler, input, tenant_plan, &node->features, tenant);
-        if (r > 0)
-                node_note_news(node, tenant);
-        if (r >= 0 && !tenant_plan->observed)
-                r = reconciler_note_missing(reconciler, input, &node->features, tenant_plan, tenant);
-        return r >= 0 && !tenant->failed ? verify(reconciler, tenant_plan, &observed.settings) : r;
-}
-
 static void show_plan(const TenantPlan *plan) {
         const LogFields fields = { .tenant = plan->tenant->id };
 
@@ -417,7 +376,7 @@ static int take_from(Reconciler *reconciler, TenantChange *change, unsigned *wri
         int r;
 
         change->problems = TAKE_PTR(tenant->problems);
-        r = reconciler_prepare_tenant(reconciler, tenant);
+        r = reconciler_prepare_tenant(reconciler, change);
         if (r == -ENOMEM)
                 return r;
         tenant->failed = r < 0;
@@ -485,7 +444,7 @@ static int read_all_back(Reconciler *reconciler, Node *node, const PlanInput *in
                         continue;
                 r = take_desired(node, changes[i].tenant, changes[i].plan);
                 if (r >= 0)
-                        r = read_back(reconciler, node, input, changes[i].plan, observed, changes[i].tenant);
+                        r = reconciler_read_back(reconciler, node, input, &changes[i], observed);
                 if (changes[i].unheld || changes[i].refused)
                         reconciler->verified[changes[i].tenant->slot].look_again = true;
         }
@@ -512,10 +471,13 @@ static TenantChange *begin_changes(Reconciler *reconciler, Node *node, const Pla
                 Tenant *tenant = node_find_tenant(node, list->tenants[i]->id);
 
                 changes[i] = (TenantChange){
-                        .plan = list->tenants[i], .tenant = tenant, .troubled = tenant->problems != NULL
+                        .plan = list->tenants[i],
+                        .tenant = tenant,
+                        .troubled = tenant->problems != NULL,
+                        .settled = reconciler_is_settled(reconciler, list->tenants[i]),
                 };
-                reconciler_forget_if_replanned(reconciler, list->tenants[i]);
-                changes[i].settled = reconciler_is_settled(reconciler, list->tenants[i]);
+                if (!changes[i].settled)
+                        changes[i].before = reconciler_take_verified(reconciler, list->tenants[i]);
         }
         return changes;
 }
@@ -527,10 +489,19 @@ static bool any_unsettled(const TenantChange *changes, size_t n) {
         return false;
 }
 
+/* Whether anything that was taken for known turned out to be otherwise when it was read back. */
+static bool any_mistaken(const TenantChange *changes, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                if (tenant_change_is_known(&changes[i]) && !changes[i].refused && changes[i].tenant->failed)
+                        return true;
+        return false;
+}
+
 static void end_changes(Node *node, TenantChange *changes, size_t n) {
         for (size_t i = 0; i < n; i++) {
                 Tenant *tenant = changes[i].tenant;
 
+                verified_forget(&changes[i].before);
                 if (changes[i].settled)
                         continue;
                 if (!strv_equal(changes[i].problems, tenant->problems))
@@ -591,11 +562,12 @@ static int note_weight(const Reconciler *reconciler, const Plan *plan, FeatureSe
                         parent, plan->parent_weight, reconciler->siblings.cpu, CPU_WEIGHT_MAX);
 }
 
-/* 2. to 7. */
+/* 2. to 7.: 1 where it is to be done once more, with a look at what was taken for known. */
 static int apply_list(Reconciler *reconciler, Node *node, const PlanInput *input, const PlanList *list,
                 unsigned *written) {
         const PlanList all = { reconciler->plan.tenants, reconciler->plan.n_tenants };
         _cleanup_free_ TenantChange *changes = begin_changes(reconciler, node, list);
+        bool mistaken;
         int r, read = 0;
 
         if (!changes)
@@ -603,6 +575,7 @@ static int apply_list(Reconciler *reconciler, Node *node, const PlanInput *input
         r = apply_plan(reconciler, &node->features, changes, list->n, written);
         if (r != -ENOMEM && any_unsettled(changes, list->n))
                 read = read_all_back(reconciler, node, input, changes, list->n);
+        mistaken = any_mistaken(changes, list->n);
         end_changes(node, changes, list->n);
         if (r == -ENOMEM || read < 0)
                 return r < 0 ? r : read;
@@ -612,7 +585,7 @@ static int apply_list(Reconciler *reconciler, Node *node, const PlanInput *input
         }
         if (read >= 0)
                 mark_unsettled(reconciler, node, list);
-        return r < 0 ? r : read;
+        return r < 0 ? r : read < 0 ? read : mistaken;
 }
 
 int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_written) {
@@ -632,6 +605,8 @@ int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_written) 
         if (r >= 0)
                 r = note_weight(reconciler, &reconciler->plan, &node->features);
         if (r >= 0)
+                r = apply_list(reconciler, node, &input, &list, ret_written);
+        if (r > 0) /* nothing is taken for known after a mistake */
                 r = apply_list(reconciler, node, &input, &list, ret_written);
         free(list.tenants);
         return r;

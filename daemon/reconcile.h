@@ -108,6 +108,8 @@ unsigned reconciler_check(Reconciler *reconciler, const Node *node, const DriftP
 bool reconciler_devices_changed(Reconciler *reconciler, const DriftPlace *place);
 /* The next apply looks at the place. */
 void reconciler_look_again_at(Reconciler *reconciler, const DriftPlace *place);
+/* Whether that file of the slot's group holds the setting that was last read back there as planned. */
+bool reconciler_file_holds(const Reconciler *reconciler, uint32_t slot, const char *file);
 /* Whether it was last read back as planned. */
 bool reconciler_is_verified(const Reconciler *reconciler, const DriftPlace *place);
 /* Its group, interface, or directory of pins; NULL where there is none. */

@@ -149,6 +149,7 @@ typedef struct GroupState {
         Settings settings;
         LimitSet limits;
         uint32_t limit_files; /* bits of the LimitFiles that it can have */
+        int frozen;           /* negative errno: it cannot be told */
 } GroupState;
 
 /*

@@ -202,6 +202,13 @@ void setting_format(Setting setting, uint64_t value, char *ret) {
                                 info->shape == SHAPE_DEFAULT ? default_prefix : "", value);
 }
 
+Setting setting_from_file(const char *file) {
+        for (Setting setting = 0; setting < SETTING_MAX; setting++)
+                if (strcmp(file, setting_info(setting)->file) == 0)
+                        return setting;
+        return SETTING_INVALID;
+}
+
 bool cgroup_file_is_set(const char *file) {
         static const char *const others[] = { "cgroup.freeze", "cpuset.cpus", "cpuset.mems",
                 "cpuset.cpus.exclusive", "cpuset.cpus.partition" };
@@ -209,10 +216,7 @@ bool cgroup_file_is_set(const char *file) {
         for (size_t i = 0; i < ELEMENTSOF(others); i++)
                 if (strcmp(file, others[i]) == 0)
                         return true;
-        for (Setting setting = 0; setting < SETTING_MAX; setting++)
-                if (strcmp(file, setting_info(setting)->file) == 0)
-                        return true;
-        return false;
+        return setting_from_file(file) >= 0;
 }
 
 /* Reads a number, or "max" where that is allowed, and moves past it. */

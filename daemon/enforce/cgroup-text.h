@@ -51,6 +51,9 @@ typedef struct SettingInfo {
 
 const SettingInfo *setting_info(Setting setting);
 
+/* SETTING_INVALID: the file holds none. */
+Setting setting_from_file(const char *file);
+
 /* Whether a group's file of this name carries what we set: what a watch on the group is for. */
 bool cgroup_file_is_set(const char *file);
 

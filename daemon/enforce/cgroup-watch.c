@@ -118,7 +118,7 @@ static bool is_watched(const Watched *watched, int descriptor, const char *gone_
 
 /* By the watch, or of a group that is gone by its name. Events come in runs. */
 static void tell_slot(CgroupWatch *watch, int descriptor, const char *gone_name, CgroupNews news,
-                CgroupWatchTell tell, void *userdata) {
+                const char *file, CgroupWatchTell tell, void *userdata) {
         uint32_t slot = watch->last;
 
         if (!is_watched(&watch->slots[slot], descriptor, gone_name))
@@ -128,7 +128,7 @@ static void tell_slot(CgroupWatch *watch, int descriptor, const char *gone_name,
         if (slot == watch->n_slots)
                 return;
         watch->last = slot;
-        tell(slot, news, userdata);
+        tell(slot, news, file, userdata);
 }
 
 static void take_event(
@@ -136,17 +136,17 @@ static void take_event(
         const char *name = event->len > 0 ? event->name : "";
 
         if (event->mask & IN_DELETE)
-                tell_slot(watch, 0, name, CGROUP_NEWS_WRITTEN, tell, userdata);
+                tell_slot(watch, 0, name, CGROUP_NEWS_WRITTEN, "", tell, userdata);
         else if (!(event->mask & IN_MODIFY))
                 return;
         else if (strcmp(name, "cgroup.events") == 0 && event->wd != watch->parent.descriptor)
-                tell_slot(watch, event->wd, NULL, CGROUP_NEWS_EVENTS, tell, userdata);
+                tell_slot(watch, event->wd, NULL, CGROUP_NEWS_EVENTS, name, tell, userdata);
         else if (!cgroup_file_is_set(name) && !limit_file_is_set(name))
                 return; /* memory.events …: the kernel's own */
         else if (event->wd == watch->parent.descriptor)
-                tell(CGROUP_WATCH_PARENT, CGROUP_NEWS_WRITTEN, userdata);
+                tell(CGROUP_WATCH_PARENT, CGROUP_NEWS_WRITTEN, name, userdata);
         else
-                tell_slot(watch, event->wd, NULL, CGROUP_NEWS_WRITTEN, tell, userdata);
+                tell_slot(watch, event->wd, NULL, CGROUP_NEWS_WRITTEN, name, tell, userdata);
 }
 
 int cgroup_watch_read(CgroupWatch *watch, CgroupWatchTell tell, void *userdata) {

@@ -31,7 +31,8 @@ typedef enum CgroupNews {
         CGROUP_NEWS_EVENTS,  /* the kernel changed cgroup.events: it was populated, emptied, frozen or thawed
                               */
 } CgroupNews;
-typedef void (*CgroupWatchTell)(uint32_t slot, CgroupNews news, void *userdata);
+/* `file`: which one was written; "": the group went. */
+typedef void (*CgroupWatchTell)(uint32_t slot, CgroupNews news, const char *file, void *userdata);
 /* Reads some of the news, and tells whom they concern, perhaps repeatedly: 1 where the kernel dropped some,
  * and any group may have been written to. */
 int cgroup_watch_read(CgroupWatch *watch, CgroupWatchTell tell, void *userdata);

@@ -426,14 +426,14 @@ int tenant_group_populated(TenantGroup *group) {
         return r < 0 ? r : populated != 0;
 }
 
-int tenant_group_observe(TenantGroup *group, Settings *ret) {
+int tenant_group_observe_some(TenantGroup *group, uint32_t which, Settings *ret) {
         Settings settings = { 0 };
 
         for (int i = 0; i < SETTING_MAX; i++) {
                 uint64_t value;
                 int r;
 
-                if (!(group->driver->settings & (1U << i)))
+                if (!(group->driver->settings & which & (1U << i)))
                         continue;
                 r = group_read_setting(group, (Setting) i, &value);
                 if (r == -ENOENT) /* a controller that someone took from this group */
@@ -449,6 +449,10 @@ int tenant_group_observe(TenantGroup *group, Settings *ret) {
                 return -ENOLINK;
         *ret = settings;
         return 0;
+}
+
+int tenant_group_observe(TenantGroup *group, Settings *ret) {
+        return tenant_group_observe_some(group, UINT32_MAX, ret);
 }
 
 int tenant_group_memory_current(TenantGroup *group, uint64_t *ret_bytes) {

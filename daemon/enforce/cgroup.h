@@ -85,6 +85,8 @@ bool tenant_group_alive(const TenantGroup *group);
  * compares with what is read only after setting_round(), enforce/cgroup-text.h.
  */
 int tenant_group_observe(TenantGroup *group, Settings *ret);
+/* The same of those settings alone that `which` has bits of. */
+int tenant_group_observe_some(TenantGroup *group, uint32_t which, Settings *ret);
 
 /*
  * Writes the settings that are present in `changes`, in the order that the kernel needs; with the systemd

@@ -18,7 +18,7 @@ typedef struct Heard {
         unsigned n[SLOTS], events[SLOTS], parent;
 } Heard;
 
-static void hear(uint32_t slot, CgroupNews news, void *userdata) {
+static void hear(uint32_t slot, CgroupNews news, const char *file, void *userdata) {
         Heard *heard = userdata;
 
         if (slot == CGROUP_WATCH_PARENT)

@@ -371,3 +371,10 @@ Test(cgroup_text, files_that_are_set) {
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
                 cr_expect_eq(cgroup_file_is_set(cases[i].file), cases[i].set, "%s", cases[i].file);
 }
+
+Test(cgroup_text, a_setting_is_found_by_its_file) {
+        for (Setting setting = 0; setting < SETTING_MAX; setting++)
+                cr_expect_eq(setting_from_file(setting_info(setting)->file), setting, "%s",
+                                setting_info(setting)->file);
+        cr_expect_eq(setting_from_file("cgroup.freeze"), SETTING_INVALID);
+}
