@@ -14,10 +14,12 @@
  * held. */
 static int judge_generation(
                 Manager *manager, const Allocation *request, const Allocation *held, Failure *failure) {
-        uint64_t released;
-        int r;
+        uint64_t released = 0;
+        int r = 0;
 
-        r = state_released_generation(manager->state, request->id, &released);
+        /* What is held and lives was over that when it came. */
+        if (!held || !allocation_is_live(held))
+                r = state_released_generation(manager->state, request->id, &released);
         if (r < 0)
                 return r;
         if (request->generation <= released)

@@ -6,8 +6,8 @@
  * as many tenants as slices, one of each in turn. Then all in one call, beside as many calls to systemd that
  * do not wait for one another; and one by one again while three times as many processes as there are CPUs
  * want to run. Of a call at the peer socket it is measured apart when its values were in force, by reading
- * the kernel's files again and again until they show them; what comes then is the reading back, the durable
- * part and the telling. After every call, outside of what is timed, the files are read: a call that was
+ * the kernel's files again and again until they show them; what comes then is the reading back and the
+ * durable part. After every call, outside of what is timed, the files are read: a call that was
  * answered before its values were in force ends the bench. Run it as root where systemd is PID 1; guest-apply
  * prepares all.
  *
@@ -382,12 +382,12 @@ static void report_parts(Bench *bench) {
                 report("in force, by the peer socket", bench->n_tenants, ps[k],
                                 bench_percentile(bench->peer_times[TIME_IN_FORCE], bench->rounds, ps[k]),
                                 peer, "systemd SetUnitProperties", goal,
-                                "without the durable part; what limits it is the call's own: decoding, rows, "
-                                "reads of "
-                                "the tenant's files; not how many others there are");
+                                "without the durable part; what limits it is the call's own: decoding, the "
+                                "plan, some "
+                                "fifteen system calls around four writes; not how many others there are");
                 report("from there to the answer", bench->n_tenants, ps[k],
                                 bench_percentile(bench->peer_times[TIME_AFTER], bench->rounds, ps[k]), peer,
-                                "systemd SetUnitProperties", 0, "read back, durable, told");
+                                "systemd SetUnitProperties", 0, "read back, durable");
         }
 }
 
@@ -429,9 +429,8 @@ static void measure_batch(Bench *bench) {
         }
         report("all in one Apply", bench->n_tenants, 50, bench_percentile(ours, BATCHES, 50),
                         bench_percentile(peer, BATCHES, 50), "systemd, pipelined", 0.01,
-                        "what limits it: each tenant's files are read and written, its row kept and its "
-                        "change told one "
-                        "by one");
+                        "what limits it: each tenant's files are written and read back, and its row is kept, "
+                        "one by one");
 }
 
 static size_t start_hogs(pid_t **ret) {
