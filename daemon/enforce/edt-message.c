@@ -22,7 +22,7 @@
 #define BUCKETS_LOG 10U
 
 /* Since Linux 6.7 (TCA_FQ_PRIOMAP); before, there are no bands, and the attribute is passed over. */
-#define FQ_PRIOMAP 17
+#define FQ_PRIOMAP 16
 #define FQ_BANDS 3
 #define BAND_CONTROL 0
 #define BAND_OTHERS 1
