@@ -218,7 +218,7 @@ Test(delivery, waits_longer_than_an_interval) {
                         delivery_add(&sum, &before, &after);
                         cr_expect_eq(sum.value[DELIVERY_CPU_DENIED], long_waits[i].denied[k] * MSEC,
                                         "%s, interval %zu: %" PRIu64 " ms", long_waits[i].name, k,
-                                        sum.value[DELIVERY_CPU_DENIED] / MSEC);
+                                        (uint64_t) (sum.value[DELIVERY_CPU_DENIED] / MSEC));
                         cr_expect_eq(sum.value[DELIVERY_CPU_WANTED], sum.value[DELIVERY_CPU_DENIED], "%s",
                                         long_waits[i].name);
                         before = after;
