@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "load.h"
+#include "support/sender.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
@@ -9,12 +10,10 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/timerfd.h>
 #include <time.h>
 
 #define NODE_TO_PEER4 "192.0.2.2"
@@ -28,7 +27,7 @@ struct Load {
         unsigned flows;
         int *senders, *receivers;
         int stop; /* readable when it is to end */
-        uint64_t bytes_a_tick;
+        uint64_t bps;
         pthread_t sending, taking;
 };
 
@@ -91,64 +90,14 @@ static int connect_to(LoadKind kind, uint16_t port, uint32_t class_id) {
         return fd;
 }
 
-/* As fast as TCP takes it, from flow to flow. */
-static void send_stream(const Load *load) {
-        static const char payload[65536];
-        int poller = epoll_create1(EPOLL_CLOEXEC);
-
-        for (unsigned i = 0; i < load->flows; i++)
-                (void) epoll_ctl(poller, EPOLL_CTL_ADD, load->senders[i],
-                                &(struct epoll_event){ EPOLLOUT, { .fd = load->senders[i] } });
-        (void) epoll_ctl(poller, EPOLL_CTL_ADD, load->stop,
-                        &(struct epoll_event){ EPOLLIN, { .fd = load->stop } });
-        for (;;) {
-                struct epoll_event events[64];
-                int n = epoll_wait(poller, events, 64, -1);
-
-                for (int i = 0; i < n; i++) {
-                        if (events[i].data.fd == load->stop) {
-                                close(poller);
-                                return;
-                        }
-                        (void) send(events[i].data.fd, payload, sizeof(payload), MSG_DONTWAIT | MSG_NOSIGNAL);
-                }
-        }
-}
-
-/* So much a tick, whatever becomes of it. */
-static void send_datagrams(const Load *load) {
-        const struct itimerspec every = { { 0, TICK_NSEC }, { 0, TICK_NSEC } };
-        int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
-        static const char payload[DATAGRAM_BYTES];
-        uint64_t ticks, owed = 0;
-        unsigned flow = 0;
-
-        (void) timerfd_settime(timer, 0, &every, NULL);
-        for (;;) {
-                struct pollfd fds[] = { { load->stop, POLLIN, 0 }, { timer, POLLIN, 0 } };
-
-                (void) poll(fds, 2, -1);
-                if (fds[0].revents) {
-                        close(timer);
-                        return;
-                }
-                if (read(timer, &ticks, sizeof(ticks)) != sizeof(ticks))
-                        continue;
-                if (ticks > 50) /* after a stall of the machine there is no more to catch up with than this */
-                        ticks = 50;
-                for (owed += ticks * load->bytes_a_tick; owed >= DATAGRAM_BYTES; owed -= DATAGRAM_BYTES)
-                        (void) send(load->senders[flow++ % load->flows], payload, sizeof(payload),
-                                        MSG_DONTWAIT);
-        }
-}
-
 static void *send_all(void *userdata) {
         const Load *load = userdata;
+        const Sender sender = { load->senders, load->flows, load->stop };
 
         if (load->is_tcp)
-                send_stream(load);
+                sender_stream(&sender);
         else
-                send_datagrams(load);
+                (void) sender_datagrams(&sender, DATAGRAM_BYTES, load->bps, TICK_NSEC, 0);
         return NULL;
 }
 
@@ -191,7 +140,7 @@ Load *load_new(const Pair *pair, LoadKind kind, unsigned flows, uint16_t port, u
         cr_assert_not_null(load);
         load->is_tcp = kind == LOAD_TCP4 || kind == LOAD_TCP6;
         load->flows = flows;
-        load->bytes_a_tick = bps / 8 * TICK_NSEC / NSEC_PER_SEC;
+        load->bps = bps;
         load->senders = calloc(flows, sizeof(int));
         load->receivers = calloc(flows, sizeof(int));
         load->stop = eventfd(0, EFD_CLOEXEC);
