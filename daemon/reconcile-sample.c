@@ -62,13 +62,17 @@ int reconciler_sample_tenant(Reconciler *reconciler, Tenant *tenant) {
 }
 
 static void sample_classes(Reconciler *reconciler) {
-        NetStats links[CONFIG_UPLINKS_MAX] = {};
+        static const ResourceKind kinds[CLASS_WAY_MAX] = { RESOURCE_NET_EGRESS, RESOURCE_NET_INGRESS };
 
         _Static_assert(CONFIG_UPLINKS_MAX <= CLASS_METER_LINKS_MAX, "a place for each");
-        uplinks_read_stats(reconciler->uplinks, links);
-        meter_note_classes(reconciler->meter, links, CONFIG_UPLINKS_MAX);
-        for (size_t i = 0; i < CONFIG_UPLINKS_MAX; i++)
-                net_stats_deinit(&links[i]);
+        for (ClassWay way = 0; way < CLASS_WAY_MAX; way++) {
+                NetStats links[CONFIG_UPLINKS_MAX] = {};
+
+                uplinks_read_stats(reconciler->uplinks, kinds[way], links);
+                meter_note_classes(reconciler->meter, way, links, CONFIG_UPLINKS_MAX);
+                for (size_t i = 0; i < CONFIG_UPLINKS_MAX; i++)
+                        net_stats_deinit(&links[i]);
+        }
 }
 
 static int sample_latencies(Reconciler *reconciler, Node *node) {

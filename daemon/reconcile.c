@@ -66,6 +66,7 @@ int reconciler_open_meter(Reconciler *reconciler, FeatureSet *features) {
                                         .cgroup_root = parent,
                                         .classid_base = UPLINK_CLASSID(0),
                                         .uplinks = reconciler->options.config->n_uplinks > 0,
+                                        .ingress = uplinks_shape_ingress(reconciler->uplinks),
                                         .basic = !reconciler->options.config->meter_full,
                         },
                         features, &reconciler->meter);

@@ -486,15 +486,21 @@ void uplinks_read_back(Uplinks *uplinks, FeatureSet *features, NetPlan *ret) {
         }
 }
 
-void uplinks_read_stats(Uplinks *uplinks, NetStats *ret) {
+void uplinks_read_stats(Uplinks *uplinks, ResourceKind kind, NetStats *ret) {
         for (size_t i = 0; i < uplinks->n_holds; i++) {
                 const UplinkHold *hold = &uplinks->holds[i];
                 NetStats *stats = &ret[hold_index(uplinks, hold)];
 
-                if (hold->kind == RESOURCE_NET_EGRESS &&
-                                (!hold->uplink || uplink_read_stats(hold->uplink, stats) < 0))
+                if (hold->kind == kind && (!hold->uplink || uplink_read_stats(hold->uplink, stats) < 0))
                         *stats = (NetStats){};
         }
+}
+
+bool uplinks_shape_ingress(const Uplinks *uplinks) {
+        for (size_t i = 0; i < uplinks->n_holds; i++)
+                if (uplinks->holds[i].kind == RESOURCE_NET_INGRESS)
+                        return true;
+        return false;
 }
 
 bool uplinks_take_news(Uplinks *uplinks) {

@@ -56,9 +56,12 @@ void uplinks_observe(Uplinks *uplinks, NetPlan *ret);
 /* The same after an apply: one that is not as it was applied has not gone through, and uplinks_problem() says
  * so. */
 void uplinks_read_back(Uplinks *uplinks, FeatureSet *features, NetPlan *ret);
-/* What the kernel counts on each, by its place in the configuration: 0 as the ifindex of one that is not
- * there, or not shaped. `ret` has CONFIG_UPLINKS_MAX; the caller deinits each. */
-void uplinks_read_stats(Uplinks *uplinks, NetStats *ret);
+/* What the kernel counts on each of what goes out or of what comes in (RESOURCE_NET_EGRESS, _INGRESS), by its
+ * place in the configuration: 0 as the ifindex of one that is not there, or not shaped. `ret` has
+ * CONFIG_UPLINKS_MAX; the caller deinits each. */
+void uplinks_read_stats(Uplinks *uplinks, ResourceKind kind, NetStats *ret);
+/* Whether any is configured to. */
+bool uplinks_shape_ingress(const Uplinks *uplinks);
 /* Whether uplinks_problem() says anything else since this was last asked. */
 bool uplinks_take_news(Uplinks *uplinks);
 /* Why the i-th could not be shaped when it was last tried; NULL where it could. */

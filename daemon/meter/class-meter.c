@@ -7,16 +7,25 @@
 #include <assert.h>
 #include <string.h>
 
-/* The counters among what a class shows; what waits in it is a gauge. */
-static const Metric counters[] = {
-        METRIC_NET_EGRESS_WIRE_BYTES,
-        METRIC_NET_EGRESS_WIRE_PACKETS,
-        METRIC_NET_EGRESS_DROPS,
-        METRIC_NET_EGRESS_OVERLIMITS,
-        METRIC_NET_EGRESS_BORROWED,
-};
+#define COUNTERS 5U
 
-static const Metric gauges[] = { METRIC_NET_EGRESS_BACKLOG, METRIC_NET_EGRESS_BACKLOG_PACKETS };
+/* What a class shows. */
+static const struct {
+        const char *carried_pin, *gone_pin;
+        Metric counters[COUNTERS];
+        Metric gauges[2]; /* bytes and packets that wait */
+} ways[CLASS_WAY_MAX] = {
+        [CLASS_WAY_OUT] = { "class_carried_1", "class_gone_1",
+                        { METRIC_NET_EGRESS_WIRE_BYTES, METRIC_NET_EGRESS_WIRE_PACKETS,
+                                        METRIC_NET_EGRESS_DROPS, METRIC_NET_EGRESS_OVERLIMITS,
+                                        METRIC_NET_EGRESS_BORROWED },
+                        { METRIC_NET_EGRESS_BACKLOG, METRIC_NET_EGRESS_BACKLOG_PACKETS } },
+        [CLASS_WAY_IN] = { "class_in_carried_1", "class_in_gone_1",
+                        { METRIC_NET_INGRESS_WIRE_BYTES, METRIC_NET_INGRESS_WIRE_PACKETS,
+                                        METRIC_NET_INGRESS_DROPS, METRIC_NET_INGRESS_OVERLIMITS,
+                                        METRIC_NET_INGRESS_BORROWED },
+                        { METRIC_NET_INGRESS_BACKLOG, METRIC_NET_INGRESS_BACKLOG_PACKETS } },
+};
 
 #define PLACE_NONE UINT32_MAX
 
@@ -26,6 +35,7 @@ typedef struct Link {
 } Link;
 
 struct ClassMeter {
+        ClassWay way;
         GroupCarried *carried; /* a class is to it what a group is */
         SlotFigures *figures;  /* as of the last run */
         bool *held;            /* [slots] */
@@ -33,14 +43,14 @@ struct ClassMeter {
         Link links[CLASS_METER_LINKS_MAX];
 };
 
-int class_meter_new(const char *pin_dir, uint32_t slots, uint32_t places, ClassMeter **ret) {
+int class_meter_new(const char *pin_dir, ClassWay way, uint32_t slots, uint32_t places, ClassMeter **ret) {
         _cleanup_(class_meter_free_p) ClassMeter *meter = malloc(sizeof(*meter));
         int r;
 
         if (!meter)
                 return -ENOMEM;
-        *meter = (ClassMeter){ .slots = slots };
-        r = slot_figures_new(gauges, ELEMENTSOF(gauges), slots, &meter->figures);
+        *meter = (ClassMeter){ .way = way, .slots = slots };
+        r = slot_figures_new(ways[way].gauges, ELEMENTSOF(ways[way].gauges), slots, &meter->figures);
         if (r < 0)
                 return r;
         meter->held = calloc(slots, sizeof(bool));
@@ -54,8 +64,8 @@ int class_meter_new(const char *pin_dir, uint32_t slots, uint32_t places, ClassM
         }
         for (uint32_t slot = 0; slot < SLOT_FIRST && slot < slots; slot++)
                 meter->held[slot] = true;
-        r = group_carried_new(&(GroupCarriedOptions){ pin_dir, "class_carried_1", "class_gone_1", counters,
-                                              ELEMENTSOF(counters), slots, places },
+        r = group_carried_new(&(GroupCarriedOptions){ pin_dir, ways[way].carried_pin, ways[way].gone_pin,
+                                              ways[way].counters, COUNTERS, slots, places },
                         &meter->carried);
         if (r < 0)
                 return r;
@@ -77,7 +87,8 @@ ClassMeter *class_meter_free(ClassMeter *meter) {
 }
 
 void class_meter_add(ClassMeter *meter, uint32_t slot) {
-        meter->held[slot] = true;
+        if (meter)
+                meter->held[slot] = true;
 }
 
 /* Never 0, which is no group's id. */
@@ -100,10 +111,9 @@ static void note_class(ClassMeter *meter, Link *link, const NetClassStats *stats
                 stats->borrowed };
         const uint64_t id = class_id(link->ifindex, stats->slot);
         uint32_t *place = &link->places[stats->slot];
-
         Sample now;
 
-        _Static_assert(ELEMENTSOF(values) == ELEMENTSOF(counters), "one each");
+        _Static_assert(ELEMENTSOF(values) == COUNTERS, "one each");
         if (stats->anew) {
                 group_carried_leave(meter->carried, id);
                 *place = PLACE_NONE;
@@ -112,10 +122,10 @@ static void note_class(ClassMeter *meter, Link *link, const NetClassStats *stats
                         group_carried_place(meter->carried, stats->slot, id, !stats->anew, place) < 0)
                 return;
         sample_begin(&now);
-        for (size_t i = 0; i < ELEMENTSOF(counters); i++)
-                sample_put(&now, counters[i], values[i]);
-        sample_put(&now, METRIC_NET_EGRESS_BACKLOG, stats->backlog_bytes);
-        sample_put(&now, METRIC_NET_EGRESS_BACKLOG_PACKETS, stats->backlog_packets);
+        for (size_t i = 0; i < COUNTERS; i++)
+                sample_put(&now, ways[meter->way].counters[i], values[i]);
+        sample_put(&now, ways[meter->way].gauges[0], stats->backlog_bytes);
+        sample_put(&now, ways[meter->way].gauges[1], stats->backlog_packets);
         group_carried_note(meter->carried, *place, &now);
         slot_figures_add(meter->figures, stats->slot, &now);
 }
@@ -123,6 +133,8 @@ static void note_class(ClassMeter *meter, Link *link, const NetClassStats *stats
 void class_meter_run(ClassMeter *meter, const NetStats *links, size_t n) {
         assert(n <= CLASS_METER_LINKS_MAX);
 
+        if (!meter)
+                return;
         for (uint32_t slot = 0; slot < meter->slots; slot++)
                 slot_figures_empty(meter->figures, slot);
         for (size_t i = 0; i < n; i++) {
@@ -139,12 +151,16 @@ void class_meter_run(ClassMeter *meter, const NetStats *links, size_t n) {
 }
 
 void class_meter_read(const ClassMeter *meter, uint32_t slot, Sample *sample) {
-        uint64_t present = slot_figures_read(meter->figures, slot, sample);
+        if (meter) {
+                uint64_t present = slot_figures_read(meter->figures, slot, sample);
 
-        group_carried_sum(meter->carried, slot, present, sample);
+                group_carried_sum(meter->carried, slot, present, sample);
+        }
 }
 
 void class_meter_clear(ClassMeter *meter, uint32_t slot) {
+        if (!meter)
+                return;
         group_carried_clear(meter->carried, slot);
         slot_figures_clear(meter->figures, slot);
         for (size_t i = 0; i < CLASS_METER_LINKS_MAX; i++)
@@ -153,5 +169,6 @@ void class_meter_clear(ClassMeter *meter, uint32_t slot) {
 }
 
 void class_meter_keep_pins(const ClassMeter *meter, const char *pin_dir, PinTell tell, void *userdata) {
-        group_carried_keep_pins(meter->carried, pin_dir, tell, userdata);
+        if (meter)
+                group_carried_keep_pins(meter->carried, pin_dir, tell, userdata);
 }

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * What the kernel counts of each slot's classes, on all uplinks together. Its counters begin at 0 with a
- * class, and a class goes with its interface, its tree, or whoever deletes it; a slot's run on. It asks no
- * kernel: what was read of each uplink is given to it.
+ * What the kernel counts of each slot's classes, one way, on all uplinks together. Its counters begin at 0
+ * with a class, and a class goes with its interface, its tree, or whoever deletes it; a slot's run on. It
+ * asks no kernel: what was read of each uplink is given to it.
  */
 
 #include "bpf/pin.h"
@@ -16,10 +16,19 @@
 
 typedef struct ClassMeter ClassMeter;
 
+/* Whose metrics they are: net.egress's or net.ingress's. */
+typedef enum ClassWay {
+        CLASS_WAY_OUT,
+        CLASS_WAY_IN,
+        CLASS_WAY_MAX,
+} ClassWay;
+
 /* `pin_dir` as in meter.h; `places`: the most classes of all slots and uplinks together. */
-int class_meter_new(const char *pin_dir, uint32_t slots, uint32_t places, ClassMeter **ret);
+int class_meter_new(const char *pin_dir, ClassWay way, uint32_t slots, uint32_t places, ClassMeter **ret);
 ClassMeter *class_meter_free(ClassMeter *meter);
 DEFINE_CLEANUP(ClassMeter *, class_meter_free);
+
+/* All below do nothing where there is no meter (NULL). */
 
 /* The slot is somebody's from here on; others' classes are not counted. SLOT_DEFAULT and SLOT_CONTROL always
  * are. */

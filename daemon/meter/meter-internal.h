@@ -52,10 +52,10 @@ struct Meter {
         Delivered *delivered; /* NULL where it can't be kept */
         GroupIter *iter;
         StatMeter *stats;
-        ClassMeter *classes;
-        SocketIter *sockets;       /* NULL where it does not load */
-        SocketMeter *open_sockets; /* as tcp */
-        Group *groups;             /* owned, in no order */
+        ClassMeter *classes[CLASS_WAY_MAX]; /* that of what comes in is NULL where nothing is shaped */
+        SocketIter *sockets;                /* NULL where it does not load */
+        SocketMeter *open_sockets;          /* as tcp */
+        Group *groups;                      /* owned, in no order */
         size_t n_groups;
         struct SlotState {
                 bool known;   /* a group was added */

@@ -385,7 +385,10 @@ int meter_set_up(Meter *meter, const MeterOptions *options, FeatureSet *features
         r = set_up_stats(meter, options->cgroup_root, features);
         if (r < 0)
                 return r;
-        r = class_meter_new(meter->pin_dir, meter->slots, meter->slots * CLASSES_PER_SLOT, &meter->classes);
+        for (ClassWay way = 0; r >= 0 && way < CLASS_WAY_MAX; way++)
+                if (way == CLASS_WAY_OUT || options->ingress)
+                        r = class_meter_new(meter->pin_dir, way, meter->slots,
+                                        meter->slots * CLASSES_PER_SLOT, &meter->classes[way]);
         if (r < 0)
                 return r;
         r = set_up_sockets(meter, features);

@@ -144,7 +144,8 @@ Meter *meter_free(Meter *meter) {
         oom_meter_free(meter->oom);
         group_iter_free(meter->iter);
         stat_meter_free(meter->stats);
-        class_meter_free(meter->classes);
+        for (ClassWay way = 0; way < CLASS_WAY_MAX; way++)
+                class_meter_free(meter->classes[way]);
         socket_iter_free(meter->sockets);
         socket_meter_free(meter->open_sockets);
         table_deinit(&meter->groups_map);
@@ -258,7 +259,8 @@ static int count_group(Meter *meter, Group *group, int group_fd, bool is_counted
         int r = 0, k;
 
         group->covered = false;
-        class_meter_add(meter->classes, group->slot);
+        for (ClassWay way = 0; way < CLASS_WAY_MAX; way++)
+                class_meter_add(meter->classes[way], group->slot);
         if (meter->net) {
                 k = net_meter_attach(meter->net, group->slot, group_fd, group->id);
                 group->network = k >= 0;
@@ -378,7 +380,8 @@ void meter_remove_slots(Meter *meter, const bool *leaving) {
                         oom_meter_clear(meter->oom, slot);
                 group_iter_clear(meter->iter, slot);
                 stat_meter_clear(meter->stats, slot);
-                class_meter_clear(meter->classes, slot);
+                for (ClassWay way = 0; way < CLASS_WAY_MAX; way++)
+                        class_meter_clear(meter->classes[way], slot);
         }
 }
 
@@ -419,8 +422,8 @@ bool meter_reads_all_files(const Meter *meter) {
         return stat_meter_groups(meter->stats) <= STAT_GROUPS_A_TURN;
 }
 
-void meter_note_classes(Meter *meter, const NetStats *links, size_t n) {
-        class_meter_run(meter->classes, links, n);
+void meter_note_classes(Meter *meter, ClassWay way, const NetStats *links, size_t n) {
+        class_meter_run(meter->classes[way], links, n);
 }
 
 int meter_read(const Meter *meter, uint32_t slot, Sample *ret) {
@@ -438,7 +441,8 @@ int meter_read(const Meter *meter, uint32_t slot, Sample *ret) {
                 socket_meter_read(meter->open_sockets, slot, ret);
         group_iter_read(meter->iter, slot, ret);
         stat_meter_read(meter->stats, slot, ret);
-        class_meter_read(meter->classes, slot, ret);
+        for (ClassWay way = 0; way < CLASS_WAY_MAX; way++)
+                class_meter_read(meter->classes[way], slot, ret);
         return 0;
 }
 
@@ -447,7 +451,8 @@ void meter_read_control(const Meter *meter, Sample *ret) {
 
         if (meter->net && meter->slot_states[SLOT_CONTROL].known && meter->slot_states[SLOT_CONTROL].network)
                 net_meter_read(meter->net, SLOT_CONTROL, &sample);
-        class_meter_read(meter->classes, SLOT_CONTROL, &sample);
+        for (ClassWay way = 0; way < CLASS_WAY_MAX; way++)
+                class_meter_read(meter->classes[way], SLOT_CONTROL, &sample);
         if (meter->delay)
                 control_delay_read(meter->delay, &sample);
         *ret = sample;
@@ -488,7 +493,8 @@ void meter_keep_pins(const Meter *meter, PinTell tell, void *userdata) {
                 oom_meter_keep_pins(meter->oom, meter->pin_dir, tell, userdata);
         group_iter_keep_pins(meter->iter, meter->pin_dir, tell, userdata);
         stat_meter_keep_pins(meter->stats, meter->pin_dir, tell, userdata);
-        class_meter_keep_pins(meter->classes, meter->pin_dir, tell, userdata);
+        for (ClassWay way = 0; way < CLASS_WAY_MAX; way++)
+                class_meter_keep_pins(meter->classes[way], meter->pin_dir, tell, userdata);
 }
 
 const char *meter_missing(const Meter *meter, uint64_t group_id) {

@@ -11,6 +11,7 @@
  */
 
 #include "bpf/pin.h"
+#include "meter/class-meter.h"
 #include "meter/culprits.h"
 #include "meter/delivered.h"
 #include "model/block-latency.h"
@@ -30,6 +31,7 @@ typedef struct MeterOptions {
         uint32_t classid_base; /* skb->priority of slot 0; a slot's is this + slot. 0: packets are not classed
                                 */
         bool uplinks;          /* there are some, of which SLOT_CONTROL's class has its delay metered */
+        bool ingress;          /* some of them shape what comes in */
         bool basic;            /* without histograms, without who made whom wait, without TCP */
 } MeterOptions;
 
@@ -77,8 +79,9 @@ int meter_refresh(Meter *meter, bool all);
 int meter_refresh_slot(Meter *meter, uint32_t slot);
 /* No group's files wait for their turn. */
 bool meter_reads_all_files(const Meter *meter);
-/* What was just read of the uplinks' classes, as class_meter_run(). */
-void meter_note_classes(Meter *meter, const NetStats *links, size_t n);
+/* What was just read of the uplinks' classes, as class_meter_run(); of what comes in, where there are some.
+ */
+void meter_note_classes(Meter *meter, ClassWay way, const NetStats *links, size_t n);
 /* -ENOENT: no group was added for the slot. What could not be counted is absent. */
 int meter_read(const Meter *meter, uint32_t slot, Sample *ret);
 /* The id of the slot's own group, where the last refresh met it in the kernel: it is not gone. 0: it may be.

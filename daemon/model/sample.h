@@ -51,6 +51,13 @@ typedef enum Metric {
         METRIC_NET_EGRESS_BACKLOG_PACKETS, /* packets; one that is to be segmented counts once */
         METRIC_NET_INGRESS_BYTES,
         METRIC_NET_INGRESS_PACKETS,
+        METRIC_NET_INGRESS_WIRE_BYTES, /* and these as of egress, by the classes of what came in at uplinks */
+        METRIC_NET_INGRESS_WIRE_PACKETS,
+        METRIC_NET_INGRESS_DROPS,
+        METRIC_NET_INGRESS_OVERLIMITS,
+        METRIC_NET_INGRESS_BORROWED,
+        METRIC_NET_INGRESS_BACKLOG,
+        METRIC_NET_INGRESS_BACKLOG_PACKETS,
         METRIC_NET_LOCAL_EGRESS_BYTES, /* IP bytes sent that stayed on the node: in none of those above */
         METRIC_NET_LOCAL_EGRESS_PACKETS,
         METRIC_NET_LOCAL_INGRESS_BYTES,

@@ -12,7 +12,7 @@
 static ClassMeter *meter;
 
 static void make(void) {
-        cr_assert_eq(class_meter_new(NULL, SLOTS, 4 * SLOTS, &meter), 0);
+        cr_assert_eq(class_meter_new(NULL, CLASS_WAY_OUT, SLOTS, 4 * SLOTS, &meter), 0);
 }
 
 static void end(void) {
@@ -71,6 +71,26 @@ Test(class_meter, sums_over_uplinks) {
         class_meter_run(meter, links, 3);
         cr_expect_eq(BYTES(SLOT), 1500);
         cr_expect_eq(value(SLOT, METRIC_NET_EGRESS_BACKLOG), 7);
+}
+
+Test(class_meter, of_what_comes_in) {
+        NetClassStats class = { .slot = SLOT, .anew = true, .bytes = 1000, .drops = 2, .backlog_bytes = 30 };
+        NetStats link = link_with(10, &class);
+
+        end();
+        meter = NULL;
+        class_meter_add(meter, SLOT);
+        class_meter_run(meter, &link, 1);
+        class_meter_clear(meter, SLOT);
+        cr_expect_eq(BYTES(SLOT), UINT64_MAX, "there is none");
+
+        cr_assert_eq(class_meter_new(NULL, CLASS_WAY_IN, SLOTS, 4 * SLOTS, &meter), 0);
+        class_meter_add(meter, SLOT);
+        class_meter_run(meter, &link, 1);
+        cr_expect_eq(value(SLOT, METRIC_NET_INGRESS_WIRE_BYTES), 1000);
+        cr_expect_eq(value(SLOT, METRIC_NET_INGRESS_DROPS), 2);
+        cr_expect_eq(value(SLOT, METRIC_NET_INGRESS_BACKLOG), 30);
+        cr_expect_eq(BYTES(SLOT), UINT64_MAX, "it is another way");
 }
 
 Test(class_meter, outlives_its_classes) {
