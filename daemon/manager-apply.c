@@ -4,10 +4,10 @@
  * Apply and Sync, one transaction:
  *   1. judge all requests, each and together;
  *   2. note the intent: into the calendar, and into a transaction of the state that is open until 5; rows
- * that nothing but 5 needs are written just before it, so that who waits for his share does not wait for them.
- * What is on disk is the old calendar, whole; no log of what was written is kept, for none is needed: whoever
- * starts after a crash brings the kernel to what is on disk, which undoes all of 3, groups that no allocation
- * names included (find_orphans() in manager-start.c);
+ * that nothing but 5 needs are written just before it, so that who waits for his share does not wait for
+ * them. What is on disk is the old calendar, whole; no log of what was written is kept, for none is needed:
+ * whoever starts after a crash brings the kernel to what is on disk, which undoes all of 3, groups that no
+ * allocation names included (find_orphans() in manager-start.c);
  *   3. apply, by the one path that everything takes, in an order in which no floor is broken at any step;
  *   4. read back: what the kernel refused, or took and did not do, to a tenant of the request or to the
  * parent of all refuses the request;
