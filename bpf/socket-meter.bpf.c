@@ -38,12 +38,17 @@ struct {
         __type(value, struct socket_row);
 } socket_rows SEC(".maps");
 
+/* A raw socket has a protocol, too. */
+static __always_inline bool is_kind(__u32 type, __u32 protocol) {
+        return (type == SOCK_STREAM && protocol == IPPROTO_TCP) ||
+               (type == SOCK_DGRAM && protocol == IPPROTO_UDP);
+}
+
 SEC("cgroup/sock_create")
 int socket_meter_mark(struct bpf_sock *sk) {
         struct task_struct *task = bpf_get_current_task_btf();
 
-        if ((sk->protocol == IPPROTO_TCP || sk->protocol == IPPROTO_UDP) &&
-                        find_slot_above(task->cgroups->dfl_cgrp))
+        if (is_kind(sk->type, sk->protocol) && find_slot_above(task->cgroups->dfl_cgrp))
                 bpf_sk_storage_get(&socket_marks, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
         return 1;
 }
@@ -54,7 +59,7 @@ int socket_meter_find(struct bpf_iter__task_file *ctx) {
         struct file *file = ctx->file;
         struct socket *socket;
         struct sock *sk;
-        __u16 family, protocol;
+        __u16 family;
 
         if (!file) /* the end of the pass */
                 return 0;
@@ -64,9 +69,7 @@ int socket_meter_find(struct bpf_iter__task_file *ctx) {
         if (!sk)
                 return 0;
         family = sk->__sk_common.skc_family;
-        protocol = sk->sk_protocol;
-        if ((family == AF_INET || family == AF_INET6) &&
-                        (protocol == IPPROTO_TCP || protocol == IPPROTO_UDP) &&
+        if ((family == AF_INET || family == AF_INET6) && is_kind(sk->sk_type, sk->sk_protocol) &&
                         find_slot_above(sk->sk_cgrp_data.cgroup))
                 bpf_sk_storage_get(&socket_marks, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
         return 0;

@@ -91,6 +91,12 @@ static int page_begin(Page *page) {
         return 0;
 }
 
+/* A page with a label of another's is none. */
+static void page_take_error(Page *page, const Text *more) {
+        if (more->error < 0)
+                page->text.error = more->error;
+}
+
 /* `labels` with one more. The text is anew with each. */
 static Labels labels_with(const Labels *labels, Text *more, const char *name, const char *value) {
         more->n = 0;
@@ -155,6 +161,7 @@ static void append_drift(Page *page) {
                         family_append(&families[i], &page->text, &labels,
                                         i == 0 ? count->found : count->repaired);
                 }
+        page_take_error(page, &more);
 }
 
 static Family metric_family(const MetricInfo *info, const char *name) {
@@ -213,6 +220,7 @@ static void append_latencies(Page *page, bool write) {
                         family_append_histogram(&family, &page->text, &labels, &bounds, &latency->histogram);
                 }
         }
+        page_take_error(page, &more);
 }
 
 /* What the control class sends is no tenant's, and is of families of its own. */
@@ -259,6 +267,7 @@ static void append_culprits(Page *page) {
                         family_append(&family, &page->text, &labels, blame->nsec);
                 }
         }
+        page_take_error(page, &more);
 }
 
 /* What a tenant's share is now. No family for what a resource cannot promise: swap and tasks have only a

@@ -172,3 +172,8 @@ void class_meter_keep_pins(const ClassMeter *meter, const char *pin_dir, PinTell
         if (meter)
                 group_carried_keep_pins(meter->carried, pin_dir, tell, userdata);
 }
+
+void class_meter_unpin(const char *pin_dir, ClassWay way) {
+        pin_remove(pin_dir, ways[way].carried_pin);
+        pin_remove(pin_dir, ways[way].gone_pin);
+}

@@ -45,3 +45,5 @@ void class_meter_read(const ClassMeter *meter, uint32_t slot, Sample *sample);
 void class_meter_clear(ClassMeter *meter, uint32_t slot);
 
 void class_meter_keep_pins(const ClassMeter *meter, const char *pin_dir, PinTell tell, void *userdata);
+/* Forgets what was counted that way. */
+void class_meter_unpin(const char *pin_dir, ClassWay way);

@@ -173,6 +173,7 @@ static int open_own_link(const GroupIter *iter, uint64_t group_id) {
 static void detach(GroupIter *iter, uint64_t group_id) {
         for (size_t i = iter->n_groups; i-- > 0;)
                 if (iter->groups[i].id == group_id) {
+                        iter->seen[iter->groups[i].slot] = 0;
                         group_close(iter->groups + i);
                         iter->groups[i] = iter->groups[--iter->n_groups];
                 }

@@ -21,7 +21,7 @@
 #define GROUPS_PER_SLOT 4
 /* And one allocation at a time, or two; and some that ended. */
 #define DELIVERED_PER_SLOT 4
-/* And a class on each of so many uplinks, on the average. */
+/* And a class on each uplink: of so many at least, as the table is made anew where its size is another. */
 #define CLASSES_PER_SLOT 4
 
 /* A group's files cost some 40 µs: of a thousand groups each is read once a minute, of 16 at every sample. */

@@ -144,6 +144,21 @@ static int set_up_open_sockets(Meter *meter, const MeterOptions *options, Featur
                         socket_meter_adopted(meter->open_sockets) ? "; those from before are known" : "");
 }
 
+static int set_up_classes(Meter *meter, const MeterOptions *options) {
+        uint32_t each = options->uplinks > CLASSES_PER_SLOT ? options->uplinks : CLASSES_PER_SLOT;
+        int r = class_meter_new(meter->pin_dir, CLASS_WAY_OUT, meter->slots, meter->slots * each,
+                        &meter->classes[CLASS_WAY_OUT]);
+
+        if (r < 0)
+                return r;
+        if (options->ingress)
+                return class_meter_new(meter->pin_dir, CLASS_WAY_IN, meter->slots, meter->slots * each,
+                                &meter->classes[CLASS_WAY_IN]);
+        /* Whose slot it is will be another's before anybody looks there again. */
+        class_meter_unpin(meter->pin_dir, CLASS_WAY_IN);
+        return 0;
+}
+
 static int set_up_delay(Meter *meter, const MeterOptions *options, FeatureSet *features) {
         int r;
 
@@ -385,10 +400,7 @@ int meter_set_up(Meter *meter, const MeterOptions *options, FeatureSet *features
         r = set_up_stats(meter, options->cgroup_root, features);
         if (r < 0)
                 return r;
-        for (ClassWay way = 0; r >= 0 && way < CLASS_WAY_MAX; way++)
-                if (way == CLASS_WAY_OUT || options->ingress)
-                        r = class_meter_new(meter->pin_dir, way, meter->slots,
-                                        meter->slots * CLASSES_PER_SLOT, &meter->classes[way]);
+        r = set_up_classes(meter, options);
         if (r < 0)
                 return r;
         r = set_up_sockets(meter, features);

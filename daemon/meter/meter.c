@@ -210,6 +210,7 @@ static int prepare_place(Meter *meter, uint32_t slot, const char *path, uint64_t
         return 0;
 }
 
+/* 1 where it was not there before. */
 static int put_in_map(Meter *meter, uint64_t id, uint32_t slot) {
         uint32_t held;
 
@@ -218,14 +219,14 @@ static int put_in_map(Meter *meter, uint64_t id, uint32_t slot) {
         if (bpf_map_lookup_elem(meter->groups_map.fd, &id, &held) == 0 && held == slot)
                 return 0;
         if (bpf_map_update_elem(meter->groups_map.fd, &id, &slot, BPF_ANY) == 0)
-                return 0;
+                return 1;
         if (errno != E2BIG)
                 return -errno;
 
         for (size_t i = meter->n_groups; i-- > 0;)
                 if (!meter->groups[i].path && meter->groups[i].id != id)
                         drop_group(meter, meter->groups + i);
-        return bpf_map_update_elem(meter->groups_map.fd, &id, &slot, BPF_ANY) < 0 ? -errno : 0;
+        return bpf_map_update_elem(meter->groups_map.fd, &id, &slot, BPF_ANY) < 0 ? -errno : 1;
 }
 
 /* The group of this id in the list: as it is, claimed from an earlier run, or new. */
@@ -271,8 +272,6 @@ static int count_group(Meter *meter, Group *group, int group_fd, bool is_counted
                 group->tcp = k >= 0;
                 r = r < 0 ? r : k;
         }
-        if (!is_counted && kind == METER_GROUP_ADOPTED && meter->open_sockets)
-                socket_meter_groups_changed(meter->open_sockets);
         if (!is_counted) {
                 k = group_iter_add(meter->iter, group->slot, group->path, group_fd, group->id,
                                 kind == METER_GROUP_ADOPTED);
@@ -322,6 +321,8 @@ int meter_add(Meter *meter, uint32_t slot, const char *group_path, int group_fd,
                 group->network = group->tcp = group->counted = false;
         } else {
                 r = put_in_map(meter, group_id, slot);
+                if (r > 0 && meter->open_sockets)
+                        socket_meter_groups_changed(meter->open_sockets);
                 group = find_group(meter, group_id); /* the list may have moved */
                 k = count_group(meter, group, group_fd, is_counted, kind);
                 group->counted = r >= 0 && k >= 0;
@@ -330,7 +331,7 @@ int meter_add(Meter *meter, uint32_t slot, const char *group_path, int group_fd,
         if (meter->sched && (!is_counted || is_covered))
                 sched_meter_groups_changed(meter->sched);
 
-        return r < 0 ? r : k;
+        return r < 0 ? r : k < 0 ? k : 0;
 }
 
 void meter_drop(Meter *meter, uint64_t group_id) {

@@ -30,7 +30,7 @@ typedef struct MeterOptions {
                                   */
         uint32_t classid_base; /* skb->priority of slot 0; a slot's is this + slot. 0: packets are not classed
                                 */
-        bool uplinks;          /* there are some, of which SLOT_CONTROL's class has its delay metered */
+        uint32_t uplinks;      /* how many there are; of each, SLOT_CONTROL's class has its delay metered */
         bool ingress;          /* some of them shape what comes in */
         bool basic;            /* without histograms, without who made whom wait, without TCP */
 } MeterOptions;

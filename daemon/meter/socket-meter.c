@@ -5,6 +5,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/types.h>
 #include <string.h>
 
@@ -13,7 +14,7 @@
 
 #define PREFIX "socket"
 #define MARKS PREFIX "_marks_" STRINGIFY(SOCKET_METER_LAYOUT)
-#define LINK PREFIX "-mark-" STRINGIFY(SOCKET_METER_LAYOUT)
+#define LINK PREFIX "-mark-"
 
 /* One of the two ways to go over things, and how many runs it still rests. */
 typedef struct Walk {
@@ -25,6 +26,8 @@ struct SocketMeter {
         struct socket_meter_bpf *skeleton;
         Table rows;
         int marks, mark_link;
+        char *pin_dir;
+        char link_name[PIN_NAME_SIZE]; /* of the link's pin */
         bool adopted;
         Walk find, count;
         bool wanted;  /* there may be sockets without a mark */
@@ -51,20 +54,64 @@ static int load(SocketMeter *meter, const char *pin_dir, int groups_fd) {
         return meter->marks < 0 ? -errno : pin_put(pin_dir, MARKS, meter->marks);
 }
 
-/* From before, or anew; what runs there is our program from here on. */
-static int attach(SocketMeter *meter, const char *pin_dir, int root_fd) {
+/* "socket-mark-<map of groups>-<tag>": all that must be equal for a link to be left as it is. */
+static int name_link(SocketMeter *meter, int groups_fd) {
+        struct bpf_map_info info = {};
+        uint32_t size = sizeof(info);
+        char tag[PIN_TAG_SIZE];
+        int r = pin_program_tag(bpf_program__fd(meter->skeleton->progs.socket_meter_mark), tag);
+
+        if (r < 0)
+                return r;
+        if (bpf_obj_get_info_by_fd(groups_fd, &info, &size) < 0)
+                return -errno;
+        snprintf(meter->link_name, sizeof(meter->link_name), LINK "%08" PRIx32 "-%s", info.id, tag);
+        return 0;
+}
+
+static void take_up(const char *name, void *userdata) {
+        SocketMeter *meter = userdata;
+
+        if (meter->mark_link < 0)
+                meter->mark_link = pin_open(meter->pin_dir, name);
+}
+
+static void remove_outdated(const char *name, void *userdata) {
+        const SocketMeter *meter = userdata;
+
+        if (strcmp(name, meter->link_name) != 0)
+                pin_remove(meter->pin_dir, name);
+}
+
+/* Another's program, or one with other tables, is replaced without a gap, where the marks are the same. */
+static int put_link(SocketMeter *meter, int root_fd) {
         int program_fd = bpf_program__fd(meter->skeleton->progs.socket_meter_mark);
 
-        if (!meter->adopted)
-                pin_remove(pin_dir, LINK);
-        meter->mark_link = pin_open(pin_dir, LINK);
-        if (meter->mark_link >= 0 && bpf_link_update(meter->mark_link, program_fd, NULL) == 0) {
+        if (meter->adopted)
+                pin_list(meter->pin_dir, LINK, take_up, meter);
+        if (meter->mark_link >= 0 && bpf_link_update(meter->mark_link, program_fd, NULL) == 0)
                 pin_pace(); /* the one before is let go of */
-                return 0;
+        else {
+                cleanup_close(&meter->mark_link);
+                meter->mark_link = bpf_link_create(program_fd, root_fd, BPF_CGROUP_INET_SOCK_CREATE, NULL);
+                if (meter->mark_link < 0)
+                        return -errno;
         }
-        cleanup_close(&meter->mark_link);
-        meter->mark_link = bpf_link_create(program_fd, root_fd, BPF_CGROUP_INET_SOCK_CREATE, NULL);
-        return meter->mark_link < 0 ? -errno : pin_put(pin_dir, LINK, meter->mark_link);
+        return pin_put(meter->pin_dir, meter->link_name, meter->mark_link);
+}
+
+/* From before as it is, or ours from here on. */
+static int attach(SocketMeter *meter, int groups_fd, int root_fd) {
+        int r = name_link(meter, groups_fd);
+
+        if (r < 0)
+                return r;
+        if (meter->adopted)
+                meter->mark_link = pin_open(meter->pin_dir, meter->link_name);
+        if (meter->mark_link < 0)
+                r = put_link(meter, root_fd);
+        pin_list(meter->pin_dir, LINK, remove_outdated, meter);
+        return r;
 }
 
 static int open_walk(Walk *walk, const struct bpf_program *program, int map_fd) {
@@ -90,6 +137,11 @@ int socket_meter_new(const char *pin_dir, uint32_t slots, int groups_fd, int roo
                 .mark_link = -EBADF,
                 .find.link = -EBADF,
                 .count.link = -EBADF };
+        if (pin_dir) {
+                meter->pin_dir = strdup(pin_dir);
+                if (!meter->pin_dir)
+                        return -ENOMEM;
+        }
         r = table_open(NULL,
                         &(TableShape){ PREFIX "_rows", BPF_MAP_TYPE_ARRAY, sizeof(uint32_t),
                                         sizeof(struct socket_row), slots },
@@ -106,7 +158,7 @@ int socket_meter_new(const char *pin_dir, uint32_t slots, int groups_fd, int roo
         if (r >= 0)
                 r = open_walk(&meter->count, meter->skeleton->progs.socket_meter_count, meter->marks);
         if (r >= 0)
-                r = attach(meter, pin_dir, root_fd);
+                r = attach(meter, groups_fd, root_fd);
         if (r < 0)
                 return r;
         meter->wanted = !meter->adopted;
@@ -124,6 +176,7 @@ SocketMeter *socket_meter_free(SocketMeter *meter) {
         cleanup_close(&meter->marks);
         socket_meter_bpf__destroy(meter->skeleton);
         table_deinit(&meter->rows);
+        free(meter->pin_dir);
         free(meter);
         return NULL;
 }
@@ -134,7 +187,7 @@ bool socket_meter_adopted(const SocketMeter *meter) {
 
 void socket_meter_keep_pins(const SocketMeter *meter, const char *pin_dir, PinTell tell, void *userdata) {
         pin_keep(pin_dir, MARKS, meter->marks, tell, userdata);
-        pin_keep(pin_dir, LINK, meter->mark_link, tell, userdata);
+        pin_keep(pin_dir, meter->link_name, meter->mark_link, tell, userdata);
 }
 
 void socket_meter_groups_changed(SocketMeter *meter) {
