@@ -199,6 +199,8 @@ static int take_request(Transaction *transaction, size_t i, Failure *failure) {
         if (held && allocation_is_current(held)) {
                 request->state = held->state == ALLOCATION_ENDING ? ALLOCATION_ACTIVE : held->state;
                 request->actual_start_usec = held->actual_start_usec;
+                request->delivered = held->delivered;
+                request->delivered_since_usec = held->delivered_since_usec;
                 request->state_boottime_usec = held->state_boottime_usec;
                 request->warned = held->warned && held->window.end_usec == request->window.end_usec;
         }

@@ -228,7 +228,7 @@ static int manager_connect(Manager *manager);
 static bool slow_check_is_due(Manager *manager) {
         size_t every = manager->node.n_tenants / RECONCILED_A_SAMPLE;
 
-        if (++manager->samples < (every > RECONCILE_EVERY_SAMPLES ? every : RECONCILE_EVERY_SAMPLES))
+        if (manager->samples < (every > RECONCILE_EVERY_SAMPLES ? every : RECONCILE_EVERY_SAMPLES))
                 return false;
         manager->samples = 0;
         return true;
@@ -247,6 +247,8 @@ static int on_sample(sd_event_source *source, uint64_t usec, void *userdata) {
                 due = true;
         if (manager_follow_capacity(manager))
                 due = true;
+        if (++manager->samples % RECONCILE_EVERY_SAMPLES == 0)
+                due = true; /* what was refused is tried again */
         if (slow_check_is_due(manager)) {
                 manager_check_drift(manager);
                 manager->look_at_all = due = true;

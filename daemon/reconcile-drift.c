@@ -49,6 +49,12 @@ static void tell_placement(const char *file, const char *have, const char *want,
         tell(userdata, DRIFT_CGROUP_FILE, file, have, want);
 }
 
+static bool is_replanned(const Verified *verified, const TenantPlan *plan) {
+        return !(settings_equal(&verified->settings, &plan->settings) &&
+                        limit_set_equal(&verified->limits, &plan->limits) &&
+                        verified->frozen == plan->frozen && verified->observed == plan->observed);
+}
+
 Verified reconciler_take_verified(Reconciler *reconciler, const TenantPlan *plan) {
         Verified *verified = &reconciler->verified[plan->tenant->slot], before = {};
 
@@ -56,9 +62,20 @@ Verified reconciler_take_verified(Reconciler *reconciler, const TenantPlan *plan
                         !plan->tenant->problems) {
                 before = *verified;
                 *verified = (Verified){};
-        }
-        verified_forget(verified);
+        } else if (is_replanned(verified, plan))
+                verified_forget(verified);
         return before;
+}
+
+void reconciler_give_back_verified(Reconciler *reconciler, const TenantPlan *plan, Verified *before) {
+        Verified *verified = &reconciler->verified[plan->tenant->slot];
+
+        if (before->settings.present && !verified->settings.present && !is_replanned(before, plan)) {
+                *verified = *before;
+                verified->look_again = true;
+                *before = (Verified){};
+        }
+        verified_forget(before);
 }
 
 static void tell_limits(Telling *telling, const GroupState *observed, const LimitSet *verified) {

@@ -137,9 +137,11 @@ void reconciler_release_block_devices(Reconciler *reconciler);
 
 /* reconcile-drift.c: the slot's group is not as it was, or may not be: the next apply looks at it. */
 void reconciler_look_again_at_slot(Reconciler *reconciler, uint32_t slot);
-/* What is to be changed is not compared with what was last read back any more: what differs may be what we
- * wrote. Gives what that was, where a change may begin from it; the caller forgets it. */
+/* What is planned otherwise than it was last read back is not compared with that any more: what differs may
+ * be what we wrote. Gives what that was, where a change may begin from it; the caller gives it back. */
 Verified reconciler_take_verified(Reconciler *reconciler, const TenantPlan *plan);
+/* Where it is planned still, and was not read back so, checks for drift go on by it. Forgets it else. */
+void reconciler_give_back_verified(Reconciler *reconciler, const TenantPlan *plan, Verified *before);
 
 /* reconcile-diff.c: what each part that it asks is given. */
 typedef struct ReconcilerDiff {

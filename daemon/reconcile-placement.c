@@ -74,6 +74,7 @@ int reconciler_change_placement(
         if (r < 0 || is_placed(&have, want) || (phase == PHASE_TAKE && !is_narrower(&have, want)))
                 return r;
         ++*written;
+        change->written = UINT32_MAX; /* PID 1 writes all of a unit at once */
         r = tenant_group_place(group, &want->cpus, &want->nodes);
         return r == -EOPNOTSUPP ? 0 : r; /* said so by the features */
 }
@@ -208,8 +209,6 @@ int reconciler_read_placement(Reconciler *reconciler, const PlanInput *input, co
         GroupPlacement have;
         int r, changed = 0;
 
-        if (stays_anywhere(reconciler, change))
-                return 0;
         r = tenant_group_observe_placement(reconciler->groups[tenant->slot], &have);
         if (r >= 0)
                 r = changed = take_assigned(input, &have, tenant);

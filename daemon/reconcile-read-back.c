@@ -38,7 +38,7 @@ static int observe_change(const Reconciler *reconciler, const TenantChange *chan
         state.settings = reconciler_known_settings(reconciler, change);
         r = tenant_group_observe_some(group, which, &read);
         if (r >= 0)
-                r = reconciler_limits_are_so(change)
+                r = which != UINT32_MAX && reconciler_limits_are_so(change)
                                     ? limit_set_copy(&change->before.limits, &state.limits)
                                     : tenant_group_observe_limits(group, state.limit_files, &state.limits);
         if (r < 0)

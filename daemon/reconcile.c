@@ -65,7 +65,7 @@ int reconciler_open_meter(Reconciler *reconciler, FeatureSet *features) {
                                         .slots = reconciler->n_slots,
                                         .cgroup_root = parent,
                                         .classid_base = UPLINK_CLASSID(0),
-                                        .uplinks = reconciler->options.config->n_uplinks > 0,
+                                        .uplinks = (uint32_t) reconciler->options.config->n_uplinks,
                                         .ingress = uplinks_shape_ingress(reconciler->uplinks),
                                         .basic = !reconciler->options.config->meter_full,
                         },
@@ -498,11 +498,11 @@ static bool any_mistaken(const TenantChange *changes, size_t n) {
         return false;
 }
 
-static void end_changes(Node *node, TenantChange *changes, size_t n) {
+static void end_changes(Reconciler *reconciler, Node *node, TenantChange *changes, size_t n) {
         for (size_t i = 0; i < n; i++) {
                 Tenant *tenant = changes[i].tenant;
 
-                verified_forget(&changes[i].before);
+                reconciler_give_back_verified(reconciler, changes[i].plan, &changes[i].before);
                 if (changes[i].settled)
                         continue;
                 if (!strv_equal(changes[i].problems, tenant->problems))
@@ -533,7 +533,7 @@ static int read_settled_back(
         if (r >= 0)
                 r = read_all_back(reconciler, node, input, changes, all->n);
         if (changes)
-                end_changes(node, changes, all->n);
+                end_changes(reconciler, node, changes, all->n);
         return r;
 }
 
@@ -577,7 +577,7 @@ static int apply_list(Reconciler *reconciler, Node *node, const PlanInput *input
         if (r != -ENOMEM && any_unsettled(changes, list->n))
                 read = read_all_back(reconciler, node, input, changes, list->n);
         mistaken = any_mistaken(changes, list->n);
-        end_changes(node, changes, list->n);
+        end_changes(reconciler, node, changes, list->n);
         if (r == -ENOMEM || read < 0)
                 return r < 0 ? r : read;
         if (uplinks_take_news(reconciler->uplinks)) {
@@ -610,7 +610,7 @@ int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_written) 
         if (r > 0) /* nothing is taken for known after a mistake */
                 r = apply_list(reconciler, node, &input, &list, ret_written);
         free(list.tenants);
-        return r;
+        return r < 0 ? r : 0;
 }
 
 void reconciler_drop_slots(Reconciler *reconciler, const Node *node) {

@@ -324,7 +324,7 @@ void uplinks_keep_pins(const Uplinks *uplinks, PinTell tell, void *userdata) {
         for (size_t i = 0; i < uplinks->n_holds; i++) {
                 const UplinkHold *hold = &uplinks->holds[i];
 
-                if (!hold->device || if_nametoindex(hold->device) != hold->ifindex)
+                if (!hold->device || hold->ifindex == 0 || if_nametoindex(hold->device) != hold->ifindex)
                         continue;
                 if (hold->classifier)
                         net_classifier_keep_pins(hold->classifier, tell, userdata);
@@ -435,6 +435,7 @@ static void apply_uplink(Uplinks *uplinks, UplinkHold *hold, const NetPlan *plan
                 FeatureSet *features, unsigned *changes) {
         unsigned messages = 0;
         bool read_back = false;
+        const char *words;
         int r = -ESTALE;
 
         if (hold_is_read_back(hold))
@@ -444,16 +445,14 @@ static void apply_uplink(Uplinks *uplinks, UplinkHold *hold, const NetPlan *plan
         else
                 r = uplink_apply(hold->uplink, plan, &messages);
         *changes += messages;
-        hold_note(hold, r < 0 ? r : 0, uplink_words(hold->uplink), features);
-        if (r < 0)
-                return;
-        net_plan_remember(hold, plan, read_back);
-        if (hold->ingress) {
-                const char *words = ensure_ingress(uplinks, hold, groups_fd, features, &r);
-
-                if (r < 0)
-                        hold_note(hold, r, words, features);
-        } else
+        words = uplink_words(hold->uplink);
+        if (r >= 0) {
+                net_plan_remember(hold, plan, read_back);
+                if (hold->ingress)
+                        words = ensure_ingress(uplinks, hold, groups_fd, features, &r);
+        }
+        hold_note(hold, r < 0 ? r : 0, words, features);
+        if (r >= 0 && !hold->ingress)
                 ensure_classifier(uplinks, hold, groups_fd, features);
 }
 

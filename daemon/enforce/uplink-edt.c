@@ -179,18 +179,17 @@ static int apply_pacer(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
         return r < 0 ? r : 0;
 }
 
-static void keep_parting(Uplink *uplink, const EdtSight *sight) {
-        NetStats stats = {};
-
-        if (sight->root.handle == OUR_HANDLE && strcmp(sight->root.kind, "htb") == 0 &&
-                        uplink_read_classes(uplink, sight->link.ifindex, &stats) >= 0)
-                uplink_keep_parting(uplink, &stats);
+/* What an HTB of ours counted, as long as it is there. */
+static void read_parting(Uplink *uplink, const EdtSight *sight, NetStats *ret) {
+        if (sight->root.handle == OUR_HANDLE && strcmp(sight->root.kind, "htb") == 0)
+                (void) uplink_read_classes(uplink, sight->link.ifindex, ret);
 }
 
 /* The pacer before the qdiscs: as long as no fq keeps the times that it gives, it still drops what is beyond
  * the horizon, so that at no moment between an HTB of ours and fq more departs than that. */
 int uplink_edt_apply(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
         _cleanup_free_ EdtSight *sight = NULL;
+        NetStats parting = {};
         uint32_t handle = 0;
         int r;
 
@@ -205,11 +204,16 @@ int uplink_edt_apply(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
         if (r >= 0)
                 r = follow_pacer(uplink, sight->link.ifindex);
         if (r >= 0) {
-                keep_parting(uplink, sight);
+                read_parting(uplink, sight, &parting);
                 r = apply_pacer(uplink, plan, changes);
         }
         if (r >= 0)
                 r = apply_qdiscs(uplink, sight, handle, changes);
+        if (r >= 0) {
+                uplink->paced = true;
+                uplink_keep_parting(uplink, &parting);
+        }
+        net_stats_deinit(&parting);
         return r < 0 ? r : 0;
 }
 

@@ -43,6 +43,7 @@ struct Uplink {
         char *pin_dir;         /* owned; NULL: nothing is pinned */
         bool edt;              /* by times of departure: all below, and uplink-edt.c */
         const char *lacks_edt; /* what there is not that it would take; NULL: nothing */
+        bool paced;            /* they were put in force */
         EdtPacer *pacer;
         int pacer_ifindex;            /* of the interface that it is of */
         unsigned left_edt_of;         /* the interface on which nothing of it is left */

@@ -119,6 +119,8 @@ static int read_htb(Uplink *uplink, NetStats *ret) {
 }
 
 void uplink_keep_parting(Uplink *uplink, NetStats *stats) {
+        if (stats->n == 0)
+                return;
         net_stats_deinit(&uplink->parting);
         uplink->parting = *stats;
         *stats = (NetStats){};
@@ -154,7 +156,8 @@ int uplink_read_stats(Uplink *uplink, NetStats *ret) {
         int r;
 
         uplink->words[0] = '\0';
-        r = uplink->edt ? uplink_edt_read_stats(uplink, &stats) : read_htb(uplink, &stats);
+        /* Where the pacer cannot be put, an HTB from before goes on. */
+        r = uplink->paced ? uplink_edt_read_stats(uplink, &stats) : read_htb(uplink, &stats);
         if (r >= 0)
                 r = add_parting(&uplink->parting, &stats);
         if (r < 0) {
