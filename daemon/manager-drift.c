@@ -436,7 +436,9 @@ void manager_sample_drift(Manager *manager, const Instant *now, bool gone) {
         if (watch->units)
                 (void) unit_watch_keep(watch->units);
         if (gone) {
-                mark_groups(watch, MARK_TOUCHED);
+                for (uint32_t slot = SLOT_FIRST; slot < watch->n_slots; slot++)
+                        if (reconciler_slot_is_gone(manager->reconciler, slot))
+                                mark(watch, slot, MARK_TOUCHED);
                 arm_for_news(watch);
         }
         /* Its problem goes with a look at it. */

@@ -260,6 +260,10 @@ bool reconciler_slot_is_empty(const Reconciler *reconciler, uint32_t slot) {
         return group && tenant_group_populated(group) == 0;
 }
 
+bool reconciler_slot_is_gone(const Reconciler *reconciler, uint32_t slot) {
+        return reconciler->groups[slot] && !tenant_group_alive(reconciler->groups[slot]);
+}
+
 int reconciler_remove_tenant(Reconciler *reconciler, const Tenant *tenant) {
         TenantGroup **held = &reconciler->groups[tenant->slot];
         int r;

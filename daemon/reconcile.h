@@ -142,6 +142,8 @@ int reconciler_note_delivery(Reconciler *reconciler, Node *node, uint64_t boot_u
 
 /* Whether the slot's group is there and has no process. */
 bool reconciler_slot_is_empty(const Reconciler *reconciler, uint32_t slot);
+/* Whether it had a group, and somebody took that away. */
+bool reconciler_slot_is_gone(const Reconciler *reconciler, uint32_t slot);
 
 /* The tenant's group, which stays the reconciler's: 1 where it was made just now, and has no limits before
  * the next apply. */

@@ -8,6 +8,7 @@
 
 #include "uplinks.h"
 
+#include "enforce/edt-pacer.h"
 #include "enforce/net-ingress.h"
 #include "util/log.h"
 
@@ -572,5 +573,6 @@ void uplinks_release(Uplinks *uplinks, int groups_fd) {
         }
         (void) net_local_remove(uplinks->pin_dir);
         net_addresses_remove(uplinks->pin_dir);
+        edt_pacer_unpin(uplinks->pin_dir);
         feature_set_deinit(&features);
 }

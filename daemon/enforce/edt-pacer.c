@@ -419,3 +419,7 @@ int edt_pacer_remove(const char *pin_dir, unsigned ifindex) {
         }
         return 0;
 }
+
+void edt_pacer_unpin(const char *pin_dir) {
+        pin_remove_all(pin_dir, PREFIX);
+}

@@ -41,3 +41,5 @@ int edt_pacer_read_stats(EdtPacer *program, NetClassStats **ret, size_t *ret_n);
 
 /* Takes program and maps away; the hook stays for whoever made it. Of an interface that has none: success. */
 int edt_pacer_remove(const char *pin_dir, unsigned ifindex);
+/* What is pinned of interfaces that are no more, too. */
+void edt_pacer_unpin(const char *pin_dir);
