@@ -96,6 +96,8 @@ int group_write_settings(TenantGroup *group, const Settings *settings);
  * so that one may fail. */
 int group_enable_controllers(int group_fd, uint32_t wanted, uint32_t *ret_enabled);
 
+/* Adds what the parent's files are good for, and what is missing of them and why. */
+int driver_put_features(const CgroupDriver *driver, FeatureSet *features);
 /* Bits of the LimitFiles whose files the parent has, and so its children will. */
 uint32_t driver_find_limits(const CgroupDriver *driver);
 

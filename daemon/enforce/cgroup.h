@@ -143,9 +143,9 @@ int cgroup_find_process(int pidfd, char **ret);
  * -ENOENT: there is none.
  */
 int cgroup_foreign_open(const CgroupDriver *driver, const char *path, int *ret_fd, uint64_t *ret_id);
-/* Whether it is there and the same that had this id. */
 /* 1 where PID 1, ourselves, or a process that is root's is in it or below it: which. */
 int cgroup_foreign_find_system(const CgroupDriver *driver, const char *path, pid_t *ret);
+/* Whether it is there and the same that had this id. */
 bool cgroup_foreign_lives(const CgroupDriver *driver, const char *path, uint64_t id);
 
 /* Ids of the tenants whose groups exist below our parent; the caller frees with strv_free(). */
