@@ -8,7 +8,7 @@
 
 #include "enforce/device-guard.h"
 
-#include "bpf/pin.h"
+#include "bpf/group-link.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -30,100 +30,36 @@ static const TableShape rules_shape = {
         .row_bytes = sizeof(struct device_rules),
 };
 
-typedef struct GuardLink {
-        int fd;
-        uint64_t group_id;
-        uint32_t slot;
-        char tag[PIN_TAG_SIZE]; /* of the program that it runs */
-        bool stray;             /* that program reads a map that is no more ours */
-} GuardLink;
-
 struct DeviceGuard {
         struct device_guard_bpf *skeleton; /* the program, attached nowhere by itself */
         char *pin_dir;
         Table rules;
         char tag[PIN_TAG_SIZE]; /* of the program that we have */
-        GuardLink *links;       /* owned, in no order */
-        size_t n_links;
+        GroupLinks links;
 };
 
 /* "group-<id>-<slot>-<tag>" */
-static void pin_name(const GuardLink *link, char ret[static PIN_NAME_SIZE]) {
+static void print_name(const GroupLink *link, char ret[static PIN_NAME_SIZE]) {
         snprintf(ret, PIN_NAME_SIZE, "group-%016" PRIx64 "-%" PRIu32 "-%s", link->group_id, link->slot,
                         link->tag);
 }
 
-static bool pin_name_parse(const char *name, GuardLink *ret) {
-        GuardLink link = { .fd = -EBADF };
-        char again[PIN_NAME_SIZE];
-
-        if (sscanf(name, "group-%16" SCNx64 "-%" SCNu32 "-%16[0-9a-f]", &link.group_id, &link.slot,
-                            link.tag) != 3)
-                return false;
-        pin_name(&link, again);
-        if (strcmp(name, again) != 0)
-                return false;
-
-        *ret = link;
-        return true;
+static bool scan_name(const char *name, GroupLink *ret) {
+        return sscanf(name, "group-%16" SCNx64 "-%" SCNu32 "-%16[0-9a-f]", &ret->group_id, &ret->slot,
+                               ret->tag) == 3;
 }
 
-/* A link outlives its group, and being detached, with 0 for the group's id. */
-static bool link_lives(const GuardLink *link) {
-        struct bpf_link_info info = {};
-        uint32_t size = sizeof(info);
-
-        return bpf_obj_get_info_by_fd(link->fd, &info, &size) == 0 && info.cgroup.cgroup_id == link->group_id;
-}
-
-static GuardLink *find_link(const DeviceGuard *guard, uint64_t group_id) {
-        for (size_t i = 0; i < guard->n_links; i++)
-                if (guard->links[i].group_id == group_id)
-                        return guard->links + i;
-
-        return NULL;
-}
-
-static int push_link(DeviceGuard *guard, GuardLink link) {
-        GuardLink *links = reallocarray(guard->links, guard->n_links + 1, sizeof(*links));
-
-        if (!links)
-                return -ENOMEM;
-        guard->links = links;
-        links[guard->n_links++] = link;
-        return 0;
-}
-
-/* Out of the kernel, at once: not when the last reference goes. */
-static void drop_link(DeviceGuard *guard, GuardLink *link) {
-        char name[PIN_NAME_SIZE];
-
-        (void) bpf_link_detach(link->fd);
-        close(link->fd);
-        pin_name(link, name);
-        pin_remove(guard->pin_dir, name);
-        *link = guard->links[--guard->n_links];
-}
+static const GroupLinkNames names = { print_name, scan_name };
 
 static void adopt_pin(const char *name, void *userdata) {
         DeviceGuard *guard = userdata;
-        GuardLink link;
 
-        if (strcmp(name, RULES_NAME) == 0)
-                return;
-        if (!pin_name_parse(name, &link)) {
-                pin_remove(guard->pin_dir, name);
-                return;
-        }
-        link.fd = pin_open(guard->pin_dir, name);
-        if (link.fd < 0 || !link_lives(&link)) {
-                cleanup_close(&link.fd);
-                pin_remove(guard->pin_dir, name);
-                return;
-        }
-        link.stray = !guard->rules.adopted;
-        if (push_link(guard, link) < 0)
-                close(link.fd);
+        if (strcmp(name, RULES_NAME) != 0)
+                group_links_adopt(&guard->links, name, !guard->rules.adopted);
+}
+
+static GroupLink *find_link(const DeviceGuard *guard, uint64_t group_id) {
+        return group_links_find(&guard->links, /* way= */ 0, group_id);
 }
 
 static int load(DeviceGuard *guard) {
@@ -157,6 +93,7 @@ static int set_up(DeviceGuard *guard, const char *pin_dir, const char **ret_word
                 r = pin_dir_make(pin_dir, "devices", &guard->pin_dir);
         if (r < 0)
                 return r;
+        guard->links.pin_dir = guard->pin_dir;
         *ret_words = "there is no map for the rules";
         r = table_open(guard->pin_dir, &rules_shape, &guard->rules);
         if (r < 0)
@@ -179,6 +116,7 @@ int device_guard_new(const char *pin_dir, FeatureSet *features, DeviceGuard **re
         if (!guard)
                 return -ENOMEM;
         guard->rules = (Table) TABLE_NULL;
+        guard->links.names = &names;
         pin_words_begin();
         r = set_up(guard, pin_dir, &words);
         if (r < 0)
@@ -201,9 +139,7 @@ DeviceGuard *device_guard_free(DeviceGuard *guard) {
         if (!guard)
                 return NULL;
 
-        for (size_t i = 0; i < guard->n_links; i++)
-                close(guard->links[i].fd);
-        free(guard->links);
+        group_links_deinit(&guard->links);
         device_guard_bpf__destroy(guard->skeleton);
         table_deinit(&guard->rules);
         free(guard->pin_dir);
@@ -213,9 +149,9 @@ DeviceGuard *device_guard_free(DeviceGuard *guard) {
 
 int device_guard_get(DeviceGuard *guard, uint32_t slot, uint64_t group_id, struct device_rules **ret) {
         _cleanup_device_rules_ struct device_rules *rules = NULL;
-        const GuardLink *link = find_link(guard, group_id);
+        const GroupLink *link = find_link(guard, group_id);
 
-        if (!link || link->stray || link->slot != slot || !link_lives(link))
+        if (!link || link->stray || link->slot != slot || !group_link_lives(link))
                 return -ENOENT;
         rules = calloc(1, sizeof(*rules));
         if (!rules)
@@ -232,76 +168,59 @@ bool device_guard_holds(
                 DeviceGuard *guard, uint32_t slot, uint64_t group_id, const struct device_rules *rules) {
         _cleanup_device_rules_ struct device_rules *have = NULL;
         char name[PIN_NAME_SIZE];
-        const GuardLink *link;
+        const GroupLink *link;
 
         if (device_guard_get(guard, slot, group_id, &have) < 0)
                 return false;
         link = find_link(guard, group_id);
-        pin_name(link, name);
+        print_name(link, name);
         return device_rules_equal(have, rules) && strcmp(link->tag, guard->tag) == 0 &&
                pin_is(guard->pin_dir, name, link->fd) && pin_is(guard->pin_dir, RULES_NAME, guard->rules.fd);
 }
 
 /* The rules before the pin: what is found pinned after an interruption has them. */
 static int make_link(
-                DeviceGuard *guard, const GuardLink *wanted, int group_fd, const struct device_rules *rules) {
-        _cleanup_close_ int fd = -EBADF;
-        char name[PIN_NAME_SIZE];
-        GuardLink link = *wanted;
-        int r;
+                DeviceGuard *guard, const GroupLink *wanted, int group_fd, const struct device_rules *rules) {
+        GroupLink link = *wanted;
+        int r = 0;
 
-        fd = bpf_link_create(program_fd(guard), group_fd, BPF_CGROUP_DEVICE, NULL);
-        if (fd < 0)
+        link.fd = bpf_link_create(program_fd(guard), group_fd, BPF_CGROUP_DEVICE, NULL);
+        if (link.fd < 0)
                 return -errno;
         if (bpf_map_update_elem(guard->rules.fd, &wanted->group_id, rules, BPF_ANY) < 0)
-                return -errno;
-        pin_name(wanted, name);
-        r = pin_put(guard->pin_dir, name, fd);
+                r = -errno;
+        if (r >= 0)
+                r = group_links_add(&guard->links, &link);
         if (r < 0)
-                return r;
-        link.fd = fd;
-        r = push_link(guard, link);
-        if (r < 0) {
-                pin_remove(guard->pin_dir, name);
-                return r;
-        }
-
-        TAKE_FD(fd);
-        return 0;
+                close(link.fd);
+        return r;
 }
 
 /* One of ours, pinned, with our program, and with these rules. */
-static int renew_link(DeviceGuard *guard, GuardLink *link, const GuardLink *wanted,
+static int renew_link(DeviceGuard *guard, GroupLink *link, const GroupLink *wanted,
                 const struct device_rules *rules) {
-        char name[PIN_NAME_SIZE], new_name[PIN_NAME_SIZE];
+        char name[PIN_NAME_SIZE];
         int r;
 
         if (bpf_map_update_elem(guard->rules.fd, &link->group_id, rules, BPF_ANY) < 0)
                 return -errno;
         if (strcmp(link->tag, wanted->tag) != 0 && bpf_link_update(link->fd, program_fd(guard), NULL) < 0)
                 return -errno;
-        pin_name(link, name);
-        pin_name(wanted, new_name);
-        link->slot = wanted->slot;
-        memcpy(link->tag, wanted->tag, sizeof(link->tag));
-        if (pin_is(guard->pin_dir, new_name, link->fd))
-                return 0;
-        r = pin_rename(guard->pin_dir, name, new_name);
-        return r >= 0 && pin_is(guard->pin_dir, new_name, link->fd)
-                               ? 0
-                               : pin_put(guard->pin_dir, new_name, link->fd);
+        r = group_links_rename(&guard->links, link, wanted);
+        print_name(wanted, name);
+        return r >= 0 && pin_is(guard->pin_dir, name, link->fd) ? 0 : pin_put(guard->pin_dir, name, link->fd);
 }
 
 void device_guard_sweep(DeviceGuard *guard) {
-        for (size_t i = guard->n_links; i-- > 0;)
-                if (!link_lives(guard->links + i))
-                        drop_link(guard, guard->links + i);
+        for (size_t i = guard->links.n; i-- > 0;)
+                if (!group_link_lives(guard->links.links + i))
+                        group_links_drop(&guard->links, guard->links.links + i);
 }
 
 int device_guard_put(DeviceGuard *guard, uint32_t slot, int group_fd, uint64_t group_id,
                 const struct device_rules *rules) {
-        GuardLink wanted = { .fd = -EBADF, .group_id = group_id, .slot = slot }, stray = { .fd = -EBADF };
-        GuardLink *link;
+        GroupLink wanted = { .fd = -EBADF, .group_id = group_id, .slot = slot }, *link;
+        size_t at;
         int r;
 
         memcpy(wanted.tag, guard->tag, sizeof(wanted.tag));
@@ -311,69 +230,48 @@ int device_guard_put(DeviceGuard *guard, uint32_t slot, int group_fd, uint64_t g
                         return r;
         }
         link = find_link(guard, group_id);
-        if (link && link_lives(link) && !link->stray)
+        if (!link)
+                return make_link(guard, &wanted, group_fd, rules);
+        if (group_link_lives(link) && !link->stray)
                 return renew_link(guard, link, &wanted, rules);
-        if (link) { /* it refuses until ours does, too */
-                stray = *link;
-                *link = guard->links[--guard->n_links];
-        }
+        at = link - guard->links.links; /* it refuses until ours does, too */
         r = make_link(guard, &wanted, group_fd, rules);
-        if (r < 0) {
-                if (stray.fd >= 0 && push_link(guard, stray) < 0)
-                        close(stray.fd);
-                return r;
-        }
-        if (stray.fd >= 0) {
-                char name[PIN_NAME_SIZE], new_name[PIN_NAME_SIZE];
-
-                (void) bpf_link_detach(stray.fd);
-                close(stray.fd);
-                pin_name(&stray, name);
-                pin_name(&wanted, new_name);
-                if (strcmp(name, new_name) != 0)
-                        pin_remove(guard->pin_dir, name);
-        }
-        return 0;
+        if (r >= 0)
+                group_links_drop(&guard->links, guard->links.links + at);
+        return r;
 }
 
 bool device_guard_has_slot(const DeviceGuard *guard, uint32_t slot) {
-        for (size_t i = 0; i < guard->n_links; i++)
-                if (guard->links[i].slot == slot)
+        for (size_t i = 0; i < guard->links.n; i++)
+                if (guard->links.links[i].slot == slot)
                         return true;
         return false;
 }
 
 int device_guard_remove(DeviceGuard *guard, uint64_t group_id) {
         static const struct device_rules open = {};
-        GuardLink *link = find_link(guard, group_id);
+        GroupLink *link = find_link(guard, group_id);
 
         if (!link)
                 return 0;
         /* The kernel keeps a value until the group goes, and gives it to the group's next guard. */
         (void) bpf_map_update_elem(guard->rules.fd, &group_id, &open, BPF_ANY);
-        drop_link(guard, link);
+        group_links_drop(&guard->links, link);
         return 1;
 }
 
 void device_guard_remove_slot(DeviceGuard *guard, uint32_t slot) {
-        for (size_t i = guard->n_links; i-- > 0;)
-                if (guard->links[i].slot == slot)
-                        (void) device_guard_remove(guard, guard->links[i].group_id);
+        for (size_t i = guard->links.n; i-- > 0;)
+                if (guard->links.links[i].slot == slot)
+                        (void) device_guard_remove(guard, guard->links.links[i].group_id);
 }
 
 void device_guard_keep_pins(const DeviceGuard *guard, PinTell tell, void *userdata) {
-        char name[PIN_NAME_SIZE];
-
         if (!guard->pin_dir)
                 return;
         pin_dir_keep(guard->pin_dir);
         table_keep_pin(guard->pin_dir, &guard->rules, tell, userdata);
-        for (size_t i = 0; i < guard->n_links; i++) {
-                if (!link_lives(&guard->links[i]))
-                        continue;
-                pin_name(&guard->links[i], name);
-                pin_keep(guard->pin_dir, name, guard->links[i].fd, tell, userdata);
-        }
+        group_links_keep_pins(&guard->links, tell, userdata);
 }
 
 const char *device_guard_pin_dir(const DeviceGuard *guard) {
@@ -381,7 +279,7 @@ const char *device_guard_pin_dir(const DeviceGuard *guard) {
 }
 
 int device_guard_release(DeviceGuard *guard) {
-        while (guard->n_links > 0)
-                (void) device_guard_remove(guard, guard->links[guard->n_links - 1].group_id);
+        while (guard->links.n > 0)
+                (void) device_guard_remove(guard, guard->links.links[guard->links.n - 1].group_id);
         return guard->pin_dir ? pin_dir_remove(guard->pin_dir) : 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "meter/net-meter.h"
-#include "bpf/pin.h"
+#include "bpf/group-link.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -30,16 +30,6 @@ typedef struct Count {
         uint64_t bytes, packets;
 } Count;
 
-typedef struct NetLink {
-        int fd;
-        Direction direction;
-        uint64_t group_id;
-        uint32_t slot;
-        uint32_t classid;
-        char tag[PIN_TAG_SIZE]; /* of the program that it runs */
-        bool stray;             /* that program adds to a table that is no more */
-} NetLink;
-
 struct NetMeter {
         struct net_meter_bpf *skeleton; /* the programs of slot 0, attached nowhere */
         char *pin_dir;
@@ -47,8 +37,8 @@ struct NetMeter {
         uint32_t slots, n_cpus;
         uint32_t classid_base;
         char tags[DIRECTION_MAX][PIN_TAG_SIZE]; /* of the programs that we have */
-        NetLink *links;                         /* owned, in no order */
-        size_t n_links, n_adopted;
+        GroupLinks links;                       /* a way is a Direction */
+        size_t n_adopted;
         Count *told; /* owned; [slots], of what was sent, at most */
 };
 
@@ -60,86 +50,28 @@ static uint32_t classid_of(const NetMeter *meter, uint32_t slot) {
         return meter->classid_base ? meter->classid_base + slot : 0;
 }
 
-/* "net-egress-<group>-<slot>-<class>-<tag>": all that must be equal for a link to be left as it is. */
-static void pin_name(const NetLink *link, char ret[static PIN_NAME_SIZE]) {
+/* "net-egress-<group>-<slot>-<class>-<tag>" */
+static void print_name(const GroupLink *link, char ret[static PIN_NAME_SIZE]) {
         snprintf(ret, PIN_NAME_SIZE, "net-%s-%016" PRIx64 "-%" PRIu32 "-%08" PRIx32 "-%s",
-                        directions[link->direction].name, link->group_id, link->slot, link->classid,
-                        link->tag);
+                        directions[link->way].name, link->group_id, link->slot, link->classid, link->tag);
 }
 
-static bool pin_name_parse(const char *name, NetLink *ret) {
-        NetLink link = { .fd = -EBADF };
-        char direction[8], again[PIN_NAME_SIZE];
+static bool scan_name(const char *name, GroupLink *ret) {
+        char direction[8];
 
         if (sscanf(name, "net-%7[a-z]-%16" SCNx64 "-%" SCNu32 "-%8" SCNx32 "-%16[0-9a-f]", direction,
-                            &link.group_id, &link.slot, &link.classid, link.tag) != 5)
+                            &ret->group_id, &ret->slot, &ret->classid, ret->tag) != 5)
                 return false;
-        link.direction = strcmp(direction, "egress") == 0 ? DIRECTION_EGRESS : DIRECTION_INGRESS;
-        pin_name(&link, again);
-        if (strcmp(name, again) != 0)
-                return false;
-
-        *ret = link;
+        ret->way = strcmp(direction, "egress") == 0 ? DIRECTION_EGRESS : DIRECTION_INGRESS;
         return true;
 }
 
-static int push_link(NetMeter *meter, NetLink link) {
-        NetLink *links;
-
-        links = reallocarray(meter->links, meter->n_links + 1, sizeof(*links));
-        if (!links)
-                return -ENOMEM;
-        meter->links = links;
-        links[meter->n_links++] = link;
-        return 0;
-}
-
-/* Out of the kernel, at once: not when the last reference goes. */
-static void drop_link(NetMeter *meter, NetLink *link) {
-        char name[PIN_NAME_SIZE];
-
-        (void) bpf_link_detach(link->fd);
-        close(link->fd);
-        if (!meter->pin_dir)
-                pin_pace();
-        pin_name(link, name);
-        pin_remove(meter->pin_dir, name);
-        *link = meter->links[--meter->n_links];
-}
-
-static NetLink *find_link(const NetMeter *meter, Direction direction, uint64_t group_id) {
-        for (size_t i = 0; i < meter->n_links; i++)
-                if (meter->links[i].direction == direction && meter->links[i].group_id == group_id)
-                        return meter->links + i;
-
-        return NULL;
-}
-
-/* A link outlives its group, with 0 for the group's id. */
-static bool link_lives(const NetLink *link) {
-        struct bpf_link_info info = {};
-        uint32_t size = sizeof(info);
-
-        return bpf_obj_get_info_by_fd(link->fd, &info, &size) == 0 && info.cgroup.cgroup_id == link->group_id;
-}
+static const GroupLinkNames names = { print_name, scan_name };
 
 static void adopt_link(const char *name, void *userdata) {
         NetMeter *meter = userdata;
-        NetLink link;
 
-        if (!pin_name_parse(name, &link)) {
-                pin_remove(meter->pin_dir, name);
-                return;
-        }
-        link.fd = pin_open(meter->pin_dir, name);
-        if (link.fd < 0 || !link_lives(&link)) {
-                cleanup_close(&link.fd);
-                pin_remove(meter->pin_dir, name);
-                return;
-        }
-        link.stray = !meter->rows.adopted;
-        if (push_link(meter, link) < 0)
-                close(link.fd);
+        group_links_adopt(&meter->links, name, !meter->rows.adopted);
 }
 
 /* Once, for slot 0: what every slot's programs are made from. */
@@ -221,6 +153,7 @@ int net_meter_new(const char *pin_dir, uint32_t slots, uint32_t classid_base, Ne
                 return -ENOMEM;
         *meter = (NetMeter){
                 .rows = TABLE_NULL,
+                .links.names = &names,
                 .slots = slots,
                 .n_cpus = n_cpus,
                 .classid_base = classid_base,
@@ -232,6 +165,7 @@ int net_meter_new(const char *pin_dir, uint32_t slots, uint32_t classid_base, Ne
                 meter->pin_dir = strdup(pin_dir);
                 if (!meter->pin_dir)
                         return -ENOMEM;
+                meter->links.pin_dir = meter->pin_dir;
         }
 
         r = table_open(pin_dir,
@@ -252,7 +186,7 @@ int net_meter_new(const char *pin_dir, uint32_t slots, uint32_t classid_base, Ne
         }
 
         pin_list(pin_dir, "net-", adopt_link, meter);
-        meter->n_adopted = meter->n_links;
+        meter->n_adopted = meter->links.n;
 
         *ret = TAKE_PTR(meter);
         return 0;
@@ -262,12 +196,7 @@ NetMeter *net_meter_free(NetMeter *meter) {
         if (!meter)
                 return NULL;
 
-        for (size_t i = 0; i < meter->n_links; i++) {
-                close(meter->links[i].fd);
-                if (!meter->pin_dir)
-                        pin_pace();
-        }
-        free(meter->links);
+        group_links_deinit(&meter->links);
         free(meter->told);
         net_meter_bpf__destroy(meter->skeleton);
         table_deinit(&meter->rows);
@@ -282,44 +211,25 @@ size_t net_meter_adopted(const NetMeter *meter) {
 
 /* The link to be has its program's pin only after it runs it: an interruption between the two repeats the
  * update. */
-static int update_link(NetMeter *meter, NetLink *link, const NetLink *wanted, int program) {
-        char name[PIN_NAME_SIZE], new_name[PIN_NAME_SIZE];
-
+static int update_link(NetMeter *meter, GroupLink *link, const GroupLink *wanted, int program) {
         if (bpf_link_update(link->fd, program, NULL) < 0)
                 return -errno;
         pin_pace(); /* its old one is let go of */
-
-        pin_name(link, name);
-        pin_name(wanted, new_name);
-        memcpy(link->tag, wanted->tag, sizeof(link->tag));
-        link->slot = wanted->slot;
-        link->classid = wanted->classid;
         link->stray = false;
-        return pin_rename(meter->pin_dir, name, new_name);
+        return group_links_rename(&meter->links, link, wanted);
 }
 
-static int make_link(NetMeter *meter, const NetLink *wanted, int program, int group_fd) {
-        _cleanup_close_ int fd = -EBADF;
-        char name[PIN_NAME_SIZE];
-        NetLink link = *wanted;
+static int make_link(NetMeter *meter, const GroupLink *wanted, int program, int group_fd) {
+        GroupLink link = *wanted;
         int r;
 
-        fd = bpf_link_create(program, group_fd, directions[wanted->direction].type, NULL);
-        if (fd < 0)
+        link.fd = bpf_link_create(program, group_fd, directions[wanted->way].type, NULL);
+        if (link.fd < 0)
                 return -errno;
-        pin_name(wanted, name);
-        r = pin_put(meter->pin_dir, name, fd);
+        r = group_links_add(&meter->links, &link);
         if (r < 0)
-                return r;
-        link.fd = fd;
-        r = push_link(meter, link);
-        if (r < 0) {
-                pin_remove(meter->pin_dir, name);
-                return r;
-        }
-
-        TAKE_FD(fd);
-        return 0;
+                close(link.fd);
+        return r;
 }
 
 int net_meter_attach(NetMeter *meter, uint32_t slot, int group_fd, uint64_t group_id) {
@@ -327,18 +237,18 @@ int net_meter_attach(NetMeter *meter, uint32_t slot, int group_fd, uint64_t grou
         int r;
 
         for (Direction d = 0; d < DIRECTION_MAX; d++) {
-                NetLink wanted = { .fd = -EBADF,
-                        .direction = d,
+                GroupLink wanted = { .fd = -EBADF,
+                        .way = d,
                         .group_id = group_id,
                         .slot = slot,
                         .classid = classid_of(meter, slot) };
                 _cleanup_close_ int program = -EBADF;
-                NetLink *link;
+                GroupLink *link;
 
                 memcpy(wanted.tag, meter->tags[d], sizeof(wanted.tag));
-                link = find_link(meter, d, group_id);
-                if (link && !link_lives(link)) {
-                        drop_link(meter, link);
+                link = group_links_find(&meter->links, d, group_id);
+                if (link && !group_link_lives(link)) {
+                        group_links_drop(&meter->links, link);
                         link = NULL;
                 }
                 if (link && !link->stray && link->slot == slot && link->classid == wanted.classid &&
@@ -355,7 +265,7 @@ int net_meter_attach(NetMeter *meter, uint32_t slot, int group_fd, uint64_t grou
                 r = link ? update_link(meter, link, &wanted, program) : -ENOLINK;
                 if (r == -ENOLINK) {
                         if (link)
-                                drop_link(meter, link);
+                                group_links_drop(&meter->links, link);
                         r = make_link(meter, &wanted, program, group_fd);
                 }
                 if (r < 0)
@@ -366,28 +276,28 @@ int net_meter_attach(NetMeter *meter, uint32_t slot, int group_fd, uint64_t grou
 }
 
 void net_meter_detach(NetMeter *meter, uint64_t group_id) {
-        for (size_t i = meter->n_links; i-- > 0;)
-                if (meter->links[i].group_id == group_id)
-                        drop_link(meter, meter->links + i);
+        for (size_t i = meter->links.n; i-- > 0;)
+                if (meter->links.links[i].group_id == group_id)
+                        group_links_drop(&meter->links, meter->links.links + i);
 }
 
 void net_meter_detach_slots(NetMeter *meter, const bool *leaving) {
-        for (size_t i = meter->n_links; i-- > 0;)
-                if (meter->links[i].slot < meter->slots && leaving[meter->links[i].slot])
-                        drop_link(meter, meter->links + i);
+        for (size_t i = meter->links.n; i-- > 0;)
+                if (meter->links.links[i].slot < meter->slots && leaving[meter->links.links[i].slot])
+                        group_links_drop(&meter->links, meter->links.links + i);
 }
 
 bool net_meter_group_lives(const NetMeter *meter, uint64_t group_id) {
-        const NetLink *link = find_link(meter, DIRECTION_EGRESS, group_id);
+        const GroupLink *link = group_links_find(&meter->links, DIRECTION_EGRESS, group_id);
 
-        return link && link_lives(link);
+        return link && group_link_lives(link);
 }
 
 bool net_meter_holds(const NetMeter *meter, uint64_t group_id) {
         for (Direction d = 0; d < DIRECTION_MAX; d++) {
-                const NetLink *link = find_link(meter, d, group_id);
+                const GroupLink *link = group_links_find(&meter->links, d, group_id);
 
-                if (!link || !link_lives(link))
+                if (!link || !group_link_lives(link))
                         return false;
         }
         return true;
@@ -399,12 +309,7 @@ int net_meter_rows_fd(const NetMeter *meter) {
 
 void net_meter_keep_pins(const NetMeter *meter, PinTell tell, void *userdata) {
         table_keep_pin(meter->pin_dir, &meter->rows, tell, userdata);
-        for (size_t i = 0; i < meter->n_links; i++) {
-                char name[PIN_NAME_SIZE];
-
-                pin_name(&meter->links[i], name);
-                pin_keep(meter->pin_dir, name, meter->links[i].fd, tell, userdata);
-        }
+        group_links_keep_pins(&meter->links, tell, userdata);
 }
 
 static void add_count(Count *sum, const struct net_count *count) {

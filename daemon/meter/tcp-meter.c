@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "meter/tcp-meter.h"
-#include "bpf/pin.h"
+#include "bpf/group-link.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -17,20 +17,14 @@ _Static_assert(TCP_RTT_BUCKETS == HISTOGRAM_BUCKETS, "a histogram is a sum of ro
 /* Links are "tcp-…", tables "tcp_…". */
 #define PREFIX "tcp"
 
-typedef struct TcpLink {
-        int fd;
-        uint64_t group_id;
-        char tag[PIN_TAG_SIZE]; /* of the program that it runs */
-} TcpLink;
-
 struct TcpMeter {
         struct tcp_meter_bpf *skeleton; /* the program, attached nowhere by itself */
         char *pin_dir;
         Table rows, groups;
         uint32_t slots, n_cpus;
         char tag[PIN_TAG_SIZE]; /* of the program that we have */
-        TcpLink *links;         /* owned, in no order */
-        size_t n_links, n_adopted;
+        GroupLinks links;
+        size_t n_adopted;
 };
 
 static struct tcp_row *row_of(const TcpMeter *meter, uint32_t cpu, uint32_t slot) {
@@ -38,76 +32,23 @@ static struct tcp_row *row_of(const TcpMeter *meter, uint32_t cpu, uint32_t slot
 }
 
 /* "tcp-<group>-<tag>": the slot is a value of the attachment. */
-static void pin_name(const TcpLink *link, char ret[static PIN_NAME_SIZE]) {
+static void print_name(const GroupLink *link, char ret[static PIN_NAME_SIZE]) {
         snprintf(ret, PIN_NAME_SIZE, PREFIX "-%016" PRIx64 "-%s", link->group_id, link->tag);
 }
 
-static bool pin_name_parse(const char *name, TcpLink *ret) {
-        TcpLink link = { .fd = -EBADF };
-        char again[PIN_NAME_SIZE];
-
-        if (sscanf(name, PREFIX "-%16" SCNx64 "-%16[0-9a-f]", &link.group_id, link.tag) != 2)
-                return false;
-        pin_name(&link, again);
-        if (strcmp(name, again) != 0)
-                return false;
-
-        *ret = link;
-        return true;
+static bool scan_name(const char *name, GroupLink *ret) {
+        return sscanf(name, PREFIX "-%16" SCNx64 "-%16[0-9a-f]", &ret->group_id, ret->tag) == 2;
 }
 
-static int push_link(TcpMeter *meter, TcpLink link) {
-        TcpLink *links;
+static const GroupLinkNames names = { print_name, scan_name };
 
-        links = reallocarray(meter->links, meter->n_links + 1, sizeof(*links));
-        if (!links)
-                return -ENOMEM;
-        meter->links = links;
-        links[meter->n_links++] = link;
-        return 0;
-}
-
-/* Out of the kernel, at once: not when the last reference goes. */
-static void drop_link(TcpMeter *meter, TcpLink *link) {
-        char name[PIN_NAME_SIZE];
-
-        (void) bpf_link_detach(link->fd);
-        close(link->fd);
-        pin_name(link, name);
-        pin_remove(meter->pin_dir, name);
-        *link = meter->links[--meter->n_links];
-}
-
-static TcpLink *find_link(const TcpMeter *meter, uint64_t group_id) {
-        for (size_t i = 0; i < meter->n_links; i++)
-                if (meter->links[i].group_id == group_id)
-                        return meter->links + i;
-
-        return NULL;
-}
-
-/* A link outlives its group, with 0 for the group's id. */
-static bool link_lives(const TcpLink *link) {
-        struct bpf_link_info info = {};
-        uint32_t size = sizeof(info);
-
-        return bpf_obj_get_info_by_fd(link->fd, &info, &size) == 0 && info.cgroup.cgroup_id == link->group_id;
-}
-
-/* A link whose program adds to tables that are no more is none of ours. */
 static void adopt_link(const char *name, void *userdata) {
         TcpMeter *meter = userdata;
-        TcpLink link = { .fd = -EBADF };
 
-        if (pin_name_parse(name, &link) && meter->rows.adopted && meter->groups.adopted)
-                link.fd = pin_open(meter->pin_dir, name);
-        if (link.fd < 0 || !link_lives(&link)) {
-                cleanup_close(&link.fd);
+        if (meter->rows.adopted && meter->groups.adopted)
+                group_links_adopt(&meter->links, name, /* stray= */ false);
+        else /* its program adds to tables that are no more */
                 pin_remove(meter->pin_dir, name);
-                return;
-        }
-        if (push_link(meter, link) < 0)
-                close(link.fd);
 }
 
 static int open_tables(TcpMeter *meter) {
@@ -157,11 +98,18 @@ int tcp_meter_new(const char *pin_dir, uint32_t slots, TcpMeter **ret) {
         meter = malloc(sizeof(*meter));
         if (!meter)
                 return -ENOMEM;
-        *meter = (TcpMeter){ .rows = TABLE_NULL, .groups = TABLE_NULL, .slots = slots, .n_cpus = n_cpus };
+        *meter = (TcpMeter){
+                .rows = TABLE_NULL,
+                .groups = TABLE_NULL,
+                .links.names = &names,
+                .slots = slots,
+                .n_cpus = n_cpus,
+        };
         if (pin_dir) {
                 meter->pin_dir = strdup(pin_dir);
                 if (!meter->pin_dir)
                         return -ENOMEM;
+                meter->links.pin_dir = meter->pin_dir;
         }
 
         r = open_tables(meter);
@@ -170,7 +118,7 @@ int tcp_meter_new(const char *pin_dir, uint32_t slots, TcpMeter **ret) {
         if (r < 0)
                 return r;
         pin_list(pin_dir, PREFIX "-", adopt_link, meter);
-        meter->n_adopted = meter->n_links;
+        meter->n_adopted = meter->links.n;
 
         *ret = TAKE_PTR(meter);
         return 0;
@@ -180,9 +128,7 @@ TcpMeter *tcp_meter_free(TcpMeter *meter) {
         if (!meter)
                 return NULL;
 
-        for (size_t i = 0; i < meter->n_links; i++)
-                close(meter->links[i].fd);
-        free(meter->links);
+        group_links_deinit(&meter->links);
         tcp_meter_bpf__destroy(meter->skeleton);
         table_deinit(&meter->rows);
         table_deinit(&meter->groups);
@@ -206,52 +152,38 @@ static int set_slot(TcpMeter *meter, uint64_t group_id, uint32_t slot) {
 
 /* The link to be has its program's pin only after it runs it: an interruption between the two repeats the
  * update. */
-static int update_link(TcpMeter *meter, TcpLink *link) {
-        char name[PIN_NAME_SIZE], new_name[PIN_NAME_SIZE];
+static int update_link(TcpMeter *meter, GroupLink *link) {
+        GroupLink wanted = *link;
 
         if (bpf_link_update(link->fd, program_fd(meter), NULL) < 0)
                 return -errno;
-        pin_name(link, name);
-        memcpy(link->tag, meter->tag, sizeof(link->tag));
-        pin_name(link, new_name);
-        return pin_rename(meter->pin_dir, name, new_name);
+        memcpy(wanted.tag, meter->tag, sizeof(wanted.tag));
+        return group_links_rename(&meter->links, link, &wanted);
 }
 
 /* The slot before the pin: what is found pinned after an interruption has one. */
 static int make_link(TcpMeter *meter, uint32_t slot, int group_fd, uint64_t group_id) {
-        TcpLink link = { .group_id = group_id };
-        _cleanup_close_ int fd = -EBADF;
-        char name[PIN_NAME_SIZE];
+        GroupLink link = { .group_id = group_id };
         int r;
 
-        fd = bpf_link_create(program_fd(meter), group_fd, BPF_CGROUP_SOCK_OPS, NULL);
-        if (fd < 0)
+        link.fd = bpf_link_create(program_fd(meter), group_fd, BPF_CGROUP_SOCK_OPS, NULL);
+        if (link.fd < 0)
                 return -errno;
-        r = set_slot(meter, group_id, slot);
-        if (r < 0)
-                return r;
         memcpy(link.tag, meter->tag, sizeof(link.tag));
-        pin_name(&link, name);
-        r = pin_put(meter->pin_dir, name, fd);
+        r = set_slot(meter, group_id, slot);
+        if (r >= 0)
+                r = group_links_add(&meter->links, &link);
         if (r < 0)
-                return r;
-        link.fd = fd;
-        r = push_link(meter, link);
-        if (r < 0) {
-                pin_remove(meter->pin_dir, name);
-                return r;
-        }
-
-        TAKE_FD(fd);
-        return 0;
+                close(link.fd);
+        return r;
 }
 
 int tcp_meter_attach(TcpMeter *meter, uint32_t slot, int group_fd, uint64_t group_id) {
-        TcpLink *link = find_link(meter, group_id);
+        GroupLink *link = group_links_find(&meter->links, /* way= */ 0, group_id);
         int r;
 
-        if (link && !link_lives(link)) {
-                drop_link(meter, link);
+        if (link && !group_link_lives(link)) {
+                group_links_drop(&meter->links, link);
                 link = NULL;
         }
         if (!link)
@@ -262,37 +194,32 @@ int tcp_meter_attach(TcpMeter *meter, uint32_t slot, int group_fd, uint64_t grou
 }
 
 void tcp_meter_detach(TcpMeter *meter, uint64_t group_id) {
-        TcpLink *link = find_link(meter, group_id);
+        GroupLink *link = group_links_find(&meter->links, /* way= */ 0, group_id);
 
         if (link)
-                drop_link(meter, link);
+                group_links_drop(&meter->links, link);
 }
 
 void tcp_meter_detach_slots(TcpMeter *meter, const bool *leaving) {
-        for (size_t i = meter->n_links; i-- > 0;) {
+        for (size_t i = meter->links.n; i-- > 0;) {
                 struct tcp_group group = {};
 
-                if (bpf_map_lookup_elem(meter->groups.fd, &meter->links[i].group_id, &group) == 0 &&
+                if (bpf_map_lookup_elem(meter->groups.fd, &meter->links.links[i].group_id, &group) == 0 &&
                                 group.slot < meter->slots && leaving[group.slot])
-                        drop_link(meter, meter->links + i);
+                        group_links_drop(&meter->links, meter->links.links + i);
         }
 }
 
 bool tcp_meter_holds(const TcpMeter *meter, uint64_t group_id) {
-        const TcpLink *link = find_link(meter, group_id);
+        const GroupLink *link = group_links_find(&meter->links, /* way= */ 0, group_id);
 
-        return link && link_lives(link);
+        return link && group_link_lives(link);
 }
 
 void tcp_meter_keep_pins(const TcpMeter *meter, PinTell tell, void *userdata) {
         table_keep_pin(meter->pin_dir, &meter->rows, tell, userdata);
         table_keep_pin(meter->pin_dir, &meter->groups, tell, userdata);
-        for (size_t i = 0; i < meter->n_links; i++) {
-                char name[PIN_NAME_SIZE];
-
-                pin_name(&meter->links[i], name);
-                pin_keep(meter->pin_dir, name, meter->links[i].fd, tell, userdata);
-        }
+        group_links_keep_pins(&meter->links, tell, userdata);
 }
 
 static uint64_t load_relaxed(const __u64 *counter) {

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "bpf/group-link.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+void group_links_deinit(GroupLinks *links) {
+        for (size_t i = 0; i < links->n; i++) {
+                close(links->links[i].fd);
+                if (!links->pin_dir)
+                        pin_pace();
+        }
+        free(links->links);
+        links->links = NULL;
+        links->n = 0;
+}
+
+static int push_link(GroupLinks *links, const GroupLink *link) {
+        GroupLink *grown = reallocarray(links->links, links->n + 1, sizeof(*grown));
+
+        if (!grown)
+                return -ENOMEM;
+        links->links = grown;
+        grown[links->n++] = *link;
+        return 0;
+}
+
+static bool scan_name(const GroupLinks *links, const char *name, GroupLink *ret) {
+        char again[PIN_NAME_SIZE];
+
+        if (!links->names->scan(name, ret))
+                return false;
+        links->names->print(ret, again);
+        return strcmp(name, again) == 0;
+}
+
+void group_links_adopt(GroupLinks *links, const char *name, bool stray) {
+        GroupLink link = { .fd = -EBADF, .stray = stray };
+
+        if (scan_name(links, name, &link))
+                link.fd = pin_open(links->pin_dir, name);
+        if (link.fd < 0 || !group_link_lives(&link)) {
+                cleanup_close(&link.fd);
+                pin_remove(links->pin_dir, name);
+                return;
+        }
+        if (push_link(links, &link) < 0)
+                close(link.fd);
+}
+
+int group_links_add(GroupLinks *links, const GroupLink *link) {
+        char name[PIN_NAME_SIZE];
+        int r;
+
+        links->names->print(link, name);
+        r = pin_put(links->pin_dir, name, link->fd);
+        if (r < 0)
+                return r;
+        r = push_link(links, link);
+        if (r < 0)
+                pin_remove(links->pin_dir, name);
+        return r;
+}
+
+GroupLink *group_links_find(const GroupLinks *links, uint32_t way, uint64_t group_id) {
+        for (size_t i = 0; i < links->n; i++)
+                if (links->links[i].way == way && links->links[i].group_id == group_id)
+                        return links->links + i;
+        return NULL;
+}
+
+int group_links_rename(GroupLinks *links, GroupLink *link, const GroupLink *wanted) {
+        char name[PIN_NAME_SIZE], new_name[PIN_NAME_SIZE];
+
+        links->names->print(link, name);
+        links->names->print(wanted, new_name);
+        link->slot = wanted->slot;
+        link->classid = wanted->classid;
+        memcpy(link->tag, wanted->tag, sizeof(link->tag));
+        return pin_rename(links->pin_dir, name, new_name);
+}
+
+void group_links_drop(GroupLinks *links, GroupLink *link) {
+        char name[PIN_NAME_SIZE];
+
+        links->names->print(link, name);
+        (void) bpf_link_detach(link->fd);
+        if (!links->pin_dir)
+                pin_pace();
+        else if (pin_is(links->pin_dir, name, link->fd))
+                pin_remove(links->pin_dir, name);
+        close(link->fd);
+        *link = links->links[--links->n];
+}
+
+bool group_link_lives(const GroupLink *link) {
+        struct bpf_link_info info = {};
+        uint32_t size = sizeof(info);
+
+        return bpf_obj_get_info_by_fd(link->fd, &info, &size) == 0 && info.cgroup.cgroup_id == link->group_id;
+}
+
+void group_links_keep_pins(const GroupLinks *links, PinTell tell, void *userdata) {
+        for (size_t i = 0; i < links->n; i++) {
+                char name[PIN_NAME_SIZE];
+
+                if (!group_link_lives(links->links + i))
+                        continue;
+                links->names->print(links->links + i, name);
+                pin_keep(links->pin_dir, name, links->links[i].fd, tell, userdata);
+        }
+}
