@@ -16,6 +16,7 @@
 
 #include "block-meter.h"
 #include "group-slot.bpf.h"
+#include "histogram.bpf.h"
 
 #define OP_MASK 0xff
 #define OP_READ 0
@@ -72,18 +73,6 @@ static __noinline __u32 find_device(__u32 number) {
         return BLOCK_DEVICE_MORE;
 }
 
-static __always_inline __u32 latency_bucket(__u64 nsec) {
-        __u32 bucket = 0;
-
-        nsec >>= 9;
-        for (int step = 16; step > 0; step >>= 1)
-                if (nsec >> step) {
-                        nsec >>= step;
-                        bucket += step;
-                }
-        return bucket < BLOCK_LATENCY_BUCKETS ? bucket : BLOCK_LATENCY_BUCKETS - 1;
-}
-
 static __always_inline void count(__u32 device, __u32 slot, __u32 direction, __u64 nsec) {
         __u32 key = device * slots + slot;
         struct block_row *row = slot < slots ? bpf_map_lookup_elem(&block_rows, &key) : NULL;
@@ -92,7 +81,7 @@ static __always_inline void count(__u32 device, __u32 slot, __u32 direction, __u
         if (!row)
                 return;
         latency = direction == BLOCK_READ ? &row->direction[BLOCK_READ] : &row->direction[BLOCK_WRITE];
-        __sync_fetch_and_add(&latency->bucket[latency_bucket(nsec)], 1);
+        __sync_fetch_and_add(&latency->bucket[histogram_bucket(nsec, BLOCK_LATENCY_BUCKETS)], 1);
         __sync_fetch_and_add(&latency->sum_nsec, nsec);
 }
 

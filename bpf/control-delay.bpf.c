@@ -11,6 +11,7 @@
 #include <bpf/bpf_tracing.h>
 
 #include "control-delay.h"
+#include "histogram.bpf.h"
 
 /* A driver is given so many at once at most, as far as one looks. */
 #define BULK_MAX 64
@@ -48,14 +49,12 @@ static __always_inline bool goes_out(const struct net_device *dev) {
 }
 
 static __always_inline void count(__u64 nsec) {
-        __u32 cpu = bpf_get_smp_processor_id(), bucket = 0;
+        __u32 cpu = bpf_get_smp_processor_id();
         struct control_delay_row *row = bpf_map_lookup_elem(&control_delay_rows, &cpu);
 
         if (!row)
                 return;
-        for (__u64 rest = nsec >> 10; rest && bucket < CONTROL_DELAY_BUCKETS - 1; rest >>= 1)
-                bucket++;
-        __sync_fetch_and_add(&row->delay[bucket], 1);
+        __sync_fetch_and_add(&row->delay[histogram_bucket(nsec, CONTROL_DELAY_BUCKETS)], 1);
         __sync_fetch_and_add(&row->delay_nsec, nsec);
 }
 

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Whose a group is, for programs that are asked seldom: the map of groups, which the daemon fills, and the
- * walk up from a group to its tenant's. Include after vmlinux.h and bpf_core_read.h.
+ * Whose a group is: the map of groups, which the daemon fills, and the walk up from a group to its tenant's,
+ * for programs that are asked seldom or remember the answer. Include after vmlinux.h and bpf_core_read.h.
  */
 
 /* Groups deeper than this below their tenant's group are not found. */

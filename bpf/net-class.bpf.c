@@ -11,22 +11,10 @@
 #include <bpf/bpf_helpers.h>
 
 #include "net-class.h"
+#include "net-group.bpf.h"
 #include "net-local.h"
 
 #define TC_ACT_UNSPEC (-1)
-
-/* A class is major << 16 | minor_base + slot. */
-const volatile __u32 major = 0;
-const volatile __u32 minor_base = 0;
-
-struct {
-        __uint(type, BPF_MAP_TYPE_HASH);
-        __uint(max_entries, 1);
-        __type(key, __u64);
-        __type(value, __u32);
-} groups SEC(".maps");
-
-#include "net-group.h"
 
 SEC("tc")
 int NET_CLASS_PROGRAM(struct __sk_buff *skb) {

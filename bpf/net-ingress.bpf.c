@@ -12,6 +12,8 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "net-class.h"
+#include "net-group.bpf.h"
 #include "net-ingress.h"
 #include "net-local.h"
 
@@ -32,17 +34,6 @@
 /* Of a classifier without direct action (net/sched/cls_bpf.c). */
 #define PASSED_BY 0
 #define QUEUED (-1)
-
-/* A class is major << 16 | minor_base + slot. */
-const volatile __u32 major = 0;
-const volatile __u32 minor_base = 0;
-
-struct {
-        __uint(type, BPF_MAP_TYPE_HASH);
-        __uint(max_entries, 1);
-        __type(key, __u64);
-        __type(value, __u32);
-} groups SEC(".maps");
 
 struct {
         __uint(type, BPF_MAP_TYPE_LRU_HASH);

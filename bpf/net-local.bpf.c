@@ -10,6 +10,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "net-class.h"
+#include "net-group.bpf.h"
 #include "net-local.h"
 #include "net-meter.h"
 
@@ -18,17 +19,7 @@
 #define AF_PACKET 17
 #define NEXTHDR_FRAGMENT 44
 
-/* A class is major << 16 | minor_base + slot. */
-const volatile __u32 major = 0;
-const volatile __u32 minor_base = 0;
 const volatile __u32 slots = 1;
-
-struct {
-        __uint(type, BPF_MAP_TYPE_HASH);
-        __uint(max_entries, 1);
-        __type(key, __u64);
-        __type(value, __u32);
-} groups SEC(".maps");
 
 struct {
         __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -45,8 +36,7 @@ struct {
         __type(value, struct net_address);
 } addresses SEC(".maps");
 
-#include "net-count.h"
-#include "net-group.h"
+#include "net-count.bpf.h"
 
 /* What comes in for it from outside is then known by it (net-ingress.bpf.c). */
 static __always_inline void learn_address(struct __sk_buff *skb, __u32 slot) {

@@ -31,7 +31,7 @@ struct {
         __type(value, struct net_row);
 } net_rows SEC(".maps");
 
-#include "net-count.h"
+#include "net-count.bpf.h"
 
 static __always_inline struct net_row *find_row(__u32 of_slot) {
         __u32 key = bpf_get_smp_processor_id() * slots + of_slot;

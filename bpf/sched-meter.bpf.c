@@ -17,6 +17,8 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+#include "group-slot.bpf.h"
+#include "histogram.bpf.h"
 #include "sched-meter.h"
 
 #define MAX_RT_PRIO 100
@@ -77,28 +79,6 @@ struct {
         __type(value, __u32);
 } switch_calls SEC(".maps"), attach_calls SEC(".maps"), migrate_calls SEC(".maps");
 
-/* cgroup id to slot: the tenants' groups themselves, not what lies below them. */
-struct {
-        __uint(type, BPF_MAP_TYPE_HASH);
-        __uint(max_entries, 1);
-        __type(key, __u64);
-        __type(value, __u32);
-} groups SEC(".maps");
-
-/* The slot of the nearest group, from this one upwards, that is a tenant's. */
-static __noinline __u32 find_slot_above(struct cgroup *group) {
-        for (int i = 0; i < SCHED_METER_DEPTH && group; i++) {
-                __u64 id = BPF_CORE_READ(group, kn, id);
-                __u32 *slot = bpf_map_lookup_elem(&groups, &id);
-
-                if (slot)
-                        return *slot;
-                group = BPF_CORE_READ(group, self.parent, cgroup);
-        }
-
-        return 0;
-}
-
 static __always_inline __u32 find_slot(struct sched_cpu *cpu, struct task_struct *task) {
         struct cgroup *group = task->cgroups->dfl_cgrp;
         __u64 id = group->kn->id;
@@ -135,24 +115,12 @@ static __always_inline __u64 stretch_begin(const struct task_struct *task) {
         return task->prio >= MAX_RT_PRIO ? task->se.prev_sum_exec_runtime : task->se.sum_exec_runtime;
 }
 
-static __always_inline __u32 wait_bucket(__u64 nsec) {
-        __u32 bucket = 0;
-
-        nsec >>= 9;
-        for (int step = 16; step > 0; step >>= 1)
-                if (nsec >> step) {
-                        nsec >>= step;
-                        bucket += step;
-                }
-        return bucket < SCHED_WAIT_BUCKETS ? bucket : SCHED_WAIT_BUCKETS - 1;
-}
-
 static __always_inline void count_wait(__u32 cpu_index, __u32 slot, __u64 nsec) {
         __u32 key = cpu_index * slots + slot;
         struct sched_waits *waits = bpf_map_lookup_elem(&sched_waits, &key);
 
         if (waits)
-                waits->bucket[wait_bucket(nsec)]++;
+                waits->bucket[histogram_bucket(nsec, SCHED_WAIT_BUCKETS)]++;
 }
 
 static __noinline void ascribe(struct sched_history *history, __u32 victim, __u32 culprit, __u64 nsec) {

@@ -15,8 +15,6 @@
 
 /* A power of two. Groups whose ids differ by a multiple of it share an entry. */
 #define SCHED_METER_CACHE 16
-/* Groups deeper than this below their tenant's group are not found. */
-#define SCHED_METER_DEPTH 64
 
 /* Row [cpu * slots + slot]. */
 struct sched_row {

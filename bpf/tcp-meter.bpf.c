@@ -12,6 +12,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "histogram.bpf.h"
 #include "tcp-meter.h"
 
 #define EPIPE 32
@@ -72,14 +73,12 @@ static __always_inline void count_end(struct bpf_sock_ops *ops, struct tcp_row *
 /* In eighths of microseconds. Up to Linux 6.9 the call comes without the measurement that it is called for: a
  * first one is not there yet, and left out. */
 static __always_inline void count_rtt(struct bpf_sock_ops *ops, struct tcp_row *row) {
-        __u32 srtt = ops->args[1] ?: ops->srtt_us, bucket = 0;
+        __u32 srtt = ops->args[1] ?: ops->srtt_us;
         __u64 nsec = (__u64) srtt * 125;
 
         if (srtt == 0)
                 return;
-        for (__u64 rest = nsec >> 10; rest && bucket < TCP_RTT_BUCKETS - 1; rest >>= 1)
-                bucket++;
-        add(&row->rtt[bucket], 1);
+        add(&row->rtt[histogram_bucket(nsec, TCP_RTT_BUCKETS)], 1);
         add(&row->rtt_nsec, nsec);
 }
 
