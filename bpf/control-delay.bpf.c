@@ -34,6 +34,14 @@ struct {
         __type(value, __u64);
 } control_packets SEC(".maps");
 
+/* See sched-meter.bpf.c: what is attached is a stub that goes on to the program of this place. */
+struct {
+        __uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+        __uint(max_entries, 1);
+        __type(key, __u32);
+        __type(value, __u32);
+} enqueue_calls SEC(".maps"), dequeue_calls SEC(".maps");
+
 /* The root itself, or below it where each of a device's queues has one. */
 static __always_inline bool is_ours(const struct Qdisc *qdisc) {
         return qdisc->handle >> 16 == classid >> 16 || qdisc->parent >> 16 == classid >> 16;
@@ -89,6 +97,18 @@ int BPF_PROG(control_delay_dequeue, struct Qdisc *qdisc, const struct netdev_que
                 count(bpf_ktime_get_ns() - *since);
                 bpf_map_delete_elem(&control_packets, &key);
         }
+        return 0;
+}
+
+SEC("tp_btf/qdisc_enqueue")
+int control_enqueue_stub(void *ctx) {
+        bpf_tail_call(ctx, &enqueue_calls, 0);
+        return 0;
+}
+
+SEC("tp_btf/qdisc_dequeue")
+int control_dequeue_stub(void *ctx) {
+        bpf_tail_call(ctx, &dequeue_calls, 0);
         return 0;
 }
 

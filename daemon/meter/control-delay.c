@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "meter/control-delay.h"
+#include "meter/hook.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <inttypes.h>
 #include <linux/types.h>
 #include <string.h>
 
@@ -13,29 +13,27 @@
 
 _Static_assert(CONTROL_DELAY_BUCKETS == HISTOGRAM_BUCKETS, "a histogram is a sum of rows");
 
-/* Links are "delay-…", tables "delay_…". */
 #define PREFIX "delay"
 
-typedef enum Hook {
+typedef enum HookKind {
         HOOK_ENQUEUE,
         HOOK_DEQUEUE,
         HOOK_MAX,
-} Hook;
+} HookKind;
+
+static const HookNames hook_names[HOOK_MAX] = {
+        [HOOK_ENQUEUE] = { PREFIX "_enqueue_1", PREFIX "-enqueue-stub-1", PREFIX "-enqueue-" },
+        [HOOK_DEQUEUE] = { PREFIX "_dequeue_1", PREFIX "-dequeue-stub-1", PREFIX "-dequeue-" },
+};
 
 struct ControlDelay {
         struct control_delay_bpf *skeleton;
         char *pin_dir;
         Table rows, packets;
         uint32_t classid, n_cpus;
-        int links[HOOK_MAX];
-        char names[HOOK_MAX][PIN_NAME_SIZE]; /* of their pins */
+        Hook hooks[HOOK_MAX];
         bool adopted;
 };
-
-static struct bpf_program *program_of(const ControlDelay *delay, Hook hook) {
-        return hook == HOOK_ENQUEUE ? delay->skeleton->progs.control_delay_enqueue
-                                    : delay->skeleton->progs.control_delay_dequeue;
-}
 
 static int open_tables(ControlDelay *delay) {
         int r;
@@ -59,58 +57,51 @@ static int load(ControlDelay *delay) {
         if (!delay->skeleton)
                 return -errno;
         delay->skeleton->rodata->classid = delay->classid;
+        bpf_program__set_autoload(delay->skeleton->progs.control_enqueue_stub,
+                        !hook_hangs(&delay->hooks[HOOK_ENQUEUE]));
+        bpf_program__set_autoload(delay->skeleton->progs.control_dequeue_stub,
+                        !hook_hangs(&delay->hooks[HOOK_DEQUEUE]));
         r = bpf_map__reuse_fd(delay->skeleton->maps.control_delay_rows, delay->rows.fd);
         if (r == 0)
                 r = bpf_map__reuse_fd(delay->skeleton->maps.control_packets, delay->packets.fd);
+        if (r == 0)
+                r = bpf_map__reuse_fd(
+                                delay->skeleton->maps.enqueue_calls, delay->hooks[HOOK_ENQUEUE].calls.fd);
+        if (r == 0)
+                r = bpf_map__reuse_fd(
+                                delay->skeleton->maps.dequeue_calls, delay->hooks[HOOK_DEQUEUE].calls.fd);
         return r < 0 ? r : control_delay_bpf__load(delay->skeleton);
 }
 
-/* "delay-enqueue-<class>-<tag>": all that must be equal for a link to be left as it is. */
-static int name_links(ControlDelay *delay) {
-        static const char *const words[HOOK_MAX] = { "enqueue", "dequeue" };
+/* What takes up first: a packet that is given on without having been taken up is nobody's. */
+static int set_hooks(ControlDelay *delay) {
+        const struct {
+                const struct bpf_program *program, *stub;
+        } parts[HOOK_MAX] = {
+                [HOOK_ENQUEUE] = { delay->skeleton->progs.control_delay_enqueue,
+                                delay->skeleton->progs.control_enqueue_stub },
+                [HOOK_DEQUEUE] = { delay->skeleton->progs.control_delay_dequeue,
+                                delay->skeleton->progs.control_dequeue_stub },
+        };
 
-        for (Hook hook = 0; hook < HOOK_MAX; hook++) {
-                char tag[PIN_TAG_SIZE];
-                int r = pin_program_tag(bpf_program__fd(program_of(delay, hook)), tag);
+        for (HookKind kind = 0; kind < HOOK_MAX; kind++) {
+                int r = hook_set(&delay->hooks[kind], delay->pin_dir, bpf_program__fd(parts[kind].program),
+                                bpf_program__fd(parts[kind].stub));
 
                 if (r < 0)
                         return r;
-                snprintf(delay->names[hook], PIN_NAME_SIZE, PREFIX "-%s-%08" PRIx32 "-%s", words[hook],
-                                delay->classid, tag);
         }
         return 0;
 }
 
-static void remove_outdated(const char *name, void *userdata) {
-        const ControlDelay *delay = userdata;
+static int open_hooks(ControlDelay *delay) {
+        delay->adopted = delay->rows.adopted;
+        for (HookKind kind = 0; kind < HOOK_MAX; kind++) {
+                int r = hook_open(delay->pin_dir, &hook_names[kind], &delay->hooks[kind]);
 
-        for (Hook hook = 0; hook < HOOK_MAX; hook++)
-                if (delay->links[hook] >= 0 && strcmp(name, delay->names[hook]) == 0)
-                        return;
-        pin_remove(delay->pin_dir, name);
-}
-
-/* A link whose program adds to tables that are no more is none of ours. */
-static int attach(ControlDelay *delay) {
-        bool tables = delay->rows.adopted && delay->packets.adopted;
-
-        for (Hook hook = 0; tables && hook < HOOK_MAX; hook++)
-                delay->links[hook] = pin_open(delay->pin_dir, delay->names[hook]);
-        delay->adopted = delay->links[HOOK_ENQUEUE] >= 0 && delay->links[HOOK_DEQUEUE] >= 0;
-        pin_list(delay->pin_dir, PREFIX "-", remove_outdated, delay);
-
-        for (Hook hook = 0; hook < HOOK_MAX; hook++) {
-                int r;
-
-                if (delay->links[hook] >= 0)
-                        continue;
-                r = bpf_raw_tracepoint_open(NULL, bpf_program__fd(program_of(delay, hook)));
                 if (r < 0)
                         return r;
-                delay->links[hook] = r;
-                r = pin_put(delay->pin_dir, delay->names[hook], delay->links[hook]);
-                if (r < 0)
-                        return r;
+                delay->adopted = delay->adopted && hook_hangs(&delay->hooks[kind]);
         }
         return 0;
 }
@@ -130,7 +121,7 @@ int control_delay_new(const char *pin_dir, uint32_t classid, ControlDelay **ret)
                 .packets = TABLE_NULL,
                 .classid = classid,
                 .n_cpus = (uint32_t) n_cpus,
-                .links = { -EBADF, -EBADF },
+                .hooks = { HOOK_NULL, HOOK_NULL },
         };
         if (pin_dir) {
                 delay->pin_dir = strdup(pin_dir);
@@ -140,11 +131,11 @@ int control_delay_new(const char *pin_dir, uint32_t classid, ControlDelay **ret)
 
         r = open_tables(delay);
         if (r >= 0)
+                r = open_hooks(delay);
+        if (r >= 0)
                 r = load(delay);
         if (r >= 0)
-                r = name_links(delay);
-        if (r >= 0)
-                r = attach(delay);
+                r = set_hooks(delay);
         if (r < 0)
                 return r;
 
@@ -156,8 +147,8 @@ ControlDelay *control_delay_free(ControlDelay *delay) {
         if (!delay)
                 return NULL;
 
-        for (Hook hook = 0; hook < HOOK_MAX; hook++)
-                cleanup_close(&delay->links[hook]);
+        for (HookKind kind = 0; kind < HOOK_MAX; kind++)
+                hook_close(&delay->hooks[kind]);
         control_delay_bpf__destroy(delay->skeleton);
         table_deinit(&delay->rows);
         table_deinit(&delay->packets);
@@ -177,8 +168,8 @@ bool control_delay_adopted(const ControlDelay *delay) {
 void control_delay_keep_pins(const ControlDelay *delay, PinTell tell, void *userdata) {
         table_keep_pin(delay->pin_dir, &delay->rows, tell, userdata);
         table_keep_pin(delay->pin_dir, &delay->packets, tell, userdata);
-        for (Hook hook = 0; hook < HOOK_MAX; hook++)
-                pin_keep(delay->pin_dir, delay->names[hook], delay->links[hook], tell, userdata);
+        for (HookKind kind = 0; kind < HOOK_MAX; kind++)
+                hook_keep_pins(&delay->hooks[kind], delay->pin_dir, tell, userdata);
 }
 
 static uint64_t load_relaxed(const __u64 *counter) {
