@@ -7,6 +7,7 @@ imported first: it runs the test again inside the namespaces. What tests/system/
 import atexit
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -39,6 +40,7 @@ class Node:
     def __init__(self, config, prepare=lambda node: None, wrap=()):
         self.root = MOUNT / f"headgate-test-{os.getpid()}"
         self.pins = FOLDER / "bpf/headgate"
+        self._program = HEADGATED
         self._command = [*wrap, HEADGATED, f"--config={FOLDER}/conf", f"--bus={BUS}", f"--state-dir={FOLDER}/state",
                          f"--pin-dir={self.pins}", "--cgroup-driver=cgroupfs", f"--cgroup-root=/{self.root.name}"]
         self.root.mkdir()
@@ -68,6 +70,11 @@ class Node:
     def wait_ended(self):
         self._keeper.join(BOUND)
         check(not self._keeper.is_alive(), "the daemon is still there")
+
+    def replace(self, program):
+        """Ends the daemon; what is started next is that one."""
+        self._command[self._command.index(self._program)] = self._program = program
+        os.kill(self.main_pid(), signal.SIGTERM)
 
     def _end(self):
         self._ended = True

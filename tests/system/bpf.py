@@ -10,7 +10,9 @@ from pathlib import Path
 
 libc = ctypes.CDLL(None, use_errno=True)
 SYS_BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
-MAP_CREATE, OBJ_PIN, OBJ_GET, PROG_GET_NEXT_ID, MAP_GET_NEXT_ID, PROG_FD, MAP_FD, OBJ_INFO = 0, 6, 7, 11, 12, 13, 14, 15
+MAP_CREATE, MAP_LOOKUP, OBJ_PIN, OBJ_GET, PROG_GET_NEXT_ID, MAP_GET_NEXT_ID, PROG_FD, MAP_FD, OBJ_INFO = \
+    0, 1, 6, 7, 11, 12, 13, 14, 15
+PROG_ARRAY = "3"  # the map's type, as fdinfo has it
 PROGRAMS, MAPS = (PROG_GET_NEXT_ID, PROG_FD, 64), (MAP_GET_NEXT_ID, MAP_FD, 24)  # and where the name is in the info
 
 
@@ -47,17 +49,49 @@ def pin_foreign(path):
     os.close(fd)
 
 
-def pinned_ids(directory):
-    """The id of each object that is pinned below: of a link, a program and a map it stands in the same place."""
-    ids = {}
+def open_pins(directory):
+    """What is pinned below, each open until the next."""
     for path in sorted(path for path in Path(directory).rglob("*") if path.is_file()):
         if "." in path.name:  # maps.debug, progs.debug: the kernel's
             continue
         attributes, _name = with_path(path)
         fd = bpf(OBJ_GET, attributes)
-        ids[str(path)] = str(int.from_bytes(info_of(fd)[4:8], "little"))
-        os.close(fd)
-    return ids
+        try:
+            yield path, fd
+        finally:
+            os.close(fd)
+
+
+def pinned_ids(directory):
+    """The id of each object that is pinned below: of a link, a program and a map it stands in the same place."""
+    return {str(path): str(int.from_bytes(info_of(fd)[4:8], "little")) for path, fd in open_pins(directory)}
+
+
+def fdinfo(fd):
+    return dict(line.split(":\t") for line in Path(f"/proc/self/fdinfo/{fd}").read_text().splitlines())
+
+
+def tag_behind(fd):
+    """Of the program that a link hangs, or that an array of programs has first; None of anything else."""
+    info = fdinfo(fd)
+    if info.get("map_type") != PROG_ARRAY:
+        return info.get("prog_tag")
+    key, value = ctypes.create_string_buffer(4), ctypes.create_string_buffer(4)
+    bpf(MAP_LOOKUP, ctypes.create_string_buffer(b"".join(
+        n.to_bytes(8, "little") for n in (fd, ctypes.addressof(key), ctypes.addressof(value))) + bytes(64)))
+    program = bpf(PROG_FD, words(int.from_bytes(value.raw, "little")))
+    tag = fdinfo(program)["prog_tag"]
+    os.close(program)
+    return tag
+
+
+def pinned_tags(directory):
+    """Of each link and array of programs that is pinned below, the tag of its program: what it is made of."""
+    tags = {}
+    for path, fd in open_pins(directory):
+        if tag := tag_behind(fd):
+            tags[str(path)] = tag
+    return tags
 
 
 def loaded(kind):

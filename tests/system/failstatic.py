@@ -91,6 +91,34 @@ class Sampler:
             thread.join()
 
 
+class Openings:
+    """
+    Every counter and histogram that is told of two tenants, by whichever daemon there is: of the one that rests they are
+    as they were, to the last digit, and of the other none is less than the last daemon closed with.
+    """
+    LINE = re.compile(r'(headgate_(?!delivered)\w+(?:_total|_bucket|_sum|_count)\{.*tenant="([^"]*)".*\}) (\S+)')
+
+    def __init__(self, resting, loaded):
+        self._bus, self._resting, self._loaded = guest.Bus(), resting, loaded
+        self._last = self._told() or {}
+        check(len(self._last) > 20, f"no more is told than {self._last}")
+
+    def _told(self):
+        error, text = self._bus.call(guest.BUS_PATH, guest.MANAGER, "Snapshot", "s", "openmetrics", result="h")
+        return None if error else {head: value for head, tenant, value in self.LINE.findall(text)
+                                   if tenant in (self._resting, self._loaded)}
+
+    def look(self):
+        """What is told otherwise, and None where nobody answers."""
+        told, last = self._told(), self._last
+        if told is None:
+            return None
+        self._last = told
+        return [f"{head} was {last[head]} and is {told.get(head)}" for head in last
+                if head not in told or (told[head] != last[head] if f'tenant="{self._resting}"' in head
+                                        else float(told[head]) < float(last[head]))]
+
+
 def classes():
     """Queue, floors and ceilings, in no order."""
     text = run("tc", "qdisc", "show", "dev", UPLINK, "root").stdout + run("tc", "class", "show", "dev", UPLINK).stdout
@@ -133,19 +161,40 @@ def kill_at_random(node, sampler):
 
 def hold_under_load(node, disturb):
     """Whatever disturb(node, sampler) does, of a tenant under load nothing is loosened, and no count is lost."""
-    request = guest.request(guest.new_id("static"), SHARE)
-    guest.ctl("apply", "-", stdin=json.dumps(request))
+    requests = [guest.request(guest.new_id(name), SHARE) for name in ("static", "resting")]
+    guest.ctl("apply", "-", stdin=json.dumps(requests))
     try:
-        under_load(node, request["TenantId"], disturb)
+        under_load(node, *[request["TenantId"] for request in requests], disturb)
     finally:  # of this daemon: there may be another at the end of the case
         wait(node.ready, BOUND, "the daemon")
-        guest.release(request["AllocationId"])
+        for request in requests:
+            guest.release(request["AllocationId"])
 
 
-def under_load(node, tenant, disturb):
-    group = node.group_of(tenant)
+def start_sender(tenant):
     sender = guest.start_in(tenant, "python3", "-c", SENDER, stdout=subprocess.PIPE, text=True)
     check(sender.stdout.readline() == "sending\n", "the sender did not begin")
+    return sender
+
+
+def end_sender(sender):
+    """How many packets it has sent."""
+    sender.send_signal(signal.SIGTERM)
+    return int(sender.communicate(timeout=BOUND)[0])
+
+
+def wait_empty(group):
+    wait(lambda: "populated 0" in read(group / "cgroup.events"), BOUND, f"{group} to be empty")
+
+
+def under_load(node, tenant, resting, disturb):
+    group = node.group_of(tenant)
+    sender = start_sender(resting)
+    wait(lambda: usage(resting)["net.egress.packets"] > 10, BOUND, "some packets")
+    sent = end_sender(sender)
+    wait_empty(node.group_of(resting))
+    equal(usage(resting)["net.egress.packets"], sent, "net.egress.packets of the tenant that rests")
+    sender = start_sender(tenant)
     burners = [guest.start_in(tenant, "sh", "-c", "while :; do :; done") for _ in range(2)]
     begun = guest.cpu_used(group)
     wait(lambda: guest.cpu_used(group) > begun + 300_000, BOUND, "the load to use some CPU")
@@ -158,6 +207,8 @@ def under_load(node, tenant, disturb):
         if path.exists():
             sampler.add(str(path), lambda path=path: read(path), 0.005)
     sampler.add("classes of the uplink", classes, 0.02)
+    openings = Openings(resting, tenant)
+    sampler.add("counters", lambda: openings.look() or [], 0.1)
     at, used = time.monotonic(), guest.cpu_used(group)
     disturb(node, sampler)
     wait(node.ready, BOUND, "the daemon after all that")
@@ -166,18 +217,72 @@ def under_load(node, tenant, disturb):
     sampler.end()
     note(f"looked at {sampler.looks}")
     check(not sampler.strange, "\n".join(sampler.strange))
+    equal(openings.look(), [], "counters that the last daemon did not open with as they were")
     guest.same(ids, bpf.pinned_ids(node.pins), "ids of what is pinned")
     equal(os.stat(group).st_ino, inode, "the group's id")
     check_counts(tenant, group, burners, sender)
 
 
+# "w0 = 0" and "w0 = 1" before an exit, and the same with 64 bits: of one meaning, but the kernel's tag of a program is another.
+RETURNS = [[bytes([code, 0, 0, 0, value, 0, 0, 0, 0x95]) + bytes(7) for code in (0xb4, 0xb7)] for value in (0, 1)]
+
+
+def with_other_programs(daemon):
+    """Its binary, as another version's is in which every BPF program that counts is another."""
+    binary = daemon.read_bytes()
+    for old, new in RETURNS:
+        check(old in binary and new not in binary, "its BPF programs do not end as they are expected to")
+        binary = binary.replace(old, new)
+    return binary
+
+
+# What hangs by links of its own, and what stubs that hang go on to.
+COUNTING = ("/net-egress-", "/net-ingress-", "/tcp-", "/sched_switch_", "/sched_migrate_", "/oom_")
+
+
+def untagged(pins):
+    """By the names without what changes with the program."""
+    return {re.sub("-[0-9a-f]{16}$", "", name): value for name, value in pins.items()}
+
+
+def look_at_links(node):
+    try:
+        return {name: number for name, number in untagged(bpf.pinned_ids(node.pins)).items()
+                if any(word in name for word in ("/net-egress-", "/net-ingress-", "/tcp-", "-stub-"))}
+    except FileNotFoundError:
+        return None
+
+
+def links(node):
+    """The ids of what counts and classes, and outlives the daemon: read twice, as a pin may get another name meanwhile."""
+    while (found := look_at_links(node)) is None or found != look_at_links(node):
+        pass
+    return found
+
+
+def exchange(node, sampler, install, versions):
+    """Installs one after the other, which are in turn of other programs and of those that hang now."""
+    check(len(links(node)) >= 3, f"links: {links(node)}")
+    sampler.add("ids of links", lambda: links(node), 0.02)
+    here = untagged(bpf.pinned_tags(node.pins))
+    for i, version in enumerate(versions):
+        pid, begun = node.main_pid(), time.monotonic()
+        install(version)
+        await_next(node, pid)
+        wait(node.ready, BOUND, "the daemon")
+        note(f"{version} is there after {time.monotonic() - begun:.1f} s")
+        sampler.wait_looked()
+        tags = untagged(bpf.pinned_tags(node.pins))
+        for name in here if i % 2 else [name for name in here if any(word in name for word in COUNTING)]:
+            equal(tags.get(name) == here[name], bool(i % 2), f"that the program behind {name} is the one that was")
+
+
 def check_counts(tenant, group, burners, sender):
     """Of all that ran and was sent from the first moment on, nothing is missing and nothing is counted twice."""
-    sender.send_signal(signal.SIGTERM)
-    sent = int(sender.communicate(timeout=BOUND)[0])
+    sent = end_sender(sender)
     for process in burners:
         guest.end_process(process)
-    wait(lambda: "populated 0" in read(group / "cgroup.events"), BOUND, "the load to be over")
+    wait_empty(group)
     now, kernel = usage(tenant), guest.cpu_used(group) * 1000
     note(f"sent {sent} packets; CPU metered {now['cpu.time'] / 1e9:.6f} s, cpu.stat {kernel / 1e9:.6f} s")
     equal(now["net.egress.packets"], sent, "net.egress.packets")
