@@ -166,9 +166,9 @@ static void add_network(const Interval *interval) {
                                         : 0);
 }
 
+/* Of the same counters, and later. */
 static bool follows(const DeliveryReading *before, const DeliveryReading *after) {
-        if (before->boot_nsec == 0 || after->boot_nsec <= before->boot_nsec ||
-                        memcmp(before->floor, after->floor, sizeof(before->floor)) != 0)
+        if (before->boot_nsec == 0 || after->boot_nsec <= before->boot_nsec)
                 return false;
         for (Metric metric = 0; metric < METRIC_MAX; metric++)
                 if (metric_info(metric)->counter && before->present & 1ULL << metric &&
@@ -194,7 +194,7 @@ void delivery_follow(const DeliveryReading *before, DeliveryReading *after) {
 void delivery_add(Delivery *sum, const DeliveryReading *before, const DeliveryReading *after) {
         Interval interval = { before, after, after->boot_nsec - before->boot_nsec, sum };
 
-        if (!follows(before, after))
+        if (!follows(before, after) || memcmp(before->floor, after->floor, sizeof(before->floor)) != 0)
                 return;
         add(&interval, DELIVERY_OBSERVED, interval.nsec);
         add_cpu(&interval);

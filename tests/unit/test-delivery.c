@@ -182,6 +182,7 @@ static const struct {
         bool out_of_step;
         uint64_t pressure[LONG_WAIT_INTERVALS], waited[LONG_WAIT_INTERVALS]; /* ms, of each interval */
         uint64_t denied[LONG_WAIT_INTERVALS]; /* and what is to be told of it */
+        size_t promise_changes;               /* in the interval of this number, from 1 */
 } long_waits[] = {
         { "none", false, { 0 }, { 0 }, { 0 } },
         { "short ones", false, { 400, 400, 0, 0, 0 }, { 400, 400, 0, 0, 0 }, { 400, 400, 0, 0, 0 } },
@@ -198,6 +199,8 @@ static const struct {
         { "nobody waits any more", false, { 300, 0, 0, 0, 0 }, { 0, 0, 0, 200, 0 }, { 300, 0, 0, 200, 0 } },
         { "files are read in turns", true, { 0, 0, 3000, 0, 0 }, { 100, 100, 100, 100, 100 },
                         { 100, 100, 100, 100, 100 } },
+        { "one that lasts while the promise changes", false, { 1000, 1000, 1000, 10, 0 },
+                        { 0, 0, 0, 3010, 0 }, { 1000, 0, 1000, 10, 0 }, 2 },
 };
 
 Test(delivery, waits_longer_than_an_interval) {
@@ -212,6 +215,8 @@ Test(delivery, waits_longer_than_an_interval) {
                         Delivery sum = {};
 
                         after.boot_nsec += SECOND;
+                        if (k + 1 == long_waits[i].promise_changes)
+                                after.floor[DELIVERY_FLOOR_CPU] += 100;
                         after.value[METRIC_CPU_PRESSURE] += long_waits[i].pressure[k] * MSEC;
                         after.value[METRIC_CPU_WAIT] += long_waits[i].waited[k] * MSEC;
                         delivery_follow(&before, &after);
