@@ -8,7 +8,8 @@
  * Include after vmlinux.h or <linux/types.h>.
  */
 
-#define BLOCK_METER_LAYOUT 1
+/* In 1, loop devices took places, too. */
+#define BLOCK_METER_LAYOUT 2
 
 /* As the daemon's histograms: bucket 0 is below 1024 ns, bucket i from 2^(9+i) ns to below twice that, the
  * last all that is longer. */
