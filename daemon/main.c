@@ -155,8 +155,8 @@ static int parse_arguments(int argc, char **argv, Arguments *arguments) {
         return 0;
 }
 
-/* A tenant's directory and value files stay open: the soft limit of 1024 (kept low for select(2)) is some 80
- * tenants. */
+/* A tenant's directory, value and counter files, and links stay open: the soft limit of 1024 (kept low for
+ * select(2)) is some 35 tenants. */
 static void raise_file_limit(void) {
         struct rlimit limit;
 
