@@ -35,6 +35,7 @@
 
 #define LOG_ENTRIES 1000
 #define LOG_ENTRY_SIZE 64
+#define LOG_NAME_MAX 40 /* its end */
 #define PAUSE_NSEC 100000
 #define PAUSES_MAX 200000 /* 20 s: then the test is gone */
 
@@ -82,9 +83,11 @@ static bool armed(void) {
 /* Counts it, and gives the mode where it is the one; MODE_COUNT else. */
 static int begin_step(const char *kind, const char *what) {
         uint64_t step = ++control->steps;
+        size_t length = strlen(what);
 
         if (step <= LOG_ENTRIES)
-                snprintf(control->log[step - 1], LOG_ENTRY_SIZE, "%s %s", kind, what);
+                snprintf(control->log[step - 1], LOG_ENTRY_SIZE, "%s %s", kind,
+                                length > LOG_NAME_MAX ? what + length - LOG_NAME_MAX : what);
         if (control->pause) {
                 control->waiting = step;
                 for (unsigned i = 0; control->pause && control->going < step && i < PAUSES_MAX; i++)
@@ -117,14 +120,13 @@ static long end_step(int mode, long result) {
                                                           : end_step(mode_, (long) (call)); \
         })
 
-static const char *name_of(int fd, char *buffer, size_t size) {
+static void read_name(int fd, char *buffer, size_t size) {
         char link[32];
         ssize_t n;
 
         snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
         n = readlink(link, buffer, size - 1);
         buffer[n > 0 ? n : 0] = '\0';
-        return n > 40 ? buffer + n - 40 : buffer;
 }
 
 static bool is_on(int fd, long magic) {
@@ -139,26 +141,24 @@ static bool is_state(const char *name) {
 
 ssize_t pwrite64(int fd, const void *data, size_t size, off64_t at) {
         char name[PATH_MAX];
-        const char *tail;
 
         if (!armed())
                 return REAL(pwrite64)(fd, data, size, at);
-        tail = name_of(fd, name, sizeof name);
+        read_name(fd, name, sizeof name);
         if (is_on(fd, CGROUP2_SUPER_MAGIC))
-                return STEP("write", tail, (long) size, REAL(pwrite64)(fd, data, size, at));
+                return STEP("write", name, (long) size, REAL(pwrite64)(fd, data, size, at));
         if (is_state(name))
-                return STEP("state", tail, LIES_NOT, REAL(pwrite64)(fd, data, size, at));
+                return STEP("state", name, LIES_NOT, REAL(pwrite64)(fd, data, size, at));
         return REAL(pwrite64)(fd, data, size, at);
 }
 
 static int sync_step(int fd, int (*call)(int fd)) {
         char name[PATH_MAX];
-        const char *tail;
 
         if (!armed())
                 return call(fd);
-        tail = name_of(fd, name, sizeof name);
-        return is_state(name) ? (int) STEP("sync", tail, LIES_NOT, call(fd)) : call(fd);
+        read_name(fd, name, sizeof name);
+        return is_state(name) ? (int) STEP("sync", name, LIES_NOT, call(fd)) : call(fd);
 }
 
 int fdatasync(int fd) {
@@ -169,8 +169,10 @@ int fsync(int fd) {
         return sync_step(fd, REAL(fsync));
 }
 
+/* libcgroup makes each directory above, too: those that are there are no step. */
 int mkdir(const char *path, mode_t mode) {
-        return armed() ? (int) STEP("mkdir", path, 0, REAL(mkdir)(path, mode)) : REAL(mkdir)(path, mode);
+        return armed() && access(path, F_OK) < 0 ? (int) STEP("mkdir", path, 0, REAL(mkdir)(path, mode))
+                                                 : REAL(mkdir)(path, mode);
 }
 
 int mkdirat(int fd, const char *name, mode_t mode) {

@@ -2,7 +2,9 @@
 """Steers tests/support/fault.c by the file that both map: a step to fail, to lie at, or to kill at; and what each was."""
 
 import mmap
+import re
 import struct
+from collections import Counter
 from pathlib import Path
 
 MODES = COUNT, FAIL, LIE, LATE, KILL_BEFORE, KILL_AFTER = range(6)
@@ -68,18 +70,35 @@ class Fault:
         self._long(40, self._long(32))
 
 
-def steps_to_try(n, every, mode):
-    """Of 1 … n every so many, for each mode from another one on."""
-    return [*range(1 + mode * n // len(MODES) % every, n + 1, every)]
+def kind(words):
+    """Of a step: what is done to what file, whosever it is."""
+    return re.sub(r"(\S*/)?(\S+)$", r"\2", words)
+
+
+def count_kinds(done):
+    counts = Counter(map(kind, done))
+    return ", ".join(f"{n} {what}" for what, n in sorted(counts.items()))
+
+
+def steps_to_try(done, every, mode, turn):
+    """Of all steps every so many of each kind, others for each mode and turn: all have had each mode after so many turns.
+    With `every` of 0 one of each kind, for one of the modes."""
+    order = sorted(range(1, len(done) + 1), key=lambda step: (kind(done[step - 1]), step))
+    if every:
+        every = min(every, len(order))
+        return sorted(order[(turn + mode * every // (len(MODES) - 1)) % every::every])
+    kinds = [[step for step in order if kind(done[step - 1]) == what] for what in sorted(set(map(kind, done)))]
+    return sorted(same[turn // (len(MODES) - 1) % len(same)] for i, same in enumerate(kinds)
+                  if (i + turn) % (len(MODES) - 1) == mode - 1)
 
 
 def differences(old, new, now):
-    """Of two dumps, where the third is neither: what it has of each, and what of none."""
-    lines = []
-    for name in sorted(old.keys() | new.keys() | now.keys()):
-        was, will, is_ = (dump.get(name, "absent") for dump in (old, new, now))
-        if not was == will == is_:
-            lines.append(f"{name}: {is_!r} is {'old' if is_ == was else 'new' if is_ == will else f'neither {was!r} nor {will!r}'}")
+    """Of two dumps, where the third is neither: what it has that the nearer of them has not."""
+    names = sorted(old.keys() | new.keys() | now.keys())
+    (_, word, nearer), _ = sorted((sum(dump.get(name) != now.get(name) for name in names), word, dump)
+                                  for word, dump in (("old", old), ("new", new)))
+    lines = [f"{name}: {now.get(name, 'absent')!r}, {word} was {nearer.get(name, 'absent')!r}"
+             for name in names if nearer.get(name) != now.get(name)]
     return "\n".join(lines[:40])
 
 

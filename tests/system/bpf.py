@@ -10,8 +10,8 @@ from pathlib import Path
 
 libc = ctypes.CDLL(None, use_errno=True)
 SYS_BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
-MAP_CREATE, MAP_LOOKUP, OBJ_PIN, OBJ_GET, PROG_GET_NEXT_ID, MAP_GET_NEXT_ID, PROG_FD, MAP_FD, OBJ_INFO = \
-    0, 1, 6, 7, 11, 12, 13, 14, 15
+MAP_CREATE, MAP_LOOKUP, MAP_GET_NEXT_KEY, OBJ_PIN, OBJ_GET = 0, 1, 4, 6, 7
+PROG_GET_NEXT_ID, MAP_GET_NEXT_ID, PROG_FD, MAP_FD, OBJ_INFO = 11, 12, 13, 14, 15
 PROG_ARRAY = "3"  # the map's type, as fdinfo has it
 PROGRAMS, MAPS = (PROG_GET_NEXT_ID, PROG_FD, 64), (MAP_GET_NEXT_ID, MAP_FD, 24)  # and where the name is in the info
 
@@ -77,8 +77,7 @@ def tag_behind(fd):
     if info.get("map_type") != PROG_ARRAY:
         return info.get("prog_tag")
     key, value = ctypes.create_string_buffer(4), ctypes.create_string_buffer(4)
-    bpf(MAP_LOOKUP, ctypes.create_string_buffer(b"".join(
-        n.to_bytes(8, "little") for n in (fd, ctypes.addressof(key), ctypes.addressof(value))) + bytes(64)))
+    bpf(MAP_LOOKUP, pointers(fd, key, value))
     program = bpf(PROG_FD, words(int.from_bytes(value.raw, "little")))
     tag = fdinfo(program)["prog_tag"]
     os.close(program)
@@ -92,6 +91,29 @@ def pinned_tags(directory):
         if tag := tag_behind(fd):
             tags[str(path)] = tag
     return tags
+
+
+def rows(path):
+    """What a pinned map has, by keys of four bytes."""
+    attributes, _name = with_path(path)
+    fd = bpf(OBJ_GET, attributes)
+    size, found, key = int.from_bytes(info_of(fd)[12:16], "little"), {}, None
+    next_key, value = ctypes.create_string_buffer(4), ctypes.create_string_buffer(size)
+    try:
+        while True:
+            bpf(MAP_GET_NEXT_KEY, pointers(fd, key, next_key))
+            key = ctypes.create_string_buffer(next_key.raw[:4], 4)
+            bpf(MAP_LOOKUP, pointers(fd, key, value))
+            found[int.from_bytes(key.raw, "little")] = value.raw[:size].hex()
+    except FileNotFoundError:
+        return found
+    finally:
+        os.close(fd)
+
+
+def pointers(fd, *buffers):
+    return ctypes.create_string_buffer(fd.to_bytes(8, "little") + b"".join(
+        (ctypes.addressof(buffer) if buffer else 0).to_bytes(8, "little") for buffer in buffers) + bytes(64))
 
 
 def loaded(kind):
