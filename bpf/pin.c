@@ -13,6 +13,7 @@
 #include <sys/vfs.h>
 #include <time.h>
 
+#define REACH_BYTES (64U << 10)
 #define PACE_PROGRAMS 64U
 #define PACE_PAUSE_NSEC 50000000L
 
@@ -306,9 +307,12 @@ static void drop_other_layouts(const char *dir, const char *name) {
         pin_list(dir, layout.stem, drop_other, &layout);
 }
 
+static size_t round_up(size_t n, size_t unit) {
+        return (n + unit - 1) / unit * unit;
+}
+
 int table_open(const char *dir, const TableShape *shape, Table *ret) {
         _cleanup_(table_deinit) Table table = TABLE_NULL;
-        long page_bytes = sysconf(_SC_PAGESIZE);
         int r;
 
         table.name = shape->name;
@@ -336,18 +340,33 @@ int table_open(const char *dir, const TableShape *shape, Table *ret) {
                         return r;
         }
 
+        table.whole_bytes = round_up((size_t) shape->row_bytes * shape->rows, (size_t) sysconf(_SC_PAGESIZE));
         if (shape->type == BPF_MAP_TYPE_ARRAY && !shape->unmapped) {
-                table.size_bytes = (size_t) shape->row_bytes * shape->rows;
-                table.size_bytes = (table.size_bytes + page_bytes - 1) / page_bytes * page_bytes;
-                table.rows = mmap(NULL, table.size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, table.fd, 0);
-                if (table.rows == MAP_FAILED) {
-                        table.rows = NULL;
-                        return -errno;
-                }
+                r = table_reach(&table, table.whole_bytes);
+                if (r < 0)
+                        return r;
         }
 
         *ret = table;
         table = (Table) TABLE_NULL;
+        return 0;
+}
+
+int table_reach(Table *table, size_t n) {
+        size_t size = round_up(n, REACH_BYTES);
+        void *rows;
+
+        if (size > table->whole_bytes)
+                size = table->whole_bytes;
+        if (size <= table->size_bytes)
+                return 0;
+        rows = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, table->fd, 0);
+        if (rows == MAP_FAILED)
+                return -errno;
+        if (table->rows)
+                munmap(table->rows, table->size_bytes);
+        table->rows = rows;
+        table->size_bytes = size;
         return 0;
 }
 

@@ -29,19 +29,20 @@ typedef struct TableShape {
         uint32_t type;    /* BPF_MAP_TYPE_ARRAY is mapped, any other is not */
         uint32_t key_bytes, row_bytes;
         uint32_t rows;
-        bool unmapped; /* an array's rows are mapped one part after another, by table_map() */
+        bool unmapped; /* an array's rows are mapped in part, by table_map() or table_reach() */
 } TableShape;
 
 typedef struct Table {
         const char *name; /* the shape's */
         int fd;
-        void *rows; /* mapped; NULL where the shape is not an array's, or unmapped */
-        size_t size_bytes;
-        bool adopted; /* it was there, with all that it had counted */
+        void *rows;         /* mapped; NULL where the shape is not an array's, or nothing is yet */
+        size_t size_bytes;  /* of what is mapped */
+        size_t whole_bytes; /* of an array, in whole pages */
+        bool adopted;       /* it was there, with all that it had counted */
 } Table;
 
 #define TABLE_NULL \
-        { NULL, -EBADF, NULL, 0, false }
+        { NULL, -EBADF, NULL, 0, 0, false }
 
 /* `path` with its parents there; makes it and `name` below it, 0700. -EMEDIUMTYPE: not on bpffs. */
 int pin_dir_make(const char *path, const char *name, char **ret);
@@ -67,6 +68,9 @@ void table_deinit(Table *table);
  * or not. */
 void *table_map(const Table *table, size_t begin, size_t n);
 void table_unmap(void *rows, size_t n);
+/* Maps at least the first `n` bytes of an unmapped array as its rows, which may move. No more is mapped than
+ * was asked for, by and large: rows that are taken from the first on need not be resident before. */
+int table_reach(Table *table, size_t n);
 
 /* The pinned object's new file descriptor; -ENOENT. */
 int pin_open(const char *dir, const char *name);

@@ -46,13 +46,30 @@ static int sample_blames(Reconciler *reconciler, Node *node) {
         return walk.error;
 }
 
+/* Of most tenants nobody ever is. */
+static int read_victims(const Reconciler *reconciler, Tenant *tenant) {
+        const OomVictims victims = meter_read_victims(reconciler->meter, tenant->slot);
+
+        if (victims.n == 0) {
+                free(tenant->victims);
+                tenant->victims = NULL;
+                return 0;
+        }
+        if (!tenant->victims)
+                tenant->victims = malloc(sizeof(*tenant->victims));
+        if (!tenant->victims)
+                return -ENOMEM;
+        *tenant->victims = victims;
+        return 0;
+}
+
 /* What could not be counted stays as it was. */
 static int read_tenant(const Reconciler *reconciler, Tenant *tenant) {
         int r = meter_read(reconciler->meter, tenant->slot, &tenant->usage);
 
-        if (r >= 0)
-                tenant->victims = meter_read_victims(reconciler->meter, tenant->slot);
-        return r == -ENOENT ? 0 : r;
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        return read_victims(reconciler, tenant);
 }
 
 int reconciler_sample_tenant(Reconciler *reconciler, Tenant *tenant) {
@@ -76,16 +93,16 @@ static void sample_classes(Reconciler *reconciler) {
 }
 
 static int sample_latencies(Reconciler *reconciler, Node *node) {
-        for (size_t i = 0; i < node->n_tenants; i++) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < node->n_tenants; i++) {
                 Tenant *tenant = node->tenants[i];
-                int r;
 
                 block_latencies_deinit(&tenant->latencies);
                 r = meter_read_latencies(reconciler->meter, tenant->slot, &tenant->latencies);
-                if (r < 0 && r != -EOPNOTSUPP)
-                        return r;
         }
-        return 0;
+        meter_rest_latencies(reconciler->meter);
+        return r == -EOPNOTSUPP ? 0 : r;
 }
 
 /* Asked of the kernel a second time only where the meter did not just see it. */

@@ -240,10 +240,11 @@ static int get_tenant_histograms(sd_bus *bus, const char *path, const char *inte
 static int get_tenant_victims(sd_bus *bus, const char *path, const char *interface, const char *property,
                 sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
         const Tenant *tenant = tenant_of(userdata, path);
+        const OomVictims *victims = tenant ? tenant->victims : NULL;
         int r = sd_bus_message_open_container(reply, 'a', "(sutt)");
 
-        for (size_t i = 0; r >= 0 && tenant && i < tenant->victims.n; i++) {
-                const OomVictim *victim = &tenant->victims.entries[i];
+        for (size_t i = 0; r >= 0 && victims && i < victims->n; i++) {
+                const OomVictim *victim = &victims->entries[i];
 
                 r = sd_bus_message_append(reply, "(sutt)", victim->comm, victim->pid, victim->time_usec,
                                 victim->peak_bytes);

@@ -52,7 +52,7 @@ static int set_latencies(json_t *object, const BlockLatencies *latencies) {
 static int set_victims(json_t *object, const OomVictims *victims) {
         _cleanup_json_ json_t *list = json_array();
 
-        if (victims->n == 0)
+        if (!victims)
                 return 0;
         for (size_t i = 0; i < victims->n; i++) {
                 const OomVictim *victim = &victims->entries[i];
@@ -135,7 +135,7 @@ int export_json(const Node *node, char *const *only_tenants, char **ret_text, si
                 if (r >= 0)
                         r = set_latencies(usage, &tenant->latencies);
                 if (r >= 0)
-                        r = set_victims(usage, &tenant->victims);
+                        r = set_victims(usage, tenant->victims);
                 if (r < 0)
                         return r;
                 if (json_object_set(tenants, tenant->id, usage) < 0)

@@ -27,7 +27,7 @@ struct BlockMeter {
         struct {
                 uint32_t number;
                 bool layer;
-                struct block_row *rows; /* [slots], mapped when it is first met */
+                struct block_row *rows; /* [slots], mapped as it is read, until it rests */
         } known[BLOCK_DEVICES];
 };
 
@@ -107,8 +107,7 @@ BlockMeter *block_meter_free(BlockMeter *meter) {
                 return NULL;
         hook_close(&meter->hook);
         block_meter_bpf__destroy(meter->skeleton);
-        for (uint32_t i = 0; i < BLOCK_DEVICES; i++)
-                table_unmap(meter->known[i].rows, rows_size(meter));
+        block_meter_rest(meter);
         table_deinit(&meter->rows);
         table_deinit(&meter->devices);
         free(meter);
@@ -171,6 +170,13 @@ int block_meter_read(BlockMeter *meter, uint32_t slot, BlockLatencies *ret) {
                 r = read_device(row_of(meter, i, slot), name, ret);
         }
         return r;
+}
+
+void block_meter_rest(BlockMeter *meter) {
+        for (uint32_t i = 0; i < BLOCK_DEVICES; i++) {
+                table_unmap(meter->known[i].rows, rows_size(meter));
+                meter->known[i].rows = NULL;
+        }
 }
 
 void block_meter_clear(BlockMeter *meter, uint32_t slot) {

@@ -25,6 +25,9 @@ void block_meter_keep_pins(const BlockMeter *meter, const char *pin_dir, PinTell
 
 /* Adds an entry for each device and direction that the slot used. */
 int block_meter_read(BlockMeter *meter, uint32_t slot, BlockLatencies *ret);
+/* To be called after the last of those that are read one after another: what was mapped for them is half a
+ * megabyte a device of a thousand slots. */
+void block_meter_rest(BlockMeter *meter);
 void block_meter_clear(BlockMeter *meter, uint32_t slot);
 
 /* As tcp_meter_unpin(). */

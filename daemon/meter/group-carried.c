@@ -23,7 +23,7 @@ _Static_assert(sizeof(Row) == 16 && 8 * sizeof(uint16_t) >= GROUP_CARRIED_COUNTE
 struct GroupCarried {
         const Metric *counters;
         size_t n_counters;
-        Table rows; /* malloc()ed without BPF, as the next */
+        Table rows; /* as far as they are used; malloc()ed without BPF, as the next */
         Table gone; /* [slot][counter]: of groups that are no more */
         uint32_t slots, places;
         bool falls_by_parts;
@@ -68,13 +68,35 @@ static uint64_t *gone_of(const GroupCarried *carried, uint32_t slot) {
         return (uint64_t *) carried->gone.rows + slot * carried->n_counters;
 }
 
-static int open_table(const char *pin_dir, const char *name, uint32_t bytes, uint32_t n, Table *ret) {
-        const TableShape shape = { name, BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), bytes, n };
-
-        if (table_open(pin_dir, &shape, ret) >= 0)
+static int open_table(const char *pin_dir, const TableShape *shape, Table *ret) {
+        if (table_open(pin_dir, shape, ret) >= 0)
                 return 0;
-        ret->rows = calloc(n, bytes);
+        ret->rows = calloc(shape->rows, shape->row_bytes);
         return ret->rows ? 0 : -ENOMEM;
+}
+
+/* The first `n` rows can be touched. */
+static int reach(GroupCarried *carried, uint32_t n) {
+        return carried->rows.fd < 0
+                               ? 0
+                               : table_reach(&carried->rows, (size_t) n * row_bytes(carried->n_counters));
+}
+
+/* What an earlier run left: no row from `n_used` on is taken. */
+static int find_used(GroupCarried *carried) {
+        const size_t bytes = row_bytes(carried->n_counters), size = carried->places * bytes;
+        char *all;
+
+        if (!carried->rows.adopted)
+                return 0;
+        all = table_map(&carried->rows, 0, size);
+        if (!all)
+                return -errno;
+        for (uint32_t place = 0; place < carried->places; place++)
+                if (((const Row *) (all + place * bytes))->group_id)
+                        carried->n_used = place + 1;
+        table_unmap(all, size);
+        return reach(carried, carried->n_used);
 }
 
 static void close_table(Table *table) {
@@ -107,21 +129,26 @@ int group_carried_new(const GroupCarriedOptions *options, GroupCarried **ret) {
         if (!carried->held || !carried->first || !carried->next)
                 return -ENOMEM;
         memset(carried->first, 0xff, carried->slots * sizeof(uint32_t)); /* PLACE_NONE */
-        r = open_table(options->pin_dir, options->rows_name, row_bytes(carried->n_counters), carried->places,
+        r = open_table(options->pin_dir,
+                        &(TableShape){ options->rows_name, BPF_MAP_TYPE_ARRAY, sizeof(uint32_t),
+                                        row_bytes(carried->n_counters), carried->places,
+                                        /* unmapped= */ true },
                         &carried->rows);
         if (r >= 0)
-                r = open_table(options->pin_dir, options->gone_name,
-                                (uint32_t) (carried->n_counters * sizeof(uint64_t)), carried->slots,
+                r = open_table(options->pin_dir,
+                                &(TableShape){ options->gone_name, BPF_MAP_TYPE_ARRAY, sizeof(uint32_t),
+                                                (uint32_t) (carried->n_counters * sizeof(uint64_t)),
+                                                carried->slots },
                                 &carried->gone);
+        if (r >= 0)
+                r = find_used(carried);
         if (r < 0)
                 return r;
-        for (uint32_t place = 0; place < carried->places; place++) {
+        for (uint32_t place = 0; place < carried->n_used; place++) {
                 if (row_at(carried, place)->slot >= carried->slots) /* not with this table */
                         row_free(carried, place);
-                if (row_at(carried, place)->group_id) {
+                if (row_at(carried, place)->group_id)
                         row_link(carried, place);
-                        carried->n_used = place + 1;
-                }
         }
         *ret = TAKE_PTR(carried);
         return 0;
@@ -162,32 +189,39 @@ static bool find_row(const GroupCarried *carried, uint64_t group_id, uint32_t *r
         return false;
 }
 
-static bool find_free(GroupCarried *carried, uint32_t *ret_place) {
-        if (!find_row(carried, 0, ret_place)) {
-                if (carried->n_used == carried->places)
-                        return false;
+static int find_free(GroupCarried *carried, uint32_t *ret_place) {
+        int r;
+
+        if (find_row(carried, 0, ret_place))
+                return 0;
+        if (carried->n_used == carried->places)
+                return -ENOSPC;
+        r = reach(carried, carried->n_used + 1);
+        if (r >= 0)
                 *ret_place = carried->n_used++;
-        }
-        return true;
+        return r;
 }
 
 int group_carried_place(
                 GroupCarried *carried, uint32_t slot, uint64_t group_id, bool adopted, uint32_t *ret_place) {
         uint32_t place;
         bool found = find_row(carried, group_id, &place);
+        int r;
 
         if (found && row_at(carried, place)->slot != slot) {
                 fold(carried, place);
                 found = false;
         }
-        if (!found && !find_free(carried, &place)) {
+        r = found ? 0 : find_free(carried, &place);
+        if (r == -ENOSPC) {
                 /* Of groups that an earlier run had, and this has not. */
                 for (place = 0; place < carried->places; place++)
                         if (!carried->held[place])
                                 fold(carried, place);
-                if (!find_free(carried, &place))
-                        return -ENOSPC;
+                r = find_free(carried, &place);
         }
+        if (r < 0)
+                return r;
         if (!found) {
                 Row *row = row_at(carried, place);
 
@@ -206,10 +240,11 @@ void group_carried_note(GroupCarried *carried, uint32_t place, const Sample *now
         Row *row = row_at(carried, place);
 
         for (size_t i = 0; i < carried->n_counters; i++) {
-                const uint64_t value = now->value[carried->counters[i]];
+                uint64_t value;
 
                 if (!sample_has(now, carried->counters[i]))
                         continue;
+                value = now->value[carried->counters[i]];
                 if (!(row->noted & (1U << i)) && row->adopted)
                         row->counter[i].base = value;
                 else if (value < row->counter[i].last) {

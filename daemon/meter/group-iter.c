@@ -59,7 +59,7 @@ static int load(GroupIter *iter) {
 
         r = table_open(NULL,
                         &(TableShape){ "group_rows", BPF_MAP_TYPE_ARRAY, sizeof(uint32_t),
-                                        sizeof(struct group_row), iter->n_places },
+                                        sizeof(struct group_row), iter->n_places, /* unmapped= */ true },
                         &iter->rows);
         if (r >= 0)
                 r = table_open(NULL,
@@ -201,6 +201,9 @@ int group_iter_add(GroupIter *iter, uint32_t slot, const char *group_path, int g
         if (!iter->skeleton)
                 group_files_open(group_fd, &group.files);
         else {
+                r = table_reach(&iter->rows, (group.place + 1) * sizeof(struct group_row));
+                if (r < 0)
+                        return r;
                 if (bpf_map_update_elem(iter->places.fd, &group_id, &group.place, BPF_ANY) < 0)
                         return -errno;
                 if (!path_is_below(group_path, iter->root)) {

@@ -522,6 +522,11 @@ int meter_read_latencies(const Meter *meter, uint32_t slot, BlockLatencies *ret)
         return meter->block ? block_meter_read(meter->block, slot, ret) : -EOPNOTSUPP;
 }
 
+void meter_rest_latencies(const Meter *meter) {
+        if (meter->block)
+                block_meter_rest(meter->block);
+}
+
 OomVictims meter_read_victims(const Meter *meter, uint32_t slot) {
         return meter->oom ? oom_meter_read(meter->oom, slot) : (OomVictims){};
 }

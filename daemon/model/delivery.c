@@ -39,10 +39,27 @@ static const ResourceKind floor_kinds[DELIVERY_FLOOR_MAX] = {
         [DELIVERY_FLOOR_NET_EGRESS] = RESOURCE_NET_EGRESS,
 };
 
-DeliveryReading delivery_read(uint64_t boot_nsec, const Sample *usage) {
-        DeliveryReading reading = { .boot_nsec = boot_nsec, .present = usage->present };
+static const Metric input_metrics[DELIVERY_INPUT_MAX] = {
+        [DELIVERY_INPUT_CPU_TIME] = METRIC_CPU_TIME,
+        [DELIVERY_INPUT_CPU_WAIT] = METRIC_CPU_WAIT,
+        [DELIVERY_INPUT_CPU_PRESSURE] = METRIC_CPU_PRESSURE,
+        [DELIVERY_INPUT_MEMORY_CURRENT] = METRIC_MEMORY_CURRENT,
+        [DELIVERY_INPUT_MEMORY_RECLAIMED] = METRIC_MEMORY_RECLAIMED,
+        [DELIVERY_INPUT_IO_READ_BYTES] = METRIC_IO_READ_BYTES,
+        [DELIVERY_INPUT_IO_WRITE_BYTES] = METRIC_IO_WRITE_BYTES,
+        [DELIVERY_INPUT_IO_PRESSURE] = METRIC_IO_PRESSURE,
+        [DELIVERY_INPUT_NET_EGRESS_WIRE_BYTES] = METRIC_NET_EGRESS_WIRE_BYTES,
+        [DELIVERY_INPUT_NET_EGRESS_DROPS] = METRIC_NET_EGRESS_DROPS,
+};
 
-        memcpy(reading.value, usage->value, sizeof(reading.value));
+DeliveryReading delivery_read(uint64_t boot_nsec, const Sample *usage) {
+        DeliveryReading reading = { .boot_nsec = boot_nsec };
+
+        for (DeliveryInput i = 0; i < DELIVERY_INPUT_MAX; i++)
+                if (sample_has(usage, input_metrics[i])) {
+                        reading.present |= 1U << i;
+                        reading.value[i] = usage->value[input_metrics[i]];
+                }
         return reading;
 }
 
@@ -61,13 +78,13 @@ typedef struct Interval {
         Delivery *sum;
 } Interval;
 
-static bool has(const Interval *interval, Metric metric) {
-        return interval->before->present & interval->after->present & 1ULL << metric;
+static bool has(const Interval *interval, DeliveryInput input) {
+        return interval->before->present & interval->after->present & 1U << input;
 }
 
 /* What a counter grew by. */
-static uint64_t growth(const Interval *interval, Metric metric) {
-        return interval->after->value[metric] - interval->before->value[metric];
+static uint64_t growth(const Interval *interval, DeliveryInput input) {
+        return interval->after->value[input] - interval->before->value[input];
 }
 
 static uint64_t least(uint64_t a, uint64_t b) {
@@ -88,14 +105,15 @@ static uint64_t in_interval(const Interval *interval, uint64_t per_second) {
 
 /* How long some task waited, as the kernel says; 0 where that was not read at both ends. */
 static uint64_t pressure_in(const Interval *interval) {
-        return interval->before->in_step && interval->after->in_step && has(interval, METRIC_CPU_PRESSURE)
-                               ? least(growth(interval, METRIC_CPU_PRESSURE), interval->nsec)
+        return interval->before->in_step && interval->after->in_step &&
+                                               has(interval, DELIVERY_INPUT_CPU_PRESSURE)
+                               ? least(growth(interval, DELIVERY_INPUT_CPU_PRESSURE), interval->nsec)
                                : 0;
 }
 
 /* Of the waits that ended, what was not told while they lasted. */
 static uint64_t rest_of_waits(const Interval *interval) {
-        uint64_t waited = growth(interval, METRIC_CPU_WAIT);
+        uint64_t waited = growth(interval, DELIVERY_INPUT_CPU_WAIT);
 
         return waited - least(waited, interval->before->waiting_nsec);
 }
@@ -111,9 +129,10 @@ static void add_cpu(const Interval *interval) {
         uint64_t reserved = in_interval(interval, interval->after->floor[DELIVERY_FLOOR_CPU] * 1000000);
         uint64_t used, waited;
 
-        if (reserved == 0 || !has(interval, METRIC_CPU_TIME) || !has(interval, METRIC_CPU_WAIT))
+        if (reserved == 0 || !has(interval, DELIVERY_INPUT_CPU_TIME) ||
+                        !has(interval, DELIVERY_INPUT_CPU_WAIT))
                 return;
-        used = growth(interval, METRIC_CPU_TIME);
+        used = growth(interval, DELIVERY_INPUT_CPU_TIME);
         waited = waited_in(interval);
         add(interval, DELIVERY_CPU_WANTED, least(used + waited, interval->nsec));
         add(interval, DELIVERY_CPU_DENIED, used < reserved ? least(waited, interval->nsec) : 0);
@@ -124,45 +143,47 @@ static void add_memory(const Interval *interval) {
         uint64_t reserved = interval->after->floor[DELIVERY_FLOOR_MEMORY];
         bool denied;
 
-        if (reserved == 0 || !has(interval, METRIC_MEMORY_CURRENT) || !has(interval, METRIC_MEMORY_RECLAIMED))
+        if (reserved == 0 || !has(interval, DELIVERY_INPUT_MEMORY_CURRENT) ||
+                        !has(interval, DELIVERY_INPUT_MEMORY_RECLAIMED))
                 return;
-        denied = growth(interval, METRIC_MEMORY_RECLAIMED) > 0 &&
-                 interval->after->value[METRIC_MEMORY_CURRENT] < reserved;
+        denied = growth(interval, DELIVERY_INPUT_MEMORY_RECLAIMED) > 0 &&
+                 interval->after->value[DELIVERY_INPUT_MEMORY_CURRENT] < reserved;
         add(interval, DELIVERY_MEMORY_DENIED, denied ? interval->nsec : 0);
 }
 
 static void add_io(const Interval *interval) {
         static const struct {
                 DeliveryFloor floor;
-                Metric metric;
+                DeliveryInput input;
         } directions[] = {
-                { DELIVERY_FLOOR_IO_READ, METRIC_IO_READ_BYTES },
-                { DELIVERY_FLOOR_IO_WRITE, METRIC_IO_WRITE_BYTES },
+                { DELIVERY_FLOOR_IO_READ, DELIVERY_INPUT_IO_READ_BYTES },
+                { DELIVERY_FLOOR_IO_WRITE, DELIVERY_INPUT_IO_WRITE_BYTES },
         };
         bool reserved = false, within = true;
 
         for (size_t i = 0; i < ELEMENTSOF(directions); i++) {
                 uint64_t floor = interval->after->floor[directions[i].floor];
 
-                if (floor == 0 || !has(interval, directions[i].metric))
+                if (floor == 0 || !has(interval, directions[i].input))
                         continue;
                 reserved = true;
-                within = within && growth(interval, directions[i].metric) < in_interval(interval, floor);
+                within = within && growth(interval, directions[i].input) < in_interval(interval, floor);
         }
-        if (reserved && has(interval, METRIC_IO_PRESSURE))
+        if (reserved && has(interval, DELIVERY_INPUT_IO_PRESSURE))
                 add(interval, DELIVERY_IO_DENIED,
-                                within ? least(growth(interval, METRIC_IO_PRESSURE), interval->nsec) : 0);
+                                within ? least(growth(interval, DELIVERY_INPUT_IO_PRESSURE), interval->nsec)
+                                       : 0);
 }
 
 static void add_network(const Interval *interval) {
         uint64_t reserved_bits = in_interval(interval, interval->after->floor[DELIVERY_FLOOR_NET_EGRESS]);
 
-        if (reserved_bits == 0 || !has(interval, METRIC_NET_EGRESS_DROPS) ||
-                        !has(interval, METRIC_NET_EGRESS_WIRE_BYTES))
+        if (reserved_bits == 0 || !has(interval, DELIVERY_INPUT_NET_EGRESS_DROPS) ||
+                        !has(interval, DELIVERY_INPUT_NET_EGRESS_WIRE_BYTES))
                 return;
         add(interval, DELIVERY_NET_EGRESS_DROPS,
-                        growth(interval, METRIC_NET_EGRESS_WIRE_BYTES) < reserved_bits / 8
-                                        ? growth(interval, METRIC_NET_EGRESS_DROPS)
+                        growth(interval, DELIVERY_INPUT_NET_EGRESS_WIRE_BYTES) < reserved_bits / 8
+                                        ? growth(interval, DELIVERY_INPUT_NET_EGRESS_DROPS)
                                         : 0);
 }
 
@@ -170,9 +191,9 @@ static void add_network(const Interval *interval) {
 static bool follows(const DeliveryReading *before, const DeliveryReading *after) {
         if (before->boot_nsec == 0 || after->boot_nsec <= before->boot_nsec)
                 return false;
-        for (Metric metric = 0; metric < METRIC_MAX; metric++)
-                if (metric_info(metric)->counter && before->present & 1ULL << metric &&
-                                after->value[metric] < before->value[metric])
+        for (DeliveryInput input = 0; input < DELIVERY_INPUT_MAX; input++)
+                if (input != DELIVERY_INPUT_MEMORY_CURRENT && before->present & 1U << input &&
+                                after->value[input] < before->value[input])
                         return false;
         return true;
 }
@@ -182,12 +203,12 @@ void delivery_follow(const DeliveryReading *before, DeliveryReading *after) {
         uint64_t pressure, told;
 
         after->waiting_nsec = 0;
-        if (!follows(before, after) || !has(&interval, METRIC_CPU_WAIT))
+        if (!follows(before, after) || !has(&interval, DELIVERY_INPUT_CPU_WAIT))
                 return;
         pressure = pressure_in(&interval);
         if (pressure == 0) /* nobody waits */
                 return;
-        told = before->waiting_nsec - least(before->waiting_nsec, growth(&interval, METRIC_CPU_WAIT));
+        told = before->waiting_nsec - least(before->waiting_nsec, growth(&interval, DELIVERY_INPUT_CPU_WAIT));
         after->waiting_nsec = told + pressure - least(pressure, rest_of_waits(&interval));
 }
 

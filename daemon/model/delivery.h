@@ -43,12 +43,27 @@ typedef enum DeliveryFloor {
         DELIVERY_FLOOR_MAX,
 } DeliveryFloor;
 
+/* What is asked of a Sample. */
+typedef enum DeliveryInput {
+        DELIVERY_INPUT_CPU_TIME,
+        DELIVERY_INPUT_CPU_WAIT,
+        DELIVERY_INPUT_CPU_PRESSURE,
+        DELIVERY_INPUT_MEMORY_CURRENT, /* a gauge; the others are counters */
+        DELIVERY_INPUT_MEMORY_RECLAIMED,
+        DELIVERY_INPUT_IO_READ_BYTES,
+        DELIVERY_INPUT_IO_WRITE_BYTES,
+        DELIVERY_INPUT_IO_PRESSURE,
+        DELIVERY_INPUT_NET_EGRESS_WIRE_BYTES,
+        DELIVERY_INPUT_NET_EGRESS_DROPS,
+        DELIVERY_INPUT_MAX,
+} DeliveryInput;
+
 /* What a tenant had used, and what was reserved for it, at one instant. */
 typedef struct DeliveryReading {
         uint64_t boot_nsec; /* 0: there is none */
         uint64_t floor[DELIVERY_FLOOR_MAX];
-        uint64_t present; /* as a Sample's, whose histograms are of no use here */
-        uint64_t value[METRIC_MAX];
+        uint32_t present; /* bit (1U << DeliveryInput): value[DeliveryInput] was read */
+        uint64_t value[DELIVERY_INPUT_MAX];
         bool in_step;          /* cpu.pressure was read with this sample; else whenever it had its turn */
         uint64_t waiting_nsec; /* delivery_follow()'s: what was told of waits that cpu.wait has not got yet */
 } DeliveryReading;

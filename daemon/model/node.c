@@ -36,10 +36,7 @@ int blames_push(Blames *blames, const char *culprit, uint64_t nsec) {
         if (!entries)
                 return -ENOMEM;
         blames->entries = entries;
-        entries[blames->n] = (Blame){ strdup(culprit), nsec };
-        if (!entries[blames->n].culprit)
-                return -ENOMEM;
-        blames->n++;
+        entries[blames->n++] = (Blame){ culprit, nsec };
         return 0;
 }
 
@@ -55,12 +52,10 @@ static void blames_merge(Blames *blames) {
         for (size_t i = 0; i < blames->n; i++) {
                 Blame *entry = &blames->entries[i];
 
-                if (n == 0 || strcmp(blames->entries[n - 1].culprit, entry->culprit) != 0) {
+                if (n > 0 && strcmp(blames->entries[n - 1].culprit, entry->culprit) == 0)
+                        blames->entries[n - 1].nsec += entry->nsec;
+                else
                         blames->entries[n++] = *entry;
-                        continue;
-                }
-                blames->entries[n - 1].nsec += entry->nsec;
-                free(entry->culprit);
         }
         blames->n = n;
 }
@@ -78,9 +73,17 @@ void blames_sort(Blames *blames) {
         qsort(blames->entries, blames->n, sizeof(Blame), blame_compare);
 }
 
-void blames_deinit(Blames *blames) {
+/* By the very pointer: it is about to be freed. */
+static void blames_forget(Blames *blames, const char *culprit) {
+        size_t kept = 0;
+
         for (size_t i = 0; i < blames->n; i++)
-                free(blames->entries[i].culprit);
+                if (blames->entries[i].culprit != culprit)
+                        blames->entries[kept++] = blames->entries[i];
+        blames->n = kept;
+}
+
+void blames_deinit(Blames *blames) {
         free(blames->entries);
         *blames = (Blames){};
 }
@@ -97,6 +100,7 @@ Tenant *tenant_free(Tenant *tenant) {
         strv_free(tenant->problems);
         strv_free(tenant->remains);
         blames_deinit(&tenant->blames);
+        free(tenant->victims);
         block_latencies_deinit(&tenant->latencies);
         free(tenant);
         return NULL;
@@ -203,6 +207,8 @@ void node_remove_tenant(Node *node, const char *id) {
                 return;
         calendar_mark(&node->calendar, id);
         drop_news(node, node->tenants[i]);
+        for (size_t k = 0; k < node->n_tenants; k++)
+                blames_forget(&node->tenants[k]->blames, node->tenants[i]->id);
         node->n_troubled -= node->tenants[i]->problems != NULL;
         tenant_free(node->tenants[i]);
         node->n_tenants--;

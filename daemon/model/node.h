@@ -17,7 +17,7 @@
 
 /* How long tasks of a tenant waited while another had their CPU. */
 typedef struct Blame {
-        char *culprit; /* owned: a tenant, or BLAME_SYSTEM, BLAME_UNKNOWN, which are no ids */
+        const char *culprit; /* borrowed: a tenant's id, or BLAME_SYSTEM, BLAME_UNKNOWN, which are no ids */
         uint64_t nsec;
 } Blame;
 #define BLAME_SYSTEM "@system"   /* what runs on the node and is no tenant's */
@@ -28,6 +28,7 @@ typedef struct Blames {
         size_t n;
 } Blames;
 
+/* `culprit` must live as long: node_remove_tenant() takes its tenant out of everyone's. */
 int blames_push(Blames *blames, const char *culprit, uint64_t nsec);
 /* One entry for each name, and the worst first. */
 void blames_sort(Blames *blames);
@@ -45,7 +46,7 @@ typedef struct Tenant {
         Sample usage;
         BlockLatencies latencies;        /* of when the blames are */
         DeliveryReading delivery_before; /* up to where its allocations have been told what was delivered */
-        OomVictims victims;              /* who was killed last for want of memory */
+        OomVictims *victims;             /* owned; who was killed last for want of memory; NULL: nobody */
         Blames blames;                   /* as of the last time that all was sampled, or some samples ago */
         char **problems;                 /* sentences; empty when all that is desired is in force */
         char **remains; /* sentences; what processes that were attached left with their old groups: told with

@@ -75,6 +75,9 @@ typedef enum Metric {
         METRIC_INVALID = -EINVAL,
 } Metric;
 
+/* A mask of metrics is one word wherever there is one. */
+_Static_assert(METRIC_MAX <= 64, "a bit of a mask for each metric");
+
 typedef enum MetricUnit {
         METRIC_UNIT_NONE, /* a count */
         METRIC_UNIT_BYTES,
@@ -112,16 +115,14 @@ const DurationInfo *duration_info(Duration duration);
 typedef struct Sample {
         uint64_t present; /* bit (1ULL << Metric): value[Metric] was read. What the kernel lacks is absent,
                              never 0 */
-        uint64_t value[METRIC_MAX];
+        uint64_t value[METRIC_MAX]; /* of no meaning where it is not present, as with durations */
         uint32_t durations_present; /* bit (1U << Duration) */
         Histogram duration[DURATION_MAX];
 } Sample;
 
-/* As zeroed, but for histograms, which sample_put_duration() empties: they are most of it, and few are there.
- */
+/* Nothing is present. What was there is left: to zero it costs more than to read the meters does. */
 static inline void sample_begin(Sample *sample) {
         sample->present = 0;
-        memset(sample->value, 0, sizeof(sample->value));
         sample->durations_present = 0;
 }
 

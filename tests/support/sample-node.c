@@ -25,7 +25,7 @@ static char *beta_problems[] = { (char *) "memory: limit wanted max, is 4096", (
 
 #define READ(metric) (1ULL << (metric))
 
-static Blame alpha_blames[] = { { (char *) "beta-2", 999999999 }, { (char *) BLAME_SYSTEM, 7 } };
+static Blame alpha_blames[] = { { "beta-2", 999999999 }, { BLAME_SYSTEM, 7 } };
 
 static BlockLatency alpha_latencies[] = {
         { .device = "8:0", .histogram = { { [7] = 2, [10] = 1 }, 1500000 } },
@@ -33,12 +33,16 @@ static BlockLatency alpha_latencies[] = {
         { .device = "259:1", .histogram = { { [3] = 1 }, 9000 } },
 };
 
+static OomVictims alpha_victims = {
+        { { "postgres", 4711, 1767225599000000, 3 << 20 }, { "sh", 42, 1767225598000000, 4096 } }, 2
+};
+
 static Tenant alpha = {
         .id = (char *) "alpha",
         .slot = SLOT_FIRST,
         .desired = { alpha_desired, ELEMENTSOF(alpha_desired) },
         .latencies = { alpha_latencies, ELEMENTSOF(alpha_latencies) },
-        .victims = { { { "postgres", 4711, 1767225599000000, 3 << 20 }, { "sh", 42, 1767225598000000, 4096 } }, 2 },
+        .victims = &alpha_victims,
         .blames = { alpha_blames, ELEMENTSOF(alpha_blames) },
         .usage = {
                 .present = READ(METRIC_MAX) - 1,

@@ -209,7 +209,7 @@ Test(delivery, waits_longer_than_an_interval) {
                 DeliveryReading before = read_at(SECOND, &idle, false);
 
                 before.in_step = !long_waits[i].out_of_step;
-                before.present |= 1ULL << METRIC_CPU_PRESSURE;
+                before.present |= 1U << DELIVERY_INPUT_CPU_PRESSURE;
                 for (size_t k = 0; k < LONG_WAIT_INTERVALS; k++) {
                         DeliveryReading after = before;
                         Delivery sum = {};
@@ -217,8 +217,8 @@ Test(delivery, waits_longer_than_an_interval) {
                         after.boot_nsec += SECOND;
                         if (k + 1 == long_waits[i].promise_changes)
                                 after.floor[DELIVERY_FLOOR_CPU] += 100;
-                        after.value[METRIC_CPU_PRESSURE] += long_waits[i].pressure[k] * MSEC;
-                        after.value[METRIC_CPU_WAIT] += long_waits[i].waited[k] * MSEC;
+                        after.value[DELIVERY_INPUT_CPU_PRESSURE] += long_waits[i].pressure[k] * MSEC;
+                        after.value[DELIVERY_INPUT_CPU_WAIT] += long_waits[i].waited[k] * MSEC;
                         delivery_follow(&before, &after);
                         delivery_add(&sum, &before, &after);
                         cr_expect_eq(sum.value[DELIVERY_CPU_DENIED], long_waits[i].denied[k] * MSEC,

@@ -82,6 +82,19 @@ Test(node, tenants_are_ordered_and_found) {
         node_deinit(&node);
 }
 
+/* Its name is the tenant's own, which goes with it. */
+Test(node, a_culprit_that_goes_is_forgotten) {
+        Node node = {};
+        Tenant *alpha = add(&node, "alpha", 0), *beta = add(&node, "beta", 0);
+
+        cr_assert_eq(blames_push(&alpha->blames, beta->id, 5), 0);
+        cr_assert_eq(blames_push(&alpha->blames, BLAME_SYSTEM, 7), 0);
+        node_remove_tenant(&node, "beta");
+        cr_assert_eq(alpha->blames.n, 1);
+        cr_expect_str_eq(alpha->blames.entries[0].culprit, BLAME_SYSTEM);
+        node_deinit(&node);
+}
+
 Test(node, a_culprit_of_several_slots_is_one) {
         Blames blames = {};
 
