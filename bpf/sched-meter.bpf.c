@@ -7,7 +7,8 @@
  * CPU time is the growth of the task's sum_exec_runtime, the very figure that the kernel adds up in cpu.stat:
  * free of steal and interrupt time, and the same to the nanosecond. Wait is rq->clock less
  * sched_info.last_queued, which the kernel stamped from the same clock (rq->clock is milliseconds off ktime:
- * never mix them). What a task waited on another CPU's queue before it was balanced to this one is not seen.
+ * never mix them). Where a task is taken to another CPU while it is queued, that is forgotten before we are
+ * told; but what it waited is then in the queue's own sum, of which we know what it was before.
  *
  * A task that never leaves its CPU meets no switch: the daemon runs sched_meter_poke there before it reads.
  */
@@ -22,6 +23,12 @@
 #include "sched-meter.h"
 
 #define MAX_RT_PRIO 100
+#define TASK_ON_RQ_MIGRATING 2
+
+/* Only with CONFIG_SCHEDSTATS, switched on or not. */
+struct rq___sums {
+        struct sched_info rq_sched_info;
+} __attribute__((preserve_access_index));
 
 const volatile __u32 slots = 1;
 /* Histograms, and who made whom wait. */
@@ -115,7 +122,7 @@ static __always_inline __u64 stretch_begin(const struct task_struct *task) {
         return task->prio >= MAX_RT_PRIO ? task->se.prev_sum_exec_runtime : task->se.sum_exec_runtime;
 }
 
-static __always_inline void count_wait(__u32 cpu_index, __u32 slot, __u64 nsec) {
+static __always_inline void count_length(__u32 cpu_index, __u32 slot, __u64 nsec) {
         __u32 key = cpu_index * slots + slot;
         struct sched_waits *waits = bpf_map_lookup_elem(&sched_waits, &key);
 
@@ -123,14 +130,14 @@ static __always_inline void count_wait(__u32 cpu_index, __u32 slot, __u64 nsec) 
                 waits->bucket[histogram_bucket(nsec, SCHED_WAIT_BUCKETS)]++;
 }
 
-static __noinline void ascribe(struct sched_history *history, __u32 victim, __u32 culprit, __u64 nsec) {
+static __noinline void ascribe(struct sched_row *row, __u32 victim, __u32 culprit, __u64 nsec) {
         struct sched_pair pair = { .victim = victim, .culprit = culprit };
         __u64 *sum = bpf_map_lookup_elem(&sched_pairs, &pair);
 
         if (sum)
                 *sum += nsec;
         else if (bpf_map_update_elem(&sched_pairs, &pair, &nsec, BPF_NOEXIST) < 0)
-                history->unascribed_nsec += nsec;
+                row->unascribed_nsec += nsec;
 }
 
 /* `slot` had the CPU until now. */
@@ -147,7 +154,7 @@ static __always_inline void note_stretch(struct sched_history *history, __u32 sl
 
 /* Who had the CPU while a task of `victim` was queued, from `queued` until now: newest first. */
 static __always_inline void find_culprits(
-                struct sched_history *history, __u32 victim, __u64 queued, __u64 now) {
+                struct sched_history *history, struct sched_row *row, __u32 victim, __u64 queued, __u64 now) {
         __u64 until = now;
 
         for (__u32 i = 0; i < SCHED_STRETCHES - 1 && until > queued; i++) {
@@ -158,12 +165,50 @@ static __always_inline void find_culprits(
                 if (begin < queued)
                         begin = queued;
                 if (begin < until) {
-                        ascribe(history, victim, stretch->slot, until - begin);
+                        ascribe(row, victim, stretch->slot, until - begin);
                         until = begin;
                 }
         }
         if (until > queued)
-                ascribe(history, victim, SCHED_CULPRIT_UNKNOWN, until - queued);
+                ascribe(row, victim, SCHED_CULPRIT_UNKNOWN, until - queued);
+}
+
+/* What is summed of the waits at a queue once the kernel has given its CPU to `next`: nothing more is added
+ * to it until the next switch there, but what those waited who are taken from it. Under its lock, as what
+ * follows. */
+static __always_inline void note_sums(struct sched_cpu *cpu, const struct rq *rq, __u64 queued) {
+        const struct rq___sums *sums = (const struct rq___sums *) rq;
+
+        if (!bpf_core_field_exists(sums->rq_sched_info))
+                return;
+        cpu->waited_nsec = sums->rq_sched_info.run_delay + (queued ? rq->clock - queued : 0);
+        cpu->arrivals = sums->rq_sched_info.pcount + (queued ? 1 : 0);
+}
+
+/* What one waited that is taken from a queue: what was added since it was last looked at. Where there were
+ * switches that we were not told of, nobody can say. */
+static __always_inline __u64 waited_there(struct sched_cpu *cpu, const struct rq *rq) {
+        const struct rq___sums *sums = (const struct rq___sums *) rq;
+        __u64 nsec = 0;
+
+        if (!bpf_core_field_exists(sums->rq_sched_info))
+                return 0;
+        if (cpu->arrivals == sums->rq_sched_info.pcount)
+                nsec = sums->rq_sched_info.run_delay - cpu->waited_nsec;
+        cpu->waited_nsec = sums->rq_sched_info.run_delay;
+        cpu->arrivals = sums->rq_sched_info.pcount;
+        return nsec;
+}
+
+/* `slot` waited so long at the queue of `history`; the row is of the CPU that says so. */
+static __always_inline void count_wait(__u32 cpu_index, __u32 slot, struct sched_row *row,
+                struct sched_history *history, __u64 queued, __u64 now) {
+        row->wait_nsec += now - queued;
+        if (!history)
+                return;
+        count_length(cpu_index, slot, now - queued);
+        if (now - queued >= SCHED_ASCRIBED_NSEC)
+                find_culprits(history, row, slot, queued, now);
 }
 
 SEC("tp_btf/sched_switch")
@@ -171,7 +216,8 @@ int BPF_PROG(sched_meter_switch, bool preempt, struct task_struct *prev, struct 
                 unsigned int prev_state) {
         __u32 cpu_index = bpf_get_smp_processor_id(), slot, had = 0;
         struct sched_history *history = NULL;
-        __u64 now = prev->se.cfs_rq->rq->clock;
+        struct rq *rq = prev->se.cfs_rq->rq;
+        __u64 now = rq->clock, queued = next->sched_info.last_queued;
         struct sched_cpu *cpu = bpf_map_lookup_elem(&sched_cpus, &cpu_index);
         struct sched_row *row;
 
@@ -203,23 +249,16 @@ int BPF_PROG(sched_meter_switch, bool preempt, struct task_struct *prev, struct 
         slot = next->pid ? find_slot(cpu, next) : 0;
         cpu->slot = slot;
         cpu->pid = next->pid;
+        note_sums(cpu, rq, queued);
         if (!slot)
                 return 0;
 
         cpu->exec_nsec = next->se.sum_exec_runtime;
         row = find_row(cpu_index, slot);
         if (row) {
-                __u64 queued = next->sched_info.last_queued;
-
                 row->switches++;
-                if (queued && now > queued) {
-                        row->wait_nsec += now - queued;
-                        if (history) {
-                                count_wait(cpu_index, slot, now - queued);
-                                if (now - queued >= SCHED_ASCRIBED_NSEC)
-                                        find_culprits(history, slot, queued, now);
-                        }
-                }
+                if (queued && now > queued)
+                        count_wait(cpu_index, slot, row, history, queued, now);
         }
 
         return 0;
@@ -257,11 +296,12 @@ static __always_inline void charge_current(void) {
         cpu->pid = task->pid;
 }
 
-/* Run by the daemon, on the CPU in question: before a read, and after groups came or went. */
+/* Run by the daemon, on the CPU in question: before a read, and after groups came or went. It answers whether
+ * the kernel sums waits by queue. */
 SEC("raw_tp")
 int sched_meter_poke(void *ctx) {
         charge_current();
-        return 0;
+        return bpf_core_field_exists(((struct rq___sums *) 0)->rq_sched_info);
 }
 
 /* A task that moves itself: what it ran so far is the old group's, as in cpu.stat. */
@@ -273,14 +313,31 @@ int sched_meter_attach(void *ctx) {
 
 SEC("tp_btf/sched_migrate_task")
 int BPF_PROG(sched_meter_migrate, struct task_struct *task, int to) {
-        __u32 cpu_index = bpf_get_smp_processor_id(), slot;
-        struct sched_cpu *cpu = bpf_map_lookup_elem(&sched_cpus, &cpu_index);
+        __u32 cpu_index = bpf_get_smp_processor_id(), from_index, slot;
+        struct sched_cpu *cpu = bpf_map_lookup_elem(&sched_cpus, &cpu_index), *from;
+        struct rq *rq = task->se.cfs_rq->rq;
+        struct sched_history *history = NULL;
+        __u64 nsec = 0, now = rq->clock;
         struct sched_row *row;
 
         slot = cpu ? find_slot(cpu, task) : 0;
         row = slot ? find_row(cpu_index, slot) : NULL;
         if (row)
                 row->migrations++;
+        if (task->on_rq != TASK_ON_RQ_MIGRATING)
+                return 0;
+
+        from_index = rq->cpu;
+        from = bpf_map_lookup_elem(&sched_cpus, &from_index);
+        if (from)
+                nsec = waited_there(from, rq);
+        if (!nsec || !row)
+                return 0;
+        if (full)
+                history = bpf_map_lookup_elem(&sched_histories, &from_index);
+        if (history)
+                note_stretch(history, from->slot, now);
+        count_wait(cpu_index, slot, row, history, now - nsec, now);
         return 0;
 }
 

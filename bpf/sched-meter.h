@@ -18,12 +18,13 @@
 
 /* Row [cpu * slots + slot]. */
 struct sched_row {
-        __u64 cpu_nsec;   /* ran: the kernel's sum_exec_runtime, as cpu.stat counts it */
-        __u64 wait_nsec;  /* was runnable, and queued on the CPU that it then ran on */
-        __u64 switches;   /* times that a task was given this CPU */
-        __u64 preempted;  /* times that it was taken from one that wanted to go on */
-        __u64 migrations; /* times that a task was moved to another CPU, by this one */
-        __u64 pad[3];
+        __u64 cpu_nsec;        /* ran: the kernel's sum_exec_runtime, as cpu.stat counts it */
+        __u64 wait_nsec;       /* was runnable, and queued */
+        __u64 switches;        /* times that a task was given this CPU */
+        __u64 preempted;       /* times that it was taken from one that wanted to go on */
+        __u64 migrations;      /* times that a task was moved to another CPU, by this one */
+        __u64 unascribed_nsec; /* of the wait, whose fault had no more room among the pairs */
+        __u64 pad[2];
 };
 _Static_assert(sizeof(struct sched_row) == 64, "a row is one line of cache");
 
@@ -49,8 +50,7 @@ struct sched_history {
         __u32 newest; /* index of the stretch that ended last */
         __u32 pad[3];
         struct sched_stretch stretch[SCHED_STRETCHES];
-        __u64 unascribed_nsec; /* of who is on nobody's account, as there is no more room for pairs */
-        __u64 pad2;
+        __u64 pad2[2];
 };
 _Static_assert(sizeof(struct sched_history) == 16 + 16 * SCHED_STRETCHES + 16, "no hidden padding");
 
@@ -79,7 +79,10 @@ struct sched_cpu {
         __u32 generation; /* written by the daemon alone, whenever groups came or went: what is cached is void
                              then */
         __u32 unnoted; /* tasks that ran here and left without having been seen to come: 0 on most kernels */
-        __u32 pad[10];
+        __u64 waited_nsec; /* what is summed at the run queue of waits, as the kernel does: what was added
+                              that is not in this was waited by who is taken away from it */
+        __u64 arrivals;    /* which must be the kernel's for that, too */
+        __u32 pad[6];
         struct sched_cached cache[SCHED_METER_CACHE];
 };
 _Static_assert(sizeof(struct sched_cpu) == 64 + 16 * SCHED_METER_CACHE, "the hot part is one line of cache");

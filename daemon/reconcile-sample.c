@@ -20,6 +20,7 @@ static void add_blame(uint32_t victim, uint32_t culprit, uint64_t nsec, void *us
         BlameWalk *walk = userdata;
         Tenant *tenant = victim < walk->slots ? walk->by_slot[victim] : NULL;
         const char *name = culprit == CULPRIT_UNKNOWN                        ? BLAME_UNKNOWN
+                           : culprit == CULPRIT_MORE                         ? BLAME_MORE
                            : culprit < walk->slots && walk->by_slot[culprit] ? walk->by_slot[culprit]->id
                                                                              : BLAME_SYSTEM;
 

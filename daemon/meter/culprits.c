@@ -82,15 +82,6 @@ int culprits_each(const Culprits *culprits, CulpritFound found, void *userdata) 
         return 0;
 }
 
-uint64_t culprits_unascribed_nsec(const Culprits *culprits) {
-        const struct sched_history *histories = culprits->histories.rows;
-        uint64_t sum = 0;
-
-        for (uint32_t cpu = 0; cpu < culprits->n_cpus; cpu++)
-                sum += __atomic_load_n(&histories[cpu].unascribed_nsec, __ATOMIC_RELAXED);
-        return sum;
-}
-
 /* Deleting the key that was just found makes the walk begin anew: the next one is found first. */
 void culprits_clear(Culprits *culprits, const bool *leaving, uint32_t slots) {
         struct sched_pair pair, next;

@@ -8,12 +8,14 @@
 
 #include "bpf/pin.h"
 
-/* Pairs that are told apart; those that meet when all are taken are counted together, as unascribed. */
+/* Pairs that are told apart; of those that meet when all are taken the victim is known alone. */
 #define CULPRIT_PAIRS 8192U
 
 /* The culprit of what nobody had who is a tenant, and of what is longer ago than is known. */
 #define CULPRIT_SYSTEM 0U
 #define CULPRIT_UNKNOWN UINT32_MAX
+/* Those for whom there was no room among the pairs. */
+#define CULPRIT_MORE (UINT32_MAX - 1)
 
 typedef struct Culprits {
         Table pairs, histories;
@@ -30,7 +32,5 @@ void culprits_close(Culprits *culprits); /* what is pinned goes on counting */
 /* Calls back with every pair, in no order; of those that come or go meanwhile perhaps not. */
 typedef void (*CulpritFound)(uint32_t victim, uint32_t culprit, uint64_t nsec, void *userdata);
 int culprits_each(const Culprits *culprits, CulpritFound found, void *userdata);
-/* What found no room among the pairs, of all victims, in ns. */
-uint64_t culprits_unascribed_nsec(const Culprits *culprits);
 /* Forgets these slots, as victims and as culprits, in one walk. `leaving`: [slots]. */
 void culprits_clear(Culprits *culprits, const bool *leaving, uint32_t slots);

@@ -47,12 +47,17 @@ static int set_up_sched(Meter *meter, bool full, FeatureSet *features) {
                                 "cpu.wait and no cpu.switches",
                                 strerror(-r), pin_words_last()[0] ? "; " : "", pin_words_last());
         return feature_set_put(features, "meter.cpu", true,
-                        "one BPF program at sched_switch, at the %s level%s%s", full ? "full" : "basic",
+                        "one BPF program at sched_switch, at the %s level%s%s%s", full ? "full" : "basic",
                         sched_meter_adopted(meter->sched) ? ", adopted as it was running" : "",
                         sched_meter_splits_moves(meter->sched)
                                         ? ""
                                         : "; what a task ran before it moved to another group is the new "
-                                          "group's until it leaves its CPU");
+                                          "group's until it leaves its CPU",
+                        sched_meter_follows_waits(meter->sched)
+                                        ? ""
+                                        : "; what a task waited on a CPU's queue before it was taken to "
+                                          "another's "
+                                          "is not told: this kernel has no CONFIG_SCHEDSTATS");
 }
 
 static int set_up_net(Meter *meter, uint32_t classid_base, FeatureSet *features) {

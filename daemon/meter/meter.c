@@ -513,9 +513,7 @@ int meter_count_sockets(Meter *meter, uint32_t slot, int pidfd, unsigned *ret) {
 }
 
 int meter_each_culprit(const Meter *meter, CulpritFound found, void *userdata) {
-        const Culprits *culprits = meter->sched ? sched_meter_culprits(meter->sched) : NULL;
-
-        return culprits ? culprits_each(culprits, found, userdata) : -EOPNOTSUPP;
+        return meter->sched ? sched_meter_each_culprit(meter->sched, found, userdata) : -EOPNOTSUPP;
 }
 
 int meter_read_latencies(const Meter *meter, uint32_t slot, BlockLatencies *ret) {

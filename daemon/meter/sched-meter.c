@@ -29,7 +29,7 @@ struct SchedMeter {
         uint32_t slots, n_cpus;
         bool full;
         Hook hooks[HOOK_MAX];
-        bool adopted;
+        bool adopted, follows_waits;
 };
 
 static struct sched_cpu *cpu_state(const SchedMeter *meter, uint32_t cpu) {
@@ -153,6 +153,15 @@ static int hooks_set(SchedMeter *meter, const char *pin_dir) {
         return 0;
 }
 
+/* Fails for a CPU that is offline, which runs nothing. */
+static uint32_t poke(SchedMeter *meter, uint32_t cpu) {
+        LIBBPF_OPTS(bpf_test_run_opts, options, .flags = BPF_F_TEST_RUN_ON_CPU, .cpu = cpu);
+
+        return bpf_prog_test_run_opts(bpf_program__fd(meter->skeleton->progs.sched_meter_poke), &options) < 0
+                               ? 0
+                               : options.retval;
+}
+
 int sched_meter_new(const SchedMeterOptions *options, SchedMeter **ret) {
         _cleanup_(sched_meter_free_p) SchedMeter *meter = NULL;
         int r, n_cpus;
@@ -190,6 +199,8 @@ int sched_meter_new(const SchedMeterOptions *options, SchedMeter **ret) {
                 r = hooks_set(meter, options->pin_dir);
         if (r < 0)
                 return r;
+        for (uint32_t cpu = 0; hook_hangs(&meter->hooks[HOOK_MIGRATE]) && cpu < meter->n_cpus; cpu++)
+                meter->follows_waits |= poke(meter, cpu) != 0;
         *ret = TAKE_PTR(meter);
         return 0;
 }
@@ -229,26 +240,19 @@ bool sched_meter_splits_moves(const SchedMeter *meter) {
         return hook_hangs(&meter->hooks[HOOK_ATTACH]);
 }
 
+bool sched_meter_follows_waits(const SchedMeter *meter) {
+        return meter->follows_waits;
+}
+
 bool sched_meter_counts_migrations(const SchedMeter *meter) {
         return hook_hangs(&meter->hooks[HOOK_MIGRATE]);
-}
-
-const Culprits *sched_meter_culprits(const SchedMeter *meter) {
-        return meter->full ? &meter->culprits : NULL;
-}
-
-/* Fails for a CPU that is offline, which runs nothing. */
-static void poke(SchedMeter *meter, uint32_t cpu) {
-        LIBBPF_OPTS(bpf_test_run_opts, options, .flags = BPF_F_TEST_RUN_ON_CPU, .cpu = cpu);
-
-        (void) bpf_prog_test_run_opts(bpf_program__fd(meter->skeleton->progs.sched_meter_poke), &options);
 }
 
 void sched_meter_groups_changed(SchedMeter *meter) {
         for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++)
                 __atomic_add_fetch(&cpu_state(meter, cpu)->generation, 1, __ATOMIC_RELEASE);
         for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++)
-                poke(meter, cpu);
+                (void) poke(meter, cpu);
 }
 
 /* An idle CPU is left asleep, where the kernel is one that tells us of every CPU that is. */
@@ -258,7 +262,7 @@ void sched_meter_settle(SchedMeter *meter) {
 
                 if (__atomic_load_n(&state->pid, __ATOMIC_RELAXED) != 0 ||
                                 __atomic_load_n(&state->unnoted, __ATOMIC_RELAXED) != 0)
-                        poke(meter, cpu);
+                        (void) poke(meter, cpu);
         }
 }
 
@@ -296,6 +300,20 @@ void sched_meter_read(const SchedMeter *meter, uint32_t slot, Sample *sample) {
                 sample_put(sample, METRIC_CPU_MIGRATIONS, sum.migrations);
         if (meter->full)
                 read_waits(meter, slot, sample);
+}
+
+int sched_meter_each_culprit(const SchedMeter *meter, CulpritFound found, void *userdata) {
+        int r = meter->full ? culprits_each(&meter->culprits, found, userdata) : -EOPNOTSUPP;
+
+        for (uint32_t slot = 1; r >= 0 && slot < meter->slots; slot++) {
+                uint64_t nsec = 0;
+
+                for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++)
+                        nsec += load_relaxed(&row_of(meter, cpu, slot)->unascribed_nsec);
+                if (nsec > 0)
+                        found(slot, CULPRIT_MORE, nsec, userdata);
+        }
+        return r;
 }
 
 static void clear_rows(SchedMeter *meter, uint32_t slot) {

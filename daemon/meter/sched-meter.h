@@ -33,6 +33,8 @@ void sched_meter_keep_pins(const SchedMeter *meter, const char *pin_dir, PinTell
 bool sched_meter_adopted(const SchedMeter *meter);
 /* Moves between CPUs are counted. */
 bool sched_meter_counts_migrations(const SchedMeter *meter);
+/* What a task waited on a CPU's queue before it was taken to another's is counted, too. */
+bool sched_meter_follows_waits(const SchedMeter *meter);
 /* A task that moves itself is charged to its old group up to then. */
 bool sched_meter_splits_moves(const SchedMeter *meter);
 
@@ -47,7 +49,7 @@ void sched_meter_groups_changed(SchedMeter *meter);
 void sched_meter_settle(SchedMeter *meter);
 
 void sched_meter_read(const SchedMeter *meter, uint32_t slot, Sample *sample);
-/* NULL at the basic level. */
-const Culprits *sched_meter_culprits(const SchedMeter *meter);
+/* As culprits_each(), and CULPRIT_MORE. -EOPNOTSUPP at the basic level. */
+int sched_meter_each_culprit(const SchedMeter *meter, CulpritFound found, void *userdata);
 /* `leaving`: [slots]. */
 void sched_meter_clear(SchedMeter *meter, const bool *leaving);

@@ -17,11 +17,12 @@
 
 /* How long tasks of a tenant waited while another had their CPU. */
 typedef struct Blame {
-        const char *culprit; /* borrowed: a tenant's id, or BLAME_SYSTEM, BLAME_UNKNOWN, which are no ids */
+        const char *culprit; /* borrowed: a tenant's id, or one of BLAME_*, which are no ids */
         uint64_t nsec;
 } Blame;
 #define BLAME_SYSTEM "@system"   /* what runs on the node and is no tenant's */
 #define BLAME_UNKNOWN "@unknown" /* longer ago than the node remembers */
+#define BLAME_MORE "@more"       /* those whom the table of pairs had no more room for */
 
 typedef struct Blames {
         Blame *entries; /* owned; the worst first */
