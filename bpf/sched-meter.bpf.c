@@ -84,7 +84,7 @@ struct {
         __uint(max_entries, 1);
         __type(key, __u32);
         __type(value, __u32);
-} switch_calls SEC(".maps"), attach_calls SEC(".maps"), migrate_calls SEC(".maps");
+} switch_calls SEC(".maps"), move_calls SEC(".maps"), attach_calls SEC(".maps"), migrate_calls SEC(".maps");
 
 static __always_inline __u32 find_slot(struct sched_cpu *cpu, struct task_struct *task) {
         struct cgroup *group = task->cgroups->dfl_cgrp;
@@ -122,6 +122,26 @@ static __always_inline __u64 stretch_begin(const struct task_struct *task) {
         return task->prio >= MAX_RT_PRIO ? task->se.prev_sum_exec_runtime : task->se.sum_exec_runtime;
 }
 
+/* The running task has moved since it was charged last: what it ran until then is the group's that it left.
+ */
+static __noinline void charge_before_move(struct sched_cpu *cpu, __u32 cpu_index, struct task_struct *task) {
+        __u64 nsec = cpu->moved_nsec - cpu->exec_nsec;
+        struct sched_row *row;
+
+        cpu->moved_pid = 0;
+        if (nsec > task->se.sum_exec_runtime - cpu->exec_nsec)
+                return; /* in an earlier stretch */
+        row = cpu->slot ? find_row(cpu_index, cpu->slot) : NULL;
+        if (row)
+                row->cpu_nsec += nsec;
+        cpu->exec_nsec += nsec;
+        cpu->slot = find_slot_above(task->cgroups->dfl_cgrp);
+}
+
+static __always_inline bool has_moved(const struct sched_cpu *cpu, const struct task_struct *task) {
+        return cpu->moved_pid && cpu->moved_pid == task->pid;
+}
+
 static __always_inline void count_length(__u32 cpu_index, __u32 slot, __u64 nsec) {
         __u32 key = cpu_index * slots + slot;
         struct sched_waits *waits = bpf_map_lookup_elem(&sched_waits, &key);
@@ -136,7 +156,7 @@ static __noinline void ascribe(struct sched_row *row, __u32 victim, __u32 culpri
 
         if (sum)
                 *sum += nsec;
-        else if (bpf_map_update_elem(&sched_pairs, &pair, &nsec, BPF_NOEXIST) < 0)
+        else if ((int) bpf_map_update_elem(&sched_pairs, &pair, &nsec, BPF_NOEXIST) < 0)
                 row->unascribed_nsec += nsec;
 }
 
@@ -225,6 +245,8 @@ int BPF_PROG(sched_meter_switch, bool preempt, struct task_struct *prev, struct 
                 return 0;
 
         if (is_noted(cpu, prev)) {
+                if (has_moved(cpu, prev))
+                        charge_before_move(cpu, cpu_index, prev);
                 had = cpu->slot;
                 row = had ? find_row(cpu_index, had) : NULL;
                 if (row) {
@@ -272,12 +294,15 @@ static __always_inline void charge_current(void) {
         __u32 cpu_index = bpf_get_smp_processor_id(), slot;
         struct sched_cpu *cpu = bpf_map_lookup_elem(&sched_cpus, &cpu_index);
         struct task_struct *task = bpf_get_current_task_btf();
-        __u64 exec_nsec = task->se.sum_exec_runtime, from_nsec;
+        __u64 exec_nsec, from_nsec;
         struct sched_row *row;
 
         if (!cpu)
                 return;
 
+        if (is_noted(cpu, task) && has_moved(cpu, task))
+                charge_before_move(cpu, cpu_index, task);
+        exec_nsec = task->se.sum_exec_runtime;
         slot = task->pid ? find_slot_above(task->cgroups->dfl_cgrp) : 0;
         from_nsec = __sync_lock_test_and_set(&cpu->exec_nsec, exec_nsec);
         if (is_noted(cpu, task)) {
@@ -304,10 +329,37 @@ int sched_meter_poke(void *ctx) {
         return bpf_core_field_exists(((struct rq___sums *) 0)->rq_sched_info);
 }
 
-/* A task that moves itself: what it ran so far is the old group's, as in cpu.stat. */
+/* A task that runs, here or on another CPU, leaves its group. Of several moves before it is charged the last
+ * is known alone, but for its own. */
+static __always_inline void note_move(struct task_struct *task) {
+        __u32 cpu_index = task->se.cfs_rq->rq->cpu;
+        struct sched_cpu *cpu = bpf_map_lookup_elem(&sched_cpus, &cpu_index);
+
+        if (!cpu || !is_noted(cpu, task))
+                return;
+        if (has_moved(cpu, task) && cpu_index == bpf_get_smp_processor_id())
+                charge_before_move(cpu, cpu_index, task);
+        cpu->moved_nsec = task->se.sum_exec_runtime;
+        __sync_lock_test_and_set(&cpu->moved_pid, task->pid);
+}
+
+/*
+ * Where the kernel gives a thread its new group: what it ran so far was charged to the old one, and what is
+ * charged from here on, be it the time since the last tick, is the new one's in cpu.stat.
+ */
+SEC("fentry/cgroup_move_task")
+int BPF_PROG(sched_meter_move, struct task_struct *task) {
+        note_move(task);
+        return 0;
+}
+
+/* For kernels without fentry: a little later, and of a process's threads the first. */
 SEC("tp_btf/cgroup_attach_task")
-int sched_meter_attach(void *ctx) {
-        charge_current();
+int BPF_PROG(sched_meter_attach, struct cgroup *group, const char *path, struct task_struct *task) {
+        if (task == bpf_get_current_task_btf())
+                charge_current();
+        else
+                note_move(task);
         return 0;
 }
 
@@ -344,6 +396,12 @@ int BPF_PROG(sched_meter_migrate, struct task_struct *task, int to) {
 SEC("tp_btf/sched_switch")
 int sched_switch_stub(void *ctx) {
         bpf_tail_call(ctx, &switch_calls, 0);
+        return 0;
+}
+
+SEC("fentry/cgroup_move_task")
+int sched_move_stub(void *ctx) {
+        bpf_tail_call(ctx, &move_calls, 0);
         return 0;
 }
 

@@ -82,7 +82,10 @@ struct sched_cpu {
         __u64 waited_nsec; /* what is summed at the run queue of waits, as the kernel does: what was added
                               that is not in this was waited by who is taken away from it */
         __u64 arrivals;    /* which must be the kernel's for that, too */
-        __u32 pad[6];
+        __u64 moved_nsec; /* sum_exec_runtime of the running task when it left its group, unless it was before
+                             exec_nsec */
+        __u32 moved_pid;  /* of whom that is */
+        __u32 pad[3];
         struct sched_cached cache[SCHED_METER_CACHE];
 };
 _Static_assert(sizeof(struct sched_cpu) == 64 + 16 * SCHED_METER_CACHE, "the hot part is one line of cache");

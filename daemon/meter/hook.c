@@ -55,6 +55,15 @@ int hook_set(Hook *hook, const char *dir, int program_fd, int stub_fd) {
         return hook->link < 0 ? -errno : pin_put(dir, hook->names->link, hook->link);
 }
 
+void hook_take_off(Hook *hook, const char *dir) {
+        int place = 0;
+
+        cleanup_close(&hook->link);
+        hook->link = -EBADF;
+        pin_remove_all(dir, hook->names->prefix);
+        (void) bpf_map_delete_elem(hook->calls.fd, &place);
+}
+
 void hook_keep_pins(const Hook *hook, const char *dir, PinTell tell, void *userdata) {
         table_keep_pin(dir, &hook->calls, tell, userdata);
         if (hook_hangs(hook))

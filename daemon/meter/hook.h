@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * A program at a tracepoint that outlives us and can be replaced without an event in between. What hangs
- * there is a stub that goes on to the one place of a map: a link at a tracepoint cannot be given another
- * program, a place in a map can, from one event to the next.
+ * A program at a tracepoint, or where a function begins, that outlives us and can be replaced without an
+ * event in between. What hangs there is a stub that goes on to the one place of a map: a link at a tracepoint
+ * cannot be given another program, a place in a map can, from one event to the next.
  */
 
 #include "bpf/pin.h"
@@ -36,4 +36,6 @@ bool hook_hangs(const Hook *hook);
 /* From here on `program` is what counts, whichever did before: not one event is missed in between. `stub` is
  * attached where nothing hangs yet. */
 int hook_set(Hook *hook, const char *dir, int program_fd, int stub_fd);
+/* Whatever hangs there, of whichever version, does no longer. */
+void hook_take_off(Hook *hook, const char *dir);
 void hook_keep_pins(const Hook *hook, const char *dir, PinTell tell, void *userdata);

@@ -49,8 +49,13 @@ static int set_up_sched(Meter *meter, bool full, FeatureSet *features) {
         return feature_set_put(features, "meter.cpu", true,
                         "one BPF program at sched_switch, at the %s level%s%s%s", full ? "full" : "basic",
                         sched_meter_adopted(meter->sched) ? ", adopted as it was running" : "",
-                        sched_meter_splits_moves(meter->sched)
-                                        ? ""
+                        sched_meter_splits_moves(meter->sched) ? ""
+                        : sched_meter_sees_moves(meter->sched)
+                                        ? "; without fentry, what a task ran since the last tick before it "
+                                          "moved to "
+                                          "another group, and of threads but the first what they ran since "
+                                          "they "
+                                          "have their CPU, can be counted with the wrong one"
                                         : "; what a task ran before it moved to another group is the new "
                                           "group's until it leaves its CPU",
                         sched_meter_follows_waits(meter->sched)

@@ -14,12 +14,20 @@
 
 _Static_assert(SCHED_WAIT_BUCKETS == HISTOGRAM_BUCKETS, "a histogram is a sum of rows");
 
-typedef enum HookKind { HOOK_SWITCH, HOOK_ATTACH, HOOK_MIGRATE, HOOK_MAX } HookKind;
+typedef enum HookKind { HOOK_SWITCH, HOOK_MIGRATE, HOOK_MOVE, HOOK_ATTACH, HOOK_MAX } HookKind;
 
 static const HookNames hook_names[HOOK_MAX] = {
         [HOOK_SWITCH] = { "sched_switch_1", "sched-switch-stub-1", "sched-switch-" },
-        [HOOK_ATTACH] = { "sched_attach_1", "sched-attach-stub-1", "sched-attach-" },
         [HOOK_MIGRATE] = { "sched_migrate_1", "sched-migrate-stub-1", "sched-migrate-" },
+        [HOOK_MOVE] = { "sched_move_1", "sched-move-stub-1", "sched-move-" },
+        [HOOK_ATTACH] = { "sched_attach_1", "sched-attach-stub-1", "sched-attach-" },
+};
+
+/* What a kernel may lack is left out: the first that it takes. */
+static const unsigned hook_choices[] = {
+        1U << HOOK_SWITCH | 1U << HOOK_MIGRATE | 1U << HOOK_MOVE,
+        1U << HOOK_SWITCH | 1U << HOOK_MIGRATE | 1U << HOOK_ATTACH,
+        1U << HOOK_SWITCH,
 };
 
 struct SchedMeter {
@@ -53,17 +61,18 @@ static HookParts parts_of(const struct sched_meter_bpf *skeleton, HookKind kind)
         const HookParts parts[HOOK_MAX] = {
                 [HOOK_SWITCH] = { skeleton->progs.sched_meter_switch, skeleton->progs.sched_switch_stub,
                                 skeleton->maps.switch_calls },
-                [HOOK_ATTACH] = { skeleton->progs.sched_meter_attach, skeleton->progs.sched_attach_stub,
-                                skeleton->maps.attach_calls },
                 [HOOK_MIGRATE] = { skeleton->progs.sched_meter_migrate, skeleton->progs.sched_migrate_stub,
                                 skeleton->maps.migrate_calls },
+                [HOOK_MOVE] = { skeleton->progs.sched_meter_move, skeleton->progs.sched_move_stub,
+                                skeleton->maps.move_calls },
+                [HOOK_ATTACH] = { skeleton->progs.sched_meter_attach, skeleton->progs.sched_attach_stub,
+                                skeleton->maps.attach_calls },
         };
 
         return parts[kind];
 }
 
-/* What the kernel may lack: each is left out with `extras` false. */
-static int load(SchedMeter *meter, int groups_fd, bool extras) {
+static int load(SchedMeter *meter, int groups_fd, unsigned hooks) {
         struct sched_meter_bpf *skeleton;
         int r = 0;
 
@@ -74,7 +83,7 @@ static int load(SchedMeter *meter, int groups_fd, bool extras) {
         skeleton->rodata->slots = meter->slots;
         skeleton->rodata->full = meter->full;
         for (HookKind kind = 0; r == 0 && kind < HOOK_MAX; kind++) {
-                bool wanted = kind == HOOK_SWITCH || extras;
+                bool wanted = hooks & 1U << kind;
                 HookParts parts = parts_of(skeleton, kind);
 
                 bpf_program__set_autoload(parts.program, wanted);
@@ -93,14 +102,7 @@ static int load(SchedMeter *meter, int groups_fd, bool extras) {
                 r = bpf_map__reuse_fd(skeleton->maps.sched_histories, meter->culprits.histories.fd);
         if (r == 0 && meter->full)
                 r = bpf_map__reuse_fd(skeleton->maps.sched_pairs, meter->culprits.pairs.fd);
-        if (r == 0)
-                r = sched_meter_bpf__load(skeleton);
-        if (r < 0) {
-                sched_meter_bpf__destroy(skeleton);
-                meter->skeleton = NULL;
-        }
-
-        return r;
+        return r == 0 ? sched_meter_bpf__load(skeleton) : r;
 }
 
 static int hooks_open(SchedMeter *meter, const char *dir) {
@@ -139,18 +141,37 @@ static int open_tables(SchedMeter *meter, const char *pin_dir) {
         return r < 0 ? r : culprits_open(pin_dir, meter->n_cpus, &meter->culprits);
 }
 
-static int hooks_set(SchedMeter *meter, const char *pin_dir) {
+static int hooks_set(SchedMeter *meter, const char *pin_dir, unsigned hooks) {
         for (HookKind kind = 0; kind < HOOK_MAX; kind++) {
                 HookParts parts = parts_of(meter->skeleton, kind);
-                int r = 0;
+                int r;
 
-                if (bpf_program__autoload(parts.program))
-                        r = hook_set(&meter->hooks[kind], pin_dir, bpf_program__fd(parts.program),
-                                        bpf_program__fd(parts.stub));
-                if (r < 0 && kind == HOOK_SWITCH)
+                if (!(hooks & 1U << kind)) {
+                        hook_take_off(&meter->hooks[kind], pin_dir);
+                        continue;
+                }
+                r = hook_set(&meter->hooks[kind], pin_dir, bpf_program__fd(parts.program),
+                                bpf_program__fd(parts.stub));
+                if (r < 0)
                         return r;
         }
         return 0;
+}
+
+/* Some kernels load what they do not attach. */
+static int count(SchedMeter *meter, const SchedMeterOptions *options) {
+        int r = -EOPNOTSUPP;
+
+        for (size_t i = 0; r < 0 && i < ELEMENTSOF(hook_choices); i++) {
+                r = load(meter, options->groups_fd, hook_choices[i]);
+                if (r >= 0)
+                        r = hooks_set(meter, options->pin_dir, hook_choices[i]);
+                if (r < 0) {
+                        sched_meter_bpf__destroy(meter->skeleton);
+                        meter->skeleton = NULL;
+                }
+        }
+        return r;
 }
 
 /* Fails for a CPU that is offline, which runs nothing. */
@@ -192,11 +213,7 @@ int sched_meter_new(const SchedMeterOptions *options, SchedMeter **ret) {
         if (r < 0)
                 return r;
         meter->adopted = hook_hangs(&meter->hooks[HOOK_SWITCH]);
-        r = load(meter, options->groups_fd, /* extras= */ true);
-        if (r < 0)
-                r = load(meter, options->groups_fd, /* extras= */ false);
-        if (r >= 0)
-                r = hooks_set(meter, options->pin_dir);
+        r = count(meter, options);
         if (r < 0)
                 return r;
         for (uint32_t cpu = 0; hook_hangs(&meter->hooks[HOOK_MIGRATE]) && cpu < meter->n_cpus; cpu++)
@@ -237,7 +254,11 @@ bool sched_meter_adopted(const SchedMeter *meter) {
 }
 
 bool sched_meter_splits_moves(const SchedMeter *meter) {
-        return hook_hangs(&meter->hooks[HOOK_ATTACH]);
+        return hook_hangs(&meter->hooks[HOOK_MOVE]);
+}
+
+bool sched_meter_sees_moves(const SchedMeter *meter) {
+        return sched_meter_splits_moves(meter) || hook_hangs(&meter->hooks[HOOK_ATTACH]);
 }
 
 bool sched_meter_follows_waits(const SchedMeter *meter) {

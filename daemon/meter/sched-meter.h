@@ -35,16 +35,16 @@ bool sched_meter_adopted(const SchedMeter *meter);
 bool sched_meter_counts_migrations(const SchedMeter *meter);
 /* What a task waited on a CPU's queue before it was taken to another's is counted, too. */
 bool sched_meter_follows_waits(const SchedMeter *meter);
-/* A task that moves itself is charged to its old group up to then. */
+/* A task that moves is charged to its old group up to then, as the kernel does. */
 bool sched_meter_splits_moves(const SchedMeter *meter);
+/* At least up to about then, where it is the process's first thread. */
+bool sched_meter_sees_moves(const SchedMeter *meter);
 
 /* After every change of the groups map: from its return on, nothing is charged by what the map said before.
  */
 void sched_meter_groups_changed(SchedMeter *meter);
 /*
  * Charges what runs at this moment, so that it is in the next reads: one interrupt for each CPU that is busy.
- * A task that was moved by another while it ran is its new group's from here on, if it has not left its CPU
- * since.
  */
 void sched_meter_settle(SchedMeter *meter);
 

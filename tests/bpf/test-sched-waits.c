@@ -141,6 +141,7 @@ Test(sched_waits, taken_to_another_cpu_while_queued) {
         Schedstat sum_before, sum_after;
         Worker workers[6];
         Sample before, after;
+        uint64_t moves;
 
         if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
                 cr_skip_test("one CPU: there is nowhere to move to");
@@ -163,8 +164,8 @@ Test(sched_waits, taken_to_another_cpu_while_queued) {
         after = meter_must_read(meter, SLOT);
         sum_after = schedstat_sum(workers, ELEMENTSOF(workers));
 
-        cr_expect(after.value[METRIC_CPU_MIGRATIONS] - before.value[METRIC_CPU_MIGRATIONS] > 100,
-                        "they were not taken anywhere");
+        moves = after.value[METRIC_CPU_MIGRATIONS] - before.value[METRIC_CPU_MIGRATIONS];
+        cr_expect(moves > 30, "they were taken to another CPU %" PRIu64 " times", moves);
         expect_near(after.value[METRIC_CPU_WAIT] - before.value[METRIC_CPU_WAIT],
                         sum_after.waited_nsec - sum_before.waited_nsec, 30, 100000, "cpu.wait");
         for (size_t i = 0; i < ELEMENTSOF(workers); i++)
