@@ -20,9 +20,7 @@
 
 #define GROUPS 2
 #define BURST_LOOPS 200000
-/* What has run since the last tick the kernel gives to the group that a task moves to, the meter to the one
- * it moves from: seldom enough, it is nothing. */
-#define BURSTS_A_MOVE 200
+#define BURSTS_A_MOVE 20
 
 typedef struct Load {
         const char *name;

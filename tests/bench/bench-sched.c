@@ -128,6 +128,7 @@ enum {
         TCP_BASIC,
         TCP_FULL,
         TCP_ACCOUNT,
+        TCP_RUNQLAT,
         VARIANT_MAX,
 };
 
@@ -145,6 +146,7 @@ static const Variant variants[VARIANT_MAX] = {
         [TCP_BASIC] = { PING_PONG_TCP, HOOKS_BASIC, 1, TCP_NONE },
         [TCP_FULL] = { PING_PONG_TCP, HOOKS_FULL, 1, TCP_NONE },
         [TCP_ACCOUNT] = { PING_PONG_TCP, HOOKS_ACCOUNT, 1, TCP_NONE },
+        [TCP_RUNQLAT] = { PING_PONG_TCP, HOOKS_RUNQLAT, 1, TCP_NONE },
 };
 
 static double run_variant(const Variant *variant, const BenchGroup *group) {
@@ -255,6 +257,8 @@ static void report(const double percents[VARIANT_MAX], double full_nsec, double 
                                 false },
                 { "sched, request and response, full level", "two look-ups and adds a packet",
                                 percents[TCP_FULL], percents[TCP_ACCOUNT] },
+                { "sched, request and response, full level", "libbpf-tools' runqlat", percents[TCP_FULL],
+                                percents[TCP_RUNQLAT] },
                 { "sched, request and response, basic level", "two look-ups and adds a packet",
                                 percents[TCP_BASIC], percents[TCP_ACCOUNT] },
                 { "sched, request and response, nothing again", NULL, percents[TCP_NONE_AGAIN], 0, 1, false },
