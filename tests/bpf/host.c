@@ -139,15 +139,35 @@ const char *host_bpffs(void) {
         return path;
 }
 
+static void open_group(TestGroup *group) {
+        struct stat st;
+
+        group->fd = open(group->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        cr_assert(group->fd >= 0 && fstat(group->fd, &st) == 0, "%m");
+        group->id = st.st_ino;
+}
+
 TestGroup group_make(const char *name) {
         TestGroup group = { .fd = -EBADF };
-        struct stat st;
 
         snprintf(group.path, sizeof(group.path), "%s/%s", own_group, name);
         cr_assert(mkdir(group.path, 0755) == 0, "%s: %m", group.path);
-        group.fd = open(group.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        cr_assert(group.fd >= 0 && fstat(group.fd, &st) == 0, "%m");
-        group.id = st.st_ino;
+        open_group(&group);
+        return group;
+}
+
+TestGroup group_own(void) {
+        char mount_point[256], text[PATH_MAX];
+        TestGroup group = { .fd = -EBADF };
+        const char *path;
+
+        find_mount(mount_point, sizeof(mount_point));
+        cr_assert(read_text("/proc/self/cgroup", text, sizeof(text)));
+        path = strstr(text, "0::/"); /* cgroup2's line is the last */
+        cr_assert_not_null(path);
+        snprintf(group.path, sizeof(group.path), "%s%.*s", mount_point, (int) strcspn(path + 3, "\n"),
+                        path + 3);
+        open_group(&group);
         return group;
 }
 

@@ -30,6 +30,8 @@ typedef struct TestGroup {
 
 /* Below the test's own group, which is made for it below the mount; `name` may have slashes. */
 TestGroup group_make(const char *name);
+/* The group that this process is in; the caller closes its fd. */
+TestGroup group_own(void);
 /* Kills what runs in it, and removes it. */
 void group_remove(TestGroup *group);
 const char *group_parent(void);

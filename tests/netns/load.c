@@ -16,8 +16,6 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define NODE_TO_PEER4 "192.0.2.2"
-#define NODE_TO_PEER6 "2001:db8::2"
 #define DATAGRAM_BYTES 1400U
 #define NSEC_PER_SEC 1000000000ULL
 #define TICK_NSEC 1000000ULL
@@ -31,59 +29,83 @@ struct Load {
         pthread_t sending, taking;
 };
 
-static socklen_t address_of(LoadKind kind, uint16_t port, struct sockaddr_storage *ret) {
+/* Where a flow goes, and from which of a Pair's namespaces. */
+typedef struct Place {
+        LoadKind kind;
+        const char *address;
+        uint16_t port;
+        int from, to;
+} Place;
+
+static bool is_ipv6(LoadKind kind) {
+        return kind == LOAD_UDP6 || kind == LOAD_TCP6;
+}
+
+static bool is_tcp(LoadKind kind) {
+        return kind == LOAD_TCP4 || kind == LOAD_TCP6;
+}
+
+static Place place_of(const Pair *pair, LoadKind kind, uint16_t port, bool comes_in) {
+        static const char *const addresses[2][2] = { { "192.0.2.2", "2001:db8::2" },
+                { "192.0.2.1", "2001:db8::1" } };
+
+        return (Place){
+                .kind = kind,
+                .address = addresses[comes_in][is_ipv6(kind)],
+                .port = port,
+                .from = comes_in ? pair->peer : pair->node,
+                .to = comes_in ? pair->node : pair->peer,
+        };
+}
+
+static socklen_t address_of(const Place *place, struct sockaddr_storage *ret) {
         *ret = (struct sockaddr_storage){};
-        if (kind == LOAD_UDP6 || kind == LOAD_TCP6) {
+        if (is_ipv6(place->kind)) {
                 struct sockaddr_in6 *six = (struct sockaddr_in6 *) ret;
 
                 six->sin6_family = AF_INET6;
-                six->sin6_port = htons(port);
-                cr_assert_eq(inet_pton(AF_INET6, NODE_TO_PEER6, &six->sin6_addr), 1);
+                six->sin6_port = htons(place->port);
+                cr_assert_eq(inet_pton(AF_INET6, place->address, &six->sin6_addr), 1);
                 return sizeof(*six);
         }
         struct sockaddr_in *four = (struct sockaddr_in *) ret;
         four->sin_family = AF_INET;
-        four->sin_port = htons(port);
-        cr_assert_eq(inet_pton(AF_INET, NODE_TO_PEER4, &four->sin_addr), 1);
+        four->sin_port = htons(place->port);
+        cr_assert_eq(inet_pton(AF_INET, place->address, &four->sin_addr), 1);
         return sizeof(*four);
 }
 
-static int new_socket(LoadKind kind) {
-        bool is_tcp = kind == LOAD_TCP4 || kind == LOAD_TCP6;
-        int fd = socket(kind == LOAD_UDP6 || kind == LOAD_TCP6 ? AF_INET6 : AF_INET,
-                        (is_tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
+/* Leaves the thread in the namespace. */
+static int new_socket(int namespace, LoadKind kind) {
+        int fd;
 
+        cr_assert_eq(setns(namespace, CLONE_NEWNET), 0);
+        fd = socket(is_ipv6(kind) ? AF_INET6 : AF_INET,
+                        (is_tcp(kind) ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
         cr_assert_geq(fd, 0, "%s", strerror(errno));
         return fd;
 }
 
-static void enter(int namespace) {
-        cr_assert_eq(setns(namespace, CLONE_NEWNET), 0);
-}
-
-static int listen_at(const Pair *pair, LoadKind kind, uint16_t port) {
+static int listen_at(const Place *place) {
         struct sockaddr_storage address;
-        socklen_t length = address_of(kind, port, &address);
-        int fd, one = 1, size = 1 << 22;
+        socklen_t length = address_of(place, &address);
+        int fd = new_socket(place->to, place->kind), one = 1, size = 1 << 22;
 
-        enter(pair->peer);
-        fd = new_socket(kind);
-        enter(pair->node);
         cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)), 0);
         (void) setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
         cr_assert_eq(bind(fd, (struct sockaddr *) &address, length), 0, "%s", strerror(errno));
-        if (kind == LOAD_TCP4 || kind == LOAD_TCP6)
+        if (is_tcp(place->kind))
                 cr_assert_eq(listen(fd, 128), 0);
         return fd;
 }
 
-static int connect_to(LoadKind kind, uint16_t port, uint32_t class_id) {
+static int connect_to(const Place *place, uint32_t class_id) {
         struct sockaddr_storage address;
-        socklen_t length = address_of(kind, port, &address);
-        int fd = new_socket(kind), size = 1 << 22;
+        socklen_t length = address_of(place, &address);
+        int fd = new_socket(place->from, place->kind), size = 1 << 22;
 
         /* What of UDP waits is limited by the queue alone. */
-        if (kind == LOAD_UDP4 || kind == LOAD_UDP6)
+        if (!is_tcp(place->kind))
                 (void) setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
         cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &class_id, sizeof(class_id)), 0);
         cr_assert_eq(connect(fd, (struct sockaddr *) &address, length), 0, "%s", strerror(errno));
@@ -132,26 +154,42 @@ static void *take_all(void *userdata) {
         }
 }
 
-Load *load_new(const Pair *pair, LoadKind kind, unsigned flows, uint16_t port, uint32_t class_id,
-                uint64_t bps) {
+/* A socket is of the group that its process was in when it was opened. */
+static int listen_for(const Place *place, const TestGroup *group) {
+        TestGroup own;
+        int fd;
+
+        if (!group)
+                return listen_at(place);
+        own = group_own();
+        group_move(group, getpid());
+        fd = listen_at(place);
+        group_move(&own, getpid());
+        close(own.fd);
+        return fd;
+}
+
+Load *load_new(const Pair *pair, const LoadOptions *options) {
+        const Place place = place_of(pair, options->kind, options->port, options->comes_in_for);
         Load *load = calloc(1, sizeof(Load));
         int listener;
 
         cr_assert_not_null(load);
-        load->is_tcp = kind == LOAD_TCP4 || kind == LOAD_TCP6;
-        load->flows = flows;
-        load->bps = bps;
-        load->senders = calloc(flows, sizeof(int));
-        load->receivers = calloc(flows, sizeof(int));
+        load->is_tcp = is_tcp(options->kind);
+        load->flows = options->flows;
+        load->bps = options->bps;
+        load->senders = calloc(load->flows, sizeof(int));
+        load->receivers = calloc(load->flows, sizeof(int));
         load->stop = eventfd(0, EFD_CLOEXEC);
         cr_assert(load->senders && load->receivers && load->stop >= 0);
 
-        listener = listen_at(pair, kind, port);
-        for (unsigned i = 0; i < flows; i++) {
-                load->senders[i] = connect_to(kind, port, class_id);
+        listener = listen_for(&place, options->comes_in_for);
+        for (unsigned i = 0; i < load->flows; i++) {
+                load->senders[i] = connect_to(&place, options->class_id);
                 if (load->is_tcp)
                         load->receivers[i] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         }
+        cr_assert_eq(setns(pair->node, CLONE_NEWNET), 0);
         if (load->is_tcp)
                 close(listener);
         else
@@ -191,11 +229,12 @@ Probe *probe_new(const Pair *pair, uint16_t port, uint32_t class_id) {
         const int of_sender = SOF_TIMESTAMPING_TX_SCHED | SOF_TIMESTAMPING_SOFTWARE |
                               SOF_TIMESTAMPING_OPT_TSONLY,
                   one = 1;
+        const Place place = place_of(pair, LOAD_UDP4, port, /* comes_in= */ false);
         Probe *probe = calloc(1, sizeof(Probe));
 
         cr_assert_not_null(probe);
-        probe->receiver = listen_at(pair, LOAD_UDP4, port);
-        probe->sender = connect_to(LOAD_UDP4, port, class_id);
+        probe->receiver = listen_at(&place);
+        probe->sender = connect_to(&place, class_id);
         cr_assert_eq(setsockopt(probe->receiver, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof(one)), 0);
         cr_assert_eq(setsockopt(probe->sender, SOL_SOCKET, SO_TIMESTAMPING, &of_sender, sizeof(of_sender)),
                         0);

@@ -6,6 +6,7 @@
  * single packets, and how long the kernel had each. A failure fails the test.
  */
 
+#include "bpf/host.h"
 #include "pair.h"
 
 #include <stddef.h>
@@ -15,9 +16,18 @@ typedef enum LoadKind { LOAD_UDP4, LOAD_UDP6, LOAD_TCP4, LOAD_TCP6 } LoadKind;
 
 typedef struct Load Load;
 
-/* As many flows to consecutive sockets at one port. UDP is sent at `bps` in all; TCP as it likes. */
-Load *load_new(const Pair *pair, LoadKind kind, unsigned flows, uint16_t port, uint32_t class_id,
-                uint64_t bps);
+typedef struct LoadOptions {
+        LoadKind kind;
+        unsigned flows; /* to consecutive sockets at one port */
+        uint16_t port;
+        uint64_t bps;                  /* of UDP, in all; TCP is sent as it likes */
+        uint32_t class_id;             /* of what is sent */
+        const TestGroup *comes_in_for; /* the node takes, in this group, and the peer sends; NULL: the node
+                                          sends */
+} LoadOptions;
+
+/* The process is in the group for a moment. */
+Load *load_new(const Pair *pair, const LoadOptions *options);
 /* What TCP has not sent by now is never sent. */
 Load *load_free(Load *load);
 

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "shaped.h"
+
+#include "enforce/net-local.h"
+
+#include <bpf/bpf.h>
+#include <criterion/criterion.h>
+#include <sched.h>
+#include <string.h>
+#include <time.h>
+
+#define SLOT_OF(tenant) (SLOT_FIRST + (uint32_t) (tenant))
+
+/* A reading that took long says nothing of when: it is taken again. */
+#define READING_MAX_USEC 1000U
+
+static NetClass classes[] = {
+        { SLOT_DEFAULT, 1, MBPS, UNLIMITED },
+        { SLOT_CONTROL, 0, MBPS, 10 * MBPS },
+        { SLOT_FIRST + FIRST, 1, 30 * MBPS, UNLIMITED },
+        { SLOT_FIRST + SECOND, 1, 60 * MBPS, UNLIMITED },
+        { SLOT_FIRST + THIRD, 1, 5 * MBPS, 60 * MBPS },
+};
+
+uint64_t now_usec(void) {
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t) now.tv_sec * USEC_PER_SEC + (uint64_t) now.tv_nsec / 1000;
+}
+
+static void hold(Shaped *shaped, const char *device) {
+        const NetPlan plan = { device, CAPACITY, classes, ELEMENTSOF(classes) };
+        _cleanup_(feature_set_deinit) FeatureSet features = FEATURE_SET_NULL;
+
+        cr_assert_eq(uplink_new(&(UplinkOptions){ device }, &features, &shaped->uplink), 0);
+        cr_assert_eq(uplink_apply(shaped->uplink, &plan, NULL), 0, "%s", uplink_words(shaped->uplink));
+}
+
+static void hold_what_comes_in(Shaped *shaped) {
+        static const char *const names[TENANTS] = { "first", "second", "third" };
+        const char *words = NULL;
+
+        shaped->groups_fd = bpf_map_create(
+                        BPF_MAP_TYPE_HASH, "groups", sizeof(uint64_t), sizeof(uint32_t), TENANTS, NULL);
+        cr_assert_geq(shaped->groups_fd, 0, "%m");
+        for (size_t i = 0; i < TENANTS; i++) {
+                uint32_t slot = SLOT_OF(i);
+
+                shaped->groups[i] = group_make(names[i]);
+                cr_assert_eq(bpf_map_update_elem(shaped->groups_fd, &shaped->groups[i].id, &slot, BPF_ANY),
+                                0);
+        }
+        cr_assert_eq(net_addresses_open(/* pin_dir= */ NULL, &shaped->addresses), 0);
+        cr_assert_eq(net_ingress_new(UPLINK, /* pin_dir= */ NULL, &shaped->ingress), 0);
+        hold(shaped, net_ingress_device(shaped->ingress));
+        free(run("tc qdisc add dev " UPLINK " clsact"));
+        cr_assert_eq(net_ingress_attach(shaped->ingress, shaped->groups_fd, shaped->addresses.fd, &words), 0,
+                        "%s", words);
+}
+
+Shaped *shaped_new(Way way) {
+        Shaped *shaped = calloc(1, sizeof(Shaped));
+
+        cr_assert_not_null(shaped);
+        *shaped = (Shaped){ .way = way, .pair = pair_new(), .groups_fd = -EBADF, .addresses = TABLE_NULL };
+        shaped->has_ipv6 = pair_add_ipv6(&shaped->pair);
+        if (way == WAY_IN)
+                hold_what_comes_in(shaped);
+        else
+                hold(shaped, UPLINK);
+        return shaped;
+}
+
+/* Qdiscs and filters go with their namespaces. */
+Shaped *shaped_free(Shaped *shaped) {
+        if (!shaped)
+                return NULL;
+        uplink_free(shaped->uplink);
+        net_ingress_free(shaped->ingress);
+        table_deinit(&shaped->addresses);
+        cleanup_close(&shaped->groups_fd);
+        for (size_t i = 0; shaped->way == WAY_IN && i < TENANTS; i++)
+                group_remove(&shaped->groups[i]);
+        pair_close(&shaped->pair);
+        free(shaped);
+        return NULL;
+}
+
+Load *shaped_load(const Shaped *shaped, size_t tenant, LoadKind kind, unsigned flows, uint64_t bps) {
+        return load_new(&shaped->pair,
+                        &(LoadOptions){
+                                        .kind = kind,
+                                        .flows = flows,
+                                        .port = (uint16_t) (5000 + tenant),
+                                        .class_id = shaped->way == WAY_OUT ? UPLINK_CLASSID(SLOT_OF(tenant))
+                                                                           : 0,
+                                        .comes_in_for = shaped->way == WAY_IN ? &shaped->groups[tenant]
+                                                                              : NULL,
+                                        .bps = bps,
+                        });
+}
+
+void shaped_read(const Shaped *shaped, Readings *readings) {
+        cr_assert_eq(setns(shaped->pair.node, CLONE_NEWNET), 0);
+        for (;;) {
+                _cleanup_net_stats_ NetStats stats = {};
+                uint64_t before = now_usec(), after;
+                Reading *reading = &readings->at[readings->n];
+
+                cr_assert_eq(uplink_read_stats(shaped->uplink, &stats), 0);
+                after = now_usec();
+                if (after - before > READING_MAX_USEC)
+                        continue;
+                cr_assert_lt(readings->n, ELEMENTSOF(readings->at));
+                cr_assert_eq(stats.n, ELEMENTSOF(classes));
+                reading->usec = (before + after) / 2;
+                for (size_t i = 0; i < TENANTS; i++) {
+                        reading->bytes[i] = stats.classes[SLOT_OF(i)].bytes;
+                        reading->waiting[i] = stats.classes[SLOT_OF(i)].backlog_packets > 0;
+                }
+                readings->n++;
+                return;
+        }
+}
+
+double readings_mbps(const Readings *readings, size_t tenant, size_t from, size_t to) {
+        const Reading *a = &readings->at[from], *b = &readings->at[to];
+
+        return (double) (b->bytes[tenant] - a->bytes[tenant]) * 8 / (double) (b->usec - a->usec);
+}
+
+size_t readings_at(const Readings *readings, uint64_t usec) {
+        size_t i = 0;
+
+        while (i + 1 < readings->n && readings->at[i].usec < usec)
+                i++;
+        return i;
+}
+
+double readings_most_in_a_second(const Readings *readings, size_t tenant) {
+        double most = 0;
+
+        for (size_t i = 0, k = 0; i < readings->n; i++) {
+                while (k < readings->n && readings->at[k].usec < readings->at[i].usec + USEC_PER_SEC)
+                        k++;
+                if (k < readings->n && readings_mbps(readings, tenant, i, k) > most)
+                        most = readings_mbps(readings, tenant, i, k);
+        }
+        return most;
+}
