@@ -251,7 +251,8 @@ static int store(const ConfigKey *key, void *base, const char *text) {
 typedef struct Reader {
         Config *config;
         Failure *failure;
-        int error;
+        FILE *file;
+        int line, error;
 } Reader;
 
 static int refuse(Reader *reader, const ConfigKey *key, const char *value, int error) {
@@ -372,10 +373,49 @@ static int on_key(void *userdata, const char *section, const char *name, const c
         return 0;
 }
 
+static bool is_section(const char *name) {
+        for (size_t i = 0; i < ELEMENTSOF(global_keys); i++)
+                if (strcmp(global_keys[i].section, name) == 0)
+                        return true;
+        return false;
+}
+
+static void open_section(Reader *reader, const char *name) {
+        ConfigUplink *uplink;
+        ConfigDevice *device;
+
+        if (strncmp(name, "uplink ", 7) == 0)
+                (void) read_uplink(reader, name + 7, &uplink);
+        else if (strncmp(name, "device ", 7) == 0)
+                (void) read_device(reader, name + 7, &device);
+        else if (!is_section(name))
+                reader->error = failure_set(
+                                reader->failure, FAILURE_UNKNOWN_KEY, "[%s]: there is no such section", name);
+}
+
+/* inih's reader, which goes no further than the first error. A section is there also where it has no keys, of
+ * which inih does not tell. */
+static char *read_line(char *line, int size, void *userdata) {
+        _cleanup_free_ char *name = NULL;
+        Reader *reader = userdata;
+
+        if (reader->error != 0 || !fgets(line, size, reader->file))
+                return NULL;
+        reader->line++;
+        if (line[0] != '[' || !strchr(line, ']'))
+                return line;
+        name = strndup(line + 1, strcspn(line + 1, "]"));
+        if (!name)
+                reader->error = -ENOMEM;
+        else
+                open_section(reader, name);
+        return reader->error == 0 ? line : NULL;
+}
+
 static int read_file(Config *config, const char *path, bool required, Failure *failure) {
         _cleanup_fclose_ FILE *file = fopen(path, "re");
         _cleanup_failure_ Failure inner = FAILURE_NULL;
-        Reader reader = { .config = config, .failure = &inner };
+        Reader reader = { .config = config, .failure = &inner, .file = file };
         int line;
 
         if (!file)
@@ -383,12 +423,13 @@ static int read_file(Config *config, const char *path, bool required, Failure *f
                                        ? 0
                                        : failure_set(failure, FAILURE_INVALID_ALLOCATION,
                                                          "%s cannot be read: %s", path, strerror(errno));
-        line = ini_parse_file(file, on_key, &reader);
-        if (line == 0)
+        line = ini_parse_stream(read_line, &reader, on_key, &reader);
+        if (line == 0 && reader.error == 0)
                 return 0;
         if (reader.error < 0 || line < 0)
                 return reader.error < 0 ? reader.error : -EIO;
-        return failure_set(failure, FAILURE_INVALID_ALLOCATION, "%s:%d: %s", path, line,
+        return failure_set(failure, FAILURE_INVALID_ALLOCATION, "%s:%d: %s", path,
+                        inner.message ? reader.line : line,
                         inner.message ?: "neither a [section] nor a 'key = value'");
 }
 

@@ -167,7 +167,8 @@ static bool hold_follow(
         if (r >= 0)
                 r = ifindex ? hold_capacity(hold, ret_capacity) : -ENODEV;
 
-        if (hold->uplink && (r < 0 || ifindex != hold->ifindex))
+        if (hold->uplink && (r < 0 || ifindex != hold->ifindex ||
+                                            uplink_is_outgrown(hold->uplink, *ret_capacity)))
                 hold_close(hold);
         hold->ifindex = ifindex;
         if (hold->uplink)

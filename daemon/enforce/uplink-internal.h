@@ -39,8 +39,10 @@ struct Uplink {
         char name[IFNAMSIZ];
         Netlink *netlink;
         bool fq_codel;
-        HtbLink seen;          /* when all was last looked at */
-        char *pin_dir;         /* owned; NULL: nothing is pinned */
+        HtbLink seen;  /* when all was last looked at */
+        char *pin_dir; /* owned; NULL: nothing is pinned */
+        NetDiscipline discipline;
+        bool fast;             /* by the capacity that it was opened for */
         bool edt;              /* by times of departure: all below, and uplink-edt.c */
         const char *lacks_edt; /* what there is not that it would take; NULL: nothing */
         bool paced;            /* they were put in force */

@@ -106,9 +106,13 @@ static bool ifname_is_valid(const char *ifname) {
 }
 
 /* Whether departure times are to be used, as far as the configuration and the link say. */
-static bool wants_edt(const UplinkOptions *options) {
-        return options->discipline == NET_DISCIPLINE_EDT ||
-               (options->discipline == NET_DISCIPLINE_AUTO && options->capacity_bps >= UPLINK_EDT_FROM_BPS);
+static bool wants_edt(const Uplink *uplink) {
+        return uplink->discipline == NET_DISCIPLINE_EDT ||
+               (uplink->discipline == NET_DISCIPLINE_AUTO && uplink->fast);
+}
+
+static bool is_fast(uint64_t capacity_bps) {
+        return capacity_bps >= UPLINK_EDT_FROM_BPS;
 }
 
 static int choose_discipline(Uplink *uplink, const UplinkOptions *options, FeatureSet *features) {
@@ -120,7 +124,7 @@ static int choose_discipline(Uplink *uplink, const UplinkOptions *options, Featu
                 if (!uplink->pin_dir)
                         return -ENOMEM;
         }
-        if (!wants_edt(options))
+        if (!wants_edt(uplink))
                 return 0;
         lack = !uplink->pin_dir                ? "nothing can be pinned"
                : probe_kind(uplink, "fq") <= 0 ? "this kernel has no fq (CONFIG_NET_SCH_FQ)"
@@ -152,6 +156,8 @@ int uplink_new(const UplinkOptions *options, FeatureSet *features, Uplink **ret)
         strcpy(uplink->name, options->ifname);
         uplink->keep_dir = options->keep_dir;
         uplink->take_over = options->take_over;
+        uplink->discipline = options->discipline;
+        uplink->fast = is_fast(options->capacity_bps);
 
         r = netlink_new(&uplink->netlink);
         if (r < 0)
@@ -163,6 +169,10 @@ int uplink_new(const UplinkOptions *options, FeatureSet *features, Uplink **ret)
                 return r;
         *ret = TAKE_PTR(uplink);
         return 0;
+}
+
+bool uplink_is_outgrown(const Uplink *uplink, uint64_t capacity_bps) {
+        return uplink->discipline == NET_DISCIPLINE_AUTO && uplink->fast != is_fast(capacity_bps);
 }
 
 const char *uplink_how(const Uplink *uplink) {

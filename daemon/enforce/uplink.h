@@ -45,6 +45,9 @@ typedef struct UplinkOptions {
  * fails until it is. Changes nothing.
  */
 int uplink_new(const UplinkOptions *options, FeatureSet *features, Uplink **ret);
+/* Whether that capacity asks for the other discipline than uplink_new() was called for, where the capacity is
+ * to say: it is to be freed and opened again. */
+bool uplink_is_outgrown(const Uplink *uplink, uint64_t capacity_bps);
 /* For sentences: "HTB". */
 const char *uplink_how(const Uplink *uplink);
 /* Frees what we hold; what is in the kernel stays, shaping. */

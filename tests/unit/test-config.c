@@ -104,11 +104,34 @@ Test(config, a_drop_in_has_the_last_word) {
         cr_expect(config.uplinks[0].is_default, "the one uplink is the default");
 }
 
+Test(config, a_section_without_keys_is_one_of_defaults) {
+        _cleanup_(config_deinit) Config config;
+        _cleanup_failure_ Failure failure = FAILURE_NULL;
+
+        write_file(path, "[uplink eth0]\n#capacity = 1M\n[device sda]\n[uplink eth1] ; as it is\n[node]\n");
+        config_init(&config);
+        cr_assert_eq(config_read(&config, path, true, &failure), 0, "%s", failure.message);
+        cr_assert_eq(config.n_uplinks, 2);
+        cr_expect_str_eq(config.uplinks[0].name, "eth0");
+        cr_expect(config.uplinks[0].is_default);
+        cr_expect_eq(config.uplinks[0].capacity_bps, 0, "the link's speed");
+        cr_expect_eq(config.uplinks[0].control_floor_bps, UINT64_MAX, "a hundredth");
+        cr_expect_str_eq(config.uplinks[1].name, "eth1");
+        cr_assert_eq(config.n_devices, 1);
+        cr_expect_str_eq(config.devices[0].name, "sda");
+}
+
 static const struct {
         const char *name, *text, *says;
 } refused[] = {
         { "unknown key", "[node]\nidd = a\n", "headgated.conf:2: [node] has no key 'idd'" },
-        { "unknown section", "[nod]\nid = a\n", "[nod] has no key 'id'" },
+        { "unknown section", "[nod]\nid = a\n", "headgated.conf:1: [nod]: there is no such section" },
+        { "unknown section without keys", "[node]\nid = a\n[upling eth0]\n",
+                        "headgated.conf:3: [upling eth0]: there is no such section" },
+        { "the first of two errors", "[node]\nidd = a\nmode = off\n",
+                        "headgated.conf:2: [node] has no key 'idd'" },
+        { "an interface that is none, without keys", "[uplink a/b]\n",
+                        "headgated.conf:1: [uplink a/b]: an interface name of 1 to 15 characters" },
         { "no number", "[node]\ntenants-max = many\n",
                         "[node] tenants-max = 'many' must be a whole number from 1 to 10000" },
         { "negative", "[node]\ntenants-max = -1\n", "tenants-max = '-1' must be" },
