@@ -28,17 +28,24 @@ static void add_blame(uint32_t victim, uint32_t culprit, uint64_t nsec, void *us
                 walk->error = blames_push(&tenant->blames, name, nsec);
 }
 
+/* Owned by the caller. */
+static Tenant **tenants_by_slot(const Reconciler *reconciler, const Node *node) {
+        Tenant **by_slot = calloc(reconciler->n_slots, sizeof(Tenant *));
+
+        for (size_t i = 0; by_slot && i < node->n_tenants; i++)
+                by_slot[node->tenants[i]->slot] = node->tenants[i];
+        return by_slot;
+}
+
 static int sample_blames(Reconciler *reconciler, Node *node) {
-        _cleanup_free_ Tenant **by_slot = calloc(reconciler->n_slots, sizeof(Tenant *));
+        _cleanup_free_ Tenant **by_slot = tenants_by_slot(reconciler, node);
         BlameWalk walk = { by_slot, reconciler->n_slots, 0 };
         int r;
 
         if (!by_slot)
                 return -ENOMEM;
-        for (size_t i = 0; i < node->n_tenants; i++) {
+        for (size_t i = 0; i < node->n_tenants; i++)
                 blames_deinit(&node->tenants[i]->blames);
-                by_slot[node->tenants[i]->slot] = node->tenants[i];
-        }
         r = meter_each_culprit(reconciler->meter, add_blame, &walk);
         if (r < 0)
                 return r == -EOPNOTSUPP ? 0 : r;
@@ -79,18 +86,47 @@ int reconciler_sample_tenant(Reconciler *reconciler, Tenant *tenant) {
         return r < 0 || !reconciler->meter ? r : read_tenant(reconciler, tenant);
 }
 
-static void sample_classes(Reconciler *reconciler) {
+/* Of two classes with one slot the last is there now. */
+static int note_uplink(
+                Tenant **by_slot, uint32_t slots, const char *uplink, ClassWay way, const NetStats *stats) {
+        for (size_t i = 0; i < stats->n; i++) {
+                Tenant *tenant = stats->classes[i].slot < slots ? by_slot[stats->classes[i].slot] : NULL;
+                UplinkUsage *usage = tenant ? uplink_usages_get(&tenant->uplinks, uplink) : NULL;
+
+                if (tenant && !usage)
+                        return -ENOMEM;
+                if (!tenant)
+                        continue;
+                usage->known[way] = true;
+                usage->ways[way] = stats->classes[i];
+        }
+        return 0;
+}
+
+/* Where there is but one uplink, all that a tenant has is what it has there. */
+static int sample_classes(Reconciler *reconciler, Node *node) {
         static const ResourceKind kinds[CLASS_WAY_MAX] = { RESOURCE_NET_EGRESS, RESOURCE_NET_INGRESS };
+        const Config *config = reconciler->options.config;
+        const bool each = config->n_uplinks > 1;
+        _cleanup_free_ Tenant **by_slot = each ? tenants_by_slot(reconciler, node) : NULL;
+        int r = each && !by_slot ? -ENOMEM : 0;
 
         _Static_assert(CONFIG_UPLINKS_MAX <= CLASS_METER_LINKS_MAX, "a place for each");
+        for (size_t i = 0; i < node->n_tenants; i++)
+                uplink_usages_forget(&node->tenants[i]->uplinks);
         for (ClassWay way = 0; way < CLASS_WAY_MAX; way++) {
                 NetStats links[CONFIG_UPLINKS_MAX] = {};
 
                 uplinks_read_stats(reconciler->uplinks, kinds[way], links);
                 meter_note_classes(reconciler->meter, way, links, CONFIG_UPLINKS_MAX);
-                for (size_t i = 0; i < CONFIG_UPLINKS_MAX; i++)
+                for (size_t i = 0; i < CONFIG_UPLINKS_MAX; i++) {
+                        if (by_slot && r >= 0)
+                                r = note_uplink(by_slot, reconciler->n_slots, config->uplinks[i].name, way,
+                                                &links[i]);
                         net_stats_deinit(&links[i]);
+                }
         }
+        return r;
 }
 
 static int sample_latencies(Reconciler *reconciler, Node *node) {
@@ -118,8 +154,9 @@ int reconciler_sample(Reconciler *reconciler, Node *node, bool all) {
 
         if (!reconciler->meter)
                 return 0;
-        sample_classes(reconciler);
-        r = meter_refresh(reconciler->meter, all);
+        r = sample_classes(reconciler, node);
+        if (r >= 0)
+                r = meter_refresh(reconciler->meter, all);
         if (r < 0)
                 return r;
         meter_read_control(reconciler->meter, &node->control);

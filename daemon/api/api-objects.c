@@ -179,14 +179,36 @@ static int get_tenant_amounts(sd_bus *bus, const char *path, const char *interfa
                                                                               : &tenant->effective);
 }
 
-int api_append_usage(sd_bus_message *reply, const Sample *sample) {
+static int append_uplink(sd_bus_message *reply, const UplinkUsage *usage) {
+        int r = 0;
+
+        for (Metric metric = 0; r >= 0 && metric < METRIC_MAX; metric++) {
+                char name[UPLINK_USAGE_NAME_SIZE];
+                uint64_t value;
+
+                if (uplink_usage_read(usage, metric, &value))
+                        r = sd_bus_message_append(
+                                        reply, "{st}", uplink_usage_name(usage, metric, name), value);
+        }
+        return r;
+}
+
+static int append_usage(sd_bus_message *reply, const Sample *sample, const UplinkUsages *uplinks) {
         int r = sd_bus_message_open_container(reply, 'a', "{st}");
 
         for (Metric metric = 0; r >= 0 && metric < METRIC_MAX; metric++)
                 if (sample_has(sample, metric))
                         r = sd_bus_message_append(
                                         reply, "{st}", metric_info(metric)->name, sample->value[metric]);
+        for (size_t i = 0; r >= 0 && i < uplinks->n; i++)
+                r = append_uplink(reply, &uplinks->entries[i]);
         return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+int api_append_usage(sd_bus_message *reply, const Sample *sample) {
+        static const UplinkUsages none = {};
+
+        return append_usage(reply, sample, &none);
 }
 
 static int append_histogram(sd_bus_message *reply, const char *name, const Histogram *histogram) {
@@ -223,10 +245,10 @@ int api_append_histograms(sd_bus_message *reply, const Sample *sample) {
 
 static int get_tenant_usage(sd_bus *bus, const char *path, const char *interface, const char *property,
                 sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
-        static const Sample nothing = {};
-        const Tenant *tenant = tenant_of(userdata, path);
+        static const Tenant nobody = {};
+        const Tenant *tenant = tenant_of(userdata, path) ?: &nobody;
 
-        return api_append_usage(reply, tenant ? &tenant->usage : &nothing);
+        return append_usage(reply, &tenant->usage, &tenant->uplinks);
 }
 
 static int get_tenant_histograms(sd_bus *bus, const char *path, const char *interface, const char *property,

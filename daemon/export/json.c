@@ -49,6 +49,22 @@ static int set_latencies(json_t *object, const BlockLatencies *latencies) {
         return r;
 }
 
+/* "net.egress.wire-bytes@eth0" */
+static int set_uplinks(json_t *object, const UplinkUsages *uplinks) {
+        for (size_t i = 0; i < uplinks->n; i++)
+                for (Metric metric = 0; metric < METRIC_MAX; metric++) {
+                        const UplinkUsage *usage = &uplinks->entries[i];
+                        char name[UPLINK_USAGE_NAME_SIZE];
+                        uint64_t value;
+
+                        if (uplink_usage_read(usage, metric, &value) &&
+                                        json_object_set_new(object, uplink_usage_name(usage, metric, name),
+                                                        json_from_u64(value)) < 0)
+                                return -ENOMEM;
+                }
+        return 0;
+}
+
 static int set_victims(json_t *object, const OomVictims *victims) {
         _cleanup_json_ json_t *list = json_array();
 
@@ -132,6 +148,8 @@ int export_json(const Node *node, char *const *only_tenants, char **ret_text, si
                 if (only_tenants && !strv_contains(only_tenants, tenant->id))
                         continue;
                 r = json_from_sample(&tenant->usage, &usage);
+                if (r >= 0)
+                        r = set_uplinks(usage, &tenant->uplinks);
                 if (r >= 0)
                         r = set_latencies(usage, &tenant->latencies);
                 if (r >= 0)

@@ -184,6 +184,32 @@ static void append_metric(Page *page, Metric metric) {
         }
 }
 
+/* Of each uplink by itself: in a family of its own, or a sum over the other would count all twice. */
+static void append_uplink_metric(Page *page, Metric metric) {
+        static const char ours[] = "headgate_";
+        const MetricInfo *info = metric_info(metric);
+        char name[128];
+        Family family = metric_family(info, name);
+        _cleanup_text_ Text more = TEXT_NULL;
+
+        snprintf(name, sizeof(name), "headgate_uplink_%s", info->family + strlen(ours));
+        for (size_t i = 0; i < page->n_shown; i++) {
+                const UplinkUsages *uplinks = &page->shown[i].tenant->uplinks;
+
+                for (size_t k = 0; k < uplinks->n; k++) {
+                        const UplinkUsage *usage = &uplinks->entries[k];
+                        uint64_t value;
+                        Labels labels;
+
+                        if (!uplink_usage_read(usage, metric, &value))
+                                continue;
+                        labels = labels_with(&page->shown[i].labels, &more, "uplink", usage->uplink);
+                        family_append(&family, &page->text, &labels, value);
+                }
+        }
+        page_take_error(page, &more);
+}
+
 static void append_histograms(Page *page, Duration duration) {
         const DurationInfo *info = duration_info(duration);
         Family family = { info->family, "histogram", "", &scale_nsec, info->help, 0 };
@@ -390,6 +416,9 @@ static void append_all(Page *page) {
                 append_drift(page);
         for (Metric metric = 0; metric < METRIC_MAX; metric++)
                 append_metric(page, metric);
+        for (ClassWay way = 0; way < CLASS_WAY_MAX; way++)
+                for (size_t i = 0; i < NET_CLASS_FIGURES; i++)
+                        append_uplink_metric(page, net_class_metrics(way)[i]);
         for (Duration duration = 0; duration < DURATION_MAX; duration++)
                 append_histograms(page, duration);
         append_latencies(page, /* write= */ false);

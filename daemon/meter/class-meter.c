@@ -7,24 +7,11 @@
 #include <assert.h>
 #include <string.h>
 
-#define COUNTERS 5U
-
-/* What a class shows. */
 static const struct {
         const char *carried_pin, *gone_pin;
-        Metric counters[COUNTERS];
-        Metric gauges[2]; /* bytes and packets that wait */
-} ways[CLASS_WAY_MAX] = {
-        [CLASS_WAY_OUT] = { "class_carried_1", "class_gone_1",
-                        { METRIC_NET_EGRESS_WIRE_BYTES, METRIC_NET_EGRESS_WIRE_PACKETS,
-                                        METRIC_NET_EGRESS_DROPS, METRIC_NET_EGRESS_OVERLIMITS,
-                                        METRIC_NET_EGRESS_BORROWED },
-                        { METRIC_NET_EGRESS_BACKLOG, METRIC_NET_EGRESS_BACKLOG_PACKETS } },
-        [CLASS_WAY_IN] = { "class_in_carried_1", "class_in_gone_1",
-                        { METRIC_NET_INGRESS_WIRE_BYTES, METRIC_NET_INGRESS_WIRE_PACKETS,
-                                        METRIC_NET_INGRESS_DROPS, METRIC_NET_INGRESS_OVERLIMITS,
-                                        METRIC_NET_INGRESS_BORROWED },
-                        { METRIC_NET_INGRESS_BACKLOG, METRIC_NET_INGRESS_BACKLOG_PACKETS } },
+} pins[CLASS_WAY_MAX] = {
+        [CLASS_WAY_OUT] = { "class_carried_1", "class_gone_1" },
+        [CLASS_WAY_IN] = { "class_in_carried_1", "class_in_gone_1" },
 };
 
 #define PLACE_NONE UINT32_MAX
@@ -50,7 +37,8 @@ int class_meter_new(const char *pin_dir, ClassWay way, uint32_t slots, uint32_t 
         if (!meter)
                 return -ENOMEM;
         *meter = (ClassMeter){ .way = way, .slots = slots };
-        r = slot_figures_new(ways[way].gauges, ELEMENTSOF(ways[way].gauges), slots, &meter->figures);
+        r = slot_figures_new(net_class_metrics(way) + NET_CLASS_COUNTERS, NET_CLASS_GAUGES, slots,
+                        &meter->figures);
         if (r < 0)
                 return r;
         meter->held = calloc(slots, sizeof(bool));
@@ -64,8 +52,8 @@ int class_meter_new(const char *pin_dir, ClassWay way, uint32_t slots, uint32_t 
         }
         for (uint32_t slot = 0; slot < SLOT_FIRST && slot < slots; slot++)
                 meter->held[slot] = true;
-        r = group_carried_new(&(GroupCarriedOptions){ pin_dir, ways[way].carried_pin, ways[way].gone_pin,
-                                              ways[way].counters, COUNTERS, slots, places },
+        r = group_carried_new(&(GroupCarriedOptions){ pin_dir, pins[way].carried_pin, pins[way].gone_pin,
+                                              net_class_metrics(way), NET_CLASS_COUNTERS, slots, places },
                         &meter->carried);
         if (r < 0)
                 return r;
@@ -107,13 +95,11 @@ static void follow_link(ClassMeter *meter, Link *link, int ifindex) {
 }
 
 static void note_class(ClassMeter *meter, Link *link, const NetClassStats *stats) {
-        const uint64_t values[] = { stats->bytes, stats->packets, stats->drops, stats->overlimits,
-                stats->borrowed };
         const uint64_t id = class_id(link->ifindex, stats->slot);
         uint32_t *place = &link->places[stats->slot];
+        uint64_t values[NET_CLASS_FIGURES];
         Sample now;
 
-        _Static_assert(ELEMENTSOF(values) == COUNTERS, "one each");
         if (stats->anew) {
                 group_carried_leave(meter->carried, id);
                 *place = PLACE_NONE;
@@ -122,10 +108,9 @@ static void note_class(ClassMeter *meter, Link *link, const NetClassStats *stats
                         group_carried_place(meter->carried, stats->slot, id, !stats->anew, place) < 0)
                 return;
         sample_begin(&now);
-        for (size_t i = 0; i < COUNTERS; i++)
-                sample_put(&now, ways[meter->way].counters[i], values[i]);
-        sample_put(&now, ways[meter->way].gauges[0], stats->backlog_bytes);
-        sample_put(&now, ways[meter->way].gauges[1], stats->backlog_packets);
+        net_class_values(stats, values);
+        for (size_t i = 0; i < NET_CLASS_FIGURES; i++)
+                sample_put(&now, net_class_metrics(meter->way)[i], values[i]);
         group_carried_note(meter->carried, *place, &now);
         slot_figures_add(meter->figures, stats->slot, &now);
 }
@@ -174,6 +159,6 @@ void class_meter_keep_pins(const ClassMeter *meter, const char *pin_dir, PinTell
 }
 
 void class_meter_unpin(const char *pin_dir, ClassWay way) {
-        pin_remove(pin_dir, ways[way].carried_pin);
-        pin_remove(pin_dir, ways[way].gone_pin);
+        pin_remove(pin_dir, pins[way].carried_pin);
+        pin_remove(pin_dir, pins[way].gone_pin);
 }

@@ -16,13 +16,6 @@
 
 typedef struct ClassMeter ClassMeter;
 
-/* Whose metrics they are: net.egress's or net.ingress's. */
-typedef enum ClassWay {
-        CLASS_WAY_OUT,
-        CLASS_WAY_IN,
-        CLASS_WAY_MAX,
-} ClassWay;
-
 /* `pin_dir` as in meter.h; `places`: the most classes of all slots and uplinks together. */
 int class_meter_new(const char *pin_dir, ClassWay way, uint32_t slots, uint32_t places, ClassMeter **ret);
 ClassMeter *class_meter_free(ClassMeter *meter);

@@ -2,6 +2,8 @@
 
 #include "network.h"
 
+#include <string.h>
+
 bool net_class_equal(const NetClass *a, const NetClass *b) {
         return a->slot == b->slot && a->priority == b->priority && a->floor_bps == b->floor_bps &&
                a->ceil_bps == b->ceil_bps;
@@ -18,4 +20,26 @@ bool net_plan_equal(const NetPlan *a, const NetPlan *b) {
                 if (!net_class_equal(&a->classes[i], &b->classes[i]))
                         return false;
         return true;
+}
+
+const Metric *net_class_metrics(ClassWay way) {
+        static const Metric metrics[CLASS_WAY_MAX][NET_CLASS_FIGURES] = {
+                [CLASS_WAY_OUT] = { METRIC_NET_EGRESS_WIRE_BYTES, METRIC_NET_EGRESS_WIRE_PACKETS,
+                                METRIC_NET_EGRESS_DROPS, METRIC_NET_EGRESS_OVERLIMITS,
+                                METRIC_NET_EGRESS_BORROWED, METRIC_NET_EGRESS_BACKLOG,
+                                METRIC_NET_EGRESS_BACKLOG_PACKETS },
+                [CLASS_WAY_IN] = { METRIC_NET_INGRESS_WIRE_BYTES, METRIC_NET_INGRESS_WIRE_PACKETS,
+                                METRIC_NET_INGRESS_DROPS, METRIC_NET_INGRESS_OVERLIMITS,
+                                METRIC_NET_INGRESS_BORROWED, METRIC_NET_INGRESS_BACKLOG,
+                                METRIC_NET_INGRESS_BACKLOG_PACKETS },
+        };
+
+        return metrics[way];
+}
+
+void net_class_values(const NetClassStats *stats, uint64_t ret[static NET_CLASS_FIGURES]) {
+        const uint64_t values[NET_CLASS_FIGURES] = { stats->bytes, stats->packets, stats->drops,
+                stats->overlimits, stats->borrowed, stats->backlog_bytes, stats->backlog_packets };
+
+        memcpy(ret, values, sizeof(values));
 }

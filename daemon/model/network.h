@@ -7,6 +7,7 @@
  */
 
 #include "resource.h"
+#include "sample.h"
 
 #include <stdbool.h>
 
@@ -51,6 +52,21 @@ typedef struct NetClassStats {
         uint64_t borrowed;       /* packets that went above its floor */
         uint64_t backlog_bytes, backlog_packets;
 } NetClassStats;
+
+/* Whose metrics they are: net.egress's or net.ingress's. */
+typedef enum ClassWay {
+        CLASS_WAY_OUT,
+        CLASS_WAY_IN,
+        CLASS_WAY_MAX,
+} ClassWay;
+
+/* What of a class is told: the counters, then the gauges. */
+#define NET_CLASS_COUNTERS 5U
+#define NET_CLASS_GAUGES 2U
+#define NET_CLASS_FIGURES (NET_CLASS_COUNTERS + NET_CLASS_GAUGES)
+const Metric *net_class_metrics(ClassWay way);
+/* The values of these. */
+void net_class_values(const NetClassStats *stats, uint64_t ret[static NET_CLASS_FIGURES]);
 
 /* One reading of an uplink. */
 typedef struct NetStats {

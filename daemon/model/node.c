@@ -102,6 +102,7 @@ Tenant *tenant_free(Tenant *tenant) {
         blames_deinit(&tenant->blames);
         free(tenant->victims);
         block_latencies_deinit(&tenant->latencies);
+        uplink_usages_deinit(&tenant->uplinks);
         free(tenant);
         return NULL;
 }

@@ -14,6 +14,7 @@
 #include "network.h"
 #include "oom-victim.h"
 #include "sample.h"
+#include "uplink-usage.h"
 
 /* How long tasks of a tenant waited while another had their CPU. */
 typedef struct Blame {
@@ -45,6 +46,7 @@ typedef struct Tenant {
         char *assigned_cpus;   /* where it runs, as read back: a list of CPUs; NULL before */
         bool residual;         /* no allocation is active */
         Sample usage;
+        UplinkUsages uplinks;            /* where there are several; as of the last sample of all */
         BlockLatencies latencies;        /* of when the blames are */
         DeliveryReading delivery_before; /* up to where its allocations have been told what was delivered */
         OomVictims *victims;             /* owned; who was killed last for want of memory; NULL: nobody */

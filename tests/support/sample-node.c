@@ -37,11 +37,20 @@ static OomVictims alpha_victims = {
         { { "postgres", 4711, 1767225599000000, 3 << 20 }, { "sh", 42, 1767225598000000, 4096 } }, 2
 };
 
+static UplinkUsage alpha_uplinks[] = {
+        { .uplink = "eth0",
+                        .known = { true, true },
+                        .ways = { { .bytes = 1042, .packets = 1, .drops = 2, .backlog_bytes = 3126, .backlog_packets = 3 },
+                                        { .bytes = 66 } } },
+        { .uplink = "eth1", .known = { true }, .ways = { { .overlimits = 4, .borrowed = 5 } } },
+};
+
 static Tenant alpha = {
         .id = (char *) "alpha",
         .slot = SLOT_FIRST,
         .desired = { alpha_desired, ELEMENTSOF(alpha_desired) },
         .latencies = { alpha_latencies, ELEMENTSOF(alpha_latencies) },
+        .uplinks = { alpha_uplinks, ELEMENTSOF(alpha_uplinks) },
         .victims = &alpha_victims,
         .blames = { alpha_blames, ELEMENTSOF(alpha_blames) },
         .usage = {

@@ -266,7 +266,7 @@ Test(ctl_top, cells) {
                         "{\"cpu.time\": 0, \"cpu.wait\": 0, \"cpu.switches\": 10, \"cpu.throttled\": 0, "
                         "\"io.read.bytes\": 0, \"io.write.operations\": 1, \"io.stall\": 0, "
                         "\"net.egress.bytes\": 0, \"net.egress.packets\": 0, "
-                        "\"net.egress.drops\": 0, \"memory.stall\": 0, "
+                        "\"net.egress.drops\": 0, \"net.ingress.drops\": 1, \"memory.stall\": 0, "
                         "\"memory.faults\": 5, \"memory.reclaimed\": 0}";
         static const char now[] =
                         "{\"cpu.time\": 1500000000, \"cpu.wait\": 12000000, \"cpu.switches\": 1010, "
@@ -274,6 +274,7 @@ Test(ctl_top, cells) {
                         "\"io.write.operations\": 8, \"io.stall\": 250000000, \"net.egress.bytes\": 125000, "
                         "\"net.egress.packets\": 100, \"net.egress.drops\": 3, \"net.egress.backlog\": 2048, "
                         "\"net.tcp.sockets\": 12, \"net.tcp.established\": 9, "
+                        "\"net.ingress.drops\": 5, \"net.ingress.backlog\": 4096, "
                         "\"memory.current\": 1048576, \"memory.peak\": 2097152, "
                         "\"memory.oom-kills\": 3, \"memory.stall\": 1000000, \"memory.faults\": 6, "
                         "\"memory.reclaimed\": 4096}";
@@ -286,7 +287,8 @@ Test(ctl_top, cells) {
         expect_row("cpu", tenant, before, now, "web active 150.0 1.2 100.0 - 1000 - -");
         expect_row("memory", tenant, before, now, "web active 1MiB 3MiB 2MiB - 0.1 3 - - - - 1 - - 4KiB");
         expect_row("io", tenant, before, now, "web active 1.5MiB - - 7 - 25.0");
-        expect_row("network", tenant, before, now, "web active 1Mbit - 100 - 5kbit 7kbit - 3 - 2KiB 12 9 -");
+        expect_row("network", tenant, before, now,
+                        "web active 1Mbit - 100 - 5kbit 7kbit - 3 - 2KiB 12 9 - - 4 - 4KiB");
 
         /* A first reading; nothing is read at all; no limit is none. */
         expect_row("overview", "{\"Effective\": {\"memory\": [0, \"max\"]}}", NULL, now,

@@ -98,6 +98,10 @@ const TopView top_views[] = {
                 VALUE("TCP", NET_TCP_SOCKETS),
                 VALUE("ESTABLISHED", NET_TCP_ESTABLISHED),
                 VALUE("UDP", NET_UDP_SOCKETS),
+                RATE("IN-WIRE", NET_INGRESS_WIRE_BYTES),
+                RATE("IN-DROP/S", NET_INGRESS_DROPS),
+                RATE("IN-OVERLIMIT/S", NET_INGRESS_OVERLIMITS),
+                VALUE("IN-BACKLOG", NET_INGRESS_BACKLOG),
         } },
         { "promises", 'p', 4, {
                 TENANT,

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define TOP_COLUMNS_MAX 16
+#define TOP_COLUMNS_MAX 20
 
 typedef enum TopColumnKind {
         TOP_COLUMN_TENANT,

@@ -194,10 +194,12 @@ char *units_format_resource(const char *name, uint64_t value, char *ret) {
 }
 
 char *units_format_metric(const char *name, uint64_t value, char *ret) {
+        const size_t length = strcspn(name, "@"); /* what follows says of what */
+
         for (Metric metric = 0; metric < METRIC_MAX; metric++) {
                 const MetricInfo *info = metric_info(metric);
 
-                if (strcmp(info->name, name) != 0)
+                if (strlen(info->name) != length || strncmp(info->name, name, length) != 0)
                         continue;
 
                 if (info->unit == METRIC_UNIT_BYTES)
