@@ -50,6 +50,8 @@ struct Manager {
         size_t n_attached;
         size_t attached_next;       /* whose files are walked next */
         uint64_t attached_due_usec; /* boot time before which nobody's are */
+        ArrivalWatch *control_watch; /* of groups of the control class; NULL: none, or not to be had */
+        sd_event_source *control_source;
         bool tenants_may_go; /* an allocation left the calendar: its tenant may have been its last reason */
 };
 
@@ -123,6 +125,8 @@ int manager_drain(void *userdata, const char *reason, Failure *ret_failure);
 int manager_resume(void *userdata, Failure *ret_failure);
 int manager_set_capacity(void *userdata, const ResourceSet *capacity, Failure *ret_failure);
 int manager_accept_clock(void *userdata, Failure *ret_failure);
+/* manager-control.c: where groups of the control class are configured. */
+int manager_watch_control(Manager *manager);
 /* manager-release.c */
 int manager_release_all(void *userdata, char ***ret_tenants_left, Failure *ret_failure);
 

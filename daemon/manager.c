@@ -394,6 +394,8 @@ Manager *manager_free(Manager *manager) {
         api_free(manager->api);
         sd_bus_flush_close_unref(manager->bus);
         drift_watch_free(manager->drift);
+        sd_event_source_disable_unref(manager->control_source);
+        arrival_watch_free(manager->control_watch);
         sd_event_source_unref(manager->window_timer);
         sd_event_source_unref(manager->sample_timer);
         sd_event_source_unref(manager->clock_watch);
@@ -441,6 +443,9 @@ int manager_run(Manager *manager) {
         r = manager_watch_drift(manager);
         if (r < 0)
                 return log_error_errno(r, "Drift cannot be looked for");
+        r = manager_watch_control(manager);
+        if (r < 0)
+                return log_error_errno(r, "Groups of the control class can't be watched");
         manager_take_sample(manager, /* all= */ false);
         r = manager_connect(manager);
         if (manager->rebooted)

@@ -161,26 +161,6 @@ void reconciler_follow_namespaces(Reconciler *reconciler, FeatureSet *features) 
                                 meter_net_rows_fd(reconciler->meter), reconciler->n_slots, features);
 }
 
-/* Groups whose packets ride the control class come and go with their services; what is attached is left
- * alone. */
-static void meter_control_groups(Reconciler *reconciler) {
-        for (char **path = reconciler->options.config->control_groups; reconciler->meter && path && *path;
-                        path++) {
-                _cleanup_free_ char *absolute = NULL;
-                _cleanup_close_ int fd = -EBADF;
-                struct stat st;
-
-                if (asprintf(&absolute, "%s/%s", cgroup_driver_mount(reconciler->driver), *path) < 0) {
-                        absolute = NULL;
-                        return;
-                }
-                fd = open(absolute, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-                if (fd < 0 || fstat(fd, &st) < 0)
-                        continue;
-                (void) meter_add(reconciler->meter, SLOT_CONTROL, absolute, fd, st.st_ino, METER_GROUP_OWN);
-        }
-}
-
 static PlanInput plan_input(const Reconciler *reconciler, const Node *node, const SiblingWeights *siblings) {
         const Config *config = reconciler->options.config;
         PlanInput input = {
@@ -598,7 +578,7 @@ int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_written) 
         *ret_written = 0;
         if (reconciler->options.dry_run)
                 return plan_only(reconciler, node);
-        meter_control_groups(reconciler);
+        reconciler_meter_control_groups(reconciler);
         if (!reconciler->parent.present)
                 r = cgroup_parent_observe(reconciler->driver, &parent, &reconciler->siblings);
         if (r >= 0)

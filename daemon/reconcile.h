@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "decide/admission.h"
+#include "enforce/arrival-watch.h"
 #include "enforce/cgroup.h"
 #include "model/finding.h"
 #include "enforce/cgroup-watch.h"
@@ -126,6 +127,11 @@ void reconciler_note_other_link(Reconciler *reconciler, const LinkChange *change
 void reconciler_follow_namespaces(Reconciler *reconciler, FeatureSet *features);
 /* Watches the groups that there are now, and no others. */
 int reconciler_follow_groups(Reconciler *reconciler, CgroupWatch *watch);
+/* Groups that are configured to ride the control class, and are there, do from now on; with an apply they do,
+ * too. */
+void reconciler_meter_control_groups(Reconciler *reconciler);
+/* Says when one of them may have come. */
+int reconciler_watch_control(const Reconciler *reconciler, ArrivalWatch **ret);
 
 /* Reads every tenant's counters into the node, and what takes turns with `all`, as meter_refresh() does: 1
  * where a group is gone. */
