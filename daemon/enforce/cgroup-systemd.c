@@ -503,6 +503,7 @@ static int systemd_untie(const char *tenant_id) {
 static int systemd_remove(CgroupDriver *driver, const char *tenant_id) {
         _cleanup_free_ char *unit = slice_name(tenant_id), *state = NULL;
         _cleanup_bus_ sd_bus *bus = NULL;
+        bool is_active, is_there;
         int r;
 
         if (!unit)
@@ -518,7 +519,16 @@ static int systemd_remove(CgroupDriver *driver, const char *tenant_id) {
         r = pid1_get_string(bus, unit, PID1_SERVICE ".Unit", "ActiveState", &state);
         if (r < 0)
                 return r;
-        if (strcmp(state, "inactive") != 0) {
+        is_active = strcmp(state, "inactive") != 0;
+        is_there = faccessat(driver->parent->fd, unit, F_OK, 0) == 0;
+        /* PID 1 makes the group of a slice when it is configured, and takes it away only when one that was
+         * started is stopped. */
+        if (!is_active && is_there) {
+                r = pid1_call_unit_job(bus, "StartUnit", unit);
+                if (r < 0)
+                        return r;
+        }
+        if (is_active || is_there) {
                 r = pid1_call_unit_job(bus, "StopUnit", unit);
                 if (r < 0)
                         return r;

@@ -269,6 +269,19 @@ Test(cgroup_driver, list) {
         remove_group(b);
 }
 
+/* As a daemon leaves it that was killed, or refused, between the two calls that make one. */
+Test(cgroup_driver, configured_and_never_started_goes) {
+        char path[PATH_MAX];
+
+        if (!is_systemd)
+                skip("a directory is made by one call");
+        snprintf(path, sizeof path, "%s/headgate.slice/headgate-never.slice", mount_path);
+        cr_assert_eq(run("systemctl set-property --runtime headgate-never.slice CPUWeight=79"), 0);
+        cr_assert_eq(access(path, F_OK), 0, "systemd has not made it");
+        cr_assert_eq(tenant_group_remove(driver, "never"), 0);
+        cr_assert_eq(access(path, F_OK), -1, "it is left");
+}
+
 Test(cgroup_driver, made_anew_is_another) {
         TenantGroup *old = ensure("test-anew"), *same, *anew;
         Settings changes = { 0 }, holds;
