@@ -81,15 +81,10 @@ def count_kinds(done):
 
 
 def steps_to_try(done, every, mode, turn):
-    """Of all steps every so many of each kind, others for each mode and turn: all have had each mode after so many turns.
-    With `every` of 0 one of each kind, for one of the modes."""
+    """Of all steps every so many of each kind, others for each mode and turn: all have had each mode after so many turns."""
     order = sorted(range(1, len(done) + 1), key=lambda step: (kind(done[step - 1]), step))
-    if every:
-        every = min(every, len(order))
-        return sorted(order[(turn + mode * every // (len(MODES) - 1)) % every::every])
-    kinds = [[step for step in order if kind(done[step - 1]) == what] for what in sorted(set(map(kind, done)))]
-    return sorted(same[turn // (len(MODES) - 1) % len(same)] for i, same in enumerate(kinds)
-                  if (i + turn) % (len(MODES) - 1) == mode - 1)
+    every = min(every, len(order))
+    return sorted(order[(turn + mode * every // (len(MODES) - 1)) % every::every])
 
 
 def differences(old, new, now):
