@@ -81,9 +81,15 @@ static int read_tenant(const Reconciler *reconciler, Tenant *tenant) {
 }
 
 int reconciler_sample_tenant(Reconciler *reconciler, Tenant *tenant) {
-        int r = reconciler->meter ? meter_refresh_slot(reconciler->meter, tenant->slot) : 0;
+        int r;
 
-        return r < 0 || !reconciler->meter ? r : read_tenant(reconciler, tenant);
+        if (!reconciler->meter)
+                return 0;
+        r = meter_refresh_slot(reconciler->meter, tenant->slot);
+        if (r >= 0)
+                r = read_tenant(reconciler, tenant);
+        meter_rest(reconciler->meter);
+        return r;
 }
 
 /* Of two classes with one slot the last is there now. */
@@ -130,16 +136,16 @@ static int sample_classes(Reconciler *reconciler, Node *node) {
 }
 
 static int sample_latencies(Reconciler *reconciler, Node *node) {
-        int r = 0;
-
-        for (size_t i = 0; r >= 0 && i < node->n_tenants; i++) {
+        for (size_t i = 0; i < node->n_tenants; i++) {
                 Tenant *tenant = node->tenants[i];
+                int r;
 
                 block_latencies_deinit(&tenant->latencies);
                 r = meter_read_latencies(reconciler->meter, tenant->slot, &tenant->latencies);
+                if (r < 0)
+                        return r == -EOPNOTSUPP ? 0 : r;
         }
-        meter_rest_latencies(reconciler->meter);
-        return r == -EOPNOTSUPP ? 0 : r;
+        return 0;
 }
 
 /* Asked of the kernel a second time only where the meter did not just see it. */
@@ -148,12 +154,10 @@ static bool is_alive(const Reconciler *reconciler, uint32_t slot, const TenantGr
                tenant_group_alive(group);
 }
 
-int reconciler_sample(Reconciler *reconciler, Node *node, bool all) {
+static int sample(Reconciler *reconciler, Node *node, bool all) {
         bool gone = false;
         int r;
 
-        if (!reconciler->meter)
-                return 0;
         r = sample_classes(reconciler, node);
         if (r >= 0)
                 r = meter_refresh(reconciler->meter, all);
@@ -177,4 +181,14 @@ int reconciler_sample(Reconciler *reconciler, Node *node, bool all) {
                         return r;
         }
         return gone;
+}
+
+int reconciler_sample(Reconciler *reconciler, Node *node, bool all) {
+        int r;
+
+        if (!reconciler->meter)
+                return 0;
+        r = sample(reconciler, node, all);
+        meter_rest(reconciler->meter);
+        return r;
 }

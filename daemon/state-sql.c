@@ -9,7 +9,7 @@
 #define BUSY_MSEC 5000
 /* Between two transactions no more is kept than one of a single request needs, of what would be 2 MB; within
  * one as much as ever. */
-#define CACHE_PAGES "64"
+#define CACHE_PAGES "32"
 #define SPILL_PAGES "500"
 
 int state_sql_errno(int rc) {

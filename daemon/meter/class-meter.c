@@ -18,7 +18,7 @@ static const struct {
 
 typedef struct Link {
         int ifindex;      /* of the interface that its places are of; 0: none */
-        uint32_t *places; /* owned, [slots]: the class's row among those of group-carried */
+        uint32_t *places; /* owned, [slots]: the class's row among those of group-carried; NULL before */
 } Link;
 
 struct ClassMeter {
@@ -44,12 +44,6 @@ int class_meter_new(const char *pin_dir, ClassWay way, uint32_t slots, uint32_t 
         meter->held = calloc(slots, sizeof(bool));
         if (!meter->held)
                 return -ENOMEM;
-        for (size_t i = 0; i < CLASS_METER_LINKS_MAX; i++) {
-                meter->links[i].places = malloc(slots * sizeof(uint32_t));
-                if (!meter->links[i].places)
-                        return -ENOMEM;
-                memset(meter->links[i].places, 0xff, slots * sizeof(uint32_t));
-        }
         for (uint32_t slot = 0; slot < SLOT_FIRST && slot < slots; slot++)
                 meter->held[slot] = true;
         r = group_carried_new(&(GroupCarriedOptions){ pin_dir, pins[way].carried_pin, pins[way].gone_pin,
@@ -84,14 +78,21 @@ static uint64_t class_id(int ifindex, uint32_t slot) {
         return (uint64_t) ifindex << 32 | slot;
 }
 
-/* Another interface has the name: what its classes counted up to the last run stays. */
-static void follow_link(ClassMeter *meter, Link *link, int ifindex) {
+/* Another interface has the name: what its classes counted up to the last run stays. False: no memory. */
+static bool follow_link(ClassMeter *meter, Link *link, int ifindex) {
+        if (!link->places) {
+                link->places = malloc(meter->slots * sizeof(uint32_t));
+                if (!link->places)
+                        return false;
+                memset(link->places, 0xff, meter->slots * sizeof(uint32_t)); /* PLACE_NONE */
+        }
         for (uint32_t slot = 0; link->ifindex != 0 && slot < meter->slots; slot++)
                 if (link->places[slot] != PLACE_NONE) {
                         group_carried_leave(meter->carried, class_id(link->ifindex, slot));
                         link->places[slot] = PLACE_NONE;
                 }
         link->ifindex = ifindex;
+        return true;
 }
 
 static void note_class(ClassMeter *meter, Link *link, const NetClassStats *stats) {
@@ -127,8 +128,8 @@ void class_meter_run(ClassMeter *meter, const NetStats *links, size_t n) {
 
                 if (links[i].ifindex == 0)
                         continue;
-                if (link->ifindex != links[i].ifindex)
-                        follow_link(meter, link, links[i].ifindex);
+                if (link->ifindex != links[i].ifindex && !follow_link(meter, link, links[i].ifindex))
+                        continue;
                 for (size_t k = 0; k < links[i].n; k++)
                         if (links[i].classes[k].slot < meter->slots && meter->held[links[i].classes[k].slot])
                                 note_class(meter, link, &links[i].classes[k]);
@@ -149,7 +150,8 @@ void class_meter_clear(ClassMeter *meter, uint32_t slot) {
         group_carried_clear(meter->carried, slot);
         slot_figures_clear(meter->figures, slot);
         for (size_t i = 0; i < CLASS_METER_LINKS_MAX; i++)
-                meter->links[i].places[slot] = PLACE_NONE;
+                if (meter->links[i].places)
+                        meter->links[i].places[slot] = PLACE_NONE;
         meter->held[slot] = slot < SLOT_FIRST;
 }
 

@@ -520,9 +520,11 @@ int meter_read_latencies(const Meter *meter, uint32_t slot, BlockLatencies *ret)
         return meter->block ? block_meter_read(meter->block, slot, ret) : -EOPNOTSUPP;
 }
 
-void meter_rest_latencies(const Meter *meter) {
+void meter_rest(const Meter *meter) {
         if (meter->block)
                 block_meter_rest(meter->block);
+        if (meter->oom)
+                oom_meter_rest(meter->oom);
 }
 
 OomVictims meter_read_victims(const Meter *meter, uint32_t slot) {

@@ -110,10 +110,11 @@ int meter_each_culprit(const Meter *meter, CulpritFound found, void *userdata);
 
 /* Adds to `ret` how long the slot's reads and writes of each device took. -EOPNOTSUPP: that is not told. */
 int meter_read_latencies(const Meter *meter, uint32_t slot, BlockLatencies *ret);
-/* After the last slot. */
-void meter_rest_latencies(const Meter *meter);
 /* Who of the slot was killed last for want of memory; none where that is not told. */
 OomVictims meter_read_victims(const Meter *meter, uint32_t slot);
+/* To be called after the last slot of which one of these two was read: it lets go of what is mapped for them.
+ */
+void meter_rest(const Meter *meter);
 
 /* Whether what was delivered can be kept at all. */
 bool meter_keeps_delivered(const Meter *meter);

@@ -6,7 +6,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/types.h>
-#include <string.h>
 #include <time.h>
 
 #include "bpf/oom-meter.h"
@@ -19,11 +18,20 @@ static const HookNames exit_hook = { "oom_exit_1", "oom-exit-stub-1", "oom-exit-
 struct OomMeter {
         struct oom_meter_bpf *skeleton;
         Table rows;
+        struct oom_row *mapped; /* [slots], from the first that is read on, until it rests */
+        uint32_t slots;
         Hook hook;
 };
 
-static struct oom_row *row_of(const OomMeter *meter, uint32_t slot) {
-        return (struct oom_row *) meter->rows.rows + slot;
+static size_t rows_size(const OomMeter *meter) {
+        return meter->slots * sizeof(struct oom_row);
+}
+
+/* NULL where it cannot be mapped. */
+static const struct oom_row *row_of(OomMeter *meter, uint32_t slot) {
+        if (!meter->mapped)
+                meter->mapped = table_map(&meter->rows, 0, rows_size(meter));
+        return meter->mapped ? meter->mapped + slot : NULL;
 }
 
 static int load(OomMeter *meter, uint32_t slots, int groups_fd) {
@@ -49,10 +57,11 @@ int oom_meter_new(const char *pin_dir, uint32_t slots, int groups_fd, OomMeter *
 
         if (!meter)
                 return -ENOMEM;
-        *meter = (OomMeter){ .rows = TABLE_NULL, .hook = HOOK_NULL };
+        *meter = (OomMeter){ .rows = TABLE_NULL, .hook = HOOK_NULL, .slots = slots };
         r = table_open(pin_dir,
                         &(TableShape){ "oom_rows_" STRINGIFY(OOM_METER_LAYOUT), BPF_MAP_TYPE_ARRAY,
-                                        sizeof(uint32_t), sizeof(struct oom_row), slots },
+                                        sizeof(uint32_t), sizeof(struct oom_row), slots,
+                                        /* unmapped= */ true },
                         &meter->rows);
         if (r >= 0)
                 r = hook_open(pin_dir, &exit_hook, &meter->hook);
@@ -72,6 +81,7 @@ OomMeter *oom_meter_free(OomMeter *meter) {
                 return NULL;
         hook_close(&meter->hook);
         oom_meter_bpf__destroy(meter->skeleton);
+        oom_meter_rest(meter);
         table_deinit(&meter->rows);
         free(meter);
         return NULL;
@@ -96,11 +106,10 @@ static void copy_comm(const char from[static OOM_COMM_SIZE], char ret[static OOM
         ret[OOM_COMM_MAX - 1] = '\0';
 }
 
-OomVictims oom_meter_read(const OomMeter *meter, uint32_t slot) {
+OomVictims oom_meter_read(OomMeter *meter, uint32_t slot) {
         const struct oom_row *row = row_of(meter, slot);
-        uint64_t count = __atomic_load_n(&row->count, __ATOMIC_ACQUIRE);
+        uint64_t count = row ? __atomic_load_n(&row->count, __ATOMIC_ACQUIRE) : 0, boot_usec, utc_usec;
         OomVictims victims = {};
-        uint64_t boot_usec, utc_usec;
 
         if (count == 0)
                 return victims;
@@ -119,6 +128,13 @@ OomVictims oom_meter_read(const OomMeter *meter, uint32_t slot) {
         return victims;
 }
 
+void oom_meter_rest(OomMeter *meter) {
+        table_unmap(meter->mapped, rows_size(meter));
+        meter->mapped = NULL;
+}
+
 void oom_meter_clear(OomMeter *meter, uint32_t slot) {
-        memset(row_of(meter, slot), 0, sizeof(struct oom_row));
+        static const struct oom_row none;
+
+        (void) bpf_map_update_elem(meter->rows.fd, &slot, &none, BPF_ANY);
 }
