@@ -29,15 +29,6 @@ static int new_namespace(void) {
         return fd;
 }
 
-Pair pair_new(void) {
-        Pair pair;
-
-        pair.peer = new_namespace();
-        pair.node = new_namespace();
-        pair_plug(&pair);
-        return pair;
-}
-
 void pair_close(Pair *pair) {
         close(pair->peer);
         close(pair->node);
@@ -111,22 +102,44 @@ static int listen_to_links(void) {
         return fd;
 }
 
-void pair_plug(const Pair *pair) {
+/* Options of iproute2's for the two ends. */
+static void plug(const Pair *pair, const char *options) {
         _cleanup_close_ int announcements = listen_to_links();
 
         /* IPv6 would send packets of its own, which the counters would show. */
         free(run("f=/proc/sys/net/ipv6/conf/default/disable_ipv6; test ! -e $f || echo 1 >$f"));
-        free(run("ip link add " UPLINK " address 02:00:00:00:00:01 type veth"
+        free(run("ip link add " UPLINK " address 02:00:00:00:00:01 %s type veth"
                  " peer name peer0 address 02:00:00:00:00:02 &&"
                  " ip link set peer0 netns /proc/%d/fd/%d && ip address add " NODE_ADDRESS "/24 dev " UPLINK
                  " &&"
                  " ip link set " UPLINK " up &&"
                  " ip neigh replace " PEER_ADDRESS " lladdr 02:00:00:00:00:02 nud permanent dev " UPLINK,
-                        getpid(), pair->peer));
+                        options, getpid(), pair->peer));
         cr_assert_eq(setns(pair->peer, CLONE_NEWNET), 0);
         free(run("ip address add " PEER_ADDRESS "/24 dev peer0 && ip link set peer0 up"));
         cr_assert_eq(setns(pair->node, CLONE_NEWNET), 0);
         await_carrier(announcements);
+}
+
+void pair_plug(const Pair *pair) {
+        plug(pair, "");
+}
+
+static Pair new_pair(const char *options) {
+        Pair pair;
+
+        pair.peer = new_namespace();
+        pair.node = new_namespace();
+        plug(&pair, options);
+        return pair;
+}
+
+Pair pair_new(void) {
+        return new_pair("");
+}
+
+Pair pair_new_single_queue(void) {
+        return new_pair("numtxqueues 1 numrxqueues 1");
 }
 
 bool pair_add_ipv6(const Pair *pair) {

@@ -21,6 +21,8 @@ typedef struct Pair {
 
 /* Skips the running test, with words, where this process may not make namespaces. */
 Pair pair_new(void);
+/* With one queue at each end, as a link of 100 Mbit/s has; else there is one a CPU. */
+Pair pair_new_single_queue(void);
 void pair_close(Pair *pair);
 #define _cleanup_pair_ _unused_ _cleanup_(pair_close)
 

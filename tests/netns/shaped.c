@@ -60,17 +60,21 @@ static void hold_what_comes_in(Shaped *shaped) {
                         "%s", words);
 }
 
-Shaped *shaped_new(Way way) {
+Shaped *shaped_new_on(Pair pair, Way way) {
         Shaped *shaped = calloc(1, sizeof(Shaped));
 
         cr_assert_not_null(shaped);
-        *shaped = (Shaped){ .way = way, .pair = pair_new(), .groups_fd = -EBADF, .addresses = TABLE_NULL };
+        *shaped = (Shaped){ .way = way, .pair = pair, .groups_fd = -EBADF, .addresses = TABLE_NULL };
         shaped->has_ipv6 = pair_add_ipv6(&shaped->pair);
         if (way == WAY_IN)
                 hold_what_comes_in(shaped);
         else
                 hold(shaped, UPLINK);
         return shaped;
+}
+
+Shaped *shaped_new(Way way) {
+        return shaped_new_on(pair_new(), way);
 }
 
 /* Qdiscs and filters go with their namespaces. */

@@ -41,6 +41,8 @@ typedef struct Shaped {
 
 /* Of what comes in, after host_init(), and once in a process. */
 Shaped *shaped_new(Way way);
+/* Takes the pair. */
+Shaped *shaped_new_on(Pair pair, Way way);
 Shaped *shaped_free(Shaped *shaped);
 DEFINE_CLEANUP(Shaped *, shaped_free);
 #define _cleanup_shaped_ _cleanup_(shaped_free_p)

@@ -8,10 +8,49 @@
 #include "shaped.h"
 
 #include <criterion/criterion.h>
+#include <string.h>
 #include <time.h>
 
-#define PROBES 100U /* a round */
-#define ROUNDS 20U  /* of each */
+#define PROBES 200U /* a round */
+#define ROUNDS 12U  /* of each state, a take */
+#define TAKES 3U    /* at most: all that was taken counts, and more where a busy machine makes it doubtful */
+
+/*
+ * What the probe's link is in, turn by turn. A flood costs a packet more than its place in a queue: the
+ * timers of a shaper and of TCP interrupt the CPU some thousands of times a second, by whatever link the
+ * flood goes. In a virtual machine such an interrupt takes 5 to 15 us where the whole way takes 3, and one to
+ * three packets in a hundred meet one, which is their p99 or is just not. So a link without a load is also
+ * one beside another that is flooded, shaped alike, where the machine is as busy; and beside 1.5 times of its
+ * p99 one interrupt is allowed for, as long as they are in this very run.
+ *
+ * It has one queue. Where there are several, the kernel asks HTB for up to eight packets more before it sends
+ * the first (try_bulk_dequeue_skb_slow()), and a tree at its ceiling then sets its timer, 6 to 8 us in a
+ * virtual machine, with the packet in hand: 4 and 14 us.
+ */
+#define GAPS_MAX 4096U
+#define GAP_MIN_NSEC 2000U
+#define SPIN_USEC 20000U
+
+typedef enum LinkState {
+        LINK_IDLE, /* nobody sends anything */
+        LINK_QUIET,
+        LINK_FLOODED,
+        LINK_STATES,
+} LinkState;
+
+static const char *const state_words[LINK_STATES] = { "with nobody else", "beside a flooded link", "on it" };
+
+typedef struct Delays {
+        uint64_t p50[LINK_STATES][TAKES * ROUNDS], p99[LINK_STATES][TAKES * ROUNDS];
+        size_t rounds;
+        uint64_t gaps[GAPS_MAX]; /* in the time of a thread that has a CPU: mostly interrupts */
+        size_t n_gaps;
+        uint64_t bytes, usec; /* of the other tenant, on the flooded link */
+} Delays;
+
+static double other_mbps(const Delays *delays) {
+        return (double) delays->bytes * 8 / (double) delays->usec;
+}
 
 static int compare_nsec(const void *a, const void *b) {
         uint64_t x = *(const uint64_t *) a, y = *(const uint64_t *) b;
@@ -19,69 +58,118 @@ static int compare_nsec(const void *a, const void *b) {
         return x < y ? -1 : x > y;
 }
 
-/* Of what came in rounds of PROBES, the median of the rounds' p99: a machine that stands still for some
- * milliseconds spoils a round, and not the comparison. */
-static uint64_t median_p99(uint64_t delays[static ROUNDS * PROBES]) {
-        uint64_t p99[ROUNDS];
-
-        for (size_t i = 0; i < ROUNDS; i++) {
-                qsort(delays + i * PROBES, PROBES, sizeof(uint64_t), compare_nsec);
-                p99[i] = delays[i * PROBES + PROBES * 99 / 100 - 1];
-        }
-        qsort(p99, ROUNDS, sizeof(uint64_t), compare_nsec);
-        return p99[ROUNDS / 2];
+static uint64_t percentile(uint64_t *values, size_t n, unsigned p) {
+        qsort(values, n, sizeof(uint64_t), compare_nsec);
+        return values[(n * p - 1) / 100];
 }
 
-/* One tenant floods the link ten times over, then nobody sends, and again. */
-Test(shaping, the_control_class_beside_a_flood) {
-        enum { QUIET, FLOODED, EXPECTED = ROUNDS * PROBES };
-        _cleanup_shaped_ Shaped *shaped = shaped_new(WAY_OUT);
+/* One tenant sends ten times what the link holds, and another TCP: what the other has of it is added. */
+static void probe_round(const Shaped *probed, const Shaped *loaded, Probe *probe, uint64_t ret_nsec[PROBES],
+                Delays *delays) {
         _cleanup_free_ Readings *readings = calloc(1, sizeof(Readings));
-        Probe *probe = probe_new(&shaped->pair, 6000, UPLINK_CLASSID(SLOT_CONTROL));
-        static uint64_t delays[2][EXPECTED];
-        uint64_t bytes = 0, usec = 0, p50[2], p99[2];
-        size_t n[2] = {};
+        Load *flood = NULL, *other = NULL;
+        const Reading *begin, *end;
+        size_t came;
 
-        for (unsigned round = 0; round < 2 * ROUNDS; round++) {
-                unsigned state = round % 2;
-                Load *flood = NULL, *other = NULL;
-                const Reading *begin, *end;
-
-                if (state == FLOODED) {
-                        flood = shaped_load(shaped, FIRST, LOAD_UDP4, 8, 10 * CAPACITY);
-                        other = shaped_load(shaped, SECOND, LOAD_TCP4, 4, 0);
-                }
+        if (loaded) {
+                flood = shaped_load(loaded, FIRST, LOAD_UDP4, 8, 10 * CAPACITY);
+                other = shaped_load(loaded, SECOND, LOAD_TCP4, 4, 0);
                 nanosleep(&(struct timespec){ .tv_nsec = 150000000 }, NULL); /* TCP is under way */
-                shaped_read(shaped, readings);
-                begin = &readings->at[readings->n - 1];
-                n[state] += probe_run(probe, PROBES, &delays[state][n[state]]);
-                shaped_read(shaped, readings);
-                end = &readings->at[readings->n - 1];
-                if (state == FLOODED) {
-                        bytes += end->bytes[SECOND] - begin->bytes[SECOND];
-                        usec += end->usec - begin->usec;
-                }
-                load_free(flood);
-                load_free(other);
         }
-        probe_free(probe);
+        shaped_read(probed, readings);
+        begin = &readings->at[readings->n - 1];
+        came = probe_run(probe, PROBES, ret_nsec);
+        shaped_read(probed, readings);
+        end = &readings->at[readings->n - 1];
+        load_free(flood);
+        load_free(other);
+        cr_assert_eq(came, PROBES, "of %u probes %zu came", PROBES, came);
+        if (loaded == probed) {
+                delays->bytes += end->bytes[SECOND] - begin->bytes[SECOND];
+                delays->usec += end->usec - begin->usec;
+        }
+}
 
-        cr_assert_eq(n[QUIET], EXPECTED, "of probes on the quiet link %zu came", n[QUIET]);
-        cr_assert_eq(n[FLOODED], EXPECTED, "of probes beside the flood %zu came", n[FLOODED]);
-        for (unsigned state = 0; state < 2; state++) {
-                p99[state] = median_p99(delays[state]);
-                qsort(delays[state], EXPECTED, sizeof(uint64_t), compare_nsec);
-                p50[state] = delays[state][EXPECTED / 2];
+static uint64_t now_nsec(void) {
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t) now.tv_sec * USEC_PER_SEC * 1000 + (uint64_t) now.tv_nsec;
+}
+
+/* For some time on a machine on which nobody sends. */
+static void take_gaps(Delays *delays) {
+        uint64_t begin = now_nsec(), last = begin, now;
+
+        while ((now = now_nsec()) < begin + SPIN_USEC * 1000U) {
+                if (now - last >= GAP_MIN_NSEC && delays->n_gaps < GAPS_MAX)
+                        delays->gaps[delays->n_gaps++] = now - last;
+                last = now;
         }
-        fprintf(stderr,
-                        "%d probes each, none lost; p50 %.1f and %.1f us, median p99 %.1f and %.1f us; the "
-                        "other "
-                        "%.2f Mbit/s\n",
-                        EXPECTED, (double) p50[QUIET] / 1e3, (double) p50[FLOODED] / 1e3,
-                        (double) p99[QUIET] / 1e3, (double) p99[FLOODED] / 1e3,
-                        (double) bytes * 8 / (double) usec);
-        /* In the flood's own queue it would be many milliseconds. That p99 stays within 1.5 times of a quiet
-         * link's is not reached: 3 and 8 us, as the senders of a flood hold the tree's one lock. */
-        cr_expect_lt(p99[FLOODED], 1000000U);
-        cr_expect_geq((double) bytes * 8 / (double) usec, 60);
+}
+
+static void take_delays(Shaped *const links[2], Probe *probe, Delays *delays) {
+        const Shaped *const loaded[LINK_STATES] = { [LINK_QUIET] = links[1], [LINK_FLOODED] = links[0] };
+
+        for (unsigned i = 0; i < ROUNDS; i++, delays->rounds++)
+                for (LinkState state = 0; state < LINK_STATES; state++) {
+                        uint64_t nsec[PROBES];
+
+                        probe_round(links[0], loaded[state], probe, nsec, delays);
+                        if (state == LINK_IDLE)
+                                take_gaps(delays);
+                        delays->p50[state][delays->rounds] = percentile(nsec, PROBES, 50);
+                        delays->p99[state][delays->rounds] = percentile(nsec, PROBES, 99);
+                }
+}
+
+typedef enum Verdict {
+        DELAY_TOO_LONG,
+        DELAY_OF_AN_INTERRUPT, /* within 1.5 times and one interrupt */
+        DELAY_WITHIN,          /* within 1.5 times */
+} Verdict;
+
+/* Of the rounds' p99 the median: a machine that stands still for some milliseconds spoils a round, and not
+ * the comparison. */
+static Verdict judge(Delays *delays) {
+        uint64_t p99[LINK_STATES], interrupt = 0, unloaded;
+
+        for (LinkState state = 0; state < LINK_STATES; state++) {
+                uint64_t p50 = percentile(delays->p50[state], delays->rounds, 50);
+
+                p99[state] = percentile(delays->p99[state], delays->rounds, 50);
+                fprintf(stderr, "%zu probes %s, none lost: p50 %.1f us, median p99 %.1f us\n",
+                                delays->rounds * PROBES, state_words[state], (double) p50 / 1e3,
+                                (double) p99[state] / 1e3);
+        }
+        if (delays->n_gaps > 0)
+                interrupt = percentile(delays->gaps, delays->n_gaps, 25);
+        fprintf(stderr, "an interrupt: %.1f us, by the lower quarter of %zu; the other tenant: %.2f Mbit/s\n",
+                        (double) interrupt / 1e3, delays->n_gaps, other_mbps(delays));
+        unloaded = p99[LINK_IDLE] > p99[LINK_QUIET] ? p99[LINK_IDLE] : p99[LINK_QUIET];
+        if (p99[LINK_FLOODED] <= unloaded + unloaded / 2)
+                return DELAY_WITHIN;
+        return p99[LINK_FLOODED] <= unloaded + unloaded / 2 + interrupt ? DELAY_OF_AN_INTERRUPT
+                                                                        : DELAY_TOO_LONG;
+}
+
+Test(shaping, the_control_class_beside_a_flood) {
+        _cleanup_free_ Delays *delays = calloc(1, sizeof(Delays));
+        Shaped *links[2];
+        Verdict verdict;
+        Probe *probe;
+
+        for (size_t i = 0; i < ELEMENTSOF(links); i++)
+                links[i] = shaped_new_on(pair_new_single_queue(), WAY_OUT);
+        probe = probe_new(&links[0]->pair, 6000, UPLINK_CLASSID(SLOT_CONTROL));
+        do {
+                take_delays(links, probe, delays);
+                verdict = judge(delays);
+        } while ((verdict != DELAY_WITHIN || other_mbps(delays) < 60) && delays->rounds < TAKES * ROUNDS);
+        probe_free(probe);
+        for (size_t i = 0; i < ELEMENTSOF(links); i++)
+                shaped_free(links[i]);
+
+        cr_expect_neq(verdict, DELAY_TOO_LONG, "the flood delays the control class");
+        cr_expect_geq(other_mbps(delays), 60);
 }
