@@ -196,12 +196,12 @@ static __always_inline void find_culprits(
 /* What is summed of the waits at a queue once the kernel has given its CPU to `next`: nothing more is added
  * to it until the next switch there, but what those waited who are taken from it. Under its lock, as what
  * follows. */
-static __always_inline void note_sums(struct sched_cpu *cpu, const struct rq *rq, __u64 queued) {
+static __always_inline void note_sums(struct sched_cpu *cpu, const struct rq *rq, __u64 queued, __u64 now) {
         const struct rq___sums *sums = (const struct rq___sums *) rq;
 
         if (!bpf_core_field_exists(sums->rq_sched_info))
                 return;
-        cpu->waited_nsec = sums->rq_sched_info.run_delay + (queued ? rq->clock - queued : 0);
+        cpu->waited_nsec = sums->rq_sched_info.run_delay + (queued ? now - queued : 0);
         cpu->arrivals = sums->rq_sched_info.pcount + (queued ? 1 : 0);
 }
 
@@ -271,7 +271,7 @@ int BPF_PROG(sched_meter_switch, bool preempt, struct task_struct *prev, struct 
         slot = next->pid ? find_slot(cpu, next) : 0;
         cpu->slot = slot;
         cpu->pid = next->pid;
-        note_sums(cpu, rq, queued);
+        note_sums(cpu, rq, queued, now);
         if (!slot)
                 return 0;
 
