@@ -247,6 +247,8 @@ static int on_sample(sd_event_source *source, uint64_t usec, void *userdata) {
                 due = true;
         if (manager_follow_capacity(manager))
                 due = true;
+        if (reconciler_look_for_overruns(manager->reconciler, now.boottime_usec))
+                due = true;
         if (++manager->samples % RECONCILE_EVERY_SAMPLES == 0)
                 due = true; /* what was refused is tried again */
         if (slow_check_is_due(manager)) {

@@ -7,6 +7,8 @@
 
 #include "util/strv.h"
 
+#include <inttypes.h>
+
 /* Which resource a setting serves, so that the lack of it is a problem of those alone who asked for it. */
 ResourceKind reconciler_setting_resource(Setting setting) {
         switch (setting) {
@@ -246,7 +248,13 @@ int reconciler_note_problems(Reconciler *reconciler, const PlanInput *input, con
                         r = strv_pushf(&tenant->problems, "%s@%s is not shaped: %s",
                                         resource_info(input->uplinks[i].kind)->name, input->uplinks[i].name,
                                         problem);
-                }
+                } else if (!tenant->residual && uplinks_is_overrun(reconciler->uplinks, i, &plan->share))
+                        /* Nothing that this node can do. */
+                        r = strv_pushf(&tenant->problems,
+                                        "%s@%s: more comes in than its %" PRIu64 " bit/s, and does not slow "
+                                        "down: what is reserved is not certain",
+                                        resource_info(input->uplinks[i].kind)->name, input->uplinks[i].name,
+                                        input->uplinks[i].capacity_bps);
         }
         return r;
 }

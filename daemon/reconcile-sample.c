@@ -154,6 +154,10 @@ static bool is_alive(const Reconciler *reconciler, uint32_t slot, const TenantGr
                tenant_group_alive(group);
 }
 
+bool reconciler_look_for_overruns(Reconciler *reconciler, uint64_t boot_usec) {
+        return reconciler->uplinks && uplinks_look_for_overruns(reconciler->uplinks, boot_usec);
+}
+
 static int sample(Reconciler *reconciler, Node *node, bool all) {
         bool gone = false;
         int r;

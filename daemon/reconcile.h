@@ -133,6 +133,8 @@ void reconciler_meter_control_groups(Reconciler *reconciler);
 /* Says when one of them may have come. */
 int reconciler_watch_control(const Reconciler *reconciler, ArrivalWatch **ret);
 
+/* uplinks_look_for_overruns(): the next apply tells tenants of it. */
+bool reconciler_look_for_overruns(Reconciler *reconciler, uint64_t boot_usec);
 /* Reads every tenant's counters into the node, and what takes turns with `all`, as meter_refresh() does: 1
  * where a group is gone. */
 int reconciler_sample(Reconciler *reconciler, Node *node, bool all);

@@ -8,10 +8,12 @@
 
 #include "uplinks.h"
 
+#include "decide/overrun.h"
 #include "enforce/edt-pacer.h"
 #include "enforce/net-ingress.h"
 #include "util/log.h"
 
+#include <inttypes.h>
 #include <net/if.h>
 #include <string.h>
 
@@ -25,6 +27,7 @@ typedef struct UplinkHold {
         Uplink *uplink;            /* NULL while it is absent or has no known capacity */
         NetClassifier *classifier; /* of what goes out; NULL where there is none */
         NetIngress *ingress;       /* of what comes in; NULL where the uplink is not there */
+        Overrun overrun;           /* of that */
         int error;                 /* of the last apply */
         char words[256];           /* and why, in words */
         bool news;                 /* of these two, not yet taken */
@@ -504,6 +507,28 @@ bool uplinks_shape_ingress(const Uplinks *uplinks) {
         return false;
 }
 
+static bool look_for_overrun(UplinkHold *hold, uint64_t boot_usec) {
+        const LogFields fields = { .object = hold->config->name };
+        uint64_t bytes;
+
+        if (!hold->uplink || !hold->ingress || net_ingress_arrived(hold->ingress, &bytes) < 0 ||
+                        !overrun_note(&hold->overrun, boot_usec, bytes, hold->config->ingress_bps))
+                return false;
+        log_write(hold->overrun.over ? LOG_WARNING : LOG_INFO, &fields,
+                        "Uplink %s: %s comes in than its %" PRIu64 " bit/s", hold->config->name,
+                        hold->overrun.over ? "more" : "no more", hold->config->ingress_bps);
+        hold->news = true;
+        return true;
+}
+
+bool uplinks_look_for_overruns(Uplinks *uplinks, uint64_t boot_usec) {
+        bool news = false;
+
+        for (size_t i = 0; i < uplinks->n_holds; i++)
+                news |= look_for_overrun(&uplinks->holds[i], boot_usec);
+        return news;
+}
+
 bool uplinks_take_news(Uplinks *uplinks) {
         bool news = false;
 
@@ -518,12 +543,21 @@ const char *uplinks_refusal(const Uplinks *uplinks, size_t i) {
         return uplinks->planned[i]->error < 0 ? uplinks->planned[i]->words : NULL;
 }
 
-const char *uplinks_problem(const Uplinks *uplinks, size_t i, const ResourceSet *share) {
-        const UplinkCapacity *uplink = &uplinks->capacity[i];
-        bool named = resource_set_get(share, uplink->kind, uplink->name) ||
-                     (uplink->is_default && resource_set_get(share, uplink->kind, ""));
+/* NULL: it names another. */
+static const Amount *amount_at(const UplinkCapacity *uplink, const ResourceSet *share) {
+        const Amount *amount = resource_set_get(share, uplink->kind, uplink->name);
 
-        return named ? uplinks_refusal(uplinks, i) : NULL;
+        return amount || !uplink->is_default ? amount : resource_set_get(share, uplink->kind, "");
+}
+
+const char *uplinks_problem(const Uplinks *uplinks, size_t i, const ResourceSet *share) {
+        return amount_at(&uplinks->capacity[i], share) ? uplinks_refusal(uplinks, i) : NULL;
+}
+
+bool uplinks_is_overrun(const Uplinks *uplinks, size_t i, const ResourceSet *share) {
+        const Amount *amount = amount_at(&uplinks->capacity[i], share);
+
+        return uplinks->planned[i]->overrun.over && amount && amount->reserved > 0;
 }
 
 void uplinks_note_other(Uplinks *uplinks, const LinkChange *change) {

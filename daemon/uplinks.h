@@ -62,6 +62,11 @@ void uplinks_read_back(Uplinks *uplinks, FeatureSet *features, NetPlan *ret);
 void uplinks_read_stats(Uplinks *uplinks, ResourceKind kind, NetStats *ret);
 /* Whether any is configured to. */
 bool uplinks_shape_ingress(const Uplinks *uplinks);
+/* Whether more comes in at any than is divided there (decide/overrun.h), by boot time: true where it is
+ * another answer than before, of which uplinks_take_news() says so, too. To be asked every second or so. */
+bool uplinks_look_for_overruns(Uplinks *uplinks, uint64_t boot_usec);
+/* Of the i-th, where the share reserves some of it. */
+bool uplinks_is_overrun(const Uplinks *uplinks, size_t i, const ResourceSet *share);
 /* Whether uplinks_problem() says anything else since this was last asked. */
 bool uplinks_take_news(Uplinks *uplinks);
 /* Why the i-th could not be shaped when it was last tried; NULL where it could. */

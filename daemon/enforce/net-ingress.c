@@ -102,6 +102,32 @@ static int look_at_device(const NetIngress *ingress, Device *ret) {
         return message ? request(ingress, message, take_device, ret) : -ENOMEM;
 }
 
+static int take_arrived(const struct nlmsghdr *header, void *userdata) {
+        struct nlattr *attributes[IFLA_MAX + 1];
+        struct rtnl_link_stats64 stats;
+
+        if (header->nlmsg_type != RTM_NEWLINK ||
+                        nlmsg_parse((struct nlmsghdr *) header, sizeof(struct ifinfomsg), attributes,
+                                        IFLA_MAX, NULL) < 0 ||
+                        !attributes[IFLA_STATS64])
+                return 0;
+        nla_memcpy(&stats, attributes[IFLA_STATS64], sizeof(stats));
+        *(uint64_t *) userdata = stats.rx_bytes;
+        return 0;
+}
+
+int net_ingress_arrived(const NetIngress *ingress, uint64_t *ret_bytes) {
+        const struct ifinfomsg link = { .ifi_index = (int) ingress->ifindex };
+        _cleanup_nl_msg_ struct nl_msg *message = link_message(RTM_GETLINK, 0, &link, NULL);
+        uint64_t bytes = UINT64_MAX;
+        int r = message ? request(ingress, message, take_arrived, &bytes) : -ENOMEM;
+
+        if (r < 0 || bytes == UINT64_MAX)
+                return r < 0 ? r : -ENODATA;
+        *ret_bytes = bytes;
+        return 0;
+}
+
 static int make_device(const NetIngress *ingress) {
         _cleanup_nl_msg_ struct nl_msg *message = link_message(
                         RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &(struct ifinfomsg){}, ingress->device);

@@ -15,6 +15,7 @@
 #include "util/cleanup.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 typedef struct NetIngress NetIngress;
 
@@ -41,6 +42,9 @@ const char *net_ingress_device(const NetIngress *ingress);
 int net_ingress_attach(NetIngress *ingress, int groups_fd, int addresses_fd, const char **ret_words);
 /* Whether our filter still sends to our IFB, and that is up. */
 bool net_ingress_alive(const NetIngress *ingress);
+
+/* What came in at the interface since it is there: bytes, whatever became of them. */
+int net_ingress_arrived(const NetIngress *ingress, uint64_t *ret_bytes);
 
 /* Filter, IFB and pin of the interface, those of an earlier run too; nothing where there are none. */
 int net_ingress_remove(const char *ifname, const char *pin_dir);
