@@ -336,6 +336,13 @@ static int add_timers(Manager *manager) {
         return r < 0 ? r : sd_event_source_set_enabled(manager->sample_timer, SD_EVENT_ON);
 }
 
+static int on_turn_over(sd_event_source *source, void *userdata) {
+        Manager *manager = userdata;
+
+        reconciler_rest(manager->reconciler);
+        return 0;
+}
+
 static int add_signals(sd_event *event) {
         sigset_t mask;
         int r;
@@ -417,6 +424,8 @@ int manager_run(Manager *manager) {
         r = add_signals(manager->event);
         if (r >= 0)
                 r = add_timers(manager);
+        if (r >= 0)
+                r = sd_event_add_post(manager->event, NULL, on_turn_over, manager);
         if (r >= 0)
                 r = manager_watch_clock(manager);
         if (r >= 0)

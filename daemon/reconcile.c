@@ -149,6 +149,11 @@ Reconciler *reconciler_free(Reconciler *reconciler) {
         return NULL;
 }
 
+void reconciler_rest(Reconciler *reconciler) {
+        if (reconciler->driver)
+                cgroup_driver_rest(reconciler->driver);
+}
+
 int reconciler_metered_groups_fd(const Reconciler *reconciler) {
         int fd = reconciler->meter ? meter_groups_fd(reconciler->meter) : -EBADF;
 

@@ -50,12 +50,14 @@ typedef struct CgroupDriverOps {
         int (*attach_unit)(TenantGroup *group, const char *unit, char **ret_group);
         int (*signal)(TenantGroup *group, int signal);
         /* Removes a group that was found empty or absent, and all else that was made for it. */
-        int (*untie)(const char *tenant_id); /* NULL: it ties none; undoes attach_unit() */
+        int (*untie)(CgroupDriver *driver,
+                        const char *tenant_id); /* NULL: it ties none; undoes attach_unit() */
         int (*remove)(CgroupDriver *driver, const char *tenant_id);
         /* Where the group of that tenant (NULL: the parent) is, if it exists; -ENOENT. */
         int (*find)(CgroupDriver *driver, const char *tenant_id, char **ret_unit, char **ret_path);
         /* The tenant whose group has this directory name below the parent's; false: none of ours. */
         bool (*parse_name)(const char *name, char *ret_tenant_id);
+        void (*rest)(CgroupDriver *driver); /* NULL: between two turns it holds nothing open anyway */
 } CgroupDriverOps;
 
 extern const CgroupDriverOps cgroup_systemd_ops, cgroup_cgroupfs_ops;
@@ -71,6 +73,7 @@ struct CgroupDriver {
         int enable_error;     /* why one of them could not be had, negative errno; or 0 */
         uint32_t settings;    /* bits of those whose files exist there */
         uint32_t limits;      /* bits of LimitFile, the same */
+        struct sd_bus *pid1;  /* with systemd: owned; NULL while nothing was asked of PID 1 */
 };
 
 /* `path` below the directory and never above or beside it, through no symlink; a readable directory. */

@@ -11,12 +11,10 @@
  * the tenant is removed).
  */
 
-#include "enforce/cgroup-driver.h"
-#include "enforce/cgroup-dropin.h"
+#include "enforce/cgroup-systemd.h"
+
 #include "enforce/cgroup-slice.h"
-#include "enforce/pid1.h"
 #include "model/identifier.h"
-#include "util/log.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -24,19 +22,26 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-bus.h>
-#include <time.h>
+#include <systemd/sd-daemon.h>
 
-#define USEC_PER_SEC 1000000ULL
-#define RELOAD_TIMEOUT_USEC (90 * USEC_PER_SEC)
-
-#define PARENT_UNIT "headgate.slice"
 #define UNIT_PREFIX "headgate-"
-#define SLICE_SUFFIX ".slice"
-#define SCOPE_SUFFIX ".scope"
 #define SERVICE_SUFFIX ".service"
 #define PARTITION_UNIT_PREFIX "headgate-partition@"
 #define CPU_WEIGHT_DEFAULT 100U
-#define SCOPE_TRIES 16
+
+int systemd_connect(CgroupDriver *driver, sd_bus **ret) {
+        int r = pid1_connect(&driver->pid1);
+
+        /* A turn that has much to ask is long, and hangs no more than each question does. */
+        (void) sd_notify(/* unset_environment= */ false, "WATCHDOG=1");
+        if (r >= 0)
+                *ret = driver->pid1;
+        return r;
+}
+
+static void systemd_rest(CgroupDriver *driver) {
+        driver->pid1 = sd_bus_close_unref(driver->pid1);
+}
 
 /*
  * Accounting has the memory, pids and io controllers enabled for the slice from its creation (io: writes are
@@ -90,14 +95,14 @@ static char *unit_path_escape(const char *path) {
         return escaped;
 }
 
-static char *slice_name(const char *tenant_id) {
+char *systemd_slice(const char *tenant_id) {
         char escaped[IDENTIFIER_ESCAPED_SIZE];
         char *name;
 
         if (!tenant_id)
-                return strdup(PARENT_UNIT);
+                return strdup(SYSTEMD_PARENT);
         identifier_escape(tenant_id, escaped);
-        return asprintf(&name, UNIT_PREFIX "%s" SLICE_SUFFIX, escaped) < 0 ? NULL : name;
+        return asprintf(&name, UNIT_PREFIX "%s" SYSTEMD_SLICE_SUFFIX, escaped) < 0 ? NULL : name;
 }
 
 /* 1: it stands as we made it, and is at *ret_path. */
@@ -117,8 +122,8 @@ static int systemd_stands(
 }
 
 static int systemd_make(CgroupDriver *driver, const char *tenant_id, char **ret_unit, char **ret_path) {
-        _cleanup_free_ char *unit = slice_name(tenant_id), *path = NULL, *state = NULL;
-        _cleanup_bus_ sd_bus *bus = NULL;
+        _cleanup_free_ char *unit = systemd_slice(tenant_id), *path = NULL, *state = NULL;
+        sd_bus *bus;
         int r;
 
         if (!unit)
@@ -128,7 +133,7 @@ static int systemd_make(CgroupDriver *driver, const char *tenant_id, char **ret_
                 *ret_unit = TAKE_PTR(unit);
         if (r != 0)
                 return r < 0 ? r : 0;
-        r = pid1_connect(&bus);
+        r = systemd_connect(driver, &bus);
         if (r < 0)
                 return r;
         r = configure_slice(bus, unit);
@@ -174,13 +179,13 @@ static int systemd_enable(CgroupDriver *driver) {
 }
 
 static int systemd_find(CgroupDriver *driver, const char *tenant_id, char **ret_unit, char **ret_path) {
-        _cleanup_free_ char *unit = slice_name(tenant_id), *path = NULL;
-        _cleanup_bus_ sd_bus *bus = NULL;
+        _cleanup_free_ char *unit = systemd_slice(tenant_id), *path = NULL;
+        sd_bus *bus;
         int r;
 
         if (!unit)
                 return -ENOMEM;
-        r = pid1_connect(&bus);
+        r = systemd_connect(driver, &bus);
         if (r < 0)
                 return r;
         r = pid1_get_group(bus, unit, &path);
@@ -193,14 +198,14 @@ static int systemd_find(CgroupDriver *driver, const char *tenant_id, char **ret_
 
 static int apply_properties(TenantGroup *group, const Settings *settled) {
         _cleanup_message_ sd_bus_message *m = NULL;
-        _cleanup_bus_ sd_bus *bus = NULL;
+        sd_bus *bus;
         SettingProperty properties[SETTING_MAX];
         size_t n = settings_properties(settled, properties);
         int r;
 
         if (n == 0)
                 return 0;
-        r = pid1_connect(&bus);
+        r = systemd_connect(group->driver, &bus);
         if (r < 0)
                 return r;
         r = pid1_open_properties(bus, group->unit, &m);
@@ -235,10 +240,10 @@ static int append_mask(sd_bus_message *m, const char *property, const CpuSet *se
 
 static int systemd_place(TenantGroup *group, const CpuSet *cpus, const CpuSet *nodes) {
         _cleanup_message_ sd_bus_message *m = NULL;
-        _cleanup_bus_ sd_bus *bus = NULL;
+        sd_bus *bus;
         int r;
 
-        r = pid1_connect(&bus);
+        r = systemd_connect(group->driver, &bus);
         if (r < 0)
                 return r;
         r = pid1_open_properties(bus, group->unit, &m);
@@ -258,7 +263,7 @@ static int systemd_place(TenantGroup *group, const CpuSet *cpus, const CpuSet *n
  */
 static int systemd_make_partition(TenantGroup *group) {
         _cleanup_free_ char *unit = NULL, *encoded = NULL;
-        _cleanup_bus_ sd_bus *bus = NULL;
+        sd_bus *bus;
         char text[96];
         int r;
 
@@ -272,7 +277,7 @@ static int systemd_make_partition(TenantGroup *group) {
                 unit = NULL;
                 return -ENOMEM;
         }
-        r = pid1_connect(&bus);
+        r = systemd_connect(group->driver, &bus);
         if (r < 0)
                 return r;
         return pid1_call_unit_job(bus, "StartUnit", unit);
@@ -305,156 +310,13 @@ static int systemd_apply(TenantGroup *group, const Settings *settled) {
         return r < 0 ? r : group_write_settings(group, &beside);
 }
 
-static int start_scope(sd_bus *bus, const TenantGroup *group, const char *scope, const Process *processes,
-                size_t n) {
-        _cleanup_message_ sd_bus_message *m = NULL;
-        int r;
-
-        r = pid1_new_call(bus, "StartTransientUnit", &m);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append(m, "ss", scope, "fail");
-        if (r < 0)
-                return r;
-        r = sd_bus_message_open_container(m, 'a', "(sv)");
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append(m, "(sv)(sv)(sv)", "Slice", "s", group->unit, "CollectMode", "s",
-                        "inactive-or-failed", "Description", "s", "Processes attached to a Headgate tenant");
-        if (r < 0)
-                return r;
-        r = sd_bus_message_open_container(m, 'r', "sv");
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append(m, "s", "PIDs");
-        if (r < 0)
-                return r;
-        r = sd_bus_message_open_container(m, 'v', "au");
-        if (r < 0)
-                return r;
-        r = sd_bus_message_open_container(m, 'a', "u");
-        for (size_t i = 0; r >= 0 && i < n; i++)
-                r = sd_bus_message_append(m, "u", (uint32_t) processes[i].pid);
-        for (int i = 0; r >= 0 && i < 4; i++) /* array, variant, struct, array of properties */
-                r = sd_bus_message_close_container(m);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append(m, "a(sa(sv))", 0);
-        if (r < 0)
-                return r;
-        return pid1_call_job(bus, m, scope);
-}
-
-typedef struct ScopeNumber {
-        const char *prefix;
-        unsigned highest;
-} ScopeNumber;
-
-static int note_scope(int parent_fd, const char *name, void *userdata) {
-        ScopeNumber *number = userdata;
-        size_t length = strlen(number->prefix);
-        unsigned n;
-
-        if (strncmp(name, number->prefix, length) == 0 && sscanf(name + length, "%u", &n) == 1 &&
-                        n > number->highest)
-                number->highest = n;
-        return 0;
-}
-
-static int systemd_attach(TenantGroup *group, const Process *processes, size_t n, char **ret_group) {
-        _cleanup_free_ char *prefix = strndup(group->unit, strlen(group->unit) - strlen(SLICE_SUFFIX) + 1);
-        ScopeNumber number = { prefix, 0 };
-        _cleanup_bus_ sd_bus *bus = NULL;
-        int r;
-
-        if (!prefix)
-                return -ENOMEM;
-        prefix[strlen(prefix) - 1] = '-';
-        r = group_each_child(group->fd, note_scope, &number);
-        if (r < 0)
-                return r;
-        r = pid1_connect(&bus);
-        if (r < 0)
-                return r;
-        for (unsigned i = 1; i <= SCOPE_TRIES; i++) {
-                _cleanup_free_ char *scope = NULL;
-
-                if (asprintf(&scope, "%s%u" SCOPE_SUFFIX, prefix, number.highest + i) < 0)
-                        return -ENOMEM;
-                r = start_scope(bus, group, scope, processes, n);
-                if (r == -EEXIST)
-                        continue;
-                if (r < 0)
-                        return r == -EIO ? -ESRCH : r; /* the job failed: no process was left to place */
-                r = pid1_get_group(bus, scope, ret_group);
-                return r == -ENOENT ? -ESRCH : r; /* they have all exited, and the scope with them */
-        }
-        return -EEXIST;
-}
-
-static int reload(sd_bus *bus) {
-        _cleanup_message_ sd_bus_message *m = NULL;
-        int r;
-
-        r = pid1_new_call(bus, "Reload", &m);
-        if (r < 0)
-                return r;
-        return pid1_call(bus, m, PARENT_UNIT, RELOAD_TIMEOUT_USEC, NULL);
-}
-
-/* The drop-in counts only if no other that sorts behind it says otherwise: PID 1 is asked which slice it
- * took. */
-static int tie_unit(sd_bus *bus, const char *unit, const char *slice) {
-        _cleanup_free_ char *taken = NULL;
-        int r;
-
-        r = dropin_write(unit, slice);
-        if (r < 0)
-                return r;
-        r = reload(bus);
-        if (r >= 0)
-                r = pid1_get_string(bus, unit, pid1_unit_interface(unit), "Slice", &taken);
-        if (r >= 0 && strcmp(taken, slice) != 0)
-                r = -EEXIST;
-        if (r < 0) {
-                (void) dropin_remove(unit);
-                (void) reload(bus);
-        }
-        return r;
-}
-
-static int systemd_attach_unit(TenantGroup *group, const char *unit, char **ret_group) {
-        _cleanup_free_ char *state = NULL, *path = NULL;
-        _cleanup_bus_ sd_bus *bus = NULL;
-        int r;
-
-        if (!dropin_section(unit))
-                return -EINVAL;
-        r = pid1_connect(&bus);
-        if (r < 0)
-                return r;
-        r = pid1_get_string(bus, unit, PID1_SERVICE ".Unit", "LoadState", &state);
-        if (r < 0)
-                return r;
-        if (strcmp(state, "loaded") != 0)
-                return -ENOENT;
-        r = pid1_get_group(bus, unit, &path);
-        if (r < 0 && r != -ENOENT)
-                return r;
-        r = tie_unit(bus, unit, group->unit);
-        if (r < 0)
-                return r;
-        *ret_group = TAKE_PTR(path);
-        return 0;
-}
-
 /* PID 1 may signal anyone, and "all" is every process in the slice and below it. */
 static int systemd_signal(TenantGroup *group, int signal) {
         _cleanup_message_ sd_bus_message *m = NULL;
-        _cleanup_bus_ sd_bus *bus = NULL;
+        sd_bus *bus;
         int r;
 
-        r = pid1_connect(&bus);
+        r = systemd_connect(group->driver, &bus);
         if (r < 0)
                 return r;
         r = pid1_new_call(bus, "KillUnit", &m);
@@ -482,38 +344,20 @@ static int revert_unit(sd_bus *bus, const char *unit) {
         return pid1_call(bus, m, unit, 0, NULL);
 }
 
-static int untie(sd_bus *bus, const char *slice) {
-        bool untied;
-        int r = dropin_remove_all(slice, &untied);
-
-        return r >= 0 && untied ? reload(bus) : r;
-}
-
-static int systemd_untie(const char *tenant_id) {
-        _cleanup_free_ char *unit = slice_name(tenant_id);
-        _cleanup_bus_ sd_bus *bus = NULL;
-        int r;
-
-        if (!unit)
-                return -ENOMEM;
-        r = pid1_connect(&bus);
-        return r < 0 ? r : untie(bus, unit);
-}
-
 static int systemd_remove(CgroupDriver *driver, const char *tenant_id) {
-        _cleanup_free_ char *unit = slice_name(tenant_id), *state = NULL;
-        _cleanup_bus_ sd_bus *bus = NULL;
+        _cleanup_free_ char *unit = systemd_slice(tenant_id), *state = NULL;
         bool is_active, is_there;
+        sd_bus *bus;
         int r;
 
         if (!unit)
                 return -ENOMEM;
-        r = pid1_connect(&bus);
+        r = systemd_connect(driver, &bus);
         if (r < 0)
                 return r;
         /* Before the slice is stopped: while PID 1 takes a unit for part of it, that stops the unit, too,
          * even where it still runs elsewhere. */
-        r = untie(bus, unit);
+        r = systemd_untie_slice(bus, unit);
         if (r < 0)
                 return r;
         r = pid1_get_string(bus, unit, PID1_SERVICE ".Unit", "ActiveState", &state);
@@ -538,11 +382,11 @@ static int systemd_remove(CgroupDriver *driver, const char *tenant_id) {
 
 static bool systemd_parse_name(const char *name, char *ret_tenant_id) {
         char escaped[IDENTIFIER_ESCAPED_SIZE];
-        size_t length = strlen(name), prefix = strlen(UNIT_PREFIX), suffix = strlen(SLICE_SUFFIX);
+        size_t length = strlen(name), prefix = strlen(UNIT_PREFIX), suffix = strlen(SYSTEMD_SLICE_SUFFIX);
 
         if (length <= prefix + suffix || length - prefix - suffix >= sizeof(escaped) ||
                         strncmp(name, UNIT_PREFIX, prefix) != 0 ||
-                        strcmp(name + length - suffix, SLICE_SUFFIX) != 0)
+                        strcmp(name + length - suffix, SYSTEMD_SLICE_SUFFIX) != 0)
                 return false;
         memcpy(escaped, name + prefix, length - prefix - suffix);
         escaped[length - prefix - suffix] = '\0';
@@ -562,5 +406,6 @@ const CgroupDriverOps cgroup_systemd_ops = {
         .untie = systemd_untie,
         .remove = systemd_remove,
         .find = systemd_find,
+        .rest = systemd_rest,
         .parse_name = systemd_parse_name,
 };

@@ -182,6 +182,7 @@ static int mounts_find(CgroupMounts *ret) {
 CgroupDriver *cgroup_driver_free(CgroupDriver *driver) {
         if (!driver)
                 return NULL;
+        cgroup_driver_rest(driver);
         tenant_group_free(driver->parent);
         if (driver->root_fd >= 0)
                 close(driver->root_fd);
@@ -328,7 +329,12 @@ int tenant_group_remove(CgroupDriver *driver, const char *tenant_id) {
 }
 
 int tenant_group_untie(CgroupDriver *driver, const char *tenant_id) {
-        return driver->ops->untie ? driver->ops->untie(tenant_id) : 0;
+        return driver->ops->untie ? driver->ops->untie(driver, tenant_id) : 0;
+}
+
+void cgroup_driver_rest(CgroupDriver *driver) {
+        if (driver->ops->rest)
+                driver->ops->rest(driver);
 }
 
 typedef struct TenantList {

@@ -39,6 +39,9 @@ int cgroup_driver_new(CgroupDriverKind kind, const char *root, FeatureSet *featu
 CgroupDriver *cgroup_driver_free(CgroupDriver *driver);
 DEFINE_CLEANUP(CgroupDriver *, cgroup_driver_free);
 
+/* What was opened for the operations of one turn, and would be filled by others while nobody reads it. */
+void cgroup_driver_rest(CgroupDriver *driver);
+
 CgroupDriverKind cgroup_driver_kind(const CgroupDriver *driver);
 /* Absolute path of the cgroup2 mount, "/sys/fs/cgroup"; and the parent's path below it, "/headgate.slice". */
 const char *cgroup_driver_mount(const CgroupDriver *driver);

@@ -17,7 +17,7 @@
 #define USEC_PER_SEC 1000000ULL
 #define SCOPE_SUFFIX ".scope"
 
-int pid1_connect(sd_bus **ret) {
+static int connect_anew(sd_bus **ret) {
         _cleanup_bus_ sd_bus *bus = NULL;
         int r;
 
@@ -35,6 +35,17 @@ int pid1_connect(sd_bus **ret) {
                 return r;
         *ret = TAKE_PTR(bus);
         return 0;
+}
+
+int pid1_connect(sd_bus **bus) {
+        int r = *bus ? 1 : -ENOTCONN;
+
+        while (r > 0)
+                r = sd_bus_process(*bus, NULL);
+        if (r >= 0 && sd_bus_is_open(*bus) > 0)
+                return 0;
+        *bus = sd_bus_close_unref(*bus);
+        return connect_anew(bus);
 }
 
 /* Names that a caller must tell apart; the message is told here, as the code says less. */

@@ -5,9 +5,9 @@
  * Calls to systemd's manager, PID 1, and waiting for what it was asked for; of units, it knows their names
  * and no more.
  *
- * PID 1 is spoken to on its private socket: faster by a fifth, and there when no bus daemon is. The
- * connection lasts as long as one operation: PID 1 sends every signal to all who are connected there, and who
- * does not read them makes it queue them.
+ * PID 1 is spoken to on its private socket: faster by a fifth, and there when no bus daemon is. A connection
+ * is kept for what is asked in one go, and no longer: PID 1 sends every signal to all who are connected
+ * there, and who does not read them makes it queue them.
  *
  * 0 or a negative errno: -ENOENT no such unit, -EEXIST there is one, -ESRCH no such process. `unit` of a call
  * is for the journal, which has what PID 1 said.
@@ -27,7 +27,9 @@ DEFINE_CLEANUP(sd_bus *, sd_bus_close_unref);
 #define PID1_SERVICE "org.freedesktop.systemd1"
 #define PID1_JOB_TIMEOUT_USEC (30 * 1000000ULL)
 
-int pid1_connect(sd_bus **ret);
+/* Connects where *bus is NULL, or was lost, as it is when PID 1 is executed anew; else reads, and drops, what
+ * PID 1 has said to it in between. sd_bus_close_unref() ends it. */
+int pid1_connect(sd_bus **bus);
 int pid1_new_call(sd_bus *bus, const char *method, sd_bus_message **ret);
 int pid1_call(sd_bus *bus, sd_bus_message *m, const char *unit, uint64_t timeout_usec, sd_bus_message **ret);
 /* Makes the call, whose reply is a job, and waits until PID 1 is through with it. */
