@@ -246,14 +246,38 @@ int pid1_open_properties(sd_bus *bus, const char *unit, sd_bus_message **ret) {
         return 0;
 }
 
+typedef struct Answer {
+        const char *unit;
+        bool there;
+        int result;
+} Answer;
+
+static int take_answer(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Answer *answer = userdata;
+
+        answer->there = true;
+        answer->result = errno_from_bus(
+                        -sd_bus_message_get_errno(m), sd_bus_message_get_error(m), answer->unit);
+        return 0;
+}
+
+/* Both are sent before the first is answered: PID 1 is waited for once. */
 int pid1_send_properties(sd_bus *bus, const char *unit, sd_bus_message *m) {
+        _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
+        Answer answer = { .unit = unit };
         int r;
 
         r = sd_bus_message_close_container(m);
+        if (r >= 0)
+                r = sd_bus_call_async(bus, &slot, m, take_answer, &answer, 0);
+        if (r >= 0)
+                r = pid1_wait_written(bus);
         if (r < 0)
                 return r;
-        r = pid1_call(bus, m, unit, 0, NULL);
-        if (r < 0)
-                return r;
-        return pid1_wait_written(bus);
+        do
+                r = sd_bus_process(bus, NULL);
+        while (r > 0 && !answer.there);
+        if (!answer.there)
+                return r < 0 ? r : -EBADMSG;
+        return answer.result;
 }
