@@ -265,8 +265,7 @@ static int adopt_until_restart(Manager *manager, uid_t caller, const Tenant *ten
         return r <= 0 ? r
                       : failure_set(failure, refusal.code,
                                         "unit '%.256s' belongs to tenant %s from its next start; until then "
-                                        "it "
-                                        "does not: %s",
+                                        "it does not: %s",
                                         unit, tenant->id, refusal.message);
 }
 
