@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Counts CPU time, run-queue wait and switches of every tenant at sched_switch, and there alone: no wake-up
- * hook, no per-task map, no clock of its own. At the full level, how the waits are distributed, and whose
+ * Counts CPU time, run-queue wait and switches of every tenant at sched_switch, and where a task is taken to
+ * another CPU or group: no wake-up hook, no per-task map, no clock of its own. At the full level, how the waits are distributed, and whose
  * tasks had the CPU meanwhile: a CPU remembers who had it last. It decides nothing and drops nothing.
  *
  * CPU time is the growth of the task's sum_exec_runtime, the very figure that the kernel adds up in cpu.stat:
@@ -271,11 +271,11 @@ int BPF_PROG(sched_meter_switch, bool preempt, struct task_struct *prev, struct 
         slot = next->pid ? find_slot(cpu, next) : 0;
         cpu->slot = slot;
         cpu->pid = next->pid;
+        cpu->exec_nsec = next->se.sum_exec_runtime;
         note_sums(cpu, rq, queued, now);
         if (!slot)
                 return 0;
 
-        cpu->exec_nsec = next->se.sum_exec_runtime;
         row = find_row(cpu_index, slot);
         if (row) {
                 row->switches++;

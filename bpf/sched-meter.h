@@ -3,8 +3,9 @@
 
 /*
  * What the scheduler's meter shares with the daemon: one row a CPU and slot, and one state a CPU. Only the
- * CPU that a row or state belongs to adds to it, so that no add needs a lock; the daemon reads them mapped. A
- * row or state of zeroes is one of nobody: slot 0 is no tenant's.
+ * CPU that a row belongs to adds to it, so that no add needs a lock; a CPU's state and history are also
+ * written by who takes a task from its queue, under that queue's lock, and what is said there of a move by
+ * who moves. The daemon reads them mapped. A row or state of zeroes is one of nobody: slot 0 is no tenant's.
  *
  * Include after vmlinux.h or <linux/types.h>.
  */
@@ -29,8 +30,9 @@ struct sched_row {
 _Static_assert(sizeof(struct sched_row) == 64, "a row is one line of cache");
 
 /*
- * How long tasks waited, by powers of two: bucket 0 is below 1024 ns, bucket i from 2^(9+i) ns to below twice
- * that, the last all that is longer. Row [cpu * slots + slot].
+ * How long tasks waited at one queue, by powers of two (a wait that goes on at another's is two): bucket 0 is
+ * below 1024 ns, bucket i from 2^(9+i) ns to below twice that, the last all that is longer. Row [cpu * slots
+ * + slot].
  */
 #define SCHED_WAIT_BUCKETS 24
 struct sched_waits {

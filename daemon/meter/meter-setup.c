@@ -58,8 +58,10 @@ static int set_up_sched(Meter *meter, bool full, FeatureSet *features) {
                                           "have their CPU, can be counted with the wrong one"
                                         : "; what a task ran before it moved to another group is the new "
                                           "group's until it leaves its CPU",
-                        sched_meter_follows_waits(meter->sched)
-                                        ? ""
+                        sched_meter_follows_waits(meter->sched) ? ""
+                        : !sched_meter_counts_migrations(meter->sched)
+                                        ? "; what a task waited on a CPU's queue before it was taken to "
+                                          "another's is not told: nor is when one is taken"
                                         : "; what a task waited on a CPU's queue before it was taken to "
                                           "another's "
                                           "is not told: this kernel has no CONFIG_SCHEDSTATS");

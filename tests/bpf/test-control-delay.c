@@ -29,6 +29,8 @@ TestSuite(control_delay, .init = host_init, .fini = host_deinit, .timeout = 60);
 #define CONTROL(major) ((major) << 16 | 0x11)
 #define TENANT(major) ((major) << 16 | 0x12)
 #define PACKETS 20U
+/* So often is sent again where the machine missed some: for up to 6 ms it was seen to call no program. */
+#define TAKES 3
 /* With its header a packet takes 1.014 ms at 8 Mbit/s; the burst lets one go at once. */
 #define DATA_BYTES 1000U
 #define PACKET_NSEC 1014000ULL
@@ -127,14 +129,21 @@ Test(control_delay, as_the_rate_makes_it) {
 
 Test(control_delay, not_in_the_qdisc_of_another) {
         ControlDelay *delay = make_delay(NULL, MAJOR_OTHER);
-        Histogram histogram;
+        Histogram histogram = {};
 
         make_uplink(0x1234);
         send_frames(CONTROL(MAJOR_OTHER));
         run("ip link del hg0");
         make_uplink(MAJOR_OTHER);
-        send_frames(CONTROL(MAJOR_OTHER));
-        histogram = await_packets(delay, PACKETS);
+        for (unsigned take = 0; take < TAKES; take++) {
+                Histogram before = read_delay(delay), after;
+
+                send_frames(CONTROL(MAJOR_OTHER));
+                after = await_packets(delay, histogram_count(&before) + PACKETS);
+                histogram = histogram_since(&after, &before);
+                if (histogram_count(&histogram) == PACKETS)
+                        break;
+        }
         expect_nearly_all(&histogram);
         control_delay_free(delay);
 }

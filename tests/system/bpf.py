@@ -72,12 +72,15 @@ def fdinfo(fd):
 
 
 def tag_behind(fd):
-    """Of the program that a link hangs, or that an array of programs has first; None of anything else."""
+    """Of the program that a link hangs, or that an array of programs has first; None of anything else, or where it has none."""
     info = fdinfo(fd)
     if info.get("map_type") != PROG_ARRAY:
         return info.get("prog_tag")
     key, value = ctypes.create_string_buffer(4), ctypes.create_string_buffer(4)
-    bpf(MAP_LOOKUP, pointers(fd, key, value))
+    try:
+        bpf(MAP_LOOKUP, pointers(fd, key, value))
+    except FileNotFoundError:  # a hook that is left out on this kernel
+        return None
     program = bpf(PROG_FD, words(int.from_bytes(value.raw, "little")))
     tag = fdinfo(program)["prog_tag"]
     os.close(program)

@@ -231,7 +231,7 @@ def with_other_programs(daemon):
     """Its binary, as another version's is in which every BPF program that counts is another."""
     binary = daemon.read_bytes()
     for old, new in RETURNS:
-        check(old in binary and new not in binary, "its BPF programs do not end as they are expected to")
+        check(old in binary, "its BPF programs do not end as they are expected to")
         binary = binary.replace(old, new)
     return binary
 
