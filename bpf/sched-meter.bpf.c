@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Counts CPU time, run-queue wait and switches of every tenant at sched_switch, and where a task is taken to
- * another CPU or group: no wake-up hook, no per-task map, no clock of its own. At the full level, how the waits are distributed, and whose
- * tasks had the CPU meanwhile: a CPU remembers who had it last. It decides nothing and drops nothing.
+ * another CPU or group: no wake-up hook, no per-task map, no clock of its own. At the full level, how the
+ * waits are distributed, and whose tasks had the CPU meanwhile: a CPU remembers who had it last. It decides
+ * nothing and drops nothing.
  *
  * CPU time is the growth of the task's sum_exec_runtime, the very figure that the kernel adds up in cpu.stat:
  * free of steal and interrupt time, and the same to the nanosecond. Wait is rq->clock less

@@ -48,8 +48,8 @@ struct Manager {
         bool look_at_all;          /* at every allocation, not only at those that are due */
         AttachedProcess *attached; /* owned; those that left something with their old groups */
         size_t n_attached;
-        size_t attached_next;       /* whose files are walked next */
-        uint64_t attached_due_usec; /* boot time before which nobody's are */
+        size_t attached_next;        /* whose files are walked next */
+        uint64_t attached_due_usec;  /* boot time before which nobody's are */
         ArrivalWatch *control_watch; /* of groups of the control class; NULL: none, or not to be had */
         sd_event_source *control_source;
         bool tenants_may_go; /* an allocation left the calendar: its tenant may have been its last reason */

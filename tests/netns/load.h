@@ -34,6 +34,7 @@ Load *load_free(Load *load);
 typedef struct Probe Probe;
 Probe *probe_new(const Pair *pair, uint16_t port, uint32_t class_id);
 Probe *probe_free(Probe *probe);
-/* Sends so many packets of UDP, two each millisecond, each when the one before has come or 2 s have passed. How many came, and for each how long it was from when the kernel had it before any queue to when it
- * came to the other end. */
+/* Sends so many packets of UDP, two each millisecond, each when the one before has come or 2 s have passed.
+ * How many came, and for each how long it was from when the kernel had it before any queue to when it came to
+ * the other end. */
 size_t probe_run(Probe *probe, unsigned n, uint64_t *ret_nsec);

@@ -40,7 +40,11 @@ static OomVictims alpha_victims = {
 static UplinkUsage alpha_uplinks[] = {
         { .uplink = "eth0",
                         .known = { true, true },
-                        .ways = { { .bytes = 1042, .packets = 1, .drops = 2, .backlog_bytes = 3126, .backlog_packets = 3 },
+                        .ways = { { .bytes = 1042,
+                                                  .packets = 1,
+                                                  .drops = 2,
+                                                  .backlog_bytes = 3126,
+                                                  .backlog_packets = 3 },
                                         { .bytes = 66 } } },
         { .uplink = "eth1", .known = { true }, .ways = { { .overlimits = 4, .borrowed = 5 } } },
 };
