@@ -74,13 +74,22 @@ GroupLink *group_links_find(const GroupLinks *links, uint32_t way, uint64_t grou
 
 int group_links_rename(GroupLinks *links, GroupLink *link, const GroupLink *wanted) {
         char name[PIN_NAME_SIZE], new_name[PIN_NAME_SIZE];
+        int r;
 
         links->names->print(link, name);
         links->names->print(wanted, new_name);
+        r = pin_rename(links->pin_dir, name, new_name);
+        if (r < 0) { /* its pin was taken away, or cannot be moved: no link has two */
+                r = pin_put(links->pin_dir, new_name, link->fd);
+                if (r >= 0 && strcmp(name, new_name) != 0)
+                        pin_remove(links->pin_dir, name);
+        }
+        if (r < 0)
+                return r;
         link->slot = wanted->slot;
         link->classid = wanted->classid;
         memcpy(link->tag, wanted->tag, sizeof(link->tag));
-        return pin_rename(links->pin_dir, name, new_name);
+        return 0;
 }
 
 void group_links_drop(GroupLinks *links, GroupLink *link) {

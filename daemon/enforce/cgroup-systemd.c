@@ -22,7 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-bus.h>
-#include <systemd/sd-daemon.h>
 
 #define UNIT_PREFIX "headgate-"
 #define SERVICE_SUFFIX ".service"
@@ -32,8 +31,6 @@
 int systemd_connect(CgroupDriver *driver, sd_bus **ret) {
         int r = pid1_connect(&driver->pid1);
 
-        /* A turn that has much to ask is long, and hangs no more than each question does. */
-        (void) sd_notify(/* unset_environment= */ false, "WATCHDOG=1");
         if (r >= 0)
                 *ret = driver->pid1;
         return r;
@@ -364,15 +361,12 @@ static int systemd_remove(CgroupDriver *driver, const char *tenant_id) {
         if (r < 0)
                 return r;
         is_active = strcmp(state, "inactive") != 0;
-        is_there = faccessat(driver->parent->fd, unit, F_OK, 0) == 0;
+        is_there = faccessat(tenant_id ? driver->parent->fd : driver->root_fd, unit, F_OK, 0) == 0;
         /* PID 1 makes the group of a slice when it is configured, and takes it away only when one that was
-         * started is stopped. */
-        if (!is_active && is_there) {
-                r = pid1_call_unit_job(bus, "StartUnit", unit);
-                if (r < 0)
-                        return r;
-        }
-        if (is_active || is_there) {
+         * started is stopped. One that cannot be started keeps its group, and nothing that was set of it. */
+        if (!is_active && is_there)
+                is_active = pid1_call_unit_job(bus, "StartUnit", unit) >= 0;
+        if (is_active) {
                 r = pid1_call_unit_job(bus, "StopUnit", unit);
                 if (r < 0)
                         return r;

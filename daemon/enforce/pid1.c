@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <systemd/sd-daemon.h>
 #include <time.h>
 
 #define PRIVATE_SOCKET "unix:path=/run/systemd/private"
@@ -72,14 +73,35 @@ static int errno_from_bus(int r, const sd_bus_error *error, const char *unit) {
         return r;
 }
 
+static uint64_t monotonic_usec(void) {
+        struct timespec ts;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+}
+
+/* A turn that has much to ask is long, and is no hang as long as it is answered: the watchdog is told, once a
+ * second. */
+static int answered(int r, const sd_bus_error *error, const char *unit) {
+        static uint64_t told_usec;
+        uint64_t now = monotonic_usec();
+
+        if ((r >= 0 || sd_bus_error_is_set(error)) && now - told_usec >= USEC_PER_SEC) {
+                (void) sd_notify(/* unset_environment= */ false, "WATCHDOG=1");
+                told_usec = now;
+        }
+        return errno_from_bus(r, error, unit);
+}
+
 int pid1_new_call(sd_bus *bus, const char *method, sd_bus_message **ret) {
         return sd_bus_message_new_method_call(bus, ret, PID1_SERVICE, MANAGER_PATH, MANAGER, method);
 }
 
 int pid1_call(sd_bus *bus, sd_bus_message *m, const char *unit, uint64_t timeout_usec, sd_bus_message **ret) {
         _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r = sd_bus_call(bus, m, timeout_usec, &error, ret);
 
-        return errno_from_bus(sd_bus_call(bus, m, timeout_usec, &error, ret), &error, unit);
+        return answered(r, &error, unit);
 }
 
 typedef struct JobWait {
@@ -103,13 +125,6 @@ static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error
                        : strcmp(result, "canceled") == 0                             ? -ECANCELED
                                                                                      : -EIO;
         return 0;
-}
-
-static uint64_t monotonic_usec(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
 }
 
 int pid1_call_job(sd_bus *bus, sd_bus_message *m, const char *unit) {
@@ -185,7 +200,7 @@ int pid1_get_string(sd_bus *bus, const char *unit, const char *interface, const 
         if (r < 0)
                 return r;
         r = sd_bus_get_property_string(bus, PID1_SERVICE, path, interface, property, &error, ret);
-        return errno_from_bus(r, &error, unit);
+        return answered(r, &error, unit);
 }
 
 int pid1_get_trivial(sd_bus *bus, const char *unit, const char *property, char type, void *ret) {
@@ -198,7 +213,7 @@ int pid1_get_trivial(sd_bus *bus, const char *unit, const char *property, char t
                 return r;
         r = sd_bus_get_property_trivial(
                         bus, PID1_SERVICE, path, PID1_SERVICE ".Slice", property, &error, type, ret);
-        return errno_from_bus(r, &error, unit);
+        return answered(r, &error, unit);
 }
 
 int pid1_get_group(sd_bus *bus, const char *unit, char **ret) {

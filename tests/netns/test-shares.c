@@ -10,6 +10,7 @@
 #include "shaped.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -166,15 +167,13 @@ static Rates rates_of(const Case *c, const Readings *readings, unsigned senders,
  * counted. (A FIFO of packets, which is all that a kernel without fq_codel has, may hold a second of 64
  * flows.) */
 static double seconds_to_take(const Case *c, const Readings *readings, const Phases *phases, double all) {
-        uint64_t at = phases->gone, last = at + 800000;
-
-        for (; at < last; at += TAKING_USEC / 20) {
+        for (uint64_t at = phases->gone; at < phases->gone + 800000; at += TAKING_USEC / 20) {
                 Rates rates = rates_of(c, readings, ONE(FIRST) | ONE(THIRD), at, at + TAKING_USEC);
 
                 if (rates.mbps[FIRST] + rates.mbps[THIRD] >= 0.9 * all)
-                        break;
+                        return (double) (at + TAKING_USEC - phases->gone) / USEC_PER_SEC;
         }
-        return (double) (at + TAKING_USEC - phases->gone) / USEC_PER_SEC;
+        return INFINITY;
 }
 
 #define JUDGE(truth, ...)                                            \

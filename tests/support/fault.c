@@ -316,11 +316,15 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
         if (!method)
                 return REAL(sendmsg)(fd, message, flags);
         mode = begin_step("systemd", method);
-        if (mode == MODE_FAIL || mode == MODE_LATE) {
+        if (mode == MODE_FAIL) {
                 errno = ECONNRESET;
                 return -1;
         }
         n = REAL(sendmsg)(fd, message, flags);
+        if (mode == MODE_LATE) {
+                errno = ECONNRESET;
+                return -1;
+        }
         if (mode == MODE_KILL_AFTER)
                 kill(getpid(), SIGKILL);
         return n;
