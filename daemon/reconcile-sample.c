@@ -7,6 +7,8 @@
 
 #include "meter/class-meter.h"
 
+#include <string.h>
+
 /* Who made whom wait is a table to be walked, some milliseconds where it is full. */
 #define SAMPLES_A_BLAME 16
 
@@ -92,45 +94,80 @@ int reconciler_sample_tenant(Reconciler *reconciler, Tenant *tenant) {
         return r;
 }
 
+/* Where there is but one uplink, all that a tenant has is what it has there. */
+static bool has_several_uplinks(const Meter *meter) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < CLASS_METER_LINKS_MAX; i++)
+                n += !!meter_uplink(meter, CLASS_WAY_OUT, i);
+        return n > 1;
+}
+
+/* The meter's counters of each uplink, whether or not it is there now. */
+static int read_uplinks(const Meter *meter, ClassWay way, Tenant *tenant) {
+        for (size_t i = 0; i < CLASS_METER_LINKS_MAX; i++) {
+                const char *uplink = meter_uplink(meter, way, i);
+                uint64_t counters[NET_CLASS_COUNTERS];
+                UplinkUsage *usage;
+
+                if (!uplink || !meter_read_uplink(meter, way, i, tenant->slot, counters))
+                        continue;
+                usage = uplink_usages_get(&tenant->uplinks, uplink);
+                if (!usage)
+                        return -ENOMEM;
+                usage->known[way] = true;
+                memcpy(usage->values[way], counters, sizeof(counters));
+        }
+        return 0;
+}
+
 /* Of two classes with one slot the last is there now. */
-static int note_uplink(
-                Tenant **by_slot, uint32_t slots, const char *uplink, ClassWay way, const NetStats *stats) {
+static int note_backlogs(Tenant **by_slot, uint32_t slots, ClassWay way, const NetStats *stats) {
         for (size_t i = 0; i < stats->n; i++) {
                 Tenant *tenant = stats->classes[i].slot < slots ? by_slot[stats->classes[i].slot] : NULL;
-                UplinkUsage *usage = tenant ? uplink_usages_get(&tenant->uplinks, uplink) : NULL;
+                UplinkUsage *usage = tenant ? uplink_usages_get(&tenant->uplinks, stats->uplink) : NULL;
+                uint64_t values[NET_CLASS_FIGURES];
 
                 if (tenant && !usage)
                         return -ENOMEM;
                 if (!tenant)
                         continue;
-                usage->known[way] = true;
-                usage->ways[way] = stats->classes[i];
+                net_class_values(&stats->classes[i], values);
+                memcpy(usage->values[way] + NET_CLASS_COUNTERS, values + NET_CLASS_COUNTERS,
+                                NET_CLASS_GAUGES * sizeof(uint64_t));
         }
         return 0;
 }
 
-/* Where there is but one uplink, all that a tenant has is what it has there. */
+static int sample_way(Reconciler *reconciler, Node *node, Tenant **by_slot, ClassWay way,
+                const NetStats links[static CONFIG_UPLINKS_MAX]) {
+        int r = 0;
+
+        meter_note_classes(reconciler->meter, way, links, CONFIG_UPLINKS_MAX);
+        if (!has_several_uplinks(reconciler->meter))
+                return 0;
+        for (size_t i = 0; r >= 0 && i < node->n_tenants; i++)
+                r = read_uplinks(reconciler->meter, way, node->tenants[i]);
+        for (size_t i = 0; r >= 0 && i < CONFIG_UPLINKS_MAX; i++)
+                r = note_backlogs(by_slot, reconciler->n_slots, way, &links[i]);
+        return r;
+}
+
 static int sample_classes(Reconciler *reconciler, Node *node) {
         static const ResourceKind kinds[CLASS_WAY_MAX] = { RESOURCE_NET_EGRESS, RESOURCE_NET_INGRESS };
-        const Config *config = reconciler->options.config;
-        const bool each = config->n_uplinks > 1;
-        _cleanup_free_ Tenant **by_slot = each ? tenants_by_slot(reconciler, node) : NULL;
-        int r = each && !by_slot ? -ENOMEM : 0;
+        _cleanup_free_ Tenant **by_slot = tenants_by_slot(reconciler, node);
+        int r = by_slot ? 0 : -ENOMEM;
 
         _Static_assert(CONFIG_UPLINKS_MAX <= CLASS_METER_LINKS_MAX, "a place for each");
         for (size_t i = 0; i < node->n_tenants; i++)
                 uplink_usages_forget(&node->tenants[i]->uplinks);
-        for (ClassWay way = 0; way < CLASS_WAY_MAX; way++) {
+        for (ClassWay way = 0; r >= 0 && way < CLASS_WAY_MAX; way++) {
                 NetStats links[CONFIG_UPLINKS_MAX] = {};
 
                 uplinks_read_stats(reconciler->uplinks, kinds[way], links);
-                meter_note_classes(reconciler->meter, way, links, CONFIG_UPLINKS_MAX);
-                for (size_t i = 0; i < CONFIG_UPLINKS_MAX; i++) {
-                        if (by_slot && r >= 0)
-                                r = note_uplink(by_slot, reconciler->n_slots, config->uplinks[i].name, way,
-                                                &links[i]);
+                r = sample_way(reconciler, node, by_slot, way, links);
+                for (size_t i = 0; i < CONFIG_UPLINKS_MAX; i++)
                         net_stats_deinit(&links[i]);
-                }
         }
         return r;
 }

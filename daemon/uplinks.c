@@ -495,8 +495,11 @@ void uplinks_read_stats(Uplinks *uplinks, ResourceKind kind, NetStats *ret) {
                 const UplinkHold *hold = &uplinks->holds[i];
                 NetStats *stats = &ret[hold_index(uplinks, hold)];
 
-                if (hold->kind == kind && (!hold->uplink || uplink_read_stats(hold->uplink, stats) < 0))
+                if (hold->kind != kind)
+                        continue;
+                if (!hold->uplink || uplink_read_stats(hold->uplink, stats) < 0)
                         *stats = (NetStats){};
+                stats->uplink = hold->config->name;
         }
 }
 

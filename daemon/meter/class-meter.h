@@ -12,6 +12,8 @@
 #include "model/sample.h"
 #include "util/cleanup.h"
 
+#include <stdbool.h>
+
 #define CLASS_METER_LINKS_MAX 16
 
 typedef struct ClassMeter ClassMeter;
@@ -27,13 +29,22 @@ DEFINE_CLEANUP(ClassMeter *, class_meter_free);
  * are. */
 void class_meter_add(ClassMeter *meter, uint32_t slot);
 /*
- * One reading of every uplink, by its place in the configuration; with an ifindex of 0: not read. A class
+ * One reading of each uplink; with an ifindex of 0: not read. A class
  * that was there before its slot was added, and that no earlier run counted, begins with what it shows. More
  * classes than there are places: those are not counted.
  */
 void class_meter_run(ClassMeter *meter, const NetStats *links, size_t n);
 /* As of the last run. */
 void class_meter_read(const ClassMeter *meter, uint32_t slot, Sample *sample);
+/*
+ * The name of the uplink of that number, below CLASS_METER_LINKS_MAX; NULL: there is none. Those that were
+ * read once are among them as long as there are numbers for all, whether or not they are read still.
+ */
+const char *class_meter_uplink(const ClassMeter *meter, size_t uplink);
+/* What of the slot's counters is that uplink's: in the order of net_class_metrics(). All uplinks' together
+ * are what class_meter_read() gives. false: the slot had no class there. */
+bool class_meter_read_uplink(const ClassMeter *meter, size_t uplink, uint32_t slot,
+                uint64_t ret[static NET_CLASS_COUNTERS]);
 /* Nobody's again, and begun anew. */
 void class_meter_clear(ClassMeter *meter, uint32_t slot);
 

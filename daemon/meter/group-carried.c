@@ -14,7 +14,8 @@ typedef struct Row {
         uint16_t adopted;
         uint16_t noted; /* bit i: counter i was noted once */
         struct {
-                uint64_t base; /* what it showed when its slot's part began */
+                uint64_t base; /* what it showed when its slot's part began, less all that it had counted in
+                                  the lives before this one: below 0, where there are some */
                 uint64_t last; /* at the last note */
         } counter[];
 } Row;
@@ -247,10 +248,8 @@ void group_carried_note(GroupCarried *carried, uint32_t place, const Sample *now
                 value = now->value[carried->counters[i]];
                 if (!(row->noted & (1U << i)) && row->adopted)
                         row->counter[i].base = value;
-                else if (value < row->counter[i].last) {
-                        gone_of(carried, row->slot)[i] += row->counter[i].last - row->counter[i].base;
-                        row->counter[i].base = carried->falls_by_parts ? value : 0;
-                }
+                else if (value < row->counter[i].last)
+                        row->counter[i].base += (carried->falls_by_parts ? value : 0) - row->counter[i].last;
                 row->noted |= (uint16_t) (1U << i);
                 row->counter[i].last = value;
         }
@@ -272,11 +271,48 @@ void group_carried_sum(const GroupCarried *carried, uint32_t slot, uint64_t pres
         }
 }
 
+bool group_carried_find(const GroupCarried *carried, uint32_t slot, uint64_t group_id, uint32_t *ret_place) {
+        for (uint32_t place = carried->first[slot]; place != PLACE_NONE; place = carried->next[place])
+                if (row_at(carried, place)->group_id == group_id) {
+                        *ret_place = place;
+                        return true;
+                }
+        return false;
+}
+
+bool group_carried_read(const GroupCarried *carried, uint32_t slot, uint64_t group_id, uint64_t *ret) {
+        uint32_t place;
+        const Row *row;
+
+        if (!group_carried_find(carried, slot, group_id, &place))
+                return false;
+        row = row_at(carried, place);
+        for (size_t i = 0; i < carried->n_counters; i++)
+                ret[i] = row->counter[i].last - row->counter[i].base;
+        return true;
+}
+
+void group_carried_begin_anew(GroupCarried *carried, uint32_t place) {
+        Row *row = row_at(carried, place);
+
+        for (size_t i = 0; i < carried->n_counters; i++) {
+                row->counter[i].base -= row->counter[i].last;
+                row->counter[i].last = 0;
+        }
+        row->adopted = false;
+}
+
 void group_carried_leave(GroupCarried *carried, uint64_t group_id) {
         uint32_t place;
 
         if (find_row(carried, group_id, &place))
                 fold(carried, place);
+}
+
+void group_carried_leave_all(GroupCarried *carried) {
+        for (uint32_t place = 0; place < carried->n_used; place++)
+                if (row_at(carried, place)->group_id)
+                        fold(carried, place);
 }
 
 void group_carried_clear(GroupCarried *carried, uint32_t slot) {

@@ -11,6 +11,8 @@
 #include "model/sample.h"
 #include "util/cleanup.h"
 
+#include <stdbool.h>
+
 typedef struct GroupCarried GroupCarried;
 
 typedef struct GroupCarriedOptions {
@@ -42,7 +44,15 @@ int group_carried_place(
 void group_carried_note(GroupCarried *carried, uint32_t place, const Sample *now);
 /* Puts the slot's figures of those counters that are in `present`, as a Sample has it. */
 void group_carried_sum(const GroupCarried *carried, uint32_t slot, uint64_t present, Sample *sample);
+/* The group's row, where it has one of the slot's. */
+bool group_carried_find(const GroupCarried *carried, uint32_t slot, uint64_t group_id, uint32_t *ret_place);
+/* What the group alone has counted for its slot, of each of the counters; false: it has no row there. */
+bool group_carried_read(const GroupCarried *carried, uint32_t slot, uint64_t group_id, uint64_t *ret);
+/* The counters of the row's group began at 0 again; what they had counted up to the last note stays its. */
+void group_carried_begin_anew(GroupCarried *carried, uint32_t place);
 /* The group is its slot's no longer; what it counted up to the last note stays. */
 void group_carried_leave(GroupCarried *carried, uint64_t group_id);
+/* The same of every group. */
+void group_carried_leave_all(GroupCarried *carried);
 /* Begins the slot anew. */
 void group_carried_clear(GroupCarried *carried, uint32_t slot);

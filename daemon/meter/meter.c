@@ -427,6 +427,15 @@ void meter_note_classes(Meter *meter, ClassWay way, const NetStats *links, size_
         class_meter_run(meter->classes[way], links, n);
 }
 
+const char *meter_uplink(const Meter *meter, ClassWay way, size_t uplink) {
+        return class_meter_uplink(meter->classes[way], uplink);
+}
+
+bool meter_read_uplink(const Meter *meter, ClassWay way, size_t uplink, uint32_t slot,
+                uint64_t ret[static NET_CLASS_COUNTERS]) {
+        return class_meter_read_uplink(meter->classes[way], uplink, slot, ret);
+}
+
 int meter_read(const Meter *meter, uint32_t slot, Sample *ret) {
         if (slot >= meter->slots || !meter->slot_states[slot].known)
                 return -ENOENT;

@@ -82,6 +82,10 @@ bool meter_reads_all_files(const Meter *meter);
 /* What was just read of the uplinks' classes, as class_meter_run(); of what comes in, where there are some.
  */
 void meter_note_classes(Meter *meter, ClassWay way, const NetStats *links, size_t n);
+/* As class_meter_uplink() and class_meter_read_uplink(); a name first. */
+const char *meter_uplink(const Meter *meter, ClassWay way, size_t uplink);
+bool meter_read_uplink(const Meter *meter, ClassWay way, size_t uplink, uint32_t slot,
+                uint64_t ret[static NET_CLASS_COUNTERS]);
 /* -ENOENT: no group was added for the slot. What could not be counted is absent. */
 int meter_read(const Meter *meter, uint32_t slot, Sample *ret);
 /* The id of the slot's own group, where the last refresh met it in the kernel: it is not gone. 0: it may be.

@@ -70,6 +70,7 @@ void net_class_values(const NetClassStats *stats, uint64_t ret[static NET_CLASS_
 
 /* One reading of an uplink. */
 typedef struct NetStats {
+        const char *uplink;     /* its name, not owned; the IFB's classes are its, too */
         int ifindex;            /* of the interface that has the name now; 0: not read */
         NetClassStats *classes; /* owned, ordered by slot; those that have gone since before all others */
         size_t n;

@@ -23,8 +23,10 @@ UplinkUsage *uplink_usages_get(UplinkUsages *usages, const char *uplink) {
 }
 
 void uplink_usages_forget(UplinkUsages *usages) {
-        for (size_t i = 0; i < usages->n; i++)
+        for (size_t i = 0; i < usages->n; i++) {
                 memset(usages->entries[i].known, 0, sizeof(usages->entries[i].known));
+                memset(usages->entries[i].values, 0, sizeof(usages->entries[i].values));
+        }
 }
 
 void uplink_usages_deinit(UplinkUsages *usages) {
@@ -34,15 +36,11 @@ void uplink_usages_deinit(UplinkUsages *usages) {
 
 bool uplink_usage_read(const UplinkUsage *usage, Metric metric, uint64_t *ret) {
         for (ClassWay way = 0; way < CLASS_WAY_MAX; way++)
-                for (size_t i = 0; usage->known[way] && i < NET_CLASS_FIGURES; i++) {
-                        uint64_t values[NET_CLASS_FIGURES];
-
-                        if (net_class_metrics(way)[i] != metric)
-                                continue;
-                        net_class_values(&usage->ways[way], values);
-                        *ret = values[i];
-                        return true;
-                }
+                for (size_t i = 0; usage->known[way] && i < NET_CLASS_FIGURES; i++)
+                        if (net_class_metrics(way)[i] == metric) {
+                                *ret = usage->values[way][i];
+                                return true;
+                        }
         return false;
 }
 

@@ -3,8 +3,8 @@
 
 /*
  * What one tenant's classes have counted on each uplink by itself, under names like
- * "net.egress.wire-bytes@eth0": since the class was made, which it is anew with its interface, its tree and
- * its discipline. What all of them have counted, whatever was made anew, is the tenant's sample.
+ * "net.egress.wire-bytes@eth0". Its counters go on over classes that come and go, and are together what the
+ * tenant's sample has.
  */
 
 #include "network.h"
@@ -14,8 +14,8 @@
 
 typedef struct UplinkUsage {
         char uplink[RESOURCE_TARGET_SIZE];
-        bool known[CLASS_WAY_MAX]; /* there was a class at the last sample */
-        NetClassStats ways[CLASS_WAY_MAX];
+        bool known[CLASS_WAY_MAX];                         /* there was a class some time */
+        uint64_t values[CLASS_WAY_MAX][NET_CLASS_FIGURES]; /* as net_class_metrics() */
 } UplinkUsage;
 
 typedef struct UplinkUsages {
@@ -25,7 +25,7 @@ typedef struct UplinkUsages {
 
 /* The uplink's, an empty one where there was none. NULL: out of memory. It stands until the next. */
 UplinkUsage *uplink_usages_get(UplinkUsages *usages, const char *uplink);
-/* Before a sample: what it does not find is not there. */
+/* Before a sample: what it does not find is not known. */
 void uplink_usages_forget(UplinkUsages *usages);
 void uplink_usages_deinit(UplinkUsages *usages);
 

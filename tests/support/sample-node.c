@@ -38,15 +38,8 @@ static OomVictims alpha_victims = {
 };
 
 static UplinkUsage alpha_uplinks[] = {
-        { .uplink = "eth0",
-                        .known = { true, true },
-                        .ways = { { .bytes = 1042,
-                                                  .packets = 1,
-                                                  .drops = 2,
-                                                  .backlog_bytes = 3126,
-                                                  .backlog_packets = 3 },
-                                        { .bytes = 66 } } },
-        { .uplink = "eth1", .known = { true }, .ways = { { .overlimits = 4, .borrowed = 5 } } },
+        { .uplink = "eth0", .known = { true, true }, .values = { { 1042, 1, 2, 0, 0, 3126, 3 }, { 66 } } },
+        { .uplink = "eth1", .known = { true }, .values = { { 0, 0, 0, 4, 5 } } },
 };
 
 static Tenant alpha = {

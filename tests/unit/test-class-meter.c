@@ -5,6 +5,7 @@
 #include "meter/class-meter.h"
 
 #include <criterion/criterion.h>
+#include <string.h>
 
 #define SLOTS 8U
 #define SLOT 3U
@@ -23,7 +24,7 @@ TestSuite(class_meter, .init = make, .fini = end);
 
 /* One reading of one uplink with one class. */
 static NetStats link_with(int ifindex, NetClassStats *class) {
-        return (NetStats){ ifindex, class, 1 };
+        return (NetStats){ "eth0", ifindex, class, 1 };
 }
 
 static void run_one(int ifindex, bool anew, uint64_t bytes) {
@@ -54,6 +55,7 @@ Test(class_meter, sums_over_uplinks) {
         NetClassStats on_third = { .slot = SLOT, .anew = true, .bytes = 500, .backlog_bytes = 7 };
         NetStats links[3] = { link_with(10, &on_first), {}, link_with(12, &on_third) };
 
+        links[2].uplink = "eth2";
         class_meter_add(meter, SLOT);
         class_meter_run(meter, links, 3);
         cr_expect_eq(BYTES(SLOT), 1500);
@@ -113,7 +115,7 @@ Test(class_meter, outlives_its_classes) {
 Test(class_meter, what_parted_comes_first) {
         NetClassStats classes[] = { { .slot = SLOT, .bytes = 120 },
                 { .slot = SLOT, .anew = true, .bytes = 30, .backlog_bytes = 7 } };
-        NetStats link = { 10, classes, 2 };
+        NetStats link = { "eth0", 10, classes, 2 };
 
         class_meter_add(meter, SLOT);
         run_one(10, true, 100);
@@ -145,9 +147,71 @@ Test(class_meter, counts_what_is_no_tenants) {
         NetClassStats classes[] = { { .slot = SLOT_DEFAULT, .anew = true, .bytes = 5 },
                 { .slot = SLOT_CONTROL, .anew = true, .bytes = 6 },
                 { .slot = SLOTS, .anew = true, .bytes = 7 } };
-        NetStats link = { 10, classes, 3 };
+        NetStats link = { "eth0", 10, classes, 3 };
 
         class_meter_run(meter, &link, 1);
         cr_expect_eq(BYTES(SLOT_DEFAULT), 5);
         cr_expect_eq(BYTES(SLOT_CONTROL), 6);
+}
+
+/* The counter of bytes on an uplink; UINT64_MAX where there is none of the slot's. */
+static uint64_t bytes_at(const char *uplink) {
+        for (size_t i = 0; i < CLASS_METER_LINKS_MAX; i++) {
+                const char *name = class_meter_uplink(meter, i);
+                uint64_t counters[NET_CLASS_COUNTERS];
+
+                if (name && strcmp(name, uplink) == 0)
+                        return class_meter_read_uplink(meter, i, SLOT, counters) ? counters[0] : UINT64_MAX;
+        }
+        return UINT64_MAX;
+}
+
+static void run_at(const char *uplink, int ifindex, bool anew, uint64_t bytes) {
+        NetClassStats class = { .slot = SLOT, .anew = anew, .bytes = bytes };
+        NetStats link = { uplink, ifindex, &class, 1 };
+
+        class_meter_run(meter, &link, 1);
+}
+
+/* They go on over classes and interfaces, and are together what the slot has. */
+Test(class_meter, of_each_uplink) {
+        static const struct {
+                const char *what, *uplink;
+                int ifindex;
+                bool anew;
+                uint64_t shows, eth0, eth1;
+        } steps[] = {
+                { "a class", "eth0", 10, true, 1000, 1000, UINT64_MAX },
+                { "on another uplink", "eth1", 11, true, 50, 1000, 50 },
+                { "it is made anew", "eth0", 10, true, 200, 1200, 50 },
+                { "and shows more than before", "eth0", 10, true, 300, 1500, 50 },
+                { "by somebody else", "eth0", 10, false, 20, 1520, 50 },
+                { "on another interface", "eth0", 12, true, 40, 1560, 50 },
+                { "whose number the other had", "eth1", 10, true, 60, 1560, 110 },
+                { "which goes on", "eth1", 10, false, 61, 1560, 111 },
+                { "an interface that nobody told of", "eth1", 13, false, 500, 1560, 611 },
+        };
+
+        class_meter_add(meter, SLOT);
+        for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+                run_at(steps[i].uplink, steps[i].ifindex, steps[i].anew, steps[i].shows);
+                cr_expect_eq(bytes_at("eth0"), steps[i].eth0, "%s", steps[i].what);
+                cr_expect_eq(bytes_at("eth1"), steps[i].eth1, "%s", steps[i].what);
+                cr_expect_eq(BYTES(SLOT), steps[i].eth0 + (steps[i].eth1 == UINT64_MAX ? 0 : steps[i].eth1),
+                                "%s", steps[i].what);
+        }
+}
+
+/* An uplink is not read while one tenant follows another: it is not to see the other's. */
+Test(class_meter, of_each_uplink_is_its_tenants) {
+        class_meter_add(meter, SLOT);
+        run_at("eth0", 10, true, 1000);
+        class_meter_clear(meter, SLOT);
+        class_meter_add(meter, SLOT);
+        cr_expect_eq(bytes_at("eth0"), UINT64_MAX, "the one before it is gone");
+        run_at("eth0", 10, false, 1100); /* the class is the same still */
+        cr_expect_eq(bytes_at("eth0"), 0);
+        run_at("eth0", 10, false, 1107);
+        cr_expect_eq(bytes_at("eth0"), 7);
+        cr_expect_eq(BYTES(SLOT), 7);
 }

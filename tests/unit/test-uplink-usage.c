@@ -29,7 +29,8 @@ Test(uplink_usage, names_and_values_of_classes_that_are_there) {
         cr_expect_eq(usages.n, 2);
         cr_expect_eq(uplink_usages_get(&usages, "eth1"), usage, "it is there already");
         usage->known[CLASS_WAY_OUT] = true;
-        usage->ways[CLASS_WAY_OUT] = (NetClassStats){ 2, false, 10, 11, 12, 13, 14, 15, 16 };
+        for (uint64_t i = 0; i < NET_CLASS_FIGURES; i++)
+                usage->values[CLASS_WAY_OUT][i] = 10 + i;
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
                 char name[UPLINK_USAGE_NAME_SIZE];
                 uint64_t value = 0;

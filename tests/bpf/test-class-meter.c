@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What is counted of each uplink's classes goes on over restarts. The readings are made up, the pins are not.
+ */
+
+#include "host.h"
+
+#include "bpf/pin.h"
+#include "meter/class-meter.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+TestSuite(class_meter, .init = host_init, .fini = host_deinit, .timeout = 60);
+
+#define SLOTS 8U
+#define SLOT 3U
+
+static ClassMeter *meter;
+
+static void restart(const char *pin_dir) {
+        class_meter_free(meter);
+        cr_assert_eq(class_meter_new(pin_dir, CLASS_WAY_OUT, SLOTS, 4 * SLOTS, &meter), 0);
+        class_meter_add(meter, SLOT);
+}
+
+static void run_at(const char *uplink, int ifindex, bool anew, uint64_t bytes) {
+        NetClassStats class = { .slot = SLOT, .anew = anew, .bytes = bytes };
+        NetStats link = { uplink, ifindex, &class, 1 };
+
+        class_meter_run(meter, &link, 1);
+}
+
+static uint64_t bytes_at(const char *uplink) {
+        for (size_t i = 0; i < CLASS_METER_LINKS_MAX; i++) {
+                const char *name = class_meter_uplink(meter, i);
+                uint64_t counters[NET_CLASS_COUNTERS];
+
+                if (name && strcmp(name, uplink) == 0)
+                        return class_meter_read_uplink(meter, i, SLOT, counters) ? counters[0] : UINT64_MAX;
+        }
+        return UINT64_MAX;
+}
+
+static uint64_t bytes(void) {
+        Sample sample = {};
+
+        class_meter_read(meter, SLOT, &sample);
+        return sample.value[METRIC_NET_EGRESS_WIRE_BYTES];
+}
+
+Test(class_meter, goes_on_by_the_uplinks_name) {
+        const char *pin_dir = host_bpffs();
+
+        restart(pin_dir);
+        run_at("eth1", 11, true, 50);
+        run_at("eth0", 10, true, 1000);
+        restart(pin_dir);
+        cr_expect_eq(bytes_at("eth1"), 50, "it is not read any more");
+        run_at("eth0", 10, false, 1005);
+        cr_expect_eq(bytes_at("eth0"), 1005);
+        restart(pin_dir);
+        run_at("eth0", 12, false, 2000); /* replugged meanwhile */
+        cr_expect_eq(bytes_at("eth0"), 3005);
+        cr_expect_eq(bytes(), 3055);
+        class_meter_free(meter);
+}
+
+/* As after an upgrade from when there were no names: the sum is the slot's still. */
+Test(class_meter, goes_on_without_names) {
+        const char *pin_dir = host_bpffs();
+
+        restart(pin_dir);
+        run_at("eth1", 11, true, 50);
+        run_at("eth0", 10, true, 1000);
+        pin_remove(pin_dir, "class_uplinks_1");
+        restart(pin_dir);
+        run_at("eth0", 10, false, 1001);
+        run_at("eth0", 10, false, 1010);
+        cr_expect_eq(bytes_at("eth0"), 9);
+        cr_expect_eq(bytes(), 1059);
+        class_meter_free(meter);
+}
+
+/* More uplinks than there are numbers, over the years: those of before give way, and what they counted stays.
+ */
+Test(class_meter, goes_on_over_many_uplinks) {
+        const char *pin_dir = host_bpffs();
+        char name[16];
+
+        for (unsigned i = 0; i < 2 * CLASS_METER_LINKS_MAX; i++) {
+                if (i % CLASS_METER_LINKS_MAX == 0)
+                        restart(pin_dir);
+                snprintf(name, sizeof(name), "eth%u", i);
+                run_at(name, 10 + (int) i, true, 100);
+                cr_expect_eq(bytes_at(name), 100);
+                cr_expect_eq(bytes(), 100 * (i + 1));
+        }
+        cr_expect_eq(bytes_at("eth0"), UINT64_MAX);
+        class_meter_free(meter);
+}
