@@ -67,6 +67,14 @@ struct {
         __type(value, struct sched_history);
 } sched_histories SEC(".maps");
 
+/* Of this program alone: what was told to another before it is void. */
+struct {
+        __uint(type, BPF_MAP_TYPE_ARRAY);
+        __uint(max_entries, 1);
+        __type(key, __u32);
+        __type(value, struct sched_moves);
+} sched_moves SEC(".maps");
+
 /* Filled as pairs meet, and no further than its size. */
 struct {
         __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
@@ -123,24 +131,38 @@ static __always_inline __u64 stretch_begin(const struct task_struct *task) {
         return task->prio >= MAX_RT_PRIO ? task->se.prev_sum_exec_runtime : task->se.sum_exec_runtime;
 }
 
-/* The running task has moved since it was charged last: what it ran until then is the group's that it left.
+/*
+ * Moves of the running task that were told since it was charged last: what it ran up to each is the group's
+ * that it left by it. Whose it is now says the kernel, not the last of them, which may still be about to
+ * happen.
  */
-static __noinline void charge_before_move(struct sched_cpu *cpu, __u32 cpu_index, struct task_struct *task) {
-        __u64 nsec = cpu->moved_nsec - cpu->exec_nsec;
-        struct sched_row *row;
+static __noinline void charge_moves(struct sched_cpu *cpu, __u32 cpu_index, struct task_struct *task) {
+        /* A full barrier, too: what was told is there to be read. */
+        __u32 told = __sync_fetch_and_add(&cpu->moves_told, 0), taken = cpu->moves_taken;
+        struct sched_moves *moves = bpf_map_lookup_elem(&sched_moves, &cpu_index);
+        bool moved = false;
 
-        cpu->moved_pid = 0;
-        if (nsec > task->se.sum_exec_runtime - cpu->exec_nsec)
-                return; /* in an earlier stretch */
-        row = cpu->slot ? find_row(cpu_index, cpu->slot) : NULL;
-        if (row)
-                row->cpu_nsec += nsec;
-        cpu->exec_nsec += nsec;
-        cpu->slot = find_slot_above(task->cgroups->dfl_cgrp);
+        for (__u32 i = 0; moves && i < SCHED_MOVES && taken != told; i++, taken++) {
+                const struct sched_move *move = &moves->move[taken % SCHED_MOVES];
+                __u64 nsec = move->nsec - cpu->exec_nsec;
+                struct sched_row *row;
+
+                if (move->pid != task->pid || nsec > task->se.sum_exec_runtime - cpu->exec_nsec)
+                        continue; /* another's, or in an earlier stretch */
+                row = cpu->slot ? find_row(cpu_index, cpu->slot) : NULL;
+                if (row)
+                        row->cpu_nsec += nsec;
+                cpu->exec_nsec += nsec;
+                cpu->slot = (__s32) (move->generation - cpu->poked_generation) >= 0 ? move->slot : 0;
+                moved = true;
+        }
+        if (moved)
+                cpu->slot = find_slot_above(task->cgroups->dfl_cgrp);
+        __sync_lock_test_and_set(&cpu->moves_taken, told);
 }
 
-static __always_inline bool has_moved(const struct sched_cpu *cpu, const struct task_struct *task) {
-        return cpu->moved_pid && cpu->moved_pid == task->pid;
+static __always_inline bool has_moved(const struct sched_cpu *cpu) {
+        return cpu->moves_told != cpu->moves_taken;
 }
 
 static __always_inline void count_length(__u32 cpu_index, __u32 slot, __u64 nsec) {
@@ -246,8 +268,8 @@ int BPF_PROG(sched_meter_switch, bool preempt, struct task_struct *prev, struct 
                 return 0;
 
         if (is_noted(cpu, prev)) {
-                if (has_moved(cpu, prev))
-                        charge_before_move(cpu, cpu_index, prev);
+                if (has_moved(cpu))
+                        charge_moves(cpu, cpu_index, prev);
                 had = cpu->slot;
                 row = had ? find_row(cpu_index, had) : NULL;
                 if (row) {
@@ -288,60 +310,68 @@ int BPF_PROG(sched_meter_switch, bool preempt, struct task_struct *prev, struct 
 }
 
 /*
- * Charges the task that runs here up to now, and looks up anew whom it belongs to. Unlike at a switch, one of
- * these can interrupt another on its CPU: hence the atomic steps, and none through the cache.
+ * Charges the task that runs here up to now, and looks up anew whom it belongs to. Run by the daemon, on the
+ * CPU in question: before a read, and after groups came or went. There is no switch meanwhile, but an
+ * interrupt can come, and a task be taken away in it: hence no look into the cache. It answers whether the
+ * kernel sums waits by queue.
  */
-static __always_inline void charge_current(void) {
-        __u32 cpu_index = bpf_get_smp_processor_id(), slot;
-        struct sched_cpu *cpu = bpf_map_lookup_elem(&sched_cpus, &cpu_index);
-        struct task_struct *task = bpf_get_current_task_btf();
-        __u64 exec_nsec, from_nsec;
-        struct sched_row *row;
-
-        if (!cpu)
-                return;
-
-        if (is_noted(cpu, task) && has_moved(cpu, task))
-                charge_before_move(cpu, cpu_index, task);
-        exec_nsec = task->se.sum_exec_runtime;
-        slot = task->pid ? find_slot_above(task->cgroups->dfl_cgrp) : 0;
-        from_nsec = __sync_lock_test_and_set(&cpu->exec_nsec, exec_nsec);
-        if (is_noted(cpu, task)) {
-                row = cpu->slot ? find_row(cpu_index, cpu->slot) : NULL;
-                if (row)
-                        __sync_fetch_and_add(&row->cpu_nsec, exec_nsec - from_nsec);
-        } else {
-                row = slot ? find_row(cpu_index, slot) : NULL;
-                if (row) {
-                        __sync_fetch_and_add(&row->cpu_nsec, exec_nsec - stretch_begin(task));
-                        __sync_fetch_and_add(&row->switches, 1);
-                }
-        }
-
-        cpu->slot = slot;
-        cpu->pid = task->pid;
-}
-
-/* Run by the daemon, on the CPU in question: before a read, and after groups came or went. It answers whether
- * the kernel sums waits by queue. */
 SEC("raw_tp")
 int sched_meter_poke(void *ctx) {
-        charge_current();
+        __u32 cpu_index = bpf_get_smp_processor_id(), slot, generation;
+        struct sched_cpu *cpu = bpf_map_lookup_elem(&sched_cpus, &cpu_index);
+        struct task_struct *task = bpf_get_current_task_btf();
+        struct sched_row *row;
+        __u64 nsec;
+
+        if (!cpu)
+                return 0;
+
+        generation = *(volatile __u32 *) &cpu->generation;
+        slot = task->pid ? find_slot_above(task->cgroups->dfl_cgrp) : 0;
+        if (is_noted(cpu, task)) {
+                if (has_moved(cpu))
+                        charge_moves(cpu, cpu_index, task);
+                row = cpu->slot ? find_row(cpu_index, cpu->slot) : NULL;
+                nsec = task->se.sum_exec_runtime - cpu->exec_nsec;
+        } else {
+                row = slot ? find_row(cpu_index, slot) : NULL;
+                nsec = task->se.sum_exec_runtime - stretch_begin(task);
+                if (row)
+                        row->switches++;
+        }
+        if (row)
+                row->cpu_nsec += nsec;
+        cpu->exec_nsec = task->se.sum_exec_runtime;
+        cpu->slot = slot;
+        cpu->pid = task->pid;
+        cpu->poked_generation = generation;
         return bpf_core_field_exists(((struct rq___sums *) 0)->rq_sched_info);
 }
 
-/* A task that runs, here or on another CPU, leaves its group. Of several moves before it is charged the last
- * is known alone, but for its own. */
-static __always_inline void note_move(struct task_struct *task) {
-        __u32 cpu_index = task->se.cfs_rq->rq->cpu;
+/*
+ * A task that runs, here or on another CPU, leaves its group for this one. The kernel lets one move at a
+ * time, and so does the list: he who moves adds to it, the task's CPU alone takes from it. Where it is full,
+ * as of more moves than that between two looks there, all that comes after is the last group's.
+ */
+static __always_inline void note_move(struct task_struct *task, struct cgroup *group) {
+        __u32 cpu_index = task->se.cfs_rq->rq->cpu, told;
         struct sched_cpu *cpu = bpf_map_lookup_elem(&sched_cpus, &cpu_index);
+        struct sched_moves *moves;
+        struct sched_move *move;
 
         if (!cpu || !is_noted(cpu, task))
                 return;
-        if (has_moved(cpu, task) && cpu_index == bpf_get_smp_processor_id())
-                charge_before_move(cpu, cpu_index, task);
-        cpu->moved_nsec = task->se.sum_exec_runtime;
-        __sync_lock_test_and_set(&cpu->moved_pid, task->pid);
+        moves = bpf_map_lookup_elem(&sched_moves, &cpu_index);
+        told = cpu->moves_told;
+        if (!moves || told - cpu->moves_taken >= SCHED_MOVES)
+                return;
+        move = &moves->move[told % SCHED_MOVES];
+        move->nsec = task->se.sum_exec_runtime;
+        move->pid = task->pid;
+        /* As in find_slot(). */
+        move->generation = *(volatile __u32 *) &cpu->generation;
+        move->slot = find_slot_above(group);
+        __sync_fetch_and_add(&cpu->moves_told, 1);
 }
 
 /*
@@ -349,18 +379,15 @@ static __always_inline void note_move(struct task_struct *task) {
  * charged from here on, be it the time since the last tick, is the new one's in cpu.stat.
  */
 SEC("fentry/cgroup_move_task")
-int BPF_PROG(sched_meter_move, struct task_struct *task) {
-        note_move(task);
+int BPF_PROG(sched_meter_move, struct task_struct *task, struct css_set *to) {
+        note_move(task, to->dfl_cgrp);
         return 0;
 }
 
 /* For kernels without fentry: a little later, and of a process's threads the first. */
 SEC("tp_btf/cgroup_attach_task")
 int BPF_PROG(sched_meter_attach, struct cgroup *group, const char *path, struct task_struct *task) {
-        if (task == bpf_get_current_task_btf())
-                charge_current();
-        else
-                note_move(task);
+        note_move(task, group);
         return 0;
 }
 

@@ -4,8 +4,8 @@
 /*
  * What the scheduler's meter shares with the daemon: one row a CPU and slot, and one state a CPU. Only the
  * CPU that a row belongs to adds to it, so that no add needs a lock; a CPU's state and history are also
- * written by who takes a task from its queue, under that queue's lock, and what is said there of a move by
- * who moves. The daemon reads them mapped. A row or state of zeroes is one of nobody: slot 0 is no tenant's.
+ * written by who takes a task from its queue, under that queue's lock, and what is said of a move by who
+ * moves. The daemon reads them mapped. A row or state of zeroes is one of nobody: slot 0 is no tenant's.
  *
  * Include after vmlinux.h or <linux/types.h>.
  */
@@ -73,6 +73,21 @@ struct sched_cached {
         __u32 generation;
 };
 
+/* Moves between groups of a task that runs, [cpu], which have not been charged yet: of those told and not
+ * taken number n is at n % SCHED_MOVES. */
+#define SCHED_MOVES 16
+struct sched_move {
+        __u64 nsec; /* its sum_exec_runtime then */
+        __u32 pid;
+        __u32 slot; /* whom it is charged to from there on */
+        __u32 generation;
+        __u32 pad;
+};
+struct sched_moves {
+        struct sched_move move[SCHED_MOVES];
+};
+_Static_assert(sizeof(struct sched_moves) == 24 * SCHED_MOVES, "no hidden padding");
+
 /* State [cpu]. */
 struct sched_cpu {
         __u64 exec_nsec;  /* sum_exec_runtime of the running task up to which it has been charged */
@@ -84,10 +99,12 @@ struct sched_cpu {
         __u64 waited_nsec; /* what is summed at the run queue of waits, as the kernel does: what was added
                               that is not in this was waited by who is taken away from it */
         __u64 arrivals;    /* which must be the kernel's for that, too */
-        __u64 moved_nsec; /* sum_exec_runtime of the running task when it left its group, unless it was before
-                             exec_nsec */
-        __u32 moved_pid;  /* of whom that is */
-        __u32 pad[3];
+        __u64 pad;         /* these two had a meaning in earlier versions */
+        __u32 pad2;
+        __u32 moves_told;       /* of struct sched_moves; by who moves a task that runs here */
+        __u32 moves_taken;      /* by this CPU */
+        __u32 poked_generation; /* the one of the last look that the daemon had taken here: what a move was
+                                   told with before that says no longer whose a group is */
         struct sched_cached cache[SCHED_METER_CACHE];
 };
 _Static_assert(sizeof(struct sched_cpu) == 64 + 16 * SCHED_METER_CACHE, "the hot part is one line of cache");

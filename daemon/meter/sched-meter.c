@@ -91,6 +91,8 @@ static int load(SchedMeter *meter, int groups_fd, unsigned hooks) {
                 r = bpf_map__reuse_fd(parts.calls, meter->hooks[kind].calls.fd);
         }
         if (r == 0)
+                r = bpf_map__set_max_entries(skeleton->maps.sched_moves, meter->n_cpus);
+        if (r == 0)
                 r = bpf_map__reuse_fd(skeleton->maps.sched_rows, meter->rows.fd);
         if (r == 0)
                 r = bpf_map__reuse_fd(skeleton->maps.sched_cpus, meter->cpus.fd);

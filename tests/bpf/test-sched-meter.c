@@ -221,6 +221,34 @@ Test(sched_meter, moved_while_running) {
         meter_free(meter);
 }
 
+/* Moved again and again while it never leaves its CPU and nobody looks: each stretch is the group's that it
+ * was in. */
+Test(sched_meter, moves_in_one_stretch) {
+        TestGroup groups[3] = { group_make("a"), group_make("b"), group_make("c") };
+        Meter *meter = meter_make(NULL, SLOTS, 0);
+        Worker hog = start_alone(NULL);
+        Reading first[ELEMENTSOF(groups)], last;
+
+        for (uint32_t i = 0; i < ELEMENTSOF(groups); i++)
+                meter_must_add(meter, SLOT + i, &groups[i]);
+        group_move(&groups[0], hog.pid);
+        worker_begin(&hog);
+        burn_msec(20);
+        for (uint32_t i = 0; i < ELEMENTSOF(groups); i++)
+                first[i] = reading_take(meter, SLOT + i, &groups[i]);
+        for (unsigned i = 1; i < 9; i++) {
+                group_move(&groups[i % ELEMENTSOF(groups)], hog.pid);
+                burn_msec(30);
+        }
+        for (uint32_t i = 0; i < ELEMENTSOF(groups); i++) {
+                last = reading_take(meter, SLOT + i, &groups[i]);
+                expect_same_growth(&first[i], &last, groups[i].path);
+                cr_expect(last.kernel_after - first[i].kernel_before > 3 * TICK_NSEC, "it did not run there");
+        }
+        worker_stop(&hog);
+        meter_free(meter);
+}
+
 /* After a slot is taken away, what runs on is charged to nobody; given again, it begins at 0. */
 Test(sched_meter, slot_given_again) {
         TestGroup group = group_make("a"), other = group_make("b");
