@@ -22,7 +22,6 @@ static void add_blame(uint32_t victim, uint32_t culprit, uint64_t nsec, void *us
         BlameWalk *walk = userdata;
         Tenant *tenant = victim < walk->slots ? walk->by_slot[victim] : NULL;
         const char *name = culprit == CULPRIT_UNKNOWN                        ? BLAME_UNKNOWN
-                           : culprit == CULPRIT_MORE                         ? BLAME_MORE
                            : culprit < walk->slots && walk->by_slot[culprit] ? walk->by_slot[culprit]->id
                                                                              : BLAME_SYSTEM;
 
@@ -51,8 +50,14 @@ static int sample_blames(Reconciler *reconciler, Node *node) {
         r = meter_each_culprit(reconciler->meter, add_blame, &walk);
         if (r < 0)
                 return r == -EOPNOTSUPP ? 0 : r;
-        for (size_t i = 0; i < node->n_tenants; i++)
-                blames_sort(&node->tenants[i]->blames);
+        for (size_t i = 0; i < node->n_tenants && walk.error >= 0; i++) {
+                Tenant *tenant = node->tenants[i];
+                uint64_t nsec = meter_read_unascribed(reconciler->meter, tenant->slot);
+
+                if (nsec > 0)
+                        walk.error = blames_push(&tenant->blames, BLAME_MORE, nsec);
+                blames_sort(&tenant->blames);
+        }
         return walk.error;
 }
 

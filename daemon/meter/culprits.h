@@ -14,8 +14,6 @@
 /* The culprit of what nobody had who is a tenant, and of what is longer ago than is known. */
 #define CULPRIT_SYSTEM 0U
 #define CULPRIT_UNKNOWN UINT32_MAX
-/* Those for whom there was no room among the pairs. */
-#define CULPRIT_MORE (UINT32_MAX - 1)
 
 typedef struct Culprits {
         Table pairs, histories;

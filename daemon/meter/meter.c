@@ -525,6 +525,10 @@ int meter_each_culprit(const Meter *meter, CulpritFound found, void *userdata) {
         return meter->sched ? sched_meter_each_culprit(meter->sched, found, userdata) : -EOPNOTSUPP;
 }
 
+uint64_t meter_read_unascribed(const Meter *meter, uint32_t slot) {
+        return meter->sched && slot < meter->slots ? sched_meter_read_unascribed(meter->sched, slot) : 0;
+}
+
 int meter_read_latencies(const Meter *meter, uint32_t slot, BlockLatencies *ret) {
         return meter->block ? block_meter_read(meter->block, slot, ret) : -EOPNOTSUPP;
 }

@@ -111,6 +111,8 @@ const char *meter_missing(const Meter *meter, uint64_t group_id);
 int meter_count_sockets(Meter *meter, uint32_t slot, int pidfd, unsigned *ret);
 /* Who had the CPU while whose tasks waited, and how long that was. -EOPNOTSUPP at the basic level. */
 int meter_each_culprit(const Meter *meter, CulpritFound found, void *userdata);
+/* What the slot's tasks waited of which that is not known, as the table is full, ns. */
+uint64_t meter_read_unascribed(const Meter *meter, uint32_t slot);
 
 /* Adds to `ret` how long the slot's reads and writes of each device took. -EOPNOTSUPP: that is not told. */
 int meter_read_latencies(const Meter *meter, uint32_t slot, BlockLatencies *ret);

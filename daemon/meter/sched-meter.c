@@ -326,17 +326,15 @@ void sched_meter_read(const SchedMeter *meter, uint32_t slot, Sample *sample) {
 }
 
 int sched_meter_each_culprit(const SchedMeter *meter, CulpritFound found, void *userdata) {
-        int r = meter->full ? culprits_each(&meter->culprits, found, userdata) : -EOPNOTSUPP;
+        return meter->full ? culprits_each(&meter->culprits, found, userdata) : -EOPNOTSUPP;
+}
 
-        for (uint32_t slot = 1; r >= 0 && slot < meter->slots; slot++) {
-                uint64_t nsec = 0;
+uint64_t sched_meter_read_unascribed(const SchedMeter *meter, uint32_t slot) {
+        uint64_t nsec = 0;
 
-                for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++)
-                        nsec += load_relaxed(&row_of(meter, cpu, slot)->unascribed_nsec);
-                if (nsec > 0)
-                        found(slot, CULPRIT_MORE, nsec, userdata);
-        }
-        return r;
+        for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++)
+                nsec += load_relaxed(&row_of(meter, cpu, slot)->unascribed_nsec);
+        return nsec;
 }
 
 static void clear_rows(SchedMeter *meter, uint32_t slot) {

@@ -49,7 +49,9 @@ void sched_meter_groups_changed(SchedMeter *meter);
 void sched_meter_settle(SchedMeter *meter);
 
 void sched_meter_read(const SchedMeter *meter, uint32_t slot, Sample *sample);
-/* As culprits_each(), and CULPRIT_MORE. -EOPNOTSUPP at the basic level. */
+/* As culprits_each(). -EOPNOTSUPP at the basic level. */
 int sched_meter_each_culprit(const SchedMeter *meter, CulpritFound found, void *userdata);
+/* Waited through the fault of those for whom there was no room among the pairs, ns. */
+uint64_t sched_meter_read_unascribed(const SchedMeter *meter, uint32_t slot);
 /* `leaving`: [slots]. */
 void sched_meter_clear(SchedMeter *meter, const bool *leaving);

@@ -210,14 +210,14 @@ static void add_ascribed(uint32_t victim, uint32_t culprit, uint64_t nsec, void 
         ascribed->all += nsec;
         if (culprit == OTHER_SLOT)
                 ascribed->to_other += nsec;
-        if (culprit == CULPRIT_MORE)
-                ascribed->to_more += nsec;
 }
 
 static Ascribed read_ascribed(Meter *meter) {
         Ascribed ascribed = { .waited = meter_must_read(meter, SLOT).value[METRIC_CPU_WAIT] };
 
         cr_assert(meter_each_culprit(meter, add_ascribed, &ascribed) == 0);
+        ascribed.to_more = meter_read_unascribed(meter, SLOT);
+        ascribed.all += ascribed.to_more;
         cr_expect(ascribed.all <= ascribed.waited, "more is ascribed than was waited");
         return ascribed;
 }
