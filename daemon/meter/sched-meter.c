@@ -160,11 +160,12 @@ static int hooks_set(SchedMeter *meter, const char *pin_dir, unsigned hooks) {
         return 0;
 }
 
-/* Some kernels load what they do not attach. */
+/* Some kernels load what they do not attach. Want of memory is no lack of the kernel's: what hung there
+ * before is left as it is, and the next start tries again. */
 static int count(SchedMeter *meter, const SchedMeterOptions *options) {
         int r = -EOPNOTSUPP;
 
-        for (size_t i = 0; r < 0 && i < ELEMENTSOF(hook_choices); i++) {
+        for (size_t i = 0; r < 0 && r != -ENOMEM && i < ELEMENTSOF(hook_choices); i++) {
                 r = load(meter, options->groups_fd, hook_choices[i]);
                 if (r >= 0)
                         r = hooks_set(meter, options->pin_dir, hook_choices[i]);

@@ -4,10 +4,12 @@
 
 #include "host.h"
 
+#include <bpf/bpf.h>
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 TestSuite(sched_meter, .init = host_init, .fini = host_deinit, .timeout = 120);
@@ -329,4 +331,41 @@ Test(sched_meter, basic_level) {
                         "the old level's program went on");
         worker_stop(&worker);
         meter_free(meter);
+}
+
+static int opens_until_no_memory = -1;
+
+/* In place of libbpf's, and the same but for the one time. */
+int bpf_raw_tracepoint_open(const char *name, int program_fd) {
+        union bpf_attr attr = { .raw_tracepoint = { .name = (uintptr_t) name,
+                                                .prog_fd = (uint32_t) program_fd } };
+
+        if (opens_until_no_memory >= 0 && opens_until_no_memory-- == 0) {
+                errno = ENOMEM;
+                return -1;
+        }
+        return (int) syscall(SYS_bpf, BPF_RAW_TRACEPOINT_OPEN, &attr, sizeof(attr));
+}
+
+/* What cannot be attached for once is not taken for what the kernel cannot do: the next start has it again.
+ */
+Test(sched_meter, no_memory_for_once) {
+        MeterOptions options = { .pin_dir = host_bpffs(), .slots = SLOTS, .cgroup_root = group_parent() };
+        TestGroup group = group_make("a");
+        Meter *meter;
+
+        for (int i = 0; i < 2; i++) {
+                _cleanup_(feature_set_deinit) FeatureSet features = FEATURE_SET_NULL;
+                Sample sample;
+
+                opens_until_no_memory = i;
+                cr_expect_eq(meter_new(&options, &features, &meter), -ENOMEM, "hook %d", i);
+                opens_until_no_memory = -1;
+                cr_assert_eq(meter_new(&options, &features, &meter), 0);
+                meter_must_add(meter, SLOT, &group);
+                sample = meter_must_read(meter, SLOT);
+                cr_expect(sample_has(&sample, METRIC_CPU_MIGRATIONS), "hook %d", i);
+                meter_release(meter);
+                meter_free(meter);
+        }
 }
