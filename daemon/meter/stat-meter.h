@@ -25,9 +25,9 @@ void stat_meter_remove(StatMeter *meter, uint64_t group_id);
 
 /* Reads the slots whose turn it is: `groups` groups, or so many more as the last slot has; SIZE_MAX: all. */
 void stat_meter_run(StatMeter *meter, size_t groups);
-/* The slot's turn out of turn. */
 /* How many there are to read. */
 size_t stat_meter_groups(const StatMeter *meter);
+/* The slot's turn out of turn. */
 void stat_meter_run_slot(StatMeter *meter, uint32_t slot);
 /* As of the slot's last turn. */
 void stat_meter_read(const StatMeter *meter, uint32_t slot, Sample *sample);
