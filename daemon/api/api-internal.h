@@ -33,6 +33,11 @@ struct ApiConnection {
         ApiConnection *next;
 };
 
+/* What polkit said of the call that is being handled. */
+typedef enum ApiVerdict { API_VERDICT_NONE, API_VERDICT_DENIED, API_VERDICT_GRANTED } ApiVerdict;
+
+typedef struct ApiQuestion ApiQuestion; /* api-polkit.c */
+
 struct Api {
         const Node *node;
         const ApiOperations *operations;
@@ -41,6 +46,8 @@ struct Api {
         ApiConnection *connections;
         KnownCaller callers[API_KNOWN_CALLERS];
         unsigned next_caller;
+        ApiQuestion *questions;           /* to polkit, whose answer is not in yet */
+        ApiVerdict verdict;               /* of the call that is being handled */
         sd_bus_vtable *allocation_vtable; /* made from the model's table of keys */
         sd_event_source *listener;        /* api-peer.c; NULL: no peers */
         char *listener_path;
@@ -74,6 +81,21 @@ int api_fail(int r, const Failure *failure, sd_bus_error *ret_error);
 /* The effective uid behind a message: a peer's by its socket, whatever name it claims; of others the bus
  * daemon is asked once a connection. */
 int api_caller(Api *api, sd_bus_message *message, uid_t *ret_uid);
+
+/* Whether it is served at the peer socket, where names are not the bus daemon's. */
+bool api_is_peer(const Api *api, const sd_bus *bus);
+
+/* Whether the call that is being handled may be told of all tenants: by who it is from, or by polkit's word.
+ */
+bool api_is_reader(const Api *api, uid_t caller);
+
+/* Asks polkit whether the caller may read. 1: it was asked, and the call is to be left alone (a handler
+ * returns 1 itself): it comes again. 0: nobody can be asked, or the answer was no; or a negative errno. */
+int api_polkit_ask(Api *api, sd_bus_message *call, uid_t uid);
+/* What it said of this call, once; for the guard. */
+ApiVerdict api_polkit_take_verdict(Api *api, const sd_bus_message *call);
+/* What waits on a connection that goes is not answered any more. */
+void api_polkit_forget(Api *api, const sd_bus *bus);
 
 /* The caller frees. NULL: no memory. */
 char *api_tenant_path(const char *id);

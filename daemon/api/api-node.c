@@ -4,9 +4,6 @@
  * it. */
 
 #include "api-internal.h"
-#include "authorize.h"
-#include "util/strv.h"
-
 #include "util/strv.h"
 
 #include <string.h>
@@ -15,7 +12,7 @@
 static int snapshot_scope(const Api *api, uid_t caller, char ***ret, Failure *failure) {
         _cleanup_strv_ char **tenants = NULL;
 
-        if (authorize_user(caller, ACCESS_READER, api->options->schedulers, api->options->readers_group))
+        if (api_is_reader(api, caller))
                 return 0;
         for (size_t i = 0; i < api->node->n_tenants; i++)
                 if (api_is_tenant_user(api->node, api->node->tenants[i]->id, caller) &&
@@ -43,6 +40,8 @@ int api_method_snapshot(sd_bus_message *message, void *userdata, sd_bus_error *r
                 r = api_caller(api, message, &caller);
         if (r >= 0)
                 r = snapshot_scope(api, caller, &only_tenants, &failure);
+        if (r == FAILURE_ACCESS_DENIED && api_polkit_ask(api, message, caller) > 0)
+                return 1;
         if (r == 0)
                 r = api->operations->snapshot(api->userdata, format, only_tenants, &fd, &failure);
         return r != 0 ? api_fail(r, &failure, ret_error) : sd_bus_reply_method_return(message, "h", fd);

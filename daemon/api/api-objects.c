@@ -6,7 +6,6 @@
  */
 
 #include "api-internal.h"
-#include "authorize.h"
 #include "codec.h"
 
 #include <string.h>
@@ -308,8 +307,7 @@ static bool is_for_reader(sd_bus *bus, sd_bus_message *reply) {
         if (sd_bus_message_get_type(reply, &type) >= 0 && type == SD_BUS_MESSAGE_SIGNAL)
                 return true;
         api = sd_bus_slot_get_userdata(sd_bus_get_current_slot(bus)); /* the object is the allocation */
-        return message && api_caller(api, message, &uid) >= 0 &&
-               authorize_user(uid, ACCESS_READER, api->options->schedulers, api->options->readers_group);
+        return message && api_caller(api, message, &uid) >= 0 && api_is_reader(api, uid);
 }
 
 static int get_allocation_state(sd_bus *bus, const char *path, const char *interface, const char *property,

@@ -3,7 +3,6 @@
 /* How things stand: a tenant's Mode, what differs from the plan, and why it is what it is. */
 
 #include "api-internal.h"
-#include "authorize.h"
 
 #include <string.h>
 
@@ -72,7 +71,7 @@ int api_method_explain(sd_bus_message *message, void *userdata, sd_bus_error *re
         _cleanup_failure_ Failure failure = FAILURE_NULL;
         const char *object, *name;
         uid_t caller = (uid_t) -1;
-        bool is_reader = false;
+        bool is_reader = false, is_theirs;
         Api *api = userdata;
         int r;
 
@@ -80,9 +79,11 @@ int api_method_explain(sd_bus_message *message, void *userdata, sd_bus_error *re
         if (r >= 0)
                 r = api_caller(api, message, &caller);
         if (r >= 0)
-                is_reader = authorize_user(
-                                caller, ACCESS_READER, api->options->schedulers, api->options->readers_group);
-        if (r >= 0 && !is_reader && !is_own(api, object, caller))
+                is_reader = api_is_reader(api, caller);
+        is_theirs = r >= 0 && (is_reader || is_own(api, object, caller));
+        if (r >= 0 && !is_theirs && api_polkit_ask(api, message, caller) > 0)
+                return 1;
+        if (r >= 0 && !is_theirs)
                 r = failure_set(&failure, FAILURE_ACCESS_DENIED,
                                 "Explain is for readers and for users of the tenant; user %d is neither",
                                 (int) caller);

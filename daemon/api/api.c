@@ -53,17 +53,32 @@ char *api_allocation_path(const char *id) {
         return encode_path(API_ALLOCATION_PREFIX, id);
 }
 
+static const ApiConnection *find_peer(const Api *api, const sd_bus *bus) {
+        for (const ApiConnection *c = api->connections; c; c = c->next)
+                if (c->is_peer && c->bus == bus)
+                        return c;
+        return NULL;
+}
+
+bool api_is_peer(const Api *api, const sd_bus *bus) {
+        return find_peer(api, bus);
+}
+
+bool api_is_reader(const Api *api, uid_t caller) {
+        return api->verdict == API_VERDICT_GRANTED ||
+               authorize_user(caller, ACCESS_READER, api->options->schedulers, api->options->readers_group);
+}
+
 int api_caller(Api *api, sd_bus_message *message, uid_t *ret_uid) {
+        const ApiConnection *peer = find_peer(api, sd_bus_message_get_bus(message));
         const char *name = sd_bus_message_get_sender(message);
-        const sd_bus *bus = sd_bus_message_get_bus(message);
         KnownCaller *caller;
         int r;
 
-        for (const ApiConnection *c = api->connections; c; c = c->next)
-                if (c->is_peer && c->bus == bus) {
-                        *ret_uid = c->uid;
-                        return 0;
-                }
+        if (peer) {
+                *ret_uid = peer->uid;
+                return 0;
+        }
         for (unsigned i = 0; name && i < API_KNOWN_CALLERS; i++)
                 if (strcmp(api->callers[i].name, name) == 0) {
                         *ret_uid = api->callers[i].uid;
@@ -116,6 +131,7 @@ static int api_guard(sd_bus_message *message, void *userdata, sd_bus_error *ret_
                 return 0;
         if (api_peer_drop_slow(connection))
                 return 1;
+        api->verdict = api_polkit_take_verdict(api, message);
         interface = sd_bus_message_get_interface(message);
         member = sd_bus_message_get_member(message);
         level = authorize_level(interface, member);
@@ -126,11 +142,18 @@ static int api_guard(sd_bus_message *message, void *userdata, sd_bus_error *ret_
         r = api_caller(api, message, &uid);
         if (r >= 0 && authorize_user(uid, level, api->options->schedulers, api->options->readers_group))
                 return 0;
-        if (r >= 0 && level == ACCESS_READER && is_own_object(api, sd_bus_message_get_path(message), uid))
-                return 0;
+        if (r >= 0 && level == ACCESS_READER) {
+                if (api->verdict == API_VERDICT_GRANTED ||
+                                is_own_object(api, sd_bus_message_get_path(message), uid))
+                        return 0;
+                if (api_polkit_ask(api, message, uid) > 0)
+                        return 1;
+        }
         r = sd_bus_reply_method_errorf(message, "org.headgate.Error.AccessDenied", "%s is not for user %d%s",
                         member, r < 0 ? -1 : (int) uid,
-                        level == ACCESS_READER ? "; readers are root and the group headgate" : "");
+                        level == ACCESS_READER
+                                        ? "; readers are root, the group headgate, and who polkit lets read"
+                                        : "");
         return r < 0 ? r : 1;
 }
 
@@ -165,6 +188,7 @@ ApiConnection *api_connection_free(ApiConnection *connection) {
                         *c = connection->next;
                         break;
                 }
+        api_polkit_forget(connection->api, connection->bus);
         for (size_t i = 0; i < connection->n_slots; i++)
                 sd_bus_slot_unref(connection->slots[i]);
         sd_event_source_disable_unref(connection->deadline);

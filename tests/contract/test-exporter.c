@@ -6,6 +6,8 @@
  * READY=1, an answer.
  */
 
+#include "own-bus.h"
+
 #include "util/cleanup.h"
 
 #include <arpa/inet.h>
@@ -29,7 +31,7 @@
 typedef enum MockMode { MOCK_ANSWER, MOCK_REFUSE, MOCK_SILENT, MOCK_UNSEALED, MOCK_PIPE } MockMode;
 
 static char dir[] = "/tmp/headgate-exporter-XXXXXX";
-static pid_t bus_pid, mock_pid, exporter_pid;
+static pid_t mock_pid, exporter_pid;
 static uint16_t port;
 
 /* More than a socket's buffer, and not text alone. */
@@ -79,33 +81,6 @@ static void read_byte(int fd) {
         char c;
 
         cr_assert_eq(read(fd, &c, 1), 1, "the process that should get ready ended");
-}
-
-static void start_bus(void) {
-        _cleanup_free_ char *config = path_in_dir("bus.conf");
-        int pipe_fds[2];
-
-        write_file("bus.conf",
-                        "<!DOCTYPE busconfig PUBLIC \"-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN\" "
-                        "\"http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd\"><busconfig>"
-                        "<type>session</type><listen>unix:path=%s/bus</listen><auth>EXTERNAL</auth>"
-                        "<policy context=\"default\"><allow send_destination=\"*\" eavesdrop=\"true\"/>"
-                        "<allow eavesdrop=\"true\"/><allow own=\"*\"/></policy>"
-                        "</busconfig>",
-                        dir);
-        cr_assert_eq(pipe(pipe_fds), 0);
-        bus_pid = start();
-        if (bus_pid == 0) {
-                _cleanup_free_ char *argument = NULL, *print = NULL;
-
-                if (asprintf(&argument, "--config-file=%s", config) > 0 &&
-                                asprintf(&print, "--print-address=%d", pipe_fds[1]) > 0)
-                        execlp("dbus-daemon", "dbus-daemon", "--nofork", argument, print, NULL);
-                _exit(125);
-        }
-        close(pipe_fds[1]);
-        read_byte(pipe_fds[0]);
-        close(pipe_fds[0]);
 }
 
 static int mock_answer_fd(MockMode mode) {
@@ -294,7 +269,7 @@ static void tear_down(void) {
 
         stop(&exporter_pid, SIGKILL);
         stop(&mock_pid, SIGKILL);
-        stop(&bus_pid, SIGKILL);
+        own_bus_stop();
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
                 _cleanup_free_ char *path = path_in_dir(names[i]);
 
@@ -309,7 +284,7 @@ Test(exporter, sends_the_snapshot_byte_for_byte) {
         char length[64];
         Answer a;
 
-        start_bus();
+        own_bus_start(dir);
         start_mock(MOCK_ANSWER);
         start_exporter();
         snprintf(length, sizeof(length), "Content-Length: %d", BODY_SIZE);
@@ -372,7 +347,7 @@ Test(exporter, says_why_there_is_nothing) {
 
         start_exporter();
         expect_unavailable("no connection to the bus");
-        start_bus();
+        own_bus_start(dir);
         expect_unavailable("headgated is not running");
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 start_mock(cases[i].mode);
@@ -384,14 +359,14 @@ Test(exporter, says_why_there_is_nothing) {
 Test(exporter, finds_bus_and_daemon_again) {
         start_exporter();
         for (int i = 0; i < 2; i++) {
-                start_bus();
+                own_bus_start(dir);
                 start_mock(MOCK_ANSWER);
                 cr_expect_eq(http("GET", "/metrics").status, 200);
                 stop(&mock_pid, SIGKILL);
                 expect_unavailable("headgated is not running");
                 start_mock(MOCK_ANSWER);
                 cr_expect_eq(http("GET", "/metrics").status, 200);
-                stop(&bus_pid, SIGKILL);
+                own_bus_stop();
                 stop(&mock_pid, SIGKILL);
                 /* Either word is right: the loss may be seen before or after the question. */
                 cr_expect_eq(http("GET", "/metrics").status, 503);
@@ -401,11 +376,11 @@ Test(exporter, finds_bus_and_daemon_again) {
 /* Also where the bus takes the connection and never says a word: sd-bus's own time would not have begun to
  * count. */
 Test(exporter, does_not_wait_for_a_dead_bus) {
-        start_bus();
-        cr_assert_eq(kill(bus_pid, SIGSTOP), 0);
+        own_bus_start(dir);
+        own_bus_signal(SIGSTOP);
         start_exporter();
         expect_unavailable("headgated did not answer within 1 s");
-        cr_assert_eq(kill(bus_pid, SIGCONT), 0);
+        own_bus_signal(SIGCONT);
         start_mock(MOCK_ANSWER);
         cr_expect_eq(http("GET", "/metrics").status, 200);
 }
@@ -413,7 +388,7 @@ Test(exporter, does_not_wait_for_a_dead_bus) {
 Test(exporter, one_scrape_does_not_hold_up_another) {
         _cleanup_close_ int fd = -EBADF;
 
-        start_bus();
+        own_bus_start(dir);
         start_mock(MOCK_SILENT);
         start_exporter();
         fd = http_connect();
@@ -429,7 +404,7 @@ Test(exporter, keeps_serving) {
         _cleanup_close_ int fd = -EBADF;
         Answer a;
 
-        start_bus();
+        own_bus_start(dir);
         start_mock(MOCK_ANSWER);
         start_exporter();
         fd = http_connect();
@@ -462,7 +437,7 @@ Test(exporter, stops_at_once_and_in_order) {
         _cleanup_close_ int fd = -EBADF;
         int status;
 
-        start_bus();
+        own_bus_start(dir);
         start_mock(MOCK_SILENT);
         start_exporter();
         fd = http_connect();
