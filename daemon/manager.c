@@ -10,6 +10,7 @@
 
 #include "util/log.h"
 #include "util/strv.h"
+#include "util/watchdog.h"
 
 #include <signal.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #define RECONCILE_EVERY_SAMPLES 10        /* the slow check: what drifted with nobody saying so */
 #define RECONCILED_A_SAMPLE 16            /* and no more tenants than that, on the average */
 #define BUS_TIMEOUT_USEC (5ULL * 1000000) /* of what is asked of the bus daemon itself */
+#define WATCHDOG_RETRY_USEC 1000000ULL
 #define READERS_GROUP "headgate"
 
 static uint64_t clock_usec(clockid_t clock) {
@@ -336,6 +338,26 @@ static int add_timers(Manager *manager) {
         return r < 0 ? r : sd_event_source_set_enabled(manager->sample_timer, SD_EVENT_ON);
 }
 
+static int on_watchdog(sd_event_source *source, uint64_t usec, void *userdata) {
+        const Manager *manager = userdata;
+        uint64_t next_usec = watchdog_feed() < 0 ? WATCHDOG_RETRY_USEC : manager->watchdog_usec / 4;
+
+        return sd_event_source_set_time_relative(source, next_usec);
+}
+
+/* As sd_event_set_watchdog(), which waits where PID 1 does not read. */
+static int manager_feed_watchdog(Manager *manager) {
+        _cleanup_(sd_event_source_unrefp) sd_event_source *timer = NULL;
+        int r = sd_watchdog_enabled(/* unset_environment= */ false, &manager->watchdog_usec);
+
+        if (r <= 0)
+                return r;
+        r = sd_event_add_time_relative(manager->event, &timer, CLOCK_MONOTONIC, 0, 0, on_watchdog, manager);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(timer, SD_EVENT_ON);
+        return r < 0 ? r : sd_event_source_set_floating(timer, true);
+}
+
 static int on_turn_over(sd_event_source *source, void *userdata) {
         Manager *manager = userdata;
 
@@ -464,7 +486,7 @@ int manager_run(Manager *manager) {
         if (r == -EEXIST)
                 return log_error_errno(r, "Another headgated serves the %s bus", manager->options.bus);
         manager_listen(manager);
-        r = sd_event_set_watchdog(manager->event, true);
+        r = manager_feed_watchdog(manager);
         if (r < 0)
                 return log_error_errno(r, "The watchdog cannot be fed");
         log_info("headgated %s ready: %zu tenants, %zu allocations, node %s", HEADGATE_VERSION,

@@ -29,7 +29,7 @@
 #define CPU_WEIGHT_DEFAULT 100U
 
 int systemd_connect(CgroupDriver *driver, sd_bus **ret) {
-        int r = pid1_connect(&driver->pid1);
+        int r = pid1_connect(&driver->pid1, PID1_ADDRESS);
 
         if (r >= 0)
                 *ret = driver->pid1;

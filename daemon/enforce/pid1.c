@@ -3,32 +3,40 @@
 #include "enforce/pid1.h"
 
 #include "util/log.h"
+#include "util/watchdog.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <systemd/sd-daemon.h>
 #include <time.h>
 
-#define PRIVATE_SOCKET "unix:path=/run/systemd/private"
 #define MANAGER_PATH "/org/freedesktop/systemd1"
 #define UNIT_PATH MANAGER_PATH "/unit"
 #define MANAGER PID1_SERVICE ".Manager"
 
 #define USEC_PER_SEC 1000000ULL
+#define TIMEOUT_USEC (30 * USEC_PER_SEC)
+#define DRAIN_USEC USEC_PER_SEC
 #define SCOPE_SUFFIX ".scope"
 
-static int connect_anew(sd_bus **ret) {
+static uint64_t monotonic_usec(void) {
+        struct timespec ts;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+}
+
+static int connect_anew(const char *address, sd_bus **ret) {
         _cleanup_bus_ sd_bus *bus = NULL;
         int r;
 
         r = sd_bus_new(&bus);
         if (r < 0)
                 return r;
-        r = sd_bus_set_address(bus, PRIVATE_SOCKET);
+        r = sd_bus_set_address(bus, address);
         if (r < 0)
                 return r;
-        r = sd_bus_set_method_call_timeout(bus, PID1_JOB_TIMEOUT_USEC);
+        r = sd_bus_set_method_call_timeout(bus, TIMEOUT_USEC);
         if (r < 0)
                 return r;
         r = sd_bus_start(bus);
@@ -38,15 +46,16 @@ static int connect_anew(sd_bus **ret) {
         return 0;
 }
 
-int pid1_connect(sd_bus **bus) {
+int pid1_connect(sd_bus **bus, const char *address) {
+        uint64_t deadline_usec = monotonic_usec() + DRAIN_USEC;
         int r = *bus ? 1 : -ENOTCONN;
 
-        while (r > 0)
+        while (r > 0 && monotonic_usec() < deadline_usec)
                 r = sd_bus_process(*bus, NULL);
         if (r >= 0 && sd_bus_is_open(*bus) > 0)
                 return 0;
         *bus = sd_bus_close_unref(*bus);
-        return connect_anew(bus);
+        return connect_anew(address, bus);
 }
 
 /* Names that a caller must tell apart; the message is told here, as the code says less. */
@@ -73,24 +82,91 @@ static int errno_from_bus(int r, const sd_bus_error *error, const char *unit) {
         return r;
 }
 
-static uint64_t monotonic_usec(void) {
-        struct timespec ts;
+/*
+ * The loop stands still while PID 1 is waited for, which may be long: it answers nobody while it loads its
+ * units anew, and right after that it ends who gave no sign of life, once it has read what it was told
+ * meanwhile. So who waits says once a second that he lives. Where a wait was in vain that is no sign of life
+ * any more: who is not answered by a PID 1 that works is better started anew.
+ */
+static bool in_vain;
 
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+static void say_alive(uint64_t now_usec) {
+        static uint64_t told_usec;
+
+        if (in_vain || now_usec - told_usec < USEC_PER_SEC)
+                return;
+        if (watchdog_feed() >= 0)
+                told_usec = now_usec;
 }
 
-/* A turn that has much to ask is long, and is no hang as long as it is answered: the watchdog is told, once a
- * second. */
-static int answered(int r, const sd_bus_error *error, const char *unit) {
-        static uint64_t told_usec;
-        uint64_t now = monotonic_usec();
+/* -ETIMEDOUT at the deadline, though PID 1 may have more to say. */
+static int wait_for(sd_bus *bus, const bool *done, uint64_t deadline_usec) {
+        while (!*done) {
+                int r = sd_bus_process(bus, NULL);
+                uint64_t now_usec = monotonic_usec();
 
-        if ((r >= 0 || sd_bus_error_is_set(error)) && now - told_usec >= USEC_PER_SEC) {
-                (void) sd_notify(/* unset_environment= */ false, "WATCHDOG=1");
-                told_usec = now;
+                if (r < 0)
+                        return r;
+                say_alive(now_usec);
+                if (*done)
+                        break;
+                if (now_usec >= deadline_usec) {
+                        in_vain = true;
+                        return -ETIMEDOUT;
+                }
+                if (r > 0)
+                        continue;
+                r = sd_bus_wait(bus, deadline_usec - now_usec < USEC_PER_SEC ? deadline_usec - now_usec
+                                                                             : USEC_PER_SEC);
+                if (r < 0 && r != -EINTR)
+                        return r;
         }
-        return errno_from_bus(r, error, unit);
+        return 0;
+}
+
+static int deadline_from_timeout(sd_bus *bus, uint64_t timeout_usec, uint64_t *ret_usec) {
+        int r = timeout_usec > 0 ? 0 : sd_bus_get_method_call_timeout(bus, &timeout_usec);
+
+        if (r >= 0)
+                *ret_usec = monotonic_usec() + timeout_usec;
+        return r;
+}
+
+/* In the memory of who waits for it. */
+typedef struct Answer {
+        const char *unit; /* not owned */
+        sd_bus_slot *slot;
+        bool there;
+        int result;
+        sd_bus_message *message; /* NULL where it is an error */
+} Answer;
+
+static void answer_deinit(Answer *answer) {
+        sd_bus_slot_unref(answer->slot); /* one that comes later is nobody's */
+        sd_bus_message_unref(answer->message);
+}
+
+#define _cleanup_answer_ _cleanup_(answer_deinit)
+
+static int take_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        const sd_bus_error *error = sd_bus_message_get_error(m);
+        Answer *answer = userdata;
+
+        answer->there = true;
+        if (sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY)) { /* sd-bus says so of a lost connection */
+                answer->result = -ECONNRESET;
+                return 0;
+        }
+        in_vain = false;
+        answer->result = errno_from_bus(-sd_bus_message_get_errno(m), error, answer->unit);
+        if (answer->result == 0)
+                answer->message = sd_bus_message_ref(m);
+        return 0;
+}
+
+/* How long it is waited for the caller says. */
+static int send_call(sd_bus *bus, sd_bus_message *m, Answer *answer) {
+        return sd_bus_call_async(bus, &answer->slot, m, take_answer, answer, UINT64_MAX);
 }
 
 int pid1_new_call(sd_bus *bus, const char *method, sd_bus_message **ret) {
@@ -98,10 +174,20 @@ int pid1_new_call(sd_bus *bus, const char *method, sd_bus_message **ret) {
 }
 
 int pid1_call(sd_bus *bus, sd_bus_message *m, const char *unit, uint64_t timeout_usec, sd_bus_message **ret) {
-        _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
-        int r = sd_bus_call(bus, m, timeout_usec, &error, ret);
+        _cleanup_answer_ Answer answer = { .unit = unit };
+        uint64_t deadline_usec;
+        int r;
 
-        return answered(r, &error, unit);
+        r = deadline_from_timeout(bus, timeout_usec, &deadline_usec);
+        if (r >= 0)
+                r = send_call(bus, m, &answer);
+        if (r >= 0)
+                r = wait_for(bus, &answer.there, deadline_usec);
+        if (r < 0)
+                return r;
+        if (ret && answer.result == 0)
+                *ret = TAKE_PTR(answer.message);
+        return answer.result;
 }
 
 typedef struct JobWait {
@@ -127,13 +213,17 @@ static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error
         return 0;
 }
 
+/* PID 1 answers before it runs the job: JobRemoved is behind the answer. */
 int pid1_call_job(sd_bus *bus, sd_bus_message *m, const char *unit) {
         _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
         _cleanup_message_ sd_bus_message *reply = NULL;
         JobWait wait = { 0 };
-        uint64_t deadline = monotonic_usec() + PID1_JOB_TIMEOUT_USEC;
+        uint64_t deadline_usec;
         int r;
 
+        r = deadline_from_timeout(bus, 0, &deadline_usec);
+        if (r < 0)
+                return r;
         r = sd_bus_match_signal(bus, &slot, NULL, MANAGER_PATH, MANAGER, "JobRemoved", on_job_removed, &wait);
         if (r < 0)
                 return r;
@@ -143,21 +233,8 @@ int pid1_call_job(sd_bus *bus, sd_bus_message *m, const char *unit) {
         r = sd_bus_message_read(reply, "o", &wait.job);
         if (r < 0)
                 return r;
-        while (!wait.removed) {
-                uint64_t now = monotonic_usec();
-
-                r = sd_bus_process(bus, NULL);
-                if (r < 0)
-                        return r;
-                if (r > 0)
-                        continue;
-                if (now >= deadline)
-                        return -ETIMEDOUT;
-                r = sd_bus_wait(bus, deadline - now);
-                if (r < 0 && r != -EINTR)
-                        return r;
-        }
-        return wait.result;
+        r = wait_for(bus, &wait.removed, deadline_usec);
+        return r < 0 ? r : wait.result;
 }
 
 int pid1_call_unit_job(sd_bus *bus, const char *method, const char *unit) {
@@ -191,29 +268,53 @@ const char *pid1_unit_interface(const char *unit) {
         return PID1_SERVICE ".Slice";
 }
 
-int pid1_get_string(sd_bus *bus, const char *unit, const char *interface, const char *property, char **ret) {
-        _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+static int get_property(sd_bus *bus, const char *unit, const char *interface, const char *property,
+                sd_bus_message **ret) {
+        _cleanup_message_ sd_bus_message *m = NULL;
         _cleanup_free_ char *path = NULL;
         int r;
 
         r = sd_bus_path_encode(UNIT_PATH, unit, &path);
         if (r < 0)
                 return r;
-        r = sd_bus_get_property_string(bus, PID1_SERVICE, path, interface, property, &error, ret);
-        return answered(r, &error, unit);
+        r = sd_bus_message_new_method_call(
+                        bus, &m, PID1_SERVICE, path, "org.freedesktop.DBus.Properties", "Get");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "ss", interface, property);
+        if (r < 0)
+                return r;
+        return pid1_call(bus, m, unit, 0, ret);
+}
+
+int pid1_get_string(sd_bus *bus, const char *unit, const char *interface, const char *property, char **ret) {
+        _cleanup_message_ sd_bus_message *reply = NULL;
+        const char *text;
+        char *copy;
+        int r;
+
+        r = get_property(bus, unit, interface, property, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(reply, "v", "s", &text);
+        if (r < 0)
+                return r;
+        copy = strdup(text);
+        if (!copy)
+                return -ENOMEM;
+        *ret = copy;
+        return 0;
 }
 
 int pid1_get_trivial(sd_bus *bus, const char *unit, const char *property, char type, void *ret) {
-        _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
-        _cleanup_free_ char *path = NULL;
+        _cleanup_message_ sd_bus_message *reply = NULL;
         int r;
 
-        r = sd_bus_path_encode(UNIT_PATH, unit, &path);
+        r = get_property(bus, unit, PID1_SERVICE ".Slice", property, &reply);
         if (r < 0)
                 return r;
-        r = sd_bus_get_property_trivial(
-                        bus, PID1_SERVICE, path, PID1_SERVICE ".Slice", property, &error, type, ret);
-        return answered(r, &error, unit);
+        r = sd_bus_message_read(reply, "v", (const char[]){ type, '\0' }, ret);
+        return r < 0 ? r : 0;
 }
 
 int pid1_get_group(sd_bus *bus, const char *unit, char **ret) {
@@ -227,21 +328,6 @@ int pid1_get_group(sd_bus *bus, const char *unit, char **ret) {
                 return -ENOENT;
         *ret = TAKE_PTR(path);
         return 0;
-}
-
-/*
- * PID 1 answers SetUnitProperties before it has written the files, which it does before it takes its next
- * message: so an answer to another one says that they are written.
- */
-static int pid1_wait_written(sd_bus *bus) {
-        _cleanup_message_ sd_bus_message *m = NULL;
-        int r;
-
-        r = sd_bus_message_new_method_call(
-                        bus, &m, PID1_SERVICE, MANAGER_PATH, "org.freedesktop.DBus.Peer", "Ping");
-        if (r < 0)
-                return r;
-        return pid1_call(bus, m, PID1_SERVICE, 0, NULL);
 }
 
 int pid1_open_properties(sd_bus *bus, const char *unit, sd_bus_message **ret) {
@@ -261,38 +347,32 @@ int pid1_open_properties(sd_bus *bus, const char *unit, sd_bus_message **ret) {
         return 0;
 }
 
-typedef struct Answer {
-        const char *unit;
-        bool there;
-        int result;
-} Answer;
-
-static int take_answer(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        Answer *answer = userdata;
-
-        answer->there = true;
-        answer->result = errno_from_bus(
-                        -sd_bus_message_get_errno(m), sd_bus_message_get_error(m), answer->unit);
-        return 0;
-}
-
-/* Both are sent before the first is answered: PID 1 is waited for once. */
+/*
+ * PID 1 answers SetUnitProperties before it has written the files, which it does before it takes its next
+ * message: so an answer to another one says that they are written. Both are sent before the first is
+ * answered: PID 1 is waited for once.
+ */
 int pid1_send_properties(sd_bus *bus, const char *unit, sd_bus_message *m) {
-        _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
-        Answer answer = { .unit = unit };
+        _cleanup_answer_ Answer set = { .unit = unit }, written = { .unit = PID1_SERVICE };
+        _cleanup_message_ sd_bus_message *ping = NULL;
+        uint64_t deadline_usec;
         int r;
 
         r = sd_bus_message_close_container(m);
         if (r >= 0)
-                r = sd_bus_call_async(bus, &slot, m, take_answer, &answer, 0);
+                r = deadline_from_timeout(bus, 0, &deadline_usec);
         if (r >= 0)
-                r = pid1_wait_written(bus);
+                r = sd_bus_message_new_method_call(
+                                bus, &ping, PID1_SERVICE, MANAGER_PATH, "org.freedesktop.DBus.Peer", "Ping");
+        if (r >= 0)
+                r = send_call(bus, m, &set);
+        if (r >= 0)
+                r = send_call(bus, ping, &written);
+        if (r >= 0)
+                r = wait_for(bus, &written.there, deadline_usec);
         if (r < 0)
                 return r;
-        do
-                r = sd_bus_process(bus, NULL);
-        while (r > 0 && !answer.there);
-        if (!answer.there)
-                return r < 0 ? r : -EBADMSG;
-        return answer.result;
+        if (!set.there)
+                return -EBADMSG;
+        return set.result < 0 ? set.result : written.result;
 }

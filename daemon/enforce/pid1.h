@@ -9,8 +9,12 @@
  * is kept for what is asked in one go, and no longer: PID 1 sends every signal to all who are connected
  * there, and who does not read them makes it queue them.
  *
- * 0 or a negative errno: -ENOENT no such unit, -EEXIST there is one, -ESRCH no such process. `unit` of a call
- * is for the journal, which has what PID 1 said.
+ * Whoever asks waits, and the loop with him: 30 s at most, whatever else PID 1 says meanwhile, and the
+ * watchdog is told that this is no hang. Who did not get an answer in that time is believed no more until he
+ * gets one.
+ *
+ * 0 or a negative errno: -ETIMEDOUT no answer in time, -ENOENT no such unit, -EEXIST there is one, -ESRCH no
+ * such process. `unit` of a call is for the journal, which has what PID 1 said.
  */
 
 #include "util/cleanup.h"
@@ -25,12 +29,14 @@ DEFINE_CLEANUP(sd_bus *, sd_bus_close_unref);
 #define _cleanup_error_ _cleanup_(sd_bus_error_free)
 
 #define PID1_SERVICE "org.freedesktop.systemd1"
-#define PID1_JOB_TIMEOUT_USEC (30 * 1000000ULL)
+#define PID1_ADDRESS "unix:path=/run/systemd/private"
 
-/* Connects where *bus is NULL, or was lost, as it is when PID 1 is executed anew; else reads, and drops, what
- * PID 1 has said to it in between. sd_bus_close_unref() ends it. */
-int pid1_connect(sd_bus **bus);
+/* Connects to PID 1, which is at that address, where *bus is NULL, or was lost, as it is when PID 1 is
+ * executed anew; else reads, and drops, what PID 1 has said to it in between. sd_bus_close_unref() ends it.
+ */
+int pid1_connect(sd_bus **bus, const char *address);
 int pid1_new_call(sd_bus *bus, const char *method, sd_bus_message **ret);
+/* 0: as long as any call of this connection may take. */
 int pid1_call(sd_bus *bus, sd_bus_message *m, const char *unit, uint64_t timeout_usec, sd_bus_message **ret);
 /* Makes the call, whose reply is a job, and waits until PID 1 is through with it. */
 int pid1_call_job(sd_bus *bus, sd_bus_message *m, const char *unit);

@@ -1,84 +1,182 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What is sent to PID 1, and what its answers mean: PID 1 is a child, at the other end of a pair of sockets.
- */
+/* What is sent to PID 1, what its answers mean, and how long they are waited for: PID 1 is a child, at a
+ * socket of its own, that answers by the unit's name. */
 
 #include "enforce/pid1.h"
 
 #include <criterion/criterion.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
+#include <sys/un.h>
+#include <time.h>
 
 #define WAIT_USEC 30000000ULL
+#define MANAGER PID1_SERVICE ".Manager"
+#define MANAGER_PATH "/org/freedesktop/systemd1"
+#define JOB MANAGER_PATH "/job/7"
+#define JOB_OF_OTHERS MANAGER_PATH "/job/8"
+
+static char directory[] = "/tmp/headgate-test-pid1.XXXXXX";
+static char address[64];
+static int notify_fd = -EBADF; /* the child's, too */
+
+/* Whether the watchdog is fed in so long. */
+static bool is_fed(int timeout_msec) {
+        char text[64] = "";
+
+        return poll(&(struct pollfd){ notify_fd, POLLIN, 0 }, 1, timeout_msec) == 1 &&
+               recv(notify_fd, text, sizeof(text) - 1, 0) > 0 && strcmp(text, "WATCHDOG=1") == 0;
+}
+
+/* --- the child: what fails there ends it, and so the test --- */
+
+static void check(int r) {
+        if (r < 0)
+                _exit(1);
+}
+
+static void tell_removed(sd_bus *bus, const char *job, const char *result) {
+        check(sd_bus_emit_signal(
+                        bus, MANAGER_PATH, MANAGER, "JobRemoved", "uoss", 7U, job, "x.slice", result));
+}
+
+static void start_unit(sd_bus *bus, sd_bus_message *m) {
+        const char *unit;
+
+        check(sd_bus_message_read(m, "s", &unit));
+        check(sd_bus_reply_method_return(m, "o", JOB));
+        do {
+                tell_removed(bus, JOB_OF_OTHERS, "failed");
+                check(sd_bus_flush(bus));
+        } while (strcmp(unit, "flood.slice") == 0);
+        tell_removed(bus, JOB, unit); /* what became of it is its name */
+}
+
+static void get_property(sd_bus_message *m) {
+        _cleanup_free_ char *unit = NULL;
+
+        check(sd_bus_path_decode(sd_bus_message_get_path(m), MANAGER_PATH "/unit", &unit));
+        if (strcmp(unit, "mute.slice") == 0)
+                return;
+        for (int i = 0; i < 2 && strcmp(unit, "late.slice") == 0; i++)
+                check(is_fed(WAIT_USEC / 1000) ? 0 : -ETIMEDOUT);
+        check(sd_bus_reply_method_return(m, "v", "s", unit));
+}
 
 /* The answer to SetUnitProperties waits for the Ping behind it, as the files do: who would wait for it before
  * sending that waits forever. */
-static int answer(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        sd_bus_message **held = userdata;
+static void take_ping(sd_bus *bus, sd_bus_message *m, sd_bus_message **held) {
         const char *unit;
-        int r;
 
-        if (sd_bus_message_is_method_call(m, PID1_SERVICE ".Manager", "SetUnitProperties") > 0) {
-                *held = sd_bus_message_ref(m);
-                return 1;
-        }
-        if (sd_bus_message_is_method_call(m, "org.freedesktop.DBus.Peer", "Ping") <= 0 || !*held)
+        if (!*held)
                 _exit(1);
-        if (sd_bus_message_read(*held, "s", &unit) < 0 || strcmp(unit, "lost.slice") == 0)
-                _exit(0);
-        r = strcmp(unit, "gone.slice") == 0
-                            ? sd_bus_reply_method_errorf(*held, PID1_SERVICE ".NoSuchUnit", "no %s", unit)
-            : strcmp(unit, "wrong.slice") == 0
-                            ? sd_bus_reply_method_errorf(*held, SD_BUS_ERROR_INVALID_ARGS, "not for %s", unit)
-                            : sd_bus_reply_method_return(*held, NULL);
+        check(sd_bus_message_read(*held, "s", &unit));
+        if (strcmp(unit, "lost.slice") == 0)
+                sd_bus_close(bus);
+        else {
+                check(strcmp(unit, "gone.slice") == 0
+                                                ? sd_bus_reply_method_errorf(*held,
+                                                                  PID1_SERVICE ".NoSuchUnit", "no %s", unit)
+                                : strcmp(unit, "wrong.slice") == 0
+                                                ? sd_bus_reply_method_errorf(*held, SD_BUS_ERROR_INVALID_ARGS,
+                                                                  "not for %s", unit)
+                                                : sd_bus_reply_method_return(*held, NULL));
+                check(sd_bus_reply_method_return(m, NULL));
+        }
         *held = sd_bus_message_unref(*held);
-        return r < 0 ? r : sd_bus_reply_method_return(m, NULL);
 }
 
-static void be_pid1(int fd) {
+static int answer(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        sd_bus *bus = sd_bus_message_get_bus(m);
+        sd_bus_message **held = userdata;
+
+        if (sd_bus_message_is_method_call(m, MANAGER, "SetUnitProperties") > 0)
+                *held = sd_bus_message_ref(m);
+        else if (sd_bus_message_is_method_call(m, MANAGER, "StartUnit") > 0)
+                start_unit(bus, m);
+        else if (sd_bus_message_is_method_call(m, "org.freedesktop.DBus.Properties", "Get") > 0)
+                get_property(m);
+        else
+                take_ping(bus, m, held);
+        return 1;
+}
+
+static void serve(int fd) {
+        _cleanup_bus_ sd_bus *bus = NULL;
         sd_bus_message *held = NULL;
         sd_id128_t id = {};
-        sd_bus *bus;
-        int r;
 
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        r = sd_bus_new(&bus);
-        if (r >= 0)
-                r = sd_bus_set_fd(bus, fd, fd);
-        if (r >= 0)
-                r = sd_bus_set_server(bus, true, id);
-        if (r >= 0)
-                r = sd_bus_start(bus);
-        if (r >= 0)
-                r = sd_bus_add_filter(bus, NULL, answer, &held);
-        while (r >= 0) {
+        check(sd_bus_new(&bus));
+        check(sd_bus_set_fd(bus, fd, fd));
+        check(sd_bus_set_server(bus, true, id));
+        check(sd_bus_start(bus));
+        check(sd_bus_add_filter(bus, NULL, answer, &held));
+        for (int r = 0; r >= 0 && sd_bus_is_open(bus) > 0;) {
                 r = sd_bus_process(bus, NULL);
                 if (r == 0)
                         r = sd_bus_wait(bus, WAIT_USEC);
         }
-        _exit(0);
 }
 
-static sd_bus *connect_to_child(void) {
-        int fds[2];
-        sd_bus *bus;
-        pid_t child;
+/* One connection after the other. */
+static _Noreturn void be_pid1(int listen_fd) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (;;) {
+                int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-        cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+                check(fd);
+                serve(fd);
+        }
+}
+
+/* --- the test's end --- */
+
+static int bind_socket(int type, const char *path) {
+        struct sockaddr_un name = { .sun_family = AF_UNIX };
+        int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+
+        cr_assert_lt(snprintf(name.sun_path, sizeof(name.sun_path), "%s", path), (int) sizeof(name.sun_path));
+        cr_assert_geq(fd, 0);
+        cr_assert_eq(bind(fd, (struct sockaddr *) &name, sizeof(name)), 0, "%s: %m", path);
+        return fd;
+}
+
+static void set_up(void) {
+        char path[sizeof(directory) + 16];
+        pid_t child;
+        int listen_fd;
+
+        cr_assert_not_null(mkdtemp(directory));
+        snprintf(path, sizeof(path), "%s/notify", directory);
+        notify_fd = bind_socket(SOCK_DGRAM, path);
+        cr_assert_eq(setenv("NOTIFY_SOCKET", path, 1), 0);
+        snprintf(path, sizeof(path), "%s/private", directory);
+        snprintf(address, sizeof(address), "unix:path=%s", path);
+        listen_fd = bind_socket(SOCK_STREAM, path);
+        cr_assert_eq(listen(listen_fd, 4), 0);
         child = fork();
         cr_assert_geq(child, 0);
-        if (child == 0) {
-                close(fds[0]);
-                be_pid1(fds[1]);
-        }
-        close(fds[1]);
-        cr_assert_geq(sd_bus_new(&bus), 0);
-        cr_assert_geq(sd_bus_set_fd(bus, fds[0], fds[0]), 0);
-        cr_assert_geq(sd_bus_set_method_call_timeout(bus, WAIT_USEC), 0);
-        cr_assert_geq(sd_bus_start(bus), 0);
+        if (child == 0)
+                be_pid1(listen_fd);
+        close(listen_fd);
+}
+
+static void tear_down(void) {
+        char command[64];
+
+        snprintf(command, sizeof(command), "rm -r %s", directory);
+        cr_assert_eq(system(command), 0);
+}
+
+static sd_bus *connect_pid1(uint64_t timeout_usec) {
+        sd_bus *bus = NULL;
+
+        cr_assert_eq(pid1_connect(&bus, address), 0);
+        cr_assert_geq(sd_bus_set_method_call_timeout(bus, timeout_usec), 0);
         return bus;
 }
 
@@ -90,7 +188,23 @@ static int set_weight(sd_bus *bus, const char *unit) {
         return pid1_send_properties(bus, unit, m);
 }
 
-TestSuite(pid1, .timeout = 60);
+static int get_slice(sd_bus *bus, const char *unit) {
+        _cleanup_free_ char *slice = NULL;
+        int r = pid1_get_string(bus, unit, PID1_SERVICE ".Slice", "Slice", &slice);
+
+        if (r >= 0)
+                cr_expect_str_eq(slice, unit);
+        return r;
+}
+
+static uint64_t now_usec(void) {
+        struct timespec ts;
+
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
+}
+
+TestSuite(pid1, .init = set_up, .fini = tear_down, .timeout = 60);
 
 Test(pid1, properties_are_set_and_written) {
         static const struct {
@@ -100,7 +214,7 @@ Test(pid1, properties_are_set_and_written) {
                 { "there.slice", 0 }, { "gone.slice", -ENOENT }, { "wrong.slice", -EINVAL },
                 { "there.slice", 0 }, /* by the same connection, after that */
         };
-        _cleanup_bus_ sd_bus *bus = connect_to_child();
+        _cleanup_bus_ sd_bus *bus = connect_pid1(WAIT_USEC);
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 int r = set_weight(bus, cases[i].unit);
@@ -109,10 +223,77 @@ Test(pid1, properties_are_set_and_written) {
         }
 }
 
+Test(pid1, what_became_of_a_job) {
+        static const struct {
+                const char *result;
+                int expected;
+        } cases[] = {
+                { "done", 0 },
+                { "skipped", 0 },
+                { "timeout", -ETIMEDOUT },
+                { "canceled", -ECANCELED },
+                { "dependency", -EIO },
+        };
+        _cleanup_bus_ sd_bus *bus = connect_pid1(WAIT_USEC);
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                int r = pid1_call_unit_job(bus, "StartUnit", cases[i].result);
+
+                cr_expect_eq(r, cases[i].expected, "%s: %s", cases[i].result, strerror(-r));
+        }
+}
+
 /* Executed anew, PID 1 closes what it had. */
 Test(pid1, a_connection_that_is_lost) {
-        _cleanup_bus_ sd_bus *bus = connect_to_child();
+        _cleanup_bus_ sd_bus *bus = connect_pid1(WAIT_USEC);
+        sd_bus *first = bus;
 
-        cr_expect_lt(set_weight(bus, "lost.slice"), 0);
+        cr_expect_eq(pid1_connect(&bus, address), 0);
+        cr_expect_eq(bus, first, "one that is open was closed");
+        cr_expect_eq(set_weight(bus, "lost.slice"), -ECONNRESET);
         cr_expect_eq(sd_bus_is_open(bus), 0);
+        cr_assert_eq(pid1_connect(&bus, address), 0);
+        cr_expect_eq(set_weight(bus, "there.slice"), 0, "it is not connected anew");
+}
+
+/* PID 1, which loads its units anew, answers only when it has read twice that we live. */
+Test(pid1, who_waits_lives) {
+        _cleanup_bus_ sd_bus *bus = connect_pid1(WAIT_USEC);
+
+        cr_expect_eq(get_slice(bus, "late.slice"), 0);
+}
+
+Test(pid1, who_waited_in_vain_is_not_believed) {
+        _cleanup_bus_ sd_bus *bus = connect_pid1(100000);
+
+        cr_expect_eq(get_slice(bus, "mute.slice"), -ETIMEDOUT);
+        while (is_fed(0))
+                ;
+        cr_expect_geq(sd_bus_set_method_call_timeout(bus, 2500000), 0);
+        cr_expect_eq(get_slice(bus, "mute.slice"), -ETIMEDOUT);
+        cr_expect_not(is_fed(0), "without an answer it was fed");
+        cr_expect_geq(sd_bus_set_method_call_timeout(bus, WAIT_USEC), 0);
+        cr_expect_eq(get_slice(bus, "there.slice"), 0);
+        cr_expect(is_fed(0), "an answer is a sign of life");
+}
+
+/* While it is there nothing is ever the last that PID 1 has to say. */
+static int wait_for_more(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        if (sd_bus_message_is_signal(m, MANAGER, "JobRemoved") > 0)
+                cr_assert_eq(poll(&(struct pollfd){ sd_bus_get_fd(userdata), POLLIN, 0 }, 1,
+                                             WAIT_USEC / 1000),
+                                1);
+        return 0;
+}
+
+Test(pid1, what_is_said_of_others_makes_no_wait_longer) {
+        _cleanup_bus_ sd_bus *bus = connect_pid1(1000000);
+        sd_bus *first = bus;
+        uint64_t begin_usec = now_usec();
+
+        cr_assert_geq(sd_bus_add_filter(bus, NULL, wait_for_more, bus), 0);
+        cr_expect_eq(pid1_call_unit_job(bus, "StartUnit", "flood.slice"), -ETIMEDOUT);
+        cr_expect_geq(now_usec() - begin_usec, 1000000, "it was not waited for");
+        cr_expect_eq(pid1_connect(&bus, address), 0);
+        cr_expect_eq(bus, first, "one that is open was closed");
 }
