@@ -14,7 +14,6 @@
 #include <string.h>
 
 #define RELOAD_TIMEOUT_USEC (90 * 1000000ULL)
-#define SCOPE_SUFFIX ".scope"
 #define SCOPE_TRIES 16
 
 static int start_scope(sd_bus *bus, const TenantGroup *group, const char *scope, const Process *processes,
@@ -92,7 +91,7 @@ int systemd_attach(TenantGroup *group, const Process *processes, size_t n, char 
         for (unsigned i = 1; i <= SCOPE_TRIES; i++) {
                 _cleanup_free_ char *scope = NULL;
 
-                if (asprintf(&scope, "%s%u" SCOPE_SUFFIX, prefix, number.highest + i) < 0)
+                if (asprintf(&scope, "%s%u" SYSTEMD_SCOPE_SUFFIX, prefix, number.highest + i) < 0)
                         return -ENOMEM;
                 r = start_scope(bus, group, scope, processes, n);
                 if (r == -EEXIST)

@@ -140,7 +140,7 @@ static int systemd_make(CgroupDriver *driver, const char *tenant_id, char **ret_
         if (r < 0)
                 return r;
         if (strcmp(state, "active") != 0) {
-                r = pid1_call_unit_job(bus, "StartUnit", unit);
+                r = pid1_call_unit_job(bus, "StartUnit", unit, "replace");
                 if (r < 0)
                         return r;
         }
@@ -277,7 +277,7 @@ static int systemd_make_partition(TenantGroup *group) {
         r = systemd_connect(group->driver, &bus);
         if (r < 0)
                 return r;
-        return pid1_call_unit_job(bus, "StartUnit", unit);
+        return pid1_call_unit_job(bus, "StartUnit", unit, "replace");
 }
 
 /*
@@ -324,54 +324,6 @@ static int systemd_signal(TenantGroup *group, int signal) {
                 return r;
         r = pid1_call(bus, m, group->unit, 0, NULL);
         return r == -ESRCH ? 0 : r; /* nobody to tell */
-}
-
-/* Takes back the drop-ins that PID 1 wrote for us; it leaves alone what others put into /etc for a slice of
- * ours. */
-static int revert_unit(sd_bus *bus, const char *unit) {
-        _cleanup_message_ sd_bus_message *m = NULL;
-        int r;
-
-        r = pid1_new_call(bus, "RevertUnitFiles", &m);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append(m, "as", 1, unit);
-        if (r < 0)
-                return r;
-        return pid1_call(bus, m, unit, 0, NULL);
-}
-
-static int systemd_remove(CgroupDriver *driver, const char *tenant_id) {
-        _cleanup_free_ char *unit = systemd_slice(tenant_id), *state = NULL;
-        bool is_active, is_there;
-        sd_bus *bus;
-        int r;
-
-        if (!unit)
-                return -ENOMEM;
-        r = systemd_connect(driver, &bus);
-        if (r < 0)
-                return r;
-        /* Before the slice is stopped: while PID 1 takes a unit for part of it, that stops the unit, too,
-         * even where it still runs elsewhere. */
-        r = systemd_untie_slice(bus, unit);
-        if (r < 0)
-                return r;
-        r = pid1_get_string(bus, unit, PID1_SERVICE ".Unit", "ActiveState", &state);
-        if (r < 0)
-                return r;
-        is_active = strcmp(state, "inactive") != 0;
-        is_there = faccessat(tenant_id ? driver->parent->fd : driver->root_fd, unit, F_OK, 0) == 0;
-        /* PID 1 makes the group of a slice when it is configured, and takes it away only when one that was
-         * started is stopped. One that cannot be started keeps its group, and nothing that was set of it. */
-        if (!is_active && is_there)
-                is_active = pid1_call_unit_job(bus, "StartUnit", unit) >= 0;
-        if (is_active) {
-                r = pid1_call_unit_job(bus, "StopUnit", unit);
-                if (r < 0)
-                        return r;
-        }
-        return revert_unit(bus, unit);
 }
 
 static bool systemd_parse_name(const char *name, char *ret_tenant_id) {

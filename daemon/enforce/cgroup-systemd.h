@@ -8,6 +8,7 @@
 
 #define SYSTEMD_PARENT "headgate.slice"
 #define SYSTEMD_SLICE_SUFFIX ".slice"
+#define SYSTEMD_SCOPE_SUFFIX ".scope"
 
 /* The tenant's slice, or the parent where there is no tenant; the caller frees. NULL without memory. */
 char *systemd_slice(const char *tenant_id);
@@ -20,3 +21,6 @@ int systemd_attach_unit(TenantGroup *group, const char *unit, char **ret_group);
 int systemd_untie(CgroupDriver *driver, const char *tenant_id);
 /* The same by the slice's name. */
 int systemd_untie_slice(sd_bus *bus, const char *slice);
+
+/* cgroup-systemd-remove.c */
+int systemd_remove(CgroupDriver *driver, const char *tenant_id);

@@ -3,6 +3,7 @@
 #include "enforce/pid1.h"
 
 #include "util/log.h"
+#include "util/strv.h"
 #include "util/watchdog.h"
 
 #include <errno.h>
@@ -67,6 +68,7 @@ static int errno_from_bus(int r, const sd_bus_error *error, const char *unit) {
                 { PID1_SERVICE ".NoSuchUnit", -ENOENT },
                 { PID1_SERVICE ".UnitExists", -EEXIST },
                 { PID1_SERVICE ".NoSuchProcess", -ESRCH },
+                { PID1_SERVICE ".TransactionIsDestructive", -EBUSY },
                 { "System.Error.ESRCH", -ESRCH },
                 { SD_BUS_ERROR_UNIX_PROCESS_ID_UNKNOWN, -ESRCH },
         };
@@ -237,14 +239,14 @@ int pid1_call_job(sd_bus *bus, sd_bus_message *m, const char *unit) {
         return r < 0 ? r : wait.result;
 }
 
-int pid1_call_unit_job(sd_bus *bus, const char *method, const char *unit) {
+int pid1_call_unit_job(sd_bus *bus, const char *method, const char *unit, const char *mode) {
         _cleanup_message_ sd_bus_message *m = NULL;
         int r;
 
         r = pid1_new_call(bus, method, &m);
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(m, "ss", unit, "replace");
+        r = sd_bus_message_append(m, "ss", unit, mode);
         if (r < 0)
                 return r;
         return pid1_call_job(bus, m, unit);
@@ -303,6 +305,25 @@ int pid1_get_string(sd_bus *bus, const char *unit, const char *interface, const 
         if (!copy)
                 return -ENOMEM;
         *ret = copy;
+        return 0;
+}
+
+int pid1_get_list(sd_bus *bus, const char *unit, const char *interface, const char *property, char ***ret) {
+        _cleanup_message_ sd_bus_message *reply = NULL;
+        _cleanup_strv_ char **list = NULL;
+        const char *text;
+        int r;
+
+        r = get_property(bus, unit, interface, property, &reply);
+        if (r >= 0)
+                r = sd_bus_message_enter_container(reply, 'v', "as");
+        if (r >= 0)
+                r = sd_bus_message_enter_container(reply, 'a', "s");
+        while (r >= 0 && (r = sd_bus_message_read(reply, "s", &text)) > 0)
+                r = strv_push(&list, text);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(list);
         return 0;
 }
 

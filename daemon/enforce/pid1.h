@@ -40,10 +40,13 @@ int pid1_new_call(sd_bus *bus, const char *method, sd_bus_message **ret);
 int pid1_call(sd_bus *bus, sd_bus_message *m, const char *unit, uint64_t timeout_usec, sd_bus_message **ret);
 /* Makes the call, whose reply is a job, and waits until PID 1 is through with it. */
 int pid1_call_job(sd_bus *bus, sd_bus_message *m, const char *unit);
-int pid1_call_unit_job(sd_bus *bus, const char *method, const char *unit);
+/* `mode`: "replace" what others have asked for of the unit and those that come and go with it, or "fail":
+ * -EBUSY. */
+int pid1_call_unit_job(sd_bus *bus, const char *method, const char *unit, const char *mode);
 /* The interface that a unit of this name has its group under. */
 const char *pid1_unit_interface(const char *unit);
 int pid1_get_string(sd_bus *bus, const char *unit, const char *interface, const char *property, char **ret);
+int pid1_get_list(sd_bus *bus, const char *unit, const char *interface, const char *property, char ***ret);
 int pid1_get_trivial(sd_bus *bus, const char *unit, const char *property, char type, void *ret);
 /* Where the unit's processes are. -ENOENT: nowhere, it is not running. */
 int pid1_get_group(sd_bus *bus, const char *unit, char **ret);

@@ -282,6 +282,35 @@ Test(cgroup_driver, configured_and_never_started_goes) {
         cr_assert_eq(access(path, F_OK), -1, "it is left");
 }
 
+/* What somebody has in it is not stopped, though no process is there: a unit that has ended and stays, and
+ * one that is to be started as soon as another is. */
+Test(cgroup_driver, a_unit_without_a_process_stays) {
+        TenantGroup *group;
+
+        if (!is_systemd)
+                skip("systemd's alone");
+        group = ensure("test-used");
+        cr_assert_eq(run("systemd-run --quiet --unit=hg-test-stays -p Type=oneshot --remain-after-exit "
+                         "--slice='headgate-test\\x2dused.slice' true"),
+                        0);
+        cr_assert_eq(tenant_group_populated(group), 0);
+        cr_expect_eq(tenant_group_remove(driver, "test-used"), -EBUSY);
+        cr_expect_eq(run("systemctl --quiet is-active hg-test-stays"), 0, "it was stopped");
+        cr_assert_eq(run("systemctl stop hg-test-stays"), 0);
+
+        cr_assert_eq(run("systemd-run --quiet --no-block --unit=hg-test-first -p Type=oneshot sleep "
+                         "infinity"),
+                        0);
+        cr_assert_eq(run("systemd-run --quiet --no-block --unit=hg-test-waits -p After=hg-test-first.service "
+                         "--slice='headgate-test\\x2dused.slice' sleep infinity"),
+                        0);
+        cr_assert_eq(tenant_group_populated(group), 0);
+        cr_expect_eq(tenant_group_remove(driver, "test-used"), -EBUSY);
+        cr_expect_eq(run("systemctl list-jobs | grep -q hg-test-waits"), 0, "it is started no more");
+        cr_assert_eq(run("systemctl stop hg-test-waits hg-test-first"), 0);
+        remove_group(group);
+}
+
 Test(cgroup_driver, made_anew_is_another) {
         TenantGroup *old = ensure("test-anew"), *same, *anew;
         Settings changes = { 0 }, holds;

@@ -4,21 +4,17 @@
  * socket of its own, that answers by the unit's name. */
 
 #include "enforce/pid1.h"
+#include "support/pid1-child.h"
 
 #include <criterion/criterion.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
 
 #define WAIT_USEC 30000000ULL
-#define MANAGER PID1_SERVICE ".Manager"
-#define MANAGER_PATH "/org/freedesktop/systemd1"
-#define JOB MANAGER_PATH "/job/7"
-#define JOB_OF_OTHERS MANAGER_PATH "/job/8"
+#define JOB_OF_OTHERS PID1_CHILD_PATH "/job/8"
 
 static char directory[] = "/tmp/headgate-test-pid1.XXXXXX";
 static char address[64];
@@ -32,39 +28,36 @@ static bool is_fed(int timeout_msec) {
                recv(notify_fd, text, sizeof(text) - 1, 0) > 0 && strcmp(text, "WATCHDOG=1") == 0;
 }
 
-/* --- the child: what fails there ends it, and so the test --- */
-
-static void check(int r) {
-        if (r < 0)
-                _exit(1);
-}
-
-static void tell_removed(sd_bus *bus, const char *job, const char *result) {
-        check(sd_bus_emit_signal(
-                        bus, MANAGER_PATH, MANAGER, "JobRemoved", "uoss", 7U, job, "x.slice", result));
-}
+/* --- the child --- */
 
 static void start_unit(sd_bus *bus, sd_bus_message *m) {
         const char *unit;
 
-        check(sd_bus_message_read(m, "s", &unit));
-        check(sd_bus_reply_method_return(m, "o", JOB));
+        pid1_child_check(sd_bus_message_read(m, "s", &unit));
+        pid1_child_check(sd_bus_reply_method_return(m, "o", PID1_CHILD_JOB));
         do {
-                tell_removed(bus, JOB_OF_OTHERS, "failed");
-                check(sd_bus_flush(bus));
+                pid1_child_tell_removed(bus, JOB_OF_OTHERS, "failed");
+                pid1_child_check(sd_bus_flush(bus));
         } while (strcmp(unit, "flood.slice") == 0);
-        tell_removed(bus, JOB, unit); /* what became of it is its name */
+        pid1_child_tell_removed(bus, PID1_CHILD_JOB, unit); /* what became of it is its name */
 }
 
 static void get_property(sd_bus_message *m) {
-        _cleanup_free_ char *unit = NULL;
+        _cleanup_free_ char *unit = pid1_child_unit(m);
 
-        check(sd_bus_path_decode(sd_bus_message_get_path(m), MANAGER_PATH "/unit", &unit));
         if (strcmp(unit, "mute.slice") == 0)
                 return;
         for (int i = 0; i < 2 && strcmp(unit, "late.slice") == 0; i++)
-                check(is_fed(WAIT_USEC / 1000) ? 0 : -ETIMEDOUT);
-        check(sd_bus_reply_method_return(m, "v", "s", unit));
+                pid1_child_check(is_fed(WAIT_USEC / 1000) ? 0 : -ETIMEDOUT);
+        pid1_child_check(sd_bus_reply_method_return(m, "v", "s", unit));
+}
+
+static int answer_set(sd_bus_message *m, const char *unit) {
+        if (strcmp(unit, "gone.slice") == 0)
+                return sd_bus_reply_method_errorf(m, PID1_SERVICE ".NoSuchUnit", "no %s", unit);
+        if (strcmp(unit, "wrong.slice") == 0)
+                return sd_bus_reply_method_errorf(m, SD_BUS_ERROR_INVALID_ARGS, "not for %s", unit);
+        return sd_bus_reply_method_return(m, NULL);
 }
 
 /* The answer to SetUnitProperties waits for the Ping behind it, as the files do: who would wait for it before
@@ -74,18 +67,12 @@ static void take_ping(sd_bus *bus, sd_bus_message *m, sd_bus_message **held) {
 
         if (!*held)
                 _exit(1);
-        check(sd_bus_message_read(*held, "s", &unit));
+        pid1_child_check(sd_bus_message_read(*held, "s", &unit));
         if (strcmp(unit, "lost.slice") == 0)
                 sd_bus_close(bus);
         else {
-                check(strcmp(unit, "gone.slice") == 0
-                                                ? sd_bus_reply_method_errorf(*held,
-                                                                  PID1_SERVICE ".NoSuchUnit", "no %s", unit)
-                                : strcmp(unit, "wrong.slice") == 0
-                                                ? sd_bus_reply_method_errorf(*held, SD_BUS_ERROR_INVALID_ARGS,
-                                                                  "not for %s", unit)
-                                                : sd_bus_reply_method_return(*held, NULL));
-                check(sd_bus_reply_method_return(m, NULL));
+                pid1_child_check(answer_set(*held, unit));
+                pid1_child_check(sd_bus_reply_method_return(m, NULL));
         }
         *held = sd_bus_message_unref(*held);
 }
@@ -94,9 +81,9 @@ static int answer(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         sd_bus *bus = sd_bus_message_get_bus(m);
         sd_bus_message **held = userdata;
 
-        if (sd_bus_message_is_method_call(m, MANAGER, "SetUnitProperties") > 0)
+        if (sd_bus_message_is_method_call(m, PID1_CHILD_MANAGER, "SetUnitProperties") > 0)
                 *held = sd_bus_message_ref(m);
-        else if (sd_bus_message_is_method_call(m, MANAGER, "StartUnit") > 0)
+        else if (sd_bus_message_is_method_call(m, PID1_CHILD_MANAGER, "StartUnit") > 0)
                 start_unit(bus, m);
         else if (sd_bus_message_is_method_call(m, "org.freedesktop.DBus.Properties", "Get") > 0)
                 get_property(m);
@@ -105,64 +92,20 @@ static int answer(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return 1;
 }
 
-static void serve(int fd) {
-        _cleanup_bus_ sd_bus *bus = NULL;
-        sd_bus_message *held = NULL;
-        sd_id128_t id = {};
-
-        check(sd_bus_new(&bus));
-        check(sd_bus_set_fd(bus, fd, fd));
-        check(sd_bus_set_server(bus, true, id));
-        check(sd_bus_start(bus));
-        check(sd_bus_add_filter(bus, NULL, answer, &held));
-        for (int r = 0; r >= 0 && sd_bus_is_open(bus) > 0;) {
-                r = sd_bus_process(bus, NULL);
-                if (r == 0)
-                        r = sd_bus_wait(bus, WAIT_USEC);
-        }
-}
-
-/* One connection after the other. */
-static _Noreturn void be_pid1(int listen_fd) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        for (;;) {
-                int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-                check(fd);
-                serve(fd);
-        }
-}
-
 /* --- the test's end --- */
 
-static int bind_socket(int type, const char *path) {
-        struct sockaddr_un name = { .sun_family = AF_UNIX };
-        int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
-
-        cr_assert_lt(snprintf(name.sun_path, sizeof(name.sun_path), "%s", path), (int) sizeof(name.sun_path));
-        cr_assert_geq(fd, 0);
-        cr_assert_eq(bind(fd, (struct sockaddr *) &name, sizeof(name)), 0, "%s: %m", path);
-        return fd;
-}
-
 static void set_up(void) {
-        char path[sizeof(directory) + 16];
-        pid_t child;
-        int listen_fd;
+        struct sockaddr_un name = { .sun_family = AF_UNIX };
+        static sd_bus_message *held;
 
         cr_assert_not_null(mkdtemp(directory));
-        snprintf(path, sizeof(path), "%s/notify", directory);
-        notify_fd = bind_socket(SOCK_DGRAM, path);
-        cr_assert_eq(setenv("NOTIFY_SOCKET", path, 1), 0);
-        snprintf(path, sizeof(path), "%s/private", directory);
-        snprintf(address, sizeof(address), "unix:path=%s", path);
-        listen_fd = bind_socket(SOCK_STREAM, path);
-        cr_assert_eq(listen(listen_fd, 4), 0);
-        child = fork();
-        cr_assert_geq(child, 0);
-        if (child == 0)
-                be_pid1(listen_fd);
-        close(listen_fd);
+        snprintf(name.sun_path, sizeof(name.sun_path), "%s/notify", directory);
+        notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        cr_assert_geq(notify_fd, 0);
+        cr_assert_eq(bind(notify_fd, (struct sockaddr *) &name, sizeof(name)), 0, "%m");
+        cr_assert_eq(setenv("NOTIFY_SOCKET", name.sun_path, 1), 0);
+        snprintf(address, sizeof(address), "unix:path=%s/private", directory);
+        pid1_child_start(strchr(address, '/'), answer, &held);
 }
 
 static void tear_down(void) {
@@ -237,7 +180,7 @@ Test(pid1, what_became_of_a_job) {
         _cleanup_bus_ sd_bus *bus = connect_pid1(WAIT_USEC);
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                int r = pid1_call_unit_job(bus, "StartUnit", cases[i].result);
+                int r = pid1_call_unit_job(bus, "StartUnit", cases[i].result, "replace");
 
                 cr_expect_eq(r, cases[i].expected, "%s: %s", cases[i].result, strerror(-r));
         }
@@ -279,7 +222,7 @@ Test(pid1, who_waited_in_vain_is_not_believed) {
 
 /* While it is there nothing is ever the last that PID 1 has to say. */
 static int wait_for_more(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        if (sd_bus_message_is_signal(m, MANAGER, "JobRemoved") > 0)
+        if (sd_bus_message_is_signal(m, PID1_CHILD_MANAGER, "JobRemoved") > 0)
                 cr_assert_eq(poll(&(struct pollfd){ sd_bus_get_fd(userdata), POLLIN, 0 }, 1,
                                              WAIT_USEC / 1000),
                                 1);
@@ -292,7 +235,7 @@ Test(pid1, what_is_said_of_others_makes_no_wait_longer) {
         uint64_t begin_usec = now_usec();
 
         cr_assert_geq(sd_bus_add_filter(bus, NULL, wait_for_more, bus), 0);
-        cr_expect_eq(pid1_call_unit_job(bus, "StartUnit", "flood.slice"), -ETIMEDOUT);
+        cr_expect_eq(pid1_call_unit_job(bus, "StartUnit", "flood.slice", "replace"), -ETIMEDOUT);
         cr_expect_geq(now_usec() - begin_usec, 1000000, "it was not waited for");
         cr_expect_eq(pid1_connect(&bus, address), 0);
         cr_expect_eq(bus, first, "one that is open was closed");
