@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define UNKNOWN_TAG "0" /* no program has so short a one */
+
 void group_links_deinit(GroupLinks *links) {
         for (size_t i = 0; i < links->n; i++) {
                 close(links->links[i].fd);
@@ -37,14 +39,29 @@ static bool scan_name(const GroupLinks *links, const char *name, GroupLink *ret)
         return strcmp(name, again) == 0;
 }
 
+/* Which of two names of a link says what it runs is not known: neither, then. */
+static void forget_tag(GroupLinks *links, GroupLink *link) {
+        GroupLink unknown = *link;
+
+        strcpy(unknown.tag, UNKNOWN_TAG);
+        (void) group_links_rename(links, link, &unknown);
+}
+
 void group_links_adopt(GroupLinks *links, const char *name, bool stray) {
-        GroupLink link = { .fd = -EBADF, .stray = stray };
+        GroupLink link = { .fd = -EBADF, .stray = stray }, *held;
 
         if (scan_name(links, name, &link))
                 link.fd = pin_open(links->pin_dir, name);
         if (link.fd < 0 || !group_link_lives(&link)) {
                 cleanup_close(&link.fd);
                 pin_remove(links->pin_dir, name);
+                return;
+        }
+        held = group_links_find(links, link.way, link.group_id);
+        if (held && pin_same_object(held->fd, link.fd)) {
+                close(link.fd);
+                pin_remove(links->pin_dir, name);
+                forget_tag(links, held);
                 return;
         }
         if (push_link(links, &link) < 0)
@@ -92,6 +109,29 @@ int group_links_rename(GroupLinks *links, GroupLink *link, const GroupLink *want
         return 0;
 }
 
+static bool is_anothers(const GroupLinks *links, const GroupLink *link, const char *name) {
+        for (size_t i = 0; i < links->n; i++) {
+                const GroupLink *other = links->links + i;
+                char other_name[PIN_NAME_SIZE];
+
+                if (other == link || other->group_id != link->group_id)
+                        continue;
+                links->names->print(other, other_name);
+                if (strcmp(name, other_name) == 0)
+                        return true;
+        }
+        return false;
+}
+
+/* Whose one is that cannot be opened, for want of a descriptor perhaps, the names say. */
+static bool is_pinned_as(const GroupLinks *links, const GroupLink *link, const char *name) {
+        _cleanup_close_ int pinned = pin_open(links->pin_dir, name);
+
+        if (pinned >= 0)
+                return pin_same_object(pinned, link->fd);
+        return pinned != -ENOENT && !is_anothers(links, link, name);
+}
+
 void group_links_drop(GroupLinks *links, GroupLink *link) {
         char name[PIN_NAME_SIZE];
 
@@ -99,7 +139,7 @@ void group_links_drop(GroupLinks *links, GroupLink *link) {
         (void) bpf_link_detach(link->fd);
         if (!links->pin_dir)
                 pin_pace();
-        else if (pin_is(links->pin_dir, name, link->fd))
+        else if (is_pinned_as(links, link, name))
                 pin_remove(links->pin_dir, name);
         close(link->fd);
         *link = links->links[--links->n];

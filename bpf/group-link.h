@@ -33,7 +33,9 @@ typedef struct GroupLinks {
 /* What is pinned goes on. */
 void group_links_deinit(GroupLinks *links);
 
-/* Takes the link that is pinned under that name, of a group that lives; any other pin is removed. */
+/* Takes the link that is pinned under that name, of a group that lives; any other pin is removed. Of a link
+ * that has a second name, as an interruption leaves it, that pin is removed, too, and it has no program's
+ * tag: what it runs is not known. */
 void group_links_adopt(GroupLinks *links, const char *name, bool stray);
 /* Pins `link` and takes its fd over; on an error neither. 0 or a negative errno. */
 int group_links_add(GroupLinks *links, const GroupLink *link);
@@ -42,7 +44,8 @@ GroupLink *group_links_find(const GroupLinks *links, uint32_t way, uint64_t grou
 /* It runs another program by now, or for another slot: slot, class and tag become those of `wanted`, and so
  * does the pin's name. 0 or a negative errno. */
 int group_links_rename(GroupLinks *links, GroupLink *link, const GroupLink *wanted);
-/* Out of the kernel, at once: not when the last reference goes. A name that is another's by now stays. */
+/* Out of the kernel, at once: not when the last reference goes. With its pin, unless the name is another's
+ * by now. */
 void group_links_drop(GroupLinks *links, GroupLink *link);
 
 /* A link outlives its group, and being detached, with 0 for the group's id. */

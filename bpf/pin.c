@@ -198,14 +198,19 @@ static bool object_id(int fd, ObjectId *ret) {
         return bpf_obj_get_info_by_fd(fd, ret, &size) == 0;
 }
 
+bool pin_same_object(int a_fd, int b_fd) {
+        ObjectId a, b;
+
+        return object_id(a_fd, &a) && object_id(b_fd, &b) && a.type == b.type && a.id == b.id;
+}
+
 bool pin_is(const char *dir, const char *name, int fd) {
         _cleanup_close_ int pinned = -EBADF;
-        ObjectId a, b;
 
         if (!dir)
                 return true;
         pinned = pin_open(dir, name);
-        return pinned >= 0 && object_id(pinned, &a) && object_id(fd, &b) && a.type == b.type && a.id == b.id;
+        return pinned >= 0 && pin_same_object(pinned, fd);
 }
 
 int pin_rename(const char *dir, const char *name, const char *new_name) {

@@ -76,6 +76,7 @@ int table_reach(Table *table, size_t n);
 int pin_open(const char *dir, const char *name);
 /* Replaces what had the name. 0 with a directory of NULL. */
 int pin_put(const char *dir, const char *name, int fd);
+bool pin_same_object(int a_fd, int b_fd);
 /* Whether the name is this very object's. True with a directory of NULL. */
 bool pin_is(const char *dir, const char *name, int fd);
 int pin_rename(const char *dir, const char *name, const char *new_name);
