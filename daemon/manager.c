@@ -493,6 +493,7 @@ int manager_run(Manager *manager) {
                         manager->node.n_tenants, manager->node.calendar.n,
                         node_state_to_string(manager->node.state));
         (void) sd_notify(false, "READY=1");
+        watchdog_begin();
         r = sd_event_loop(manager->event);
         (void) sd_notify(false, "STOPPING=1");
         return r < 0 ? log_error_errno(r, "The event loop failed") : r;

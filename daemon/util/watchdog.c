@@ -4,10 +4,17 @@
 
 #include "cleanup.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+
+static bool has_begun;
+
+void watchdog_begin(void) {
+        has_begun = true;
+}
 
 int watchdog_feed(void) {
         static const char message[] = "WATCHDOG=1";
@@ -16,7 +23,7 @@ int watchdog_feed(void) {
         _cleanup_close_ int fd = -EBADF;
         size_t length;
 
-        if (!path)
+        if (!path || !has_begun)
                 return 0;
         length = strlen(path);
         if ((*path != '/' && *path != '@') || length >= sizeof(address.sun_path))

@@ -8,3 +8,7 @@
  * 0: told, or nobody asks ($NOTIFY_SOCKET); -EAGAIN: it is full, which is to be tried again.
  */
 int watchdog_feed(void);
+
+/* Before it nothing is told: PID 1 has the watchdog run from the first time on, of a service that still
+ * starts, too, whose programs may take longer to load than it may be silent. */
+void watchdog_begin(void);

@@ -5,6 +5,7 @@
 
 #include "enforce/pid1.h"
 #include "support/pid1-child.h"
+#include "util/watchdog.h"
 
 #include <criterion/criterion.h>
 #include <poll.h>
@@ -106,6 +107,7 @@ static void set_up(void) {
         cr_assert_eq(setenv("NOTIFY_SOCKET", name.sun_path, 1), 0);
         snprintf(address, sizeof(address), "unix:path=%s/private", directory);
         pid1_child_start(strchr(address, '/'), answer, &held);
+        watchdog_begin();
 }
 
 static void tear_down(void) {

@@ -37,7 +37,20 @@ static void expect_told(int fd) {
 }
 
 /* One that would wait ends here. */
-TestSuite(watchdog, .timeout = 20);
+TestSuite(watchdog, .init = watchdog_begin, .timeout = 20);
+
+Test(watchdog_of_a_start, is_not_told) {
+        _cleanup_close_ int fd = -EBADF;
+        char text[64];
+
+        snprintf(name, sizeof(name), "@headgate-test-watchdog.%d", getpid());
+        fd = listen_at(name);
+        cr_expect_eq(watchdog_feed(), 0);
+        cr_expect_eq(recv(fd, text, sizeof(text), 0), -1);
+        watchdog_begin();
+        cr_expect_eq(watchdog_feed(), 0);
+        expect_told(fd);
+}
 
 Test(watchdog, is_told) {
         static const char *const roots[] = { "/tmp/", "@" };
