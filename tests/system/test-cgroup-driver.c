@@ -290,7 +290,8 @@ Test(cgroup_driver, a_unit_without_a_process_stays) {
         if (!is_systemd)
                 skip("systemd's alone");
         group = ensure("test-used");
-        cr_assert_eq(run("systemd-run --quiet --unit=hg-test-stays -p Type=oneshot --remain-after-exit "
+        cr_assert_eq(run("systemd-run --quiet --collect --unit=hg-test-stays -p Type=oneshot "
+                         "--remain-after-exit "
                          "--slice='headgate-test\\x2dused.slice' true"),
                         0);
         cr_assert_eq(tenant_group_populated(group), 0);
@@ -298,10 +299,12 @@ Test(cgroup_driver, a_unit_without_a_process_stays) {
         cr_expect_eq(run("systemctl --quiet is-active hg-test-stays"), 0, "it was stopped");
         cr_assert_eq(run("systemctl stop hg-test-stays"), 0);
 
-        cr_assert_eq(run("systemd-run --quiet --no-block --unit=hg-test-first -p Type=oneshot sleep "
+        cr_assert_eq(run("systemd-run --quiet --collect --no-block --unit=hg-test-first -p Type=oneshot "
+                         "sleep "
                          "infinity"),
                         0);
-        cr_assert_eq(run("systemd-run --quiet --no-block --unit=hg-test-waits -p After=hg-test-first.service "
+        cr_assert_eq(run("systemd-run --quiet --collect --no-block --unit=hg-test-waits -p "
+                         "After=hg-test-first.service "
                          "--slice='headgate-test\\x2dused.slice' sleep infinity"),
                         0);
         cr_assert_eq(tenant_group_populated(group), 0);
