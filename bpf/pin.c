@@ -375,6 +375,13 @@ int table_reach(Table *table, size_t n) {
         return 0;
 }
 
+void table_rest(Table *table) {
+        if (table->rows)
+                munmap(table->rows, table->size_bytes);
+        table->rows = NULL;
+        table->size_bytes = 0;
+}
+
 static size_t offset_in_page(size_t at) {
         return at % (size_t) sysconf(_SC_PAGESIZE);
 }
@@ -395,8 +402,7 @@ void table_unmap(void *rows, size_t n) {
 }
 
 void table_deinit(Table *table) {
-        if (table->rows)
-                munmap(table->rows, table->size_bytes);
+        table_rest(table);
         if (table->fd >= 0)
                 close(table->fd);
         *table = (Table) TABLE_NULL;

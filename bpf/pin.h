@@ -71,6 +71,8 @@ void table_unmap(void *rows, size_t n);
 /* Maps at least the first `n` bytes of an unmapped array as its rows, which may move. No more is mapped than
  * was asked for, by and large: rows that are taken from the first on need not be resident before. */
 int table_reach(Table *table, size_t n);
+/* Nothing of an unmapped array is mapped any more. */
+void table_rest(Table *table);
 
 /* The pinned object's new file descriptor; -ENOENT. */
 int pin_open(const char *dir, const char *name);

@@ -174,6 +174,7 @@ static int manager_snapshot(void *userdata, const char *format, char *const *onl
 
                         (void) manager_take_sample(manager, /* all= */ true);
                         r = formats[i].print(&manager->node, only_tenants, &text, &size);
+                        reconciler_rest_meter(manager->reconciler);
                         return r < 0 ? r : seal(text, size, ret_fd);
                 }
         return failure_set(ret_failure, FAILURE_NOT_SUPPORTED, "format '%.64s' must be openmetrics or json",

@@ -408,6 +408,7 @@ int manager_new(const ManagerOptions *options, Manager **ret) {
         if (r >= 0)
                 r = reconciler_new(&reconcile, &manager->node.features, &manager->node.operator_capacity,
                                 &manager->reconciler);
+        manager->node.durations = (DurationSource){ reconciler_read_duration, manager->reconciler };
         if (r >= 0)
                 r = api_new(&manager->node, &manager_operations, &manager->api_options, manager,
                                 &manager->api);

@@ -229,6 +229,18 @@ static int sample(Reconciler *reconciler, Node *node, bool all) {
         return gone;
 }
 
+bool reconciler_read_duration(void *userdata, const Tenant *tenant, Duration duration, Histogram *ret) {
+        const Reconciler *reconciler = userdata;
+
+        return reconciler->meter && meter_read_duration(reconciler->meter,
+                                                    tenant ? tenant->slot : SLOT_CONTROL, duration, ret) >= 0;
+}
+
+void reconciler_rest_meter(Reconciler *reconciler) {
+        if (reconciler->meter)
+                meter_rest(reconciler->meter);
+}
+
 int reconciler_sample(Reconciler *reconciler, Node *node, bool all) {
         int r;
 

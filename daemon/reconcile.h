@@ -140,6 +140,10 @@ bool reconciler_look_for_overruns(Reconciler *reconciler, uint64_t boot_usec);
 /* Reads every tenant's counters into the node, and what takes turns with `all`, as meter_refresh() does: 1
  * where a group is gone. */
 int reconciler_sample(Reconciler *reconciler, Node *node, bool all);
+/* A DurationSource's, whose userdata is the Reconciler. What is read is mapped until the next sample, or
+ * until the meter rests. */
+bool reconciler_read_duration(void *userdata, const Tenant *tenant, Duration duration, Histogram *ret);
+void reconciler_rest_meter(Reconciler *reconciler);
 
 /* One tenant's, all of them: before its group may go. */
 int reconciler_sample_tenant(Reconciler *reconciler, Tenant *tenant);

@@ -108,9 +108,10 @@ bool api_is_tenant_user(const Node *node, const char *tenant_id, uid_t uid);
  */
 int api_tenant_users(const Node *node, const char *tenant_id, const char ***ret_users);
 
-/* a{st} and a{sat}: what the sample has, by its names. */
+/* a{st}: what the sample has, by its names. */
 int api_append_usage(sd_bus_message *reply, const Sample *sample);
-int api_append_histograms(sd_bus_message *reply, const Sample *sample);
+/* a{sat}: what is told of a tenant's durations, or with NULL of the control class's. */
+int api_append_histograms(sd_bus_message *reply, const Node *node, const Tenant *tenant);
 
 /* as: who lends, each once; of this tenant's alone where one is given. */
 int api_append_lenders(sd_bus_message *message, const char *tenant_id, const Loan *loans, size_t n);

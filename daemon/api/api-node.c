@@ -204,7 +204,7 @@ int api_get_control_usage(sd_bus *bus, const char *path, const char *interface, 
 
 int api_get_control_histograms(sd_bus *bus, const char *path, const char *interface, const char *property,
                 sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
-        return api_append_histograms(reply, &((const Api *) userdata)->node->control);
+        return api_append_histograms(reply, ((const Api *) userdata)->node, /* tenant= */ NULL);
 }
 
 int api_get_clock_trusted(sd_bus *bus, const char *path, const char *interface, const char *property,

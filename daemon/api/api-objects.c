@@ -220,7 +220,9 @@ static int append_histogram(sd_bus_message *reply, const char *name, const Histo
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-static int append_histograms(sd_bus_message *reply, const Sample *sample, const BlockLatencies *latencies) {
+int api_append_histograms(sd_bus_message *reply, const Node *node, const Tenant *tenant) {
+        static const BlockLatencies none = BLOCK_LATENCIES_NULL;
+        const BlockLatencies *latencies = tenant ? &tenant->latencies : &none;
         int r = sd_bus_message_open_container(reply, 'a', "{sat}");
 
         for (size_t i = 0; r >= 0 && i < latencies->n; i++) {
@@ -229,17 +231,13 @@ static int append_histograms(sd_bus_message *reply, const Sample *sample, const 
                 r = append_histogram(reply, block_latency_name(&latencies->entries[i], name),
                                 &latencies->entries[i].histogram);
         }
-        for (Duration duration = 0; r >= 0 && duration < DURATION_MAX; duration++)
-                if (sample_has_duration(sample, duration))
-                        r = append_histogram(
-                                        reply, duration_info(duration)->name, &sample->duration[duration]);
+        for (Duration duration = 0; r >= 0 && duration < DURATION_MAX; duration++) {
+                Histogram histogram;
+
+                if (node_read_duration(node, tenant, duration, &histogram))
+                        r = append_histogram(reply, duration_info(duration)->name, &histogram);
+        }
         return r < 0 ? r : sd_bus_message_close_container(reply);
-}
-
-int api_append_histograms(sd_bus_message *reply, const Sample *sample) {
-        static const BlockLatencies none = BLOCK_LATENCIES_NULL;
-
-        return append_histograms(reply, sample, &none);
 }
 
 static int get_tenant_usage(sd_bus *bus, const char *path, const char *interface, const char *property,
@@ -255,7 +253,7 @@ static int get_tenant_histograms(sd_bus *bus, const char *path, const char *inte
         static const Tenant nobody = {};
         const Tenant *tenant = tenant_of(userdata, path) ?: &nobody;
 
-        return append_histograms(reply, &tenant->usage, &tenant->latencies);
+        return api_append_histograms(reply, ((const Api *) userdata)->node, tenant);
 }
 
 static int get_tenant_victims(sd_bus *bus, const char *path, const char *interface, const char *property,

@@ -82,7 +82,9 @@ static int set_victims(json_t *object, const OomVictims *victims) {
         return json_object_set(object, "memory.oom-victims", list) < 0 ? -ENOMEM : 0;
 }
 
-static int json_from_sample(const Sample *sample, json_t **ret) {
+/* Of a tenant, or with NULL of the control class. */
+static int json_from_usage(const Node *node, const Tenant *tenant, json_t **ret) {
+        const Sample *sample = tenant ? &tenant->usage : &node->control;
         _cleanup_json_ json_t *object = json_object();
 
         for (Metric metric = 0; metric < METRIC_MAX; metric++) {
@@ -95,9 +97,9 @@ static int json_from_sample(const Sample *sample, json_t **ret) {
         if (!object)
                 return -ENOMEM;
         for (Duration duration = 0; duration < DURATION_MAX; duration++) {
-                int r = sample_has_duration(sample, duration)
-                                        ? set_histogram(object, duration_info(duration)->name,
-                                                          &sample->duration[duration])
+                Histogram histogram;
+                int r = node_read_duration(node, tenant, duration, &histogram)
+                                        ? set_histogram(object, duration_info(duration)->name, &histogram)
                                         : 0;
 
                 if (r < 0)
@@ -147,7 +149,7 @@ int export_json(const Node *node, char *const *only_tenants, char **ret_text, si
 
                 if (only_tenants && !strv_contains(only_tenants, tenant->id))
                         continue;
-                r = json_from_sample(&tenant->usage, &usage);
+                r = json_from_usage(node, tenant, &usage);
                 if (r >= 0)
                         r = set_uplinks(usage, &tenant->uplinks);
                 if (r >= 0)
@@ -169,13 +171,10 @@ int export_json(const Node *node, char *const *only_tenants, char **ret_text, si
         if (json_object_size(delivered) > 0 && json_object_set(object, "Delivered", delivered) < 0)
                 return -ENOMEM;
         /* No tenant's users are told of it, nor anyone where there is no uplink. */
-        if (!only_tenants && (node->control.present || node->control.durations_present))
-                r = json_from_sample(&node->control, &control);
-        else
-                r = 0;
+        r = only_tenants ? 0 : json_from_usage(node, /* tenant= */ NULL, &control);
         if (r < 0)
                 return r;
-        if (control && json_object_set(object, "Control", control) < 0)
+        if (json_object_size(control) > 0 && json_object_set(object, "Control", control) < 0)
                 return -ENOMEM;
         line = json_dumps(object, JSON_COMPACT);
         if (!line)

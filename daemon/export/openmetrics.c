@@ -216,11 +216,11 @@ static void append_histograms(Page *page, Duration duration) {
         const Bounds bounds = bounds_of(&scale_nsec);
 
         for (size_t i = 0; i < page->n_shown; i++) {
-                const Sample *usage = &page->shown[i].tenant->usage;
+                Histogram histogram;
 
-                if (sample_has_duration(usage, duration))
-                        family_append_histogram(&family, &page->text, &page->shown[i].labels, &bounds,
-                                        &usage->duration[duration]);
+                if (node_read_duration(page->node, page->shown[i].tenant, duration, &histogram))
+                        family_append_histogram(
+                                        &family, &page->text, &page->shown[i].labels, &bounds, &histogram);
         }
 }
 
@@ -268,12 +268,12 @@ static void append_control(Page *page) {
         for (Duration duration = 0; duration < DURATION_MAX; duration++) {
                 const DurationInfo *info = duration_info(duration);
                 Family family = { name, "histogram", "", &scale_nsec, info->help, 0 };
+                Histogram histogram;
 
-                if (!sample_has_duration(sample, duration))
+                if (!node_read_duration(page->node, /* tenant= */ NULL, duration, &histogram))
                         continue;
                 snprintf(name, sizeof(name), "%s%s", control, info->family + strlen(ours));
-                family_append_histogram(
-                                &family, &page->text, &page->of_node, &bounds, &sample->duration[duration]);
+                family_append_histogram(&family, &page->text, &page->of_node, &bounds, &histogram);
         }
 }
 

@@ -176,15 +176,14 @@ static uint64_t load_relaxed(const __u64 *counter) {
         return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
-void control_delay_read(const ControlDelay *delay, Sample *sample) {
-        Histogram *histogram = sample_put_duration(sample, DURATION_NET_EGRESS_DELAY);
-
+void control_delay_read(const ControlDelay *delay, Histogram *ret) {
+        *ret = (Histogram){};
         for (uint32_t cpu = 0; cpu < delay->n_cpus; cpu++) {
                 const struct control_delay_row *row =
                                 (const struct control_delay_row *) delay->rows.rows + cpu;
 
-                histogram->sum_nsec += load_relaxed(&row->delay_nsec);
+                ret->sum_nsec += load_relaxed(&row->delay_nsec);
                 for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
-                        histogram->bucket[i] += load_relaxed(&row->delay[i]);
+                        ret->bucket[i] += load_relaxed(&row->delay[i]);
         }
 }

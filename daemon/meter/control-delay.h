@@ -7,7 +7,7 @@
  */
 
 #include "bpf/pin.h"
-#include "model/sample.h"
+#include "model/histogram.h"
 #include "util/cleanup.h"
 
 typedef struct ControlDelay ControlDelay;
@@ -24,4 +24,4 @@ bool control_delay_adopted(const ControlDelay *delay);
 void control_delay_keep_pins(const ControlDelay *delay, PinTell tell, void *userdata);
 
 /* DURATION_NET_EGRESS_DELAY. */
-void control_delay_read(const ControlDelay *delay, Sample *sample);
+void control_delay_read(const ControlDelay *delay, Histogram *ret);

@@ -463,9 +463,24 @@ void meter_read_control(const Meter *meter, Sample *ret) {
                 net_meter_read(meter->net, SLOT_CONTROL, &sample);
         for (ClassWay way = 0; way < CLASS_WAY_MAX; way++)
                 class_meter_read(meter->classes[way], SLOT_CONTROL, &sample);
-        if (meter->delay)
-                control_delay_read(meter->delay, &sample);
         *ret = sample;
+}
+
+int meter_read_duration(const Meter *meter, uint32_t slot, Duration duration, Histogram *ret) {
+        const struct SlotState *state = slot < meter->slots ? meter->slot_states + slot : NULL;
+
+        /* Of the control class nothing else is told than what its packets waited, and of no other that. */
+        if (!state || (slot == SLOT_CONTROL) != (duration == DURATION_NET_EGRESS_DELAY))
+                return -EOPNOTSUPP;
+        if (duration == DURATION_NET_EGRESS_DELAY && meter->delay)
+                control_delay_read(meter->delay, ret);
+        else if (duration == DURATION_CPU_WAIT && meter->sched && state->known)
+                return sched_meter_read_waits(meter->sched, slot, ret);
+        else if (duration == DURATION_NET_TCP_RTT && meter->tcp && state->known && state->tcp)
+                tcp_meter_read_rtt(meter->tcp, slot, ret);
+        else
+                return -EOPNOTSUPP;
+        return 0;
 }
 
 uint64_t meter_saw_group(const Meter *meter, uint32_t slot) {
@@ -534,6 +549,8 @@ int meter_read_latencies(const Meter *meter, uint32_t slot, BlockLatencies *ret)
 }
 
 void meter_rest(const Meter *meter) {
+        if (meter->sched)
+                sched_meter_rest(meter->sched);
         if (meter->block)
                 block_meter_rest(meter->block);
         if (meter->oom)

@@ -16,6 +16,7 @@
 #include "meter/delivered.h"
 #include "model/block-latency.h"
 #include "model/feature.h"
+#include "model/histogram.h"
 #include "model/oom-victim.h"
 #include "model/network.h"
 #include "model/sample.h"
@@ -94,6 +95,8 @@ uint64_t meter_saw_group(const Meter *meter, uint32_t slot);
 
 /* What the control class sent, whether or not a group is in it: of net.* alone. */
 void meter_read_control(const Meter *meter, Sample *ret);
+/* As of now; of SLOT_CONTROL its packets' delay alone. -EOPNOTSUPP: it is not counted. */
+int meter_read_duration(const Meter *meter, uint32_t slot, Duration duration, Histogram *ret);
 
 /* The tables, by their pins' names, whose counters began anew with this start, as they were of another layout
  * or number of slots: a gap in what was counted. NULL: all went on. The meter's. */
@@ -118,8 +121,8 @@ uint64_t meter_read_unascribed(const Meter *meter, uint32_t slot);
 int meter_read_latencies(const Meter *meter, uint32_t slot, BlockLatencies *ret);
 /* Who of the slot was killed last for want of memory; none where that is not told. */
 OomVictims meter_read_victims(const Meter *meter, uint32_t slot);
-/* To be called after the last slot of which one of these two was read: it lets go of what is mapped for them.
- */
+/* To be called after the last slot of which one of these two or a duration was read: it lets go of what is
+ * mapped for them. */
 void meter_rest(const Meter *meter);
 
 /* Whether what was delivered can be kept at all. */

@@ -138,7 +138,8 @@ static int open_tables(SchedMeter *meter, const char *pin_dir) {
                 return r;
         r = table_open(pin_dir,
                         &(TableShape){ "sched_waits_" STRINGIFY(SCHED_METER_LAYOUT), BPF_MAP_TYPE_ARRAY,
-                                        sizeof(uint32_t), sizeof(struct sched_waits), rows },
+                                        sizeof(uint32_t), sizeof(struct sched_waits), rows,
+                                        /* unmapped= */ true },
                         &meter->waits);
         return r < 0 ? r : culprits_open(pin_dir, meter->n_cpus, &meter->culprits);
 }
@@ -294,15 +295,6 @@ static uint64_t load_relaxed(const __u64 *counter) {
         return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
-static void read_waits(const SchedMeter *meter, uint32_t slot, Sample *sample) {
-        Histogram *waits = sample_put_duration(sample, DURATION_CPU_WAIT);
-
-        waits->sum_nsec = sample->value[METRIC_CPU_WAIT];
-        for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++)
-                for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
-                        waits->bucket[i] += load_relaxed(&waits_of(meter, cpu, slot)->bucket[i]);
-}
-
 void sched_meter_read(const SchedMeter *meter, uint32_t slot, Sample *sample) {
         struct sched_row sum = {};
 
@@ -322,8 +314,24 @@ void sched_meter_read(const SchedMeter *meter, uint32_t slot, Sample *sample) {
         sample_put(sample, METRIC_CPU_PREEMPTIONS, sum.preempted);
         if (hook_hangs(&meter->hooks[HOOK_MIGRATE]))
                 sample_put(sample, METRIC_CPU_MIGRATIONS, sum.migrations);
-        if (meter->full)
-                read_waits(meter, slot, sample);
+}
+
+int sched_meter_read_waits(SchedMeter *meter, uint32_t slot, Histogram *ret) {
+        int r = meter->full ? table_reach(&meter->waits, meter->waits.whole_bytes) : -EOPNOTSUPP;
+
+        if (r < 0)
+                return r;
+        *ret = (Histogram){};
+        for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++) {
+                ret->sum_nsec += load_relaxed(&row_of(meter, cpu, slot)->wait_nsec);
+                for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+                        ret->bucket[i] += load_relaxed(&waits_of(meter, cpu, slot)->bucket[i]);
+        }
+        return 0;
+}
+
+void sched_meter_rest(SchedMeter *meter) {
+        table_rest(&meter->waits);
 }
 
 int sched_meter_each_culprit(const SchedMeter *meter, CulpritFound found, void *userdata) {
@@ -339,10 +347,14 @@ uint64_t sched_meter_read_unascribed(const SchedMeter *meter, uint32_t slot) {
 }
 
 static void clear_rows(SchedMeter *meter, uint32_t slot) {
+        static const struct sched_waits none;
+
         for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++) {
+                uint32_t key = cpu * meter->slots + slot;
+
                 memset(row_of(meter, cpu, slot), 0, sizeof(struct sched_row));
                 if (meter->full)
-                        memset(waits_of(meter, cpu, slot), 0, sizeof(struct sched_waits));
+                        (void) bpf_map_update_elem(meter->waits.fd, &key, &none, BPF_ANY);
         }
 }
 

@@ -8,6 +8,7 @@
 
 #include "bpf/pin.h"
 #include "meter/culprits.h"
+#include "model/histogram.h"
 #include "model/sample.h"
 #include "util/cleanup.h"
 
@@ -49,6 +50,9 @@ void sched_meter_groups_changed(SchedMeter *meter);
 void sched_meter_settle(SchedMeter *meter);
 
 void sched_meter_read(const SchedMeter *meter, uint32_t slot, Sample *sample);
+/* What it reads is mapped with the first, until it rests. -EOPNOTSUPP at the basic level. */
+int sched_meter_read_waits(SchedMeter *meter, uint32_t slot, Histogram *ret);
+void sched_meter_rest(SchedMeter *meter);
 /* As culprits_each(). -EOPNOTSUPP at the basic level. */
 int sched_meter_each_culprit(const SchedMeter *meter, CulpritFound found, void *userdata);
 /* Waited through the fault of those for whom there was no room among the pairs, ns. */

@@ -227,7 +227,6 @@ static uint64_t load_relaxed(const __u64 *counter) {
 }
 
 void tcp_meter_read(const TcpMeter *meter, uint32_t slot, Sample *sample) {
-        Histogram *rtt = sample_put_duration(sample, DURATION_NET_TCP_RTT);
         struct tcp_row sum = {};
 
         for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++) {
@@ -239,9 +238,6 @@ void tcp_meter_read(const TcpMeter *meter, uint32_t slot, Sample *sample) {
                 sum.refused += load_relaxed(&row->refused);
                 sum.resets += load_relaxed(&row->resets);
                 sum.retransmits += load_relaxed(&row->retransmits);
-                rtt->sum_nsec += load_relaxed(&row->rtt_nsec);
-                for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
-                        rtt->bucket[i] += load_relaxed(&row->rtt[i]);
         }
 
         sample_put(sample, METRIC_NET_TCP_CONNECTS, sum.connects);
@@ -250,6 +246,19 @@ void tcp_meter_read(const TcpMeter *meter, uint32_t slot, Sample *sample) {
         sample_put(sample, METRIC_NET_TCP_REFUSED, sum.refused);
         sample_put(sample, METRIC_NET_TCP_RESETS, sum.resets);
         sample_put(sample, METRIC_NET_TCP_RETRANSMITS, sum.retransmits);
+}
+
+/* Of most tenants most CPUs have none. */
+void tcp_meter_read_rtt(const TcpMeter *meter, uint32_t slot, Histogram *ret) {
+        *ret = (Histogram){};
+        for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++) {
+                const struct tcp_row *row = row_of(meter, cpu, slot);
+                uint64_t sum_nsec = load_relaxed(&row->rtt_nsec);
+
+                ret->sum_nsec += sum_nsec;
+                for (size_t i = 0; sum_nsec > 0 && i < HISTOGRAM_BUCKETS; i++)
+                        ret->bucket[i] += load_relaxed(&row->rtt[i]);
+        }
 }
 
 void tcp_meter_clear(TcpMeter *meter, uint32_t slot) {

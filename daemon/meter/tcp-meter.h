@@ -8,6 +8,7 @@
  */
 
 #include "bpf/pin.h"
+#include "model/histogram.h"
 #include "model/sample.h"
 #include "util/cleanup.h"
 
@@ -33,6 +34,7 @@ bool tcp_meter_holds(const TcpMeter *meter, uint64_t group_id);
 void tcp_meter_keep_pins(const TcpMeter *meter, PinTell tell, void *userdata);
 
 void tcp_meter_read(const TcpMeter *meter, uint32_t slot, Sample *sample);
+void tcp_meter_read_rtt(const TcpMeter *meter, uint32_t slot, Histogram *ret);
 void tcp_meter_clear(TcpMeter *meter, uint32_t slot);
 
 /* Ends what an earlier run pinned: at the basic level nothing of this is counted. */

@@ -216,6 +216,10 @@ void node_remove_tenant(Node *node, const char *id) {
         memmove(node->tenants + i, node->tenants + i + 1, (node->n_tenants - i) * sizeof(Tenant *));
 }
 
+bool node_read_duration(const Node *node, const Tenant *tenant, Duration duration, Histogram *ret) {
+        return node->durations.read && node->durations.read(node->durations.userdata, tenant, duration, ret);
+}
+
 void node_note_news(Node *node, Tenant *tenant) {
         if (!tenant->listed)
                 node->news[node->n_news++] = tenant;

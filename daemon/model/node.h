@@ -11,6 +11,7 @@
 #include "calendar.h"
 #include "drift.h"
 #include "feature.h"
+#include "histogram.h"
 #include "network.h"
 #include "oom-victim.h"
 #include "sample.h"
@@ -77,6 +78,12 @@ Tenant *tenant_free(Tenant *tenant);
 DEFINE_CLEANUP(Tenant *, tenant_free);
 #define _cleanup_tenant_ _cleanup_(tenant_free_p)
 
+/* Histograms are read when they are asked for: they are more than all else that is kept of a tenant. */
+typedef struct DurationSource {
+        bool (*read)(void *userdata, const Tenant *tenant, Duration duration, Histogram *ret);
+        void *userdata;
+} DurationSource;
+
 typedef enum NodeState { NODE_OK, NODE_DEGRADED, NODE_DRAINING, NODE_STATE_MAX } NodeState;
 const char *node_state_to_string(NodeState state);
 
@@ -96,8 +103,9 @@ typedef struct Node {
         size_t n_troubled; /* those that have problems */
         Tenant **news;     /* owned array of borrowed tenants: those that may be `changed` */
         size_t n_news;
-        Sample control;        /* what the control class sent; no figures where there is no uplink */
-        uint64_t sampled_usec; /* UTC of the samples; 0 before the first */
+        Sample control;           /* what the control class sent; no figures where there is no uplink */
+        uint64_t sampled_usec;    /* UTC of the samples; 0 before the first */
+        DurationSource durations; /* .read may be NULL */
         DriftLog drift;
 } Node;
 
@@ -106,6 +114,8 @@ Tenant *node_find_tenant(const Node *node, const char *id);
 /* Takes a free slot, at most `slot_max`; -ENOSPC where there is none, -EEXIST where the tenant is there. */
 int node_add_tenant(Node *node, const char *id, uint32_t slot_max, Tenant **ret);
 void node_remove_tenant(Node *node, const char *id);
+/* As of now, of a tenant, or with NULL of the control class. False: it is not counted. */
+bool node_read_duration(const Node *node, const Tenant *tenant, Duration duration, Histogram *ret);
 /* The tenant is changed, and listed. */
 void node_note_news(Node *node, Tenant *tenant);
 /* Those that are marked in the calendar and are here, one after another, some twice; NULL at the end.

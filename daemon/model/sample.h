@@ -6,8 +6,6 @@
  * One table (sample.c): a new meter is a row there and a place that sets it.
  */
 
-#include "model/histogram.h"
-
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -95,7 +93,7 @@ typedef struct MetricInfo {
 
 const MetricInfo *metric_info(Metric metric);
 
-/* What is told of durations one by one: a histogram each. */
+/* What is told of durations one by one: a histogram each, which is no part of a sample (node.h). */
 typedef enum Duration {
         DURATION_CPU_WAIT, /* of cpu.wait: one for each time that a task was given a CPU after it had waited
                             */
@@ -115,15 +113,12 @@ const DurationInfo *duration_info(Duration duration);
 typedef struct Sample {
         uint64_t present; /* bit (1ULL << Metric): value[Metric] was read. What the kernel lacks is absent,
                              never 0 */
-        uint64_t value[METRIC_MAX]; /* of no meaning where it is not present, as with durations */
-        uint32_t durations_present; /* bit (1U << Duration) */
-        Histogram duration[DURATION_MAX];
+        uint64_t value[METRIC_MAX]; /* of no meaning where it is not present */
 } Sample;
 
 /* Nothing is present. What was there is left: to zero it costs more than to read the meters does. */
 static inline void sample_begin(Sample *sample) {
         sample->present = 0;
-        sample->durations_present = 0;
 }
 
 static inline bool sample_has(const Sample *sample, Metric metric) {
@@ -133,18 +128,6 @@ static inline bool sample_has(const Sample *sample, Metric metric) {
 static inline void sample_put(Sample *sample, Metric metric, uint64_t value) {
         sample->present |= 1ULL << metric;
         sample->value[metric] = value;
-}
-
-static inline bool sample_has_duration(const Sample *sample, Duration duration) {
-        return sample->durations_present & (1U << duration);
-}
-
-/* Present, and empty if it was not. */
-static inline Histogram *sample_put_duration(Sample *sample, Duration duration) {
-        if (!sample_has_duration(sample, duration))
-                sample->duration[duration] = (Histogram){};
-        sample->durations_present |= 1U << duration;
-        return sample->duration + duration;
 }
 
 /* For what several groups have together. */

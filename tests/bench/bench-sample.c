@@ -173,6 +173,18 @@ static Meters meters_new(const BenchGroup *groups, size_t n) {
         return meters;
 }
 
+/* As the daemon's: read as they are printed. */
+static bool read_duration(void *userdata, const Tenant *tenant, Duration duration, Histogram *ret) {
+        Meters *meters = userdata;
+
+        if (!tenant || duration == DURATION_NET_EGRESS_DELAY)
+                return false;
+        if (duration == DURATION_CPU_WAIT)
+                return sched_meter_read_waits(meters->sched, tenant->slot, ret) >= 0;
+        tcp_meter_read_rtt(meters->tcp, tenant->slot, ret);
+        return true;
+}
+
 static void read_sched(Meters *meters) {
         for (size_t i = 0; i < meters->node.n_tenants; i++) {
                 Tenant *tenant = meters->node.tenants[i];
@@ -224,7 +236,9 @@ static void measure_ours(Meters *meters, const struct peer_hooks_bpf *hooks, Cos
         /* The clock was read four times, in the kernel. */
         costs->sample_calls = hooks->bss->system_calls - calls - 4;
         costs->sample_allocations = allocations - before;
+        meters->node.durations = (DurationSource){ read_duration, meters };
         bench_check(export_openmetrics(&meters->node, NULL, &text, &size), NULL, "OpenMetrics");
+        sched_meter_rest(meters->sched);
         costs->whole[round] = cpu_nsec() - begin;
         costs->whole_allocations = allocations - before;
 }

@@ -72,11 +72,10 @@ static void send_frames(int priority) {
 }
 
 static Histogram read_delay(const ControlDelay *delay) {
-        Sample sample = {};
+        Histogram histogram;
 
-        control_delay_read(delay, &sample);
-        cr_assert(sample_has_duration(&sample, DURATION_NET_EGRESS_DELAY));
-        return sample.duration[DURATION_NET_EGRESS_DELAY];
+        control_delay_read(delay, &histogram);
+        return histogram;
 }
 
 /* As many as were sent before `deadline`, or what there was then. */

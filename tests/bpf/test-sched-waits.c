@@ -322,10 +322,11 @@ Test(sched_waits, no_more_room_for_pairs) {
 /* Each wait is in the bucket of its length: between what the lower bounds add up to, and the upper, is the
  * sum. */
 Test(sched_waits, histogram) {
-        TestGroup group = group_make("a");
+        TestGroup group = group_make("a"), other = group_make("b");
         Meter *meter = meter_make(NULL, SLOTS, 0);
         uint64_t low = 0, high = 0, wait;
         Worker workers[3];
+        Histogram waits, again;
         Sample sample;
 
         meter_must_add(meter, SLOT, &group);
@@ -338,17 +339,26 @@ Test(sched_waits, histogram) {
 
         sample = meter_must_read(meter, SLOT);
         wait = sample.value[METRIC_CPU_WAIT];
-        cr_assert(sample_has_duration(&sample, DURATION_CPU_WAIT));
+        cr_assert_eq(meter_read_duration(meter, SLOT, DURATION_CPU_WAIT, &waits), 0);
+        cr_expect_eq(waits.sum_nsec, wait);
         for (size_t i = 0; i + 1 < HISTOGRAM_BUCKETS; i++) {
-                low += sample.duration[DURATION_CPU_WAIT].bucket[i] *
-                       (i > 0 ? histogram_bound_nsec(i - 1) : 0);
-                high += sample.duration[DURATION_CPU_WAIT].bucket[i] * histogram_bound_nsec(i);
+                low += waits.bucket[i] * (i > 0 ? histogram_bound_nsec(i - 1) : 0);
+                high += waits.bucket[i] * histogram_bound_nsec(i);
         }
-        cr_expect_eq(sample.duration[DURATION_CPU_WAIT].bucket[HISTOGRAM_BUCKETS - 1], 0,
-                        "nobody waited that long");
+        cr_expect_eq(waits.bucket[HISTOGRAM_BUCKETS - 1], 0, "nobody waited that long");
         cr_expect(low <= wait && wait <= high,
                         "%" PRIu64 " ns of wait, by the buckets %" PRIu64 " to %" PRIu64, wait, low, high);
-        cr_expect(histogram_count(&sample.duration[DURATION_CPU_WAIT]) <= sample.value[METRIC_CPU_SWITCHES]);
+        cr_expect(histogram_count(&waits) <= sample.value[METRIC_CPU_SWITCHES]);
+
+        /* What is read is mapped anew after a rest; and a slot's next tenant begins with none. */
+        meter_rest(meter);
+        cr_assert_eq(meter_read_duration(meter, SLOT, DURATION_CPU_WAIT, &again), 0);
+        cr_expect_arr_eq(&again, &waits, sizeof(waits));
+        cr_assert_eq(meter_remove(meter, SLOT), 0);
+        cr_expect_eq(meter_read_duration(meter, SLOT, DURATION_CPU_WAIT, &again), -EOPNOTSUPP);
+        meter_must_add(meter, SLOT, &other);
+        cr_assert_eq(meter_read_duration(meter, SLOT, DURATION_CPU_WAIT, &again), 0);
+        cr_expect_eq(histogram_count(&again), 0);
         for (size_t i = 0; i < ELEMENTSOF(workers); i++)
                 worker_stop(workers + i);
         meter_free(meter);

@@ -231,6 +231,7 @@ Test(tcp_meter, restarts) {
         FeatureSet features = FEATURE_SET_NULL;
         TestGroup client, server;
         Sample sample;
+        Histogram rtt;
         Meter *meter;
 
         options.pin_dir = host_bpffs();
@@ -255,7 +256,7 @@ Test(tcp_meter, restarts) {
         meter_must_add(meter, SLOT, &client);
         sample = meter_must_read(meter, SLOT);
         cr_expect(!sample_has(&sample, METRIC_NET_TCP_CONNECTS) &&
-                        !sample_has_duration(&sample, DURATION_NET_TCP_RTT));
+                        meter_read_duration(meter, SLOT, DURATION_NET_TCP_RTT, &rtt) == -EOPNOTSUPP);
         meter_free(meter);
         feature_set_deinit(&features);
         exchange(&server, &client);
@@ -429,7 +430,7 @@ static uint64_t retransmitted_segments(void) {
 
 Test(tcp_meter, a_long_and_lossy_wire) {
         const uint64_t rtt_nsec = 2 * DELAY_NSEC;
-        const Histogram *rtt;
+        Histogram rtt;
         uint64_t segments;
         TestGroup group;
         Worker worker;
@@ -450,16 +451,15 @@ Test(tcp_meter, a_long_and_lossy_wire) {
         cr_expect(segments >= STREAM_BYTES / 1460 / LOSS, "%" PRIu64 " segments were lost", segments);
         cr_expect_eq(sample.value[METRIC_NET_TCP_RETRANSMITS], segments, "%" PRIu64 ", not %" PRIu64,
                         sample.value[METRIC_NET_TCP_RETRANSMITS], segments);
-        cr_assert(sample_has_duration(&sample, DURATION_NET_TCP_RTT));
-        rtt = &sample.duration[DURATION_NET_TCP_RTT];
-        cr_expect(histogram_count(rtt) >= 5, "%" PRIu64 " round trips", histogram_count(rtt));
+        cr_assert_eq(meter_read_duration(meter, SLOT, DURATION_NET_TCP_RTT, &rtt), 0);
+        cr_expect(histogram_count(&rtt) >= 5, "%" PRIu64 " round trips", histogram_count(&rtt));
         for (size_t i = 0; histogram_bound_nsec(i) <= rtt_nsec; i++)
-                cr_expect_eq(rtt->bucket[i], 0, "shorter than the wire: bucket %zu", i);
-        cr_expect(rtt->sum_nsec / histogram_count(rtt) >= rtt_nsec, "shorter than the wire in the mean");
-        cr_expect(histogram_quantile_nsec(rtt, 500) < 2 * rtt_nsec, "the median is %" PRIu64 " ns",
-                        histogram_quantile_nsec(rtt, 500));
+                cr_expect_eq(rtt.bucket[i], 0, "shorter than the wire: bucket %zu", i);
+        cr_expect(rtt.sum_nsec / histogram_count(&rtt) >= rtt_nsec, "shorter than the wire in the mean");
+        cr_expect(histogram_quantile_nsec(&rtt, 500) < 2 * rtt_nsec, "the median is %" PRIu64 " ns",
+                        histogram_quantile_nsec(&rtt, 500));
         cr_log_info("%" PRIu64 " segments sent again, %" PRIu64 " round trips of %" PRIu64 " us in the mean",
-                        segments, histogram_count(rtt), rtt->sum_nsec / histogram_count(rtt) / 1000);
+                        segments, histogram_count(&rtt), rtt.sum_nsec / histogram_count(&rtt) / 1000);
         worker_stop(&worker);
         meter_free(meter);
 }

@@ -52,11 +52,6 @@ static Tenant alpha = {
         .blames = { alpha_blames, ELEMENTSOF(alpha_blames) },
         .usage = {
                 .present = READ(METRIC_MAX) - 1,
-                .durations_present = 1U << DURATION_CPU_WAIT | 1U << DURATION_NET_TCP_RTT,
-                .duration = {
-                        [DURATION_CPU_WAIT] = { { 5, 0, 1, [HISTOGRAM_BUCKETS - 1] = 1 }, 1 },
-                        [DURATION_NET_TCP_RTT] = { { [15] = 3, [16] = 1 }, 120000001 },
-                },
                 .value = {
                         [METRIC_CPU_TIME] = 12345678901234567, /* more digits than a double has */
                         [METRIC_CPU_WAIT] = 1,
@@ -101,6 +96,18 @@ static Tenant gamma_tenant = { .id = (char *) "gamma", .slot = SLOT_FIRST + 2, .
 
 static Tenant *tenants[] = { &alpha, &beta, &gamma_tenant };
 
+/* The first tenant's, and the control class's. */
+static bool read_duration(void *userdata, const Tenant *tenant, Duration duration, Histogram *ret) {
+        static const Histogram histograms[DURATION_MAX] = {
+                [DURATION_CPU_WAIT] = { { 5, 0, 1, [HISTOGRAM_BUCKETS - 1] = 1 }, 1 },
+                [DURATION_NET_TCP_RTT] = { { [15] = 3, [16] = 1 }, 120000001 },
+                [DURATION_NET_EGRESS_DELAY] = { { 64, [11] = 1 }, 1500001 },
+        };
+
+        *ret = histograms[duration];
+        return tenant == (duration == DURATION_NET_EGRESS_DELAY ? NULL : &alpha);
+}
+
 static const Node node = {
         .node_id = (char *) "no\"de\\1\n二",
         .boot_id = (char *) "0123456789abcdef0123456789abcdef",
@@ -111,9 +118,8 @@ static const Node node = {
         .control = {
                 .present = READ(METRIC_NET_EGRESS_BYTES) | READ(METRIC_NET_EGRESS_PACKETS),
                 .value = { [METRIC_NET_EGRESS_BYTES] = 4321, [METRIC_NET_EGRESS_PACKETS] = 65 },
-                .durations_present = 1U << DURATION_NET_EGRESS_DELAY,
-                .duration = { [DURATION_NET_EGRESS_DELAY] = { { 64, [11] = 1 }, 1500001 } },
         },
+        .durations = { read_duration },
         .sampled_usec = 1767225600000100,
 };
 

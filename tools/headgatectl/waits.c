@@ -2,6 +2,7 @@
 
 #include "waits.h"
 
+#include "model/histogram.h"
 #include "model/sample.h"
 #include "units.h"
 #include "view.h"
