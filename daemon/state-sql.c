@@ -7,10 +7,8 @@
 #include <string.h>
 
 #define BUSY_MSEC 5000
-/* Between two transactions no more is kept than one of a single request needs, of what would be 2 MB; within
- * one as much as ever. */
-#define CACHE_PAGES "32"
-#define SPILL_PAGES "500"
+/* Within a transaction; between two nothing is kept (state.c). */
+#define CACHE_PAGES "500"
 
 int state_sql_errno(int rc) {
         switch (rc) {
@@ -86,10 +84,11 @@ int state_sql_open(const char *path, int flags, sqlite3 **ret) {
         if (r >= 0) {
                 (void) sqlite3_extended_result_codes(db, 1);
                 (void) sqlite3_busy_timeout(db, BUSY_MSEC);
+                (void) sqlite3_db_config(db, SQLITE_DBCONFIG_LOOKASIDE, NULL, 0, 0);
                 (void) sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
                 (void) sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
                 r = state_sql_run(db, "PRAGMA mmap_size=0; PRAGMA cell_size_check=ON; PRAGMA "
-                                      "cache_size=" CACHE_PAGES "; PRAGMA cache_spill=" SPILL_PAGES);
+                                      "cache_size=" CACHE_PAGES);
         }
         if (r < 0) {
                 sqlite3_close(db);

@@ -192,6 +192,12 @@ static int write_digest(State *state) {
         return write_row(state, &row);
 }
 
+/* The pages that SQLite has of the file are in the kernel's cache, too. */
+static void end(State *state) {
+        state->begun = state->changed = false;
+        (void) sqlite3_db_release_memory(state->file.db);
+}
+
 /*
  * What was written of a commit that failed at its sync is in the log, whole, and whoever opens the file after
  * a crash would take it for committed. The next transaction is written over it: one that changes nothing.
@@ -228,7 +234,7 @@ int state_commit(State *state) {
                 state->file.digest = state->digest;
                 digest_write_mark(&state->digest, state->file.mark_fd);
         }
-        state->begun = state->changed = false;
+        end(state);
         return 0;
 }
 
@@ -239,8 +245,8 @@ void state_rollback(State *state) {
         if (!sqlite3_get_autocommit(state->file.db))
                 (void) run(state, STATEMENT_ROLLBACK);
         state->digest = state->file.digest;
-        state->begun = state->changed = false;
         state->failed = 0;
+        end(state);
 }
 
 /* A change in the caller's transaction, or in one of its own: then it is on disk when it returns. */
