@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The driver for nodes without systemd: below one group "headgate" of our own. libcgroup says where the
- * hierarchy is and makes the groups; values, placing and removal go through held descriptors.
+ * The driver for nodes without systemd: below one group "headgate" of our own, which libcgroup makes where
+ * it finds the hierarchy; all else goes through held descriptors.
  *
  * What it refuses to do: to name a controller to libcgroup that is not in the unified hierarchy
  * (libcgroup 2.0 would go to cgroup v1, which is not ours), to have libcgroup remove a group (it would move
@@ -23,6 +23,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #define PARENT_NAME "headgate"
 
@@ -86,11 +87,16 @@ static bool controller_is_ours(const CgroupDriver *driver, const char *controlle
 }
 
 /* `controllers`: bits of those that the directory holding the group has enabled. */
-static int group_create(CgroupDriver *driver, const char *path, uint32_t controllers) {
-        struct cgroup *cgroup = cgroup_new_cgroup(path);
+static int group_create(const CgroupDriver *driver, const char *path, uint32_t controllers) {
+        struct cgroup *cgroup;
         bool any = false;
-        int r = 0;
+        int r;
 
+        cgroup_set_logger(log_cgroup, CGROUP_LOG_WARNING, NULL);
+        r = errno_from_cgroup(cgroup_init());
+        if (r < 0)
+                return r;
+        cgroup = cgroup_new_cgroup(path);
         if (!cgroup)
                 return -ENOMEM;
         for (int i = 0; r >= 0 && i < CONTROLLER_MAX; i++) {
@@ -109,21 +115,39 @@ static int group_create(CgroupDriver *driver, const char *path, uint32_t control
         return r;
 }
 
+/* In a process of its own: libcgroup clears tables of 800 KB as it begins, and never gives them back. */
+static int group_create_apart(const CgroupDriver *driver, const char *path, uint32_t controllers) {
+        int status;
+        pid_t pid = fork();
+
+        if (pid < 0)
+                return -errno;
+        if (pid == 0)
+                _exit(-group_create(driver, path, controllers));
+        while (waitpid(pid, &status, 0) < 0)
+                if (errno != EINTR)
+                        return -errno;
+        return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
+}
+
 /* Makes `name` in the held directory where it is not there yet. */
-static int ensure_directory(CgroupDriver *driver, int fd, const char *path, uint32_t controllers) {
+static int ensure_directory(int fd, const char *name) {
+        return mkdirat(fd, name, 0755) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+/* Our own group, where it is not there yet. */
+static int ensure_parent(CgroupDriver *driver, const char *path) {
         const char *name = strrchr(path, '/') + 1;
         _cleanup_close_ int found_fd = -EBADF;
+        uint32_t enabled = 0;
         int r;
 
-        r = group_open_directory(fd, name, &found_fd);
+        driver->enable_error = group_enable_controllers(driver->root_fd, CONTROLLERS_ALL, &enabled);
+        r = group_open_directory(driver->root_fd, name, &found_fd);
         if (r != -ENOENT)
                 return r;
-        r = group_create(driver, path, controllers);
-        if (r < 0)
-                return r;
-        if (mkdirat(fd, name, 0755) < 0 && errno != EEXIST)
-                return -errno;
-        return 0;
+        r = group_create_apart(driver, path, enabled);
+        return r < 0 ? r : ensure_directory(driver->root_fd, name);
 }
 
 static int cgroupfs_locate(CgroupDriver *driver, const char *tenant_id, char **ret_path) {
@@ -141,22 +165,12 @@ static int cgroupfs_locate(CgroupDriver *driver, const char *tenant_id, char **r
 
 static int cgroupfs_make(CgroupDriver *driver, const char *tenant_id, char **ret_unit, char **ret_path) {
         _cleanup_free_ char *path = NULL;
-        uint32_t enabled = 0;
         int r;
 
         r = cgroupfs_locate(driver, tenant_id, &path);
         if (r < 0)
                 return r;
-        if (tenant_id)
-                r = ensure_directory(driver, driver->parent->fd, path, driver->controllers);
-        else {
-                cgroup_set_logger(log_cgroup, CGROUP_LOG_WARNING, NULL);
-                r = errno_from_cgroup(cgroup_init());
-                if (r < 0)
-                        return r;
-                driver->enable_error = group_enable_controllers(driver->root_fd, CONTROLLERS_ALL, &enabled);
-                r = ensure_directory(driver, driver->root_fd, path, enabled);
-        }
+        r = tenant_id ? ensure_directory(driver->parent->fd, tenant_id) : ensure_parent(driver, path);
         if (r < 0)
                 return r;
         *ret_unit = NULL;
