@@ -258,6 +258,12 @@ int pin_program_tag(int program_fd, char ret[static PIN_TAG_SIZE]) {
         return 0;
 }
 
+int pin_keep_program(const struct bpf_program *program) {
+        int fd = fcntl(bpf_program__fd(program), F_DUPFD_CLOEXEC, 3);
+
+        return fd < 0 ? -errno : fd;
+}
+
 static uint32_t shape_flags(const TableShape *shape) {
         return shape->type == BPF_MAP_TYPE_ARRAY ? BPF_F_MMAPABLE : 0;
 }

@@ -24,6 +24,8 @@
 #define STRINGIFY_(x) #x
 #define STRINGIFY(x) STRINGIFY_(x)
 
+struct bpf_program;
+
 typedef struct TableShape {
         const char *name; /* of the map, and of its pin; changes where the meaning of a row does */
         uint32_t type;    /* BPF_MAP_TYPE_ARRAY is mapped, any other is not */
@@ -98,6 +100,8 @@ void pin_list(const char *dir, const char *prefix, void (*found)(const char *nam
 void pin_remove_all(const char *dir, const char *prefix);
 
 int pin_program_tag(int program_fd, char ret[static PIN_TAG_SIZE]);
+/* A descriptor of the program for when its skeleton is gone: that holds all that it was loaded from, too. */
+int pin_keep_program(const struct bpf_program *program);
 
 /* From here on, what libbpf would print is kept; the last line of it, "" for none, is for the words of a
  * feature. */

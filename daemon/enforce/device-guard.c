@@ -31,7 +31,7 @@ static const TableShape rules_shape = {
 };
 
 struct DeviceGuard {
-        struct device_guard_bpf *skeleton; /* the program, attached nowhere by itself */
+        int program_fd; /* attached nowhere by itself */
         char *pin_dir;
         Table rules;
         char tag[PIN_TAG_SIZE]; /* of the program that we have */
@@ -71,17 +71,10 @@ static int load(DeviceGuard *guard) {
         r = bpf_map__reuse_fd(skeleton->maps.device_rules, guard->rules.fd);
         if (r == 0)
                 r = device_guard_bpf__load(skeleton);
-        if (r < 0) {
-                device_guard_bpf__destroy(skeleton);
-                return r;
-        }
-
-        guard->skeleton = skeleton;
-        return 0;
-}
-
-static int program_fd(const DeviceGuard *guard) {
-        return bpf_program__fd(guard->skeleton->progs.device_guard);
+        if (r == 0)
+                r = guard->program_fd = pin_keep_program(skeleton->progs.device_guard);
+        device_guard_bpf__destroy(skeleton);
+        return r;
 }
 
 /* `ret_words`: what could not be done. */
@@ -101,7 +94,7 @@ static int set_up(DeviceGuard *guard, const char *pin_dir, const char **ret_word
         *ret_words = "the program does not load";
         r = load(guard);
         if (r >= 0)
-                r = pin_program_tag(program_fd(guard), guard->tag);
+                r = pin_program_tag(guard->program_fd, guard->tag);
         if (r < 0)
                 return r;
         pin_list(guard->pin_dir, "", adopt_pin, guard);
@@ -115,6 +108,7 @@ int device_guard_new(const char *pin_dir, FeatureSet *features, DeviceGuard **re
 
         if (!guard)
                 return -ENOMEM;
+        guard->program_fd = -EBADF;
         guard->rules = (Table) TABLE_NULL;
         guard->links.names = &names;
         pin_words_begin();
@@ -140,7 +134,7 @@ DeviceGuard *device_guard_free(DeviceGuard *guard) {
                 return NULL;
 
         group_links_deinit(&guard->links);
-        device_guard_bpf__destroy(guard->skeleton);
+        cleanup_close(&guard->program_fd);
         table_deinit(&guard->rules);
         free(guard->pin_dir);
         free(guard);
@@ -184,7 +178,7 @@ static int make_link(
         GroupLink link = *wanted;
         int r = 0;
 
-        link.fd = bpf_link_create(program_fd(guard), group_fd, BPF_CGROUP_DEVICE, NULL);
+        link.fd = bpf_link_create(guard->program_fd, group_fd, BPF_CGROUP_DEVICE, NULL);
         if (link.fd < 0)
                 return -errno;
         if (bpf_map_update_elem(guard->rules.fd, &wanted->group_id, rules, BPF_ANY) < 0)
@@ -204,7 +198,7 @@ static int renew_link(DeviceGuard *guard, GroupLink *link, const GroupLink *want
 
         if (bpf_map_update_elem(guard->rules.fd, &link->group_id, rules, BPF_ANY) < 0)
                 return -errno;
-        if (strcmp(link->tag, wanted->tag) != 0 && bpf_link_update(link->fd, program_fd(guard), NULL) < 0)
+        if (strcmp(link->tag, wanted->tag) != 0 && bpf_link_update(link->fd, guard->program_fd, NULL) < 0)
                 return -errno;
         r = group_links_rename(&guard->links, link, wanted);
         print_name(wanted, name);

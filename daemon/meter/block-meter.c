@@ -19,7 +19,7 @@ _Static_assert(BLOCK_METER_DEVICES == BLOCK_DEVICES - 1, "all but that of the re
 static const HookNames complete_hook = { "block_complete_1", "block-complete-stub-1", "block-complete-" };
 
 struct BlockMeter {
-        struct block_meter_bpf *skeleton;
+        struct block_meter_bpf *skeleton; /* until its programs hang */
         Table rows, devices;
         Hook hook;
         uint32_t slots;
@@ -98,6 +98,7 @@ int block_meter_new(const char *pin_dir, uint32_t slots, int groups_fd, BlockMet
                                 bpf_program__fd(meter->skeleton->progs.block_complete_stub));
         if (r < 0)
                 return r;
+        block_meter_bpf__destroy(TAKE_PTR(meter->skeleton));
         *ret = TAKE_PTR(meter);
         return 0;
 }

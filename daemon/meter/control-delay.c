@@ -27,7 +27,7 @@ static const HookNames hook_names[HOOK_MAX] = {
 };
 
 struct ControlDelay {
-        struct control_delay_bpf *skeleton;
+        struct control_delay_bpf *skeleton; /* until its programs hang */
         char *pin_dir;
         Table rows, packets;
         uint32_t classid, n_cpus;
@@ -138,6 +138,7 @@ int control_delay_new(const char *pin_dir, uint32_t classid, ControlDelay **ret)
                 r = set_hooks(delay);
         if (r < 0)
                 return r;
+        control_delay_bpf__destroy(TAKE_PTR(delay->skeleton));
 
         *ret = TAKE_PTR(delay);
         return 0;

@@ -32,9 +32,9 @@ typedef struct Group {
 } Group;
 
 struct GroupIter {
-        struct group_iter_bpf *skeleton; /* NULL: files are read */
-        Table rows;                      /* [place] */
-        Table places;                    /* group id to place, for the program */
+        int program_fd; /* -EBADF: files are read */
+        Table rows;     /* [place] */
+        Table places;   /* group id to place, for the program */
         GroupCarried *carried;
         SlotFigures *figures; /* as of the last run */
         uint64_t *seen;       /* [slot]: the id of its own group, where the last pass met it */
@@ -77,13 +77,10 @@ static int load(GroupIter *iter) {
                 r = bpf_map__reuse_fd(skeleton->maps.places, iter->places.fd);
         if (r == 0)
                 r = group_iter_bpf__load(skeleton);
-        if (r < 0) {
-                group_iter_bpf__destroy(skeleton);
-                return r;
-        }
-
-        iter->skeleton = skeleton;
-        return 0;
+        if (r == 0)
+                r = iter->program_fd = pin_keep_program(skeleton->progs.group_iter_visit);
+        group_iter_bpf__destroy(skeleton);
+        return r;
 }
 
 int group_iter_new(const char *pin_dir, uint32_t slots, uint32_t places, bool in_kernel, const char *root,
@@ -101,6 +98,7 @@ int group_iter_new(const char *pin_dir, uint32_t slots, uint32_t places, bool in
                 .n_places = places,
                 .cpu_time = cpu_time,
                 .root_link = -EBADF,
+                .program_fd = -EBADF,
         };
         iter->root = strdup(root);
         iter->seen = calloc(slots, sizeof(*iter->seen));
@@ -139,8 +137,7 @@ GroupIter *group_iter_free(GroupIter *iter) {
                 group_close(iter->groups + i);
         free(iter->groups);
         cleanup_close(&iter->root_link);
-        if (iter->skeleton)
-                group_iter_bpf__destroy(iter->skeleton);
+        cleanup_close(&iter->program_fd);
         table_deinit(&iter->rows);
         table_deinit(&iter->places);
         group_carried_free(iter->carried);
@@ -152,15 +149,14 @@ GroupIter *group_iter_free(GroupIter *iter) {
 }
 
 bool group_iter_in_kernel(const GroupIter *iter) {
-        return iter->skeleton;
+        return iter->program_fd >= 0;
 }
 
 static int open_link(const GroupIter *iter, union bpf_iter_link_info info) {
         LIBBPF_OPTS(bpf_link_create_opts, options, .iter_info = &info, .iter_info_len = sizeof(info));
         int r;
 
-        r = bpf_link_create(
-                        bpf_program__fd(iter->skeleton->progs.group_iter_visit), 0, BPF_TRACE_ITER, &options);
+        r = bpf_link_create(iter->program_fd, 0, BPF_TRACE_ITER, &options);
         return r < 0 ? -errno : r;
 }
 
@@ -177,7 +173,7 @@ static void detach(GroupIter *iter, uint64_t group_id) {
                         group_close(iter->groups + i);
                         iter->groups[i] = iter->groups[--iter->n_groups];
                 }
-        if (iter->skeleton)
+        if (group_iter_in_kernel(iter))
                 (void) bpf_map_delete_elem(iter->places.fd, &group_id);
 }
 
@@ -198,7 +194,7 @@ int group_iter_add(GroupIter *iter, uint32_t slot, const char *group_path, int g
         if (r < 0)
                 return r;
 
-        if (!iter->skeleton)
+        if (!group_iter_in_kernel(iter))
                 group_files_open(group_fd, &group.files);
         else {
                 r = table_reach(&iter->rows, (group.place + 1) * sizeof(struct group_row));
@@ -276,7 +272,7 @@ static void take_group(GroupIter *iter, const Group *group) {
         Sample now;
 
         sample_begin(&now);
-        if (iter->skeleton)
+        if (group_iter_in_kernel(iter))
                 sample_from_row(row_of(iter, group), &now);
         else
                 group_files_read(&group->files, &now);
@@ -284,7 +280,7 @@ static void take_group(GroupIter *iter, const Group *group) {
         if (!iter->cpu_time)
                 now.present &= ~(1ULL << METRIC_CPU_TIME);
         slot_figures_add(iter->figures, group->slot, &now);
-        if (iter->skeleton && !group->adopted && row_of(iter, group)->present & GROUP_ROW_SEEN)
+        if (group_iter_in_kernel(iter) && !group->adopted && row_of(iter, group)->present & GROUP_ROW_SEEN)
                 iter->seen[group->slot] = group->id;
 }
 
@@ -298,11 +294,11 @@ int group_iter_run(GroupIter *iter) {
 
         for (size_t i = 0; i < iter->n_groups; i++) {
                 forget_slot(iter, iter->groups[i].slot);
-                if (iter->skeleton)
+                if (group_iter_in_kernel(iter))
                         row_of(iter, iter->groups + i)->present = 0;
         }
 
-        if (iter->skeleton)
+        if (group_iter_in_kernel(iter))
                 r = run_root(iter);
         for (size_t i = 0; i < iter->n_groups; i++) {
                 const Group *group = iter->groups + i;
@@ -322,7 +318,7 @@ int group_iter_run(GroupIter *iter) {
 static int run_group(const GroupIter *iter, const Group *group) {
         _cleanup_close_ int own_link = -EBADF;
 
-        if (!iter->skeleton)
+        if (!group_iter_in_kernel(iter))
                 return 0;
         memset(row_of(iter, group), 0, sizeof(struct group_row));
         if (group->link_fd >= 0)

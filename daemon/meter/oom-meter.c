@@ -16,7 +16,7 @@ _Static_assert(OOM_VICTIMS == OOM_VICTIMS_MAX && OOM_COMM_SIZE == OOM_COMM_MAX, 
 static const HookNames exit_hook = { "oom_exit_1", "oom-exit-stub-1", "oom-exit-" };
 
 struct OomMeter {
-        struct oom_meter_bpf *skeleton;
+        struct oom_meter_bpf *skeleton; /* until its programs hang */
         Table rows;
         struct oom_row *mapped; /* [slots], from the first that is read on, until it rests */
         uint32_t slots;
@@ -72,6 +72,7 @@ int oom_meter_new(const char *pin_dir, uint32_t slots, int groups_fd, OomMeter *
                                 bpf_program__fd(meter->skeleton->progs.oom_exit_stub));
         if (r < 0)
                 return r;
+        oom_meter_bpf__destroy(TAKE_PTR(meter->skeleton));
         *ret = TAKE_PTR(meter);
         return 0;
 }

@@ -31,7 +31,8 @@ static const unsigned hook_choices[] = {
 };
 
 struct SchedMeter {
-        struct sched_meter_bpf *skeleton;
+        struct sched_meter_bpf *skeleton; /* until its programs hang */
+        int poke_fd;                      /* the one that is run, not hung */
         Table rows, cpus, waits;
         Culprits culprits;
         uint32_t slots, n_cpus;
@@ -182,9 +183,7 @@ static int count(SchedMeter *meter, const SchedMeterOptions *options) {
 static uint32_t poke(SchedMeter *meter, uint32_t cpu) {
         LIBBPF_OPTS(bpf_test_run_opts, options, .flags = BPF_F_TEST_RUN_ON_CPU, .cpu = cpu);
 
-        return bpf_prog_test_run_opts(bpf_program__fd(meter->skeleton->progs.sched_meter_poke), &options) < 0
-                               ? 0
-                               : options.retval;
+        return bpf_prog_test_run_opts(meter->poke_fd, &options) < 0 ? 0 : options.retval;
 }
 
 int sched_meter_new(const SchedMeterOptions *options, SchedMeter **ret) {
@@ -202,6 +201,7 @@ int sched_meter_new(const SchedMeterOptions *options, SchedMeter **ret) {
                 .cpus = TABLE_NULL,
                 .waits = TABLE_NULL,
                 .culprits = CULPRITS_NULL,
+                .poke_fd = -EBADF,
                 .slots = options->slots,
                 .n_cpus = (uint32_t) n_cpus,
                 .full = options->full,
@@ -220,6 +220,10 @@ int sched_meter_new(const SchedMeterOptions *options, SchedMeter **ret) {
         r = count(meter, options);
         if (r < 0)
                 return r;
+        meter->poke_fd = pin_keep_program(meter->skeleton->progs.sched_meter_poke);
+        if (meter->poke_fd < 0)
+                return meter->poke_fd;
+        sched_meter_bpf__destroy(TAKE_PTR(meter->skeleton));
         for (uint32_t cpu = 0; hook_hangs(&meter->hooks[HOOK_MIGRATE]) && cpu < meter->n_cpus; cpu++)
                 meter->follows_waits |= poke(meter, cpu) != 0;
         *ret = TAKE_PTR(meter);
@@ -233,6 +237,7 @@ SchedMeter *sched_meter_free(SchedMeter *meter) {
         for (HookKind kind = 0; kind < HOOK_MAX; kind++)
                 hook_close(&meter->hooks[kind]);
         sched_meter_bpf__destroy(meter->skeleton);
+        cleanup_close(&meter->poke_fd);
         table_deinit(&meter->rows);
         table_deinit(&meter->cpus);
         table_deinit(&meter->waits);
