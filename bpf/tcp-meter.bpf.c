@@ -38,6 +38,14 @@ struct {
         __type(value, struct tcp_row);
 } tcp_rows SEC(".maps");
 
+struct {
+        __uint(type, BPF_MAP_TYPE_ARRAY);
+        __uint(map_flags, BPF_F_MMAPABLE);
+        __uint(max_entries, 1);
+        __type(key, __u32);
+        __type(value, struct tcp_rtts);
+} tcp_rtts SEC(".maps");
+
 /* Atomic: what a process has TCP do can be interrupted by what the same CPU does in a soft interrupt. */
 static __always_inline void add(__u64 *counter, __u64 n) {
         __sync_fetch_and_add(counter, n);
@@ -72,13 +80,14 @@ static __always_inline void count_end(struct bpf_sock_ops *ops, struct tcp_row *
 
 /* In eighths of microseconds. Up to Linux 6.9 the call comes without the measurement that it is called for: a
  * first one is not there yet, and left out. */
-static __always_inline void count_rtt(struct bpf_sock_ops *ops, struct tcp_row *row) {
+static __always_inline void count_rtt(struct bpf_sock_ops *ops, __u32 key, struct tcp_row *row) {
+        struct tcp_rtts *rtts = bpf_map_lookup_elem(&tcp_rtts, &key);
         __u32 srtt = ops->args[1] ?: ops->srtt_us;
         __u64 nsec = (__u64) srtt * 125;
 
-        if (srtt == 0)
+        if (!rtts || srtt == 0)
                 return;
-        add(&row->rtt[histogram_bucket(nsec, TCP_RTT_BUCKETS)], 1);
+        add(&rtts->bucket[histogram_bucket(nsec, TCP_RTT_BUCKETS)], 1);
         add(&row->rtt_nsec, nsec);
 }
 
@@ -114,7 +123,7 @@ int tcp_meter(struct bpf_sock_ops *ops) {
                 add(&row->retransmits, ops->args[1]);
                 break;
         case BPF_SOCK_OPS_RTT_CB:
-                count_rtt(ops, row);
+                count_rtt(ops, key, row);
                 break;
         }
 

@@ -477,7 +477,7 @@ int meter_read_duration(const Meter *meter, uint32_t slot, Duration duration, Hi
         else if (duration == DURATION_CPU_WAIT && meter->sched && state->known)
                 return sched_meter_read_waits(meter->sched, slot, ret);
         else if (duration == DURATION_NET_TCP_RTT && meter->tcp && state->known && state->tcp)
-                tcp_meter_read_rtt(meter->tcp, slot, ret);
+                return tcp_meter_read_rtt(meter->tcp, slot, ret);
         else
                 return -EOPNOTSUPP;
         return 0;
@@ -551,6 +551,8 @@ int meter_read_latencies(const Meter *meter, uint32_t slot, BlockLatencies *ret)
 void meter_rest(const Meter *meter) {
         if (meter->sched)
                 sched_meter_rest(meter->sched);
+        if (meter->tcp)
+                tcp_meter_rest(meter->tcp);
         if (meter->block)
                 block_meter_rest(meter->block);
         if (meter->oom)

@@ -18,9 +18,9 @@ _Static_assert(TCP_RTT_BUCKETS == HISTOGRAM_BUCKETS, "a histogram is a sum of ro
 #define PREFIX "tcp"
 
 struct TcpMeter {
-        struct tcp_meter_bpf *skeleton; /* the program, attached nowhere by itself */
+        int program_fd; /* attached nowhere by itself */
         char *pin_dir;
-        Table rows, groups;
+        Table rows, rtts, groups;
         uint32_t slots, n_cpus;
         char tag[PIN_TAG_SIZE]; /* of the program that we have */
         GroupLinks links;
@@ -45,7 +45,7 @@ static const GroupLinkNames names = { print_name, scan_name };
 static void adopt_link(const char *name, void *userdata) {
         TcpMeter *meter = userdata;
 
-        if (meter->rows.adopted && meter->groups.adopted)
+        if (meter->rows.adopted && meter->rtts.adopted && meter->groups.adopted)
                 group_links_adopt(&meter->links, name, /* stray= */ false);
         else /* its program adds to tables that are no more */
                 pin_remove(meter->pin_dir, name);
@@ -59,6 +59,12 @@ static int open_tables(TcpMeter *meter) {
                                         sizeof(uint32_t), sizeof(struct tcp_row),
                                         meter->slots * meter->n_cpus },
                         &meter->rows);
+        if (r >= 0)
+                r = table_open(meter->pin_dir,
+                                &(TableShape){ PREFIX "_rtts_" STRINGIFY(TCP_METER_LAYOUT),
+                                                BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), sizeof(struct tcp_rtts),
+                                                meter->slots * meter->n_cpus, /* unmapped= */ true },
+                                &meter->rtts);
         return r < 0 ? r
                      : table_open(meter->pin_dir,
                                        &(TableShape){ PREFIX "_groups_" STRINGIFY(TCP_METER_LAYOUT),
@@ -67,23 +73,24 @@ static int open_tables(TcpMeter *meter) {
                                        &meter->groups);
 }
 
-static int program_fd(const TcpMeter *meter) {
-        return bpf_program__fd(meter->skeleton->progs.tcp_meter);
-}
-
 static int load(TcpMeter *meter) {
+        struct tcp_meter_bpf *skeleton = tcp_meter_bpf__open();
         int r;
 
-        meter->skeleton = tcp_meter_bpf__open();
-        if (!meter->skeleton)
+        if (!skeleton)
                 return -errno;
-        meter->skeleton->rodata->slots = meter->slots;
-        r = bpf_map__reuse_fd(meter->skeleton->maps.tcp_rows, meter->rows.fd);
+        skeleton->rodata->slots = meter->slots;
+        r = bpf_map__reuse_fd(skeleton->maps.tcp_rows, meter->rows.fd);
         if (r == 0)
-                r = bpf_map__reuse_fd(meter->skeleton->maps.tcp_groups, meter->groups.fd);
+                r = bpf_map__reuse_fd(skeleton->maps.tcp_rtts, meter->rtts.fd);
         if (r == 0)
-                r = tcp_meter_bpf__load(meter->skeleton);
-        return r < 0 ? r : pin_program_tag(program_fd(meter), meter->tag);
+                r = bpf_map__reuse_fd(skeleton->maps.tcp_groups, meter->groups.fd);
+        if (r == 0)
+                r = tcp_meter_bpf__load(skeleton);
+        if (r == 0)
+                r = meter->program_fd = pin_keep_program(skeleton->progs.tcp_meter);
+        tcp_meter_bpf__destroy(skeleton);
+        return r < 0 ? r : pin_program_tag(meter->program_fd, meter->tag);
 }
 
 int tcp_meter_new(const char *pin_dir, uint32_t slots, TcpMeter **ret) {
@@ -100,7 +107,9 @@ int tcp_meter_new(const char *pin_dir, uint32_t slots, TcpMeter **ret) {
                 return -ENOMEM;
         *meter = (TcpMeter){
                 .rows = TABLE_NULL,
+                .rtts = TABLE_NULL,
                 .groups = TABLE_NULL,
+                .program_fd = -EBADF,
                 .links.names = &names,
                 .slots = slots,
                 .n_cpus = n_cpus,
@@ -129,8 +138,9 @@ TcpMeter *tcp_meter_free(TcpMeter *meter) {
                 return NULL;
 
         group_links_deinit(&meter->links);
-        tcp_meter_bpf__destroy(meter->skeleton);
+        cleanup_close(&meter->program_fd);
         table_deinit(&meter->rows);
+        table_deinit(&meter->rtts);
         table_deinit(&meter->groups);
         free(meter->pin_dir);
         free(meter);
@@ -155,7 +165,7 @@ static int set_slot(TcpMeter *meter, uint64_t group_id, uint32_t slot) {
 static int update_link(TcpMeter *meter, GroupLink *link) {
         GroupLink wanted = *link;
 
-        if (bpf_link_update(link->fd, program_fd(meter), NULL) < 0)
+        if (bpf_link_update(link->fd, meter->program_fd, NULL) < 0)
                 return -errno;
         memcpy(wanted.tag, meter->tag, sizeof(wanted.tag));
         return group_links_rename(&meter->links, link, &wanted);
@@ -166,7 +176,7 @@ static int make_link(TcpMeter *meter, uint32_t slot, int group_fd, uint64_t grou
         GroupLink link = { .group_id = group_id };
         int r;
 
-        link.fd = bpf_link_create(program_fd(meter), group_fd, BPF_CGROUP_SOCK_OPS, NULL);
+        link.fd = bpf_link_create(meter->program_fd, group_fd, BPF_CGROUP_SOCK_OPS, NULL);
         if (link.fd < 0)
                 return -errno;
         memcpy(link.tag, meter->tag, sizeof(link.tag));
@@ -218,6 +228,7 @@ bool tcp_meter_holds(const TcpMeter *meter, uint64_t group_id) {
 
 void tcp_meter_keep_pins(const TcpMeter *meter, PinTell tell, void *userdata) {
         table_keep_pin(meter->pin_dir, &meter->rows, tell, userdata);
+        table_keep_pin(meter->pin_dir, &meter->rtts, tell, userdata);
         table_keep_pin(meter->pin_dir, &meter->groups, tell, userdata);
         group_links_keep_pins(&meter->links, tell, userdata);
 }
@@ -248,22 +259,40 @@ void tcp_meter_read(const TcpMeter *meter, uint32_t slot, Sample *sample) {
         sample_put(sample, METRIC_NET_TCP_RETRANSMITS, sum.retransmits);
 }
 
+static struct tcp_rtts *rtts_of(const TcpMeter *meter, uint32_t cpu, uint32_t slot) {
+        return (struct tcp_rtts *) meter->rtts.rows + (size_t) cpu * meter->slots + slot;
+}
+
 /* Of most tenants most CPUs have none. */
-void tcp_meter_read_rtt(const TcpMeter *meter, uint32_t slot, Histogram *ret) {
+int tcp_meter_read_rtt(TcpMeter *meter, uint32_t slot, Histogram *ret) {
+        int r = table_reach(&meter->rtts, meter->rtts.whole_bytes);
+
+        if (r < 0)
+                return r;
         *ret = (Histogram){};
         for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++) {
-                const struct tcp_row *row = row_of(meter, cpu, slot);
-                uint64_t sum_nsec = load_relaxed(&row->rtt_nsec);
+                uint64_t sum_nsec = load_relaxed(&row_of(meter, cpu, slot)->rtt_nsec);
 
                 ret->sum_nsec += sum_nsec;
                 for (size_t i = 0; sum_nsec > 0 && i < HISTOGRAM_BUCKETS; i++)
-                        ret->bucket[i] += load_relaxed(&row->rtt[i]);
+                        ret->bucket[i] += load_relaxed(&rtts_of(meter, cpu, slot)->bucket[i]);
         }
+        return 0;
+}
+
+void tcp_meter_rest(TcpMeter *meter) {
+        table_rest(&meter->rtts);
 }
 
 void tcp_meter_clear(TcpMeter *meter, uint32_t slot) {
-        for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++)
+        static const struct tcp_rtts none;
+
+        for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++) {
+                uint32_t key = cpu * meter->slots + slot;
+
                 memset(row_of(meter, cpu, slot), 0, sizeof(struct tcp_row));
+                (void) bpf_map_update_elem(meter->rtts.fd, &key, &none, BPF_ANY);
+        }
 }
 
 void tcp_meter_unpin(const char *pin_dir) {

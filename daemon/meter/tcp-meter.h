@@ -34,7 +34,9 @@ bool tcp_meter_holds(const TcpMeter *meter, uint64_t group_id);
 void tcp_meter_keep_pins(const TcpMeter *meter, PinTell tell, void *userdata);
 
 void tcp_meter_read(const TcpMeter *meter, uint32_t slot, Sample *sample);
-void tcp_meter_read_rtt(const TcpMeter *meter, uint32_t slot, Histogram *ret);
+/* What it reads is mapped with the first, until it rests. */
+int tcp_meter_read_rtt(TcpMeter *meter, uint32_t slot, Histogram *ret);
+void tcp_meter_rest(TcpMeter *meter);
 void tcp_meter_clear(TcpMeter *meter, uint32_t slot);
 
 /* Ends what an earlier run pinned: at the basic level nothing of this is counted. */

@@ -181,8 +181,7 @@ static bool read_duration(void *userdata, const Tenant *tenant, Duration duratio
                 return false;
         if (duration == DURATION_CPU_WAIT)
                 return sched_meter_read_waits(meters->sched, tenant->slot, ret) >= 0;
-        tcp_meter_read_rtt(meters->tcp, tenant->slot, ret);
-        return true;
+        return tcp_meter_read_rtt(meters->tcp, tenant->slot, ret) >= 0;
 }
 
 static void read_sched(Meters *meters) {
@@ -239,6 +238,7 @@ static void measure_ours(Meters *meters, const struct peer_hooks_bpf *hooks, Cos
         meters->node.durations = (DurationSource){ read_duration, meters };
         bench_check(export_openmetrics(&meters->node, NULL, &text, &size), NULL, "OpenMetrics");
         sched_meter_rest(meters->sched);
+        tcp_meter_rest(meters->tcp);
         costs->whole[round] = cpu_nsec() - begin;
         costs->whole_allocations = allocations - before;
 }
