@@ -10,6 +10,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/un.h>
 #include <sysexits.h>
@@ -174,6 +175,8 @@ static int run(const Arguments *arguments) {
         /* What is large is a page of samples, or the kernel's types while programs are loaded: it goes back
          * at once. */
         (void) mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+        /* 2 MB at a time would be resident, used or not. */
+        (void) prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
         r = manager_new(&arguments->options, &manager);
         if (r >= 0)
                 r = arguments->release ? manager_release_node(manager) : manager_run(manager);
