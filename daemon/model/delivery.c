@@ -24,6 +24,9 @@ static const DeliveryFigureInfo figure_table[DELIVERY_FIGURE_MAX] = {
         [DELIVERY_NET_EGRESS_DROPS] = { "net.egress.denied-drops",
                         "headgate_delivered_net_egress_denied_drops", METRIC_UNIT_NONE,
                         "Packets dropped while less was sent than is reserved." },
+        [DELIVERY_NET_INGRESS_DROPS] = { "net.ingress.denied-drops",
+                        "headgate_delivered_net_ingress_denied_drops", METRIC_UNIT_NONE,
+                        "Packets of what came in that were dropped while less was let in than is reserved." },
 };
 
 const DeliveryFigureInfo *delivery_figure_info(DeliveryFigure figure) {
@@ -37,6 +40,7 @@ static const ResourceKind floor_kinds[DELIVERY_FLOOR_MAX] = {
         [DELIVERY_FLOOR_IO_READ] = RESOURCE_IO_READ,
         [DELIVERY_FLOOR_IO_WRITE] = RESOURCE_IO_WRITE,
         [DELIVERY_FLOOR_NET_EGRESS] = RESOURCE_NET_EGRESS,
+        [DELIVERY_FLOOR_NET_INGRESS] = RESOURCE_NET_INGRESS,
 };
 
 static const Metric input_metrics[DELIVERY_INPUT_MAX] = {
@@ -50,6 +54,8 @@ static const Metric input_metrics[DELIVERY_INPUT_MAX] = {
         [DELIVERY_INPUT_IO_PRESSURE] = METRIC_IO_PRESSURE,
         [DELIVERY_INPUT_NET_EGRESS_WIRE_BYTES] = METRIC_NET_EGRESS_WIRE_BYTES,
         [DELIVERY_INPUT_NET_EGRESS_DROPS] = METRIC_NET_EGRESS_DROPS,
+        [DELIVERY_INPUT_NET_INGRESS_WIRE_BYTES] = METRIC_NET_INGRESS_WIRE_BYTES,
+        [DELIVERY_INPUT_NET_INGRESS_DROPS] = METRIC_NET_INGRESS_DROPS,
 };
 
 DeliveryReading delivery_read(uint64_t boot_nsec, const Sample *usage) {
@@ -175,16 +181,20 @@ static void add_io(const Interval *interval) {
                                        : 0);
 }
 
-static void add_network(const Interval *interval) {
-        uint64_t reserved_bits = in_interval(interval, interval->after->floor[DELIVERY_FLOOR_NET_EGRESS]);
+/* One way of the network. */
+typedef struct NetworkWay {
+        DeliveryFloor floor;
+        DeliveryInput bytes, drops;
+        DeliveryFigure figure;
+} NetworkWay;
 
-        if (reserved_bits == 0 || !has(interval, DELIVERY_INPUT_NET_EGRESS_DROPS) ||
-                        !has(interval, DELIVERY_INPUT_NET_EGRESS_WIRE_BYTES))
+static void add_network(const Interval *interval, const NetworkWay *way) {
+        uint64_t reserved_bits = in_interval(interval, interval->after->floor[way->floor]);
+
+        if (reserved_bits == 0 || !has(interval, way->drops) || !has(interval, way->bytes))
                 return;
-        add(interval, DELIVERY_NET_EGRESS_DROPS,
-                        growth(interval, DELIVERY_INPUT_NET_EGRESS_WIRE_BYTES) < reserved_bits / 8
-                                        ? growth(interval, DELIVERY_INPUT_NET_EGRESS_DROPS)
-                                        : 0);
+        add(interval, way->figure,
+                        growth(interval, way->bytes) < reserved_bits / 8 ? growth(interval, way->drops) : 0);
 }
 
 /* Of the same counters, and later. */
@@ -212,6 +222,13 @@ void delivery_follow(const DeliveryReading *before, DeliveryReading *after) {
         after->waiting_nsec = told + pressure - least(pressure, rest_of_waits(&interval));
 }
 
+static const NetworkWay network_ways[] = {
+        { DELIVERY_FLOOR_NET_EGRESS, DELIVERY_INPUT_NET_EGRESS_WIRE_BYTES, DELIVERY_INPUT_NET_EGRESS_DROPS,
+                        DELIVERY_NET_EGRESS_DROPS },
+        { DELIVERY_FLOOR_NET_INGRESS, DELIVERY_INPUT_NET_INGRESS_WIRE_BYTES, DELIVERY_INPUT_NET_INGRESS_DROPS,
+                        DELIVERY_NET_INGRESS_DROPS },
+};
+
 void delivery_add(Delivery *sum, const DeliveryReading *before, const DeliveryReading *after) {
         Interval interval = { before, after, after->boot_nsec - before->boot_nsec, sum };
 
@@ -221,5 +238,6 @@ void delivery_add(Delivery *sum, const DeliveryReading *before, const DeliveryRe
         add_cpu(&interval);
         add_memory(&interval);
         add_io(&interval);
-        add_network(&interval);
+        for (size_t i = 0; i < ELEMENTSOF(network_ways); i++)
+                add_network(&interval, &network_ways[i]);
 }

@@ -17,7 +17,8 @@ typedef enum DeliveryFigure {
         DELIVERY_MEMORY_DENIED, /* ns in which memory was taken from it though it held less than it reserved
                                  */
         DELIVERY_IO_DENIED, /* ns of waiting for IO, in intervals in which it moved less than it reserved */
-        DELIVERY_NET_EGRESS_DROPS, /* packets dropped in intervals in which it sent less than it reserved */
+        DELIVERY_NET_EGRESS_DROPS,  /* packets dropped in intervals in which it sent less than it reserved */
+        DELIVERY_NET_INGRESS_DROPS, /* the same of what came in */
         DELIVERY_FIGURE_MAX,
 } DeliveryFigure;
 
@@ -40,6 +41,7 @@ typedef enum DeliveryFloor {
         DELIVERY_FLOOR_IO_READ,    /* bytes/s, as the next */
         DELIVERY_FLOOR_IO_WRITE,   /* of all devices together */
         DELIVERY_FLOOR_NET_EGRESS, /* bit/s, of all uplinks together */
+        DELIVERY_FLOOR_NET_INGRESS,
         DELIVERY_FLOOR_MAX,
 } DeliveryFloor;
 
@@ -55,6 +57,8 @@ typedef enum DeliveryInput {
         DELIVERY_INPUT_IO_PRESSURE,
         DELIVERY_INPUT_NET_EGRESS_WIRE_BYTES,
         DELIVERY_INPUT_NET_EGRESS_DROPS,
+        DELIVERY_INPUT_NET_INGRESS_WIRE_BYTES,
+        DELIVERY_INPUT_NET_INGRESS_DROPS,
         DELIVERY_INPUT_MAX,
 } DeliveryInput;
 

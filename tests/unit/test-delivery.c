@@ -51,17 +51,25 @@ typedef struct Case {
                         METRIC_NET_EGRESS_DROPS, drops     \
                 }                                          \
         }
+#define NET_IN(bytes, drops)                                \
+        {                                                   \
+                { METRIC_NET_INGRESS_WIRE_BYTES, bytes }, { \
+                        METRIC_NET_INGRESS_DROPS, drops     \
+                }                                           \
+        }
 
 #define TOLD_CPU(wanted, denied, owed) \
-        { SECOND, wanted, denied, owed, ABSENT, ABSENT, ABSENT }
+        { SECOND, wanted, denied, owed, ABSENT, ABSENT, ABSENT, ABSENT }
 #define TOLD_MEMORY(denied) \
-        { SECOND, ABSENT, ABSENT, ABSENT, denied, ABSENT, ABSENT }
+        { SECOND, ABSENT, ABSENT, ABSENT, denied, ABSENT, ABSENT, ABSENT }
 #define TOLD_IO(denied) \
-        { SECOND, ABSENT, ABSENT, ABSENT, ABSENT, denied, ABSENT }
+        { SECOND, ABSENT, ABSENT, ABSENT, ABSENT, denied, ABSENT, ABSENT }
 #define TOLD_NET(drops) \
-        { SECOND, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, drops }
+        { SECOND, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, drops, ABSENT }
+#define TOLD_NET_IN(drops) \
+        { SECOND, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, drops }
 #define TOLD_NOTHING \
-        { SECOND, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT }
+        { SECOND, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT }
 
 static const Case cases[] = {
         { "idle", "cpu", 500, CPU(0, 0), TOLD_CPU(0, 0, 0) },
@@ -92,6 +100,9 @@ static const Case cases[] = {
 
         { "drops below its floor", "net.egress", 8000, NET(999, 3), TOLD_NET(3) },
         { "drops with its floor sent", "net.egress@eth1", 8000, NET(1000, 3), TOLD_NET(0) },
+        { "drops of what came in below its floor", "net.ingress", 8000, NET_IN(999, 3), TOLD_NET_IN(3) },
+        { "drops with its floor let in", "net.ingress@eth1", 8000, NET_IN(1000, 3), TOLD_NET_IN(0) },
+        { "what it sent is no floor of what comes in", "net.ingress", 8000, NET(0, 3), TOLD_NOTHING },
 };
 
 static DeliveryReading read_at(uint64_t boot_nsec, const Case *c, bool end) {
