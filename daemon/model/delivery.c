@@ -47,6 +47,7 @@ static const Metric input_metrics[DELIVERY_INPUT_MAX] = {
         [DELIVERY_INPUT_CPU_TIME] = METRIC_CPU_TIME,
         [DELIVERY_INPUT_CPU_WAIT] = METRIC_CPU_WAIT,
         [DELIVERY_INPUT_CPU_PRESSURE] = METRIC_CPU_PRESSURE,
+        [DELIVERY_INPUT_CPU_THROTTLED] = METRIC_CPU_THROTTLED,
         [DELIVERY_INPUT_MEMORY_CURRENT] = METRIC_MEMORY_CURRENT,
         [DELIVERY_INPUT_MEMORY_RECLAIMED] = METRIC_MEMORY_RECLAIMED,
         [DELIVERY_INPUT_IO_READ_BYTES] = METRIC_IO_READ_BYTES,
@@ -130,19 +131,29 @@ static uint64_t waited_in(const Interval *interval) {
         return rest > pressure ? rest : pressure;
 }
 
+/* For how long its own limit held it back. */
+static uint64_t held_in(const Interval *interval) {
+        return has(interval, DELIVERY_INPUT_CPU_THROTTLED) ? growth(interval, DELIVERY_INPUT_CPU_THROTTLED)
+                                                           : 0;
+}
+
+/* A tenant that is held by a limit as high as its reserve uses now less than that in an interval and now
+ * more, as the limit's periods are not ours: what it was held counts as had. */
 static void add_cpu(const Interval *interval) {
         /* A core is 10^9 ns a second. */
         uint64_t reserved = in_interval(interval, interval->after->floor[DELIVERY_FLOOR_CPU] * 1000000);
-        uint64_t used, waited;
+        uint64_t used, held, waited;
 
         if (reserved == 0 || !has(interval, DELIVERY_INPUT_CPU_TIME) ||
                         !has(interval, DELIVERY_INPUT_CPU_WAIT))
                 return;
         used = growth(interval, DELIVERY_INPUT_CPU_TIME);
+        held = held_in(interval);
         waited = waited_in(interval);
         add(interval, DELIVERY_CPU_WANTED, least(used + waited, interval->nsec));
-        add(interval, DELIVERY_CPU_DENIED, used < reserved ? least(waited, interval->nsec) : 0);
-        add(interval, DELIVERY_CPU_OWED, used < reserved ? least(waited, reserved - used) : 0);
+        waited -= least(waited, held);
+        add(interval, DELIVERY_CPU_DENIED, used + held < reserved ? least(waited, interval->nsec) : 0);
+        add(interval, DELIVERY_CPU_OWED, used + held < reserved ? least(waited, reserved - used - held) : 0);
 }
 
 static void add_memory(const Interval *interval) {

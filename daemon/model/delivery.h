@@ -50,6 +50,7 @@ typedef enum DeliveryInput {
         DELIVERY_INPUT_CPU_TIME,
         DELIVERY_INPUT_CPU_WAIT,
         DELIVERY_INPUT_CPU_PRESSURE,
+        DELIVERY_INPUT_CPU_THROTTLED,
         DELIVERY_INPUT_MEMORY_CURRENT, /* a gauge; the others are counters */
         DELIVERY_INPUT_MEMORY_RECLAIMED,
         DELIVERY_INPUT_IO_READ_BYTES,

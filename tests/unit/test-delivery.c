@@ -33,6 +33,12 @@ typedef struct Case {
                         METRIC_CPU_WAIT, wait \
                 }                             \
         }
+#define LIMITED(time, wait, throttled)                                  \
+        {                                                               \
+                { METRIC_CPU_TIME, time }, { METRIC_CPU_WAIT, wait }, { \
+                        METRIC_CPU_THROTTLED, throttled                 \
+                }                                                       \
+        }
 #define MEMORY(current, reclaimed)                         \
         {                                                  \
                 { METRIC_MEMORY_CURRENT, current }, {      \
@@ -84,6 +90,13 @@ static const Case cases[] = {
                         TOLD_CPU(SECOND - 1, 500 * MSEC, 1) },
         { "many tasks wait", "cpu", 2000, CPU(100 * MSEC, 7 * SECOND),
                         TOLD_CPU(SECOND, SECOND, 1900 * MSEC) },
+        { "its limit holds it, and the interval ends in a period", "cpu", 500,
+                        LIMITED(450 * MSEC, 550 * MSEC, 550 * MSEC), TOLD_CPU(SECOND, 0, 0) },
+        { "its limit held it once, and others the rest of the time", "cpu", 500,
+                        LIMITED(150 * MSEC, 850 * MSEC, 50 * MSEC),
+                        TOLD_CPU(SECOND, 800 * MSEC, 300 * MSEC) },
+        { "its limit held it for longer than it waited", "cpu", 500,
+                        LIMITED(100 * MSEC, 50 * MSEC, 100 * MSEC), TOLD_CPU(150 * MSEC, 0, 0) },
         { "nothing is reserved", "cpu", 0, CPU(0, SECOND), TOLD_NOTHING },
         { "waits are not counted here", "cpu", 500, { { METRIC_CPU_TIME, 100 * MSEC } }, TOLD_NOTHING },
 
