@@ -23,7 +23,6 @@
 #include "histogram.bpf.h"
 #include "sched-meter.h"
 
-#define MAX_RT_PRIO 100
 #define TASK_ON_RQ_MIGRATING 2
 
 /* Only with CONFIG_SCHEDSTATS, switched on or not. */
@@ -124,11 +123,14 @@ static __always_inline bool is_noted(const struct sched_cpu *cpu, const struct t
 }
 
 /*
- * Where such a task's stretch began: the scheduler's own note, which only the fair class takes. It takes it
- * anew where a running task's affinity or nice value is changed, so that ours comes first.
+ * How long such a task has had this CPU, up to where the kernel charged it last. When it came is stamped
+ * whether or not the tracepoint is passed by, but by the clock that runs on while the CPU is stolen or in an
+ * interrupt: what was of these since is in it.
  */
-static __always_inline __u64 stretch_begin(const struct task_struct *task) {
-        return task->prio >= MAX_RT_PRIO ? task->se.prev_sum_exec_runtime : task->se.sum_exec_runtime;
+static __always_inline __u64 ran_unnoted(const struct task_struct *task, const struct rq *rq) {
+        __s64 nsec = task->se.exec_start + rq->clock - rq->clock_task - task->sched_info.last_arrival;
+
+        return nsec > 0 ? nsec : 0;
 }
 
 /*
@@ -281,7 +283,7 @@ int BPF_PROG(sched_meter_switch, bool preempt, struct task_struct *prev, struct 
                 had = find_slot(cpu, prev);
                 row = had ? find_row(cpu_index, had) : NULL;
                 if (row) {
-                        row->cpu_nsec += prev->se.sum_exec_runtime - stretch_begin(prev);
+                        row->cpu_nsec += ran_unnoted(prev, rq);
                         row->switches++;
                         row->preempted += preempt || !prev_state;
                 }
@@ -335,7 +337,7 @@ int sched_meter_poke(void *ctx) {
                 nsec = task->se.sum_exec_runtime - cpu->exec_nsec;
         } else {
                 row = slot ? find_row(cpu_index, slot) : NULL;
-                nsec = task->se.sum_exec_runtime - stretch_begin(task);
+                nsec = ran_unnoted(task, task->se.cfs_rq->rq);
                 if (row)
                         row->switches++;
         }
