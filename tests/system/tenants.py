@@ -13,10 +13,10 @@ METRICS = "http://127.0.0.1:9464/metrics"
 HOUR_USEC = 3600 * guest.SECOND
 
 
-def add_tenant(stem, resources):
-    """A tenant with these resources for an hour from now; its id."""
+def add_tenant(stem, resources, duration_usec=HOUR_USEC):
+    """A tenant with these resources, from now; its id."""
     tenant = guest.new_id(stem)
-    guest.apply(guest.request(tenant, resources, Duration=HOUR_USEC))
+    guest.apply(guest.request(tenant, resources, Duration=duration_usec))
     guest.equal(guest.show("tenant", tenant)["Problems"], [], f"Problems of {tenant}")
     guest.cleanup(kill, tenant)
     return tenant
