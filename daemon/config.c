@@ -394,16 +394,19 @@ static void open_section(Reader *reader, const char *name) {
 }
 
 /* inih's reader, which goes no further than the first error. A section is there also where it has no keys, of
- * which inih does not tell. */
+ * which inih does not tell; and where it is indented, which inih takes for more of the value before. */
 static char *read_line(char *line, int size, void *userdata) {
         _cleanup_free_ char *name = NULL;
         Reader *reader = userdata;
+        char *header;
 
         if (reader->error != 0 || !fgets(line, size, reader->file))
                 return NULL;
         reader->line++;
-        if (line[0] != '[' || !strchr(line, ']'))
+        header = line + strspn(line, " \t");
+        if (header[0] != '[' || !strchr(header, ']'))
                 return line;
+        memmove(line, header, strlen(header) + 1);
         name = strndup(line + 1, strcspn(line + 1, "]"));
         if (!name)
                 reader->error = -ENOMEM;

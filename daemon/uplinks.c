@@ -203,7 +203,6 @@ static uint64_t or_part(uint64_t configured, uint64_t capacity, uint64_t divisor
         return configured != UINT64_MAX ? configured : capacity / divisor;
 }
 
-/* What is configured of the other two classes is of what goes out. */
 /* Preamble, check sequence and gap, of which the kernel sees nothing and the link's speed everything. What an
  * operator says is the capacity may be another's figure, of whatever he means. */
 #define ETHERNET_OVERHEAD_BYTES 24U
@@ -214,6 +213,7 @@ static uint64_t overhead_of(const ConfigUplink *config) {
         return config->capacity_bps > 0 ? 0 : ETHERNET_OVERHEAD_BYTES;
 }
 
+/* What is configured of the other two classes is of what goes out. */
 static UplinkCapacity capacity_of(const UplinkHold *hold, uint64_t capacity_bps) {
         const ConfigUplink *config = hold->config;
         bool out = hold->kind == RESOURCE_NET_EGRESS;

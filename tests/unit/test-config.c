@@ -121,12 +121,31 @@ Test(config, a_section_without_keys_is_one_of_defaults) {
         cr_expect_str_eq(config.devices[0].name, "sda");
 }
 
+Test(config, a_section_may_be_indented) {
+        static const char *const texts[] = { "  [uplink eth0]\n\t[uplink eth1]\n",
+                "[uplink eth0]\noverhead = 4\n  [uplink eth1]\n",
+                "\t[uplink eth0]\n  overhead = 4\n\t[uplink eth1]\n  overhead = 4\n" };
+
+        for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+                _cleanup_(config_deinit) Config config;
+                _cleanup_failure_ Failure failure = FAILURE_NULL;
+
+                write_file(path, texts[i]);
+                config_init(&config);
+                cr_assert_eq(config_read(&config, path, true, &failure), 0, "%zu: %s", i, failure.message);
+                cr_assert_eq(config.n_uplinks, 2, "%zu", i);
+                cr_expect_str_eq(config.uplinks[1].name, "eth1");
+        }
+}
+
 static const struct {
         const char *name, *text, *says;
 } refused[] = {
         { "unknown key", "[node]\nidd = a\n", "headgated.conf:2: [node] has no key 'idd'" },
         { "unknown section", "[nod]\nid = a\n", "headgated.conf:1: [nod]: there is no such section" },
         { "unknown section without keys", "[node]\nid = a\n[upling eth0]\n",
+                        "headgated.conf:3: [upling eth0]: there is no such section" },
+        { "unknown section, indented", "[node]\nid = a\n  [upling eth0]\n",
                         "headgated.conf:3: [upling eth0]: there is no such section" },
         { "the first of two errors", "[node]\nidd = a\nmode = off\n",
                         "headgated.conf:2: [node] has no key 'idd'" },
