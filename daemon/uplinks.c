@@ -33,6 +33,8 @@ typedef struct UplinkHold {
         bool news;                 /* of these two, not yet taken */
         NetPlan applied;           /* the plan that last went through; no classes: look again */
         bool read_back;            /* and was found there */
+        bool told_fallback;        /* uplink_fallback() of the open one */
+        NetStats left;             /* what one that is closed by now had counted and not told */
 } UplinkHold;
 
 struct Uplinks {
@@ -84,6 +86,7 @@ Uplinks *uplinks_free(Uplinks *uplinks) {
                 net_ingress_free(uplinks->holds[i].ingress);
                 uplink_free(uplinks->holds[i].uplink);
                 free(uplinks->holds[i].applied.classes);
+                net_stats_deinit(&uplinks->holds[i].left);
         }
         net_local_free(uplinks->local);
         table_deinit(&uplinks->addresses);
@@ -104,8 +107,19 @@ static int hold_capacity(const UplinkHold *hold, uint64_t *ret_bps) {
         return uplink_speed(hold->config->name, ret_bps);
 }
 
+/* The classes may go on, and be read by the next that is opened: it does not know which of them were made
+ * since the last reading. */
 static void hold_close(UplinkHold *hold) {
+        NetStats left = {};
+
+        if (hold->uplink)
+                uplink_part(hold->uplink, &left);
+        if (left.n > 0 && net_stats_add_kept(&hold->left, &left) >= 0)
+                hold->left = left;
+        else
+                net_stats_deinit(&left);
         hold->uplink = uplink_free(hold->uplink);
+        hold->told_fallback = false;
         hold->error = 0;
         hold->words[0] = '\0';
         hold->applied.n_classes = 0;
@@ -431,6 +445,21 @@ static void hold_note(UplinkHold *hold, int error, const char *why, FeatureSet *
         memcpy(hold->words, words, sizeof words);
 }
 
+static void hold_note_fallback(UplinkHold *hold, FeatureSet *features) {
+        const LogFields fields = { .object = hold->config->name };
+        const char *words = uplink_fallback(hold->uplink);
+        char feature[RESOURCE_NAME_SIZE];
+
+        if (!words || hold->told_fallback)
+                return;
+        resource_format_name(hold->kind, hold->config->name, feature);
+        (void) feature_set_put(features, feature, true,
+                        "shaped by HTB, since times of departure can't be put in force: %s", words);
+        log_write(LOG_WARNING, &fields, "Uplink %s is shaped by HTB, not by times of departure: %s",
+                        hold->device, words);
+        hold->told_fallback = true;
+}
+
 /* Nothing but what differs from it needs to be looked at. */
 static bool hold_is_read_back(const UplinkHold *hold) {
         return hold->read_back && hold->applied.n_classes > 0;
@@ -457,6 +486,7 @@ static void apply_uplink(Uplinks *uplinks, UplinkHold *hold, const NetPlan *plan
                         words = ensure_ingress(uplinks, hold, groups_fd, features, &r);
         }
         hold_note(hold, r < 0 ? r : 0, words, features);
+        hold_note_fallback(hold, features);
         if (r >= 0 && !hold->ingress)
                 ensure_classifier(uplinks, hold, groups_fd, features);
 }
@@ -490,16 +520,27 @@ void uplinks_read_back(Uplinks *uplinks, FeatureSet *features, NetPlan *ret) {
         }
 }
 
+/* What is left of another interface of the name is told by itself, before anything of this one. */
+static void hold_read_stats(UplinkHold *hold, NetStats *ret) {
+        const bool is_another = hold->left.n > 0 && (unsigned) hold->left.ifindex != hold->ifindex;
+        NetStats stats = {};
+
+        if (!hold->uplink || is_another || uplink_read_stats(hold->uplink, &stats) < 0 ||
+                        net_stats_add_kept(&hold->left, &stats) < 0) {
+                net_stats_deinit(&stats);
+                stats = hold->left;
+                hold->left = (NetStats){};
+        }
+        *ret = stats;
+        ret->uplink = hold->config->name;
+}
+
 void uplinks_read_stats(Uplinks *uplinks, ResourceKind kind, NetStats *ret) {
         for (size_t i = 0; i < uplinks->n_holds; i++) {
-                const UplinkHold *hold = &uplinks->holds[i];
-                NetStats *stats = &ret[hold_index(uplinks, hold)];
+                UplinkHold *hold = &uplinks->holds[i];
 
-                if (hold->kind != kind)
-                        continue;
-                if (!hold->uplink || uplink_read_stats(hold->uplink, stats) < 0)
-                        *stats = (NetStats){};
-                stats->uplink = hold->config->name;
+                if (hold->kind == kind)
+                        hold_read_stats(hold, &ret[hold_index(uplinks, hold)]);
         }
 }
 

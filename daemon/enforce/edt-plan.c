@@ -25,6 +25,10 @@ static void class_from_plan(const NetPlan *plan, const NetClass *class, struct e
         };
 }
 
+bool edt_suits(bool is_paced, uint64_t capacity_bps) {
+        return capacity_bps >= (is_paced ? EDT_DOWN_TO_BPS : EDT_FROM_BPS);
+}
+
 int edt_entries_from_plan(const NetPlan *plan, EdtEntry **ret, size_t *ret_n) {
         _cleanup_free_ EdtEntry *entries = NULL;
 

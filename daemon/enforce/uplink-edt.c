@@ -24,8 +24,8 @@ typedef struct EdtSight {
         HtbLink link;
         HtbQdisc root;           /* zeroed: none */
         bool has_fq[QUEUES_MAX]; /* by queue, from 0 */
-        char foreign[32];        /* a queue's qdisc that is neither fq nor the kernel's: its kind */
-        bool missing;            /* a queue has no fq */
+        UplinkGuests guests;
+        bool missing; /* a queue has no fq */
 } EdtSight;
 
 static int take_link(const struct nlmsghdr *header, void *userdata) {
@@ -44,11 +44,9 @@ static int take_qdisc(const struct nlmsghdr *header, void *userdata) {
         queue = TC_H_MIN(qdisc.parent) - 1;
         if (qdisc.parent == TC_H_ROOT)
                 sight->root = qdisc;
-        else if (TC_H_MAJ(qdisc.parent) == OUR_HANDLE && queue < QUEUES_MAX) {
+        else if (TC_H_MAJ(qdisc.parent) == OUR_HANDLE && queue < QUEUES_MAX)
                 sight->has_fq[queue] = strcmp(qdisc.kind, "fq") == 0;
-                if (!sight->has_fq[queue] && qdisc.handle != 0)
-                        snprintf(sight->foreign, sizeof(sight->foreign), "%s", qdisc.kind);
-        }
+        uplink_note_guest(&sight->guests, &qdisc);
         return r;
 }
 
@@ -79,9 +77,6 @@ static int look_once(Uplink *uplink, EdtSight *sight) {
         r = uplink_request(uplink, r, message, take_qdisc, sight);
         if (r < 0)
                 return r;
-        /* What is in a root of ours of the other discipline goes with it, and is no queue's. */
-        if (!root_is_ours(sight))
-                sight->foreign[0] = '\0';
         for (uint32_t i = 0; sight->link.queues > 1 && i < queues_of(&sight->link); i++)
                 sight->missing = sight->missing || !sight->has_fq[i];
         return 0;
@@ -107,11 +102,7 @@ static bool root_is_foreign(const EdtSight *sight) {
 static int refuse_foreign(Uplink *uplink, const EdtSight *sight) {
         if (root_is_foreign(sight) && !uplink->take_over)
                 return uplink_refuse_foreign(uplink, &sight->root);
-        if (!sight->foreign[0])
-                return 0;
-        snprintf(uplink->words, sizeof(uplink->words),
-                        "a queue's qdisc is %s, which is not ours and was left alone", sight->foreign);
-        return -EBUSY;
+        return uplink_refuse_guest(uplink, &sight->root, &sight->guests);
 }
 
 static int put(NetlinkBatch *batch, int made, struct nl_msg *message) {
@@ -209,11 +200,9 @@ int uplink_edt_apply(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
         }
         if (r >= 0)
                 r = apply_qdiscs(uplink, sight, handle, changes);
-        if (r >= 0) {
+        if (r >= 0)
                 uplink->paced = true;
-                uplink_keep_parting(uplink, &parting);
-        }
-        net_stats_deinit(&parting);
+        uplink_keep_reading(uplink, &parting, /* are_gone= */ r >= 0);
         return r < 0 ? r : 0;
 }
 
@@ -285,7 +274,7 @@ int uplink_edt_compare(Uplink *uplink, const NetPlan *plan, UplinkDifference tel
                 snprintf(key, sizeof(key), "qdisc %x:", UPLINK_HTB_MAJOR);
                 tell_one(&teller, key, sight->root.handle ? sight->root.kind : "none", root_kind(sight));
         } else if (sight->missing)
-                tell_one(&teller, "queue", sight->foreign[0] ? sight->foreign : "none", "fq");
+                tell_one(&teller, "queue", sight->guests.of_queue[0] ? sight->guests.of_queue : "none", "fq");
         if (!edt_pacer_is_attached(uplink->pacer))
                 tell_one(&teller, "filter", "none", "net.pace");
         r = tell_classes(uplink, plan, &teller);
@@ -351,13 +340,14 @@ int uplink_edt_read_stats(Uplink *uplink, NetStats *ret) {
         return r;
 }
 
-void uplink_edt_keep_parting(Uplink *uplink, int ifindex) {
-        _cleanup_(edt_pacer_free_p) EdtPacer *pacer = NULL;
-        NetStats stats = { .ifindex = ifindex };
+void uplink_edt_read_parting(Uplink *uplink, int ifindex, NetStats *ret) {
+        _cleanup_(edt_pacer_free_p) EdtPacer *pinned = NULL;
+        EdtPacer *pacer = uplink->pacer_ifindex == ifindex ? uplink->pacer : NULL;
 
-        if (uplink->pin_dir && edt_pacer_open(uplink->pin_dir, (unsigned) ifindex, &pacer) >= 0 &&
-                        edt_pacer_read_stats(pacer, &stats.classes, &stats.n) >= 0)
-                uplink_keep_parting(uplink, &stats);
+        if (!pacer && uplink->pin_dir && edt_pacer_open(uplink->pin_dir, (unsigned) ifindex, &pinned) >= 0)
+                pacer = pinned;
+        if (pacer && edt_pacer_read_stats(pacer, &ret->classes, &ret->n) >= 0)
+                ret->ifindex = ifindex;
 }
 
 int uplink_edt_release(Uplink *uplink) {

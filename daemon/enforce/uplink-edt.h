@@ -14,5 +14,5 @@ int uplink_edt_observe(Uplink *uplink, const NetPlan *expected, NetPlan *ret);
 int uplink_edt_read_stats(Uplink *uplink, NetStats *ret);
 int uplink_edt_release(Uplink *uplink);
 
-/* As uplink_keep_parting(), of a pacer whose place HTB is to take. */
-void uplink_edt_keep_parting(Uplink *uplink, int ifindex);
+/* What a pacer whose place HTB is to take has counted; `ret` of no classes: there is none. */
+void uplink_edt_read_parting(Uplink *uplink, int ifindex, NetStats *ret);

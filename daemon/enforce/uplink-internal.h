@@ -22,13 +22,20 @@ typedef enum RootOwner {
         ROOT_FOREIGN,
 } RootOwner;
 
+/* What somebody put below a root of ours, by kind; "": nothing. */
+typedef struct UplinkGuests {
+        char of_queue[16]; /* in a place where we have fq, or would */
+        char of_class[16]; /* and fq_codel */
+} UplinkGuests;
+
 /* What the kernel has. */
 typedef struct UplinkSight {
         HtbLink link;
         HtbQdisc root; /* zeroed: none */
         RootOwner owner;
         bool fq_codel; /* one is in a class of ours: the kernel has it */
-        HtbTree tree;  /* empty unless the root is ours */
+        UplinkGuests guests;
+        HtbTree tree; /* empty unless the root is ours */
         size_t allocated;
 } UplinkSight;
 
@@ -42,15 +49,16 @@ struct Uplink {
         HtbLink seen;  /* when all was last looked at */
         char *pin_dir; /* owned; NULL: nothing is pinned */
         NetDiscipline discipline;
-        bool fast;             /* by the capacity that it was opened for */
+        bool fast;             /* by the capacity that it was opened for, edt_suits() */
         bool edt;              /* by times of departure: all below, and uplink-edt.c */
         const char *lacks_edt; /* what there is not that it would take; NULL: nothing */
         bool paced;            /* they were put in force */
+        char fallback[384];    /* why they were not, and HTB is */
         EdtPacer *pacer;
         int pacer_ifindex;            /* of the interface that it is of */
         unsigned left_edt_of;         /* the interface on which nothing of it is left */
         bool added[HTB_SLOT_MAX + 1]; /* classes that we made since they were last read, by slot */
-        NetStats parting;             /* of those that go with another discipline, until the next reading */
+        NetStats parting;             /* what was read of those that went since the last reading */
         const char *keep_dir;         /* where a root qdisc that is not ours is kept; NULL: nowhere */
         bool take_over;               /* its place is taken */
         char words[384];
@@ -63,15 +71,20 @@ void uplink_set_words(Uplink *uplink, const char *format, ...) _printf_(2, 3);
 int uplink_give_back(Uplink *uplink, int ifindex, uint32_t handle);
 /* -EBUSY, and words. */
 int uplink_refuse_foreign(Uplink *uplink, const HtbQdisc *root);
+/* A qdisc somewhere below our root. */
+void uplink_note_guest(UplinkGuests *guests, const HtbQdisc *qdisc);
+/* -EBUSY, and words, where somebody put one of another kind into this root of ours, which is of another
+ * discipline and would go with all that is in it. It could not be put back, so take_over is nothing to it. */
+int uplink_refuse_guest(Uplink *uplink, const HtbQdisc *root, const UplinkGuests *guests);
 /* Errors after which a second look is worth it. */
 bool uplink_is_passing(int error);
 
 /* uplink-stats.c */
 /* As uplink_read_stats(), of HTB's classes alone. */
 int uplink_read_classes(Uplink *uplink, int ifindex, NetStats *ret);
-/* What the classes of the discipline that is to go have counted, for the next reading: nobody could read them
- * later. What waits in them goes with them. Takes `stats`. */
-void uplink_keep_parting(Uplink *uplink, NetStats *stats);
+/* What was just read of classes, for the next reading, takes `stats`: of those that `are_gone` nobody could
+ * read more, and what waited in them went with them. */
+void uplink_keep_reading(Uplink *uplink, NetStats *stats, bool are_gone);
 
 /* uplink-sight.c */
 /* The interface that has the name now. */

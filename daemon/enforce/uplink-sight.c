@@ -25,12 +25,13 @@ static int take_root(const struct nlmsghdr *header, void *userdata) {
         int r;
 
         r = htb_message_parse_qdisc(header, &qdisc);
-        if (r > 0 && qdisc.ifindex == sight->link.ifindex && qdisc.parent == TC_H_ROOT)
+        if (r <= 0 || qdisc.ifindex != sight->link.ifindex)
+                return r;
+        if (qdisc.parent == TC_H_ROOT)
                 sight->root = qdisc;
-        if (r > 0 && qdisc.ifindex == sight->link.ifindex &&
-                        TC_H_MAJ(qdisc.parent) >> 16 == UPLINK_HTB_MAJOR &&
-                        strcmp(qdisc.kind, "fq_codel") == 0)
+        if (TC_H_MAJ(qdisc.parent) >> 16 == UPLINK_HTB_MAJOR && strcmp(qdisc.kind, "fq_codel") == 0)
                 sight->fq_codel = true;
+        uplink_note_guest(&sight->guests, &qdisc);
         return r;
 }
 
@@ -66,6 +67,29 @@ static RootOwner root_owner(const HtbQdisc *root) {
         if (strcmp(root->kind, "htb") != 0)
                 return ROOT_FOREIGN;
         return root->default_minor == UPLINK_MINOR_SLOT_BASE + SLOT_DEFAULT ? ROOT_OURS : ROOT_MISSHAPEN;
+}
+
+void uplink_note_guest(UplinkGuests *guests, const HtbQdisc *qdisc) {
+        if (qdisc->parent == TC_H_ROOT || TC_H_MAJ(qdisc->parent) >> 16 != UPLINK_HTB_MAJOR ||
+                        qdisc->handle == 0)
+                return;
+        if (strcmp(qdisc->kind, "fq") != 0)
+                strcpy(guests->of_queue, qdisc->kind);
+        if (strcmp(qdisc->kind, "fq_codel") != 0)
+                strcpy(guests->of_class, qdisc->kind);
+}
+
+int uplink_refuse_guest(Uplink *uplink, const HtbQdisc *root, const UplinkGuests *guests) {
+        const bool is_htb = strcmp(root->kind, "htb") == 0;
+        const char *kind = is_htb ? guests->of_class : guests->of_queue;
+
+        if (root->handle != UPLINK_HTB_MAJOR << 16 || kind[0] == '\0')
+                return 0;
+        uplink_set_words(uplink,
+                        "a %s of our %s %x: holds a %s that is not ours, and all was left alone; 'tc qdisc "
+                        "show dev %s' tells where it is",
+                        is_htb ? "class" : "queue", root->kind, UPLINK_HTB_MAJOR, kind, uplink->name);
+        return -EBUSY;
 }
 
 int uplink_look_up_link(Uplink *uplink, HtbLink *ret) {

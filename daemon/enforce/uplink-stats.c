@@ -95,6 +95,12 @@ int uplink_read_classes(Uplink *uplink, int ifindex, NetStats *ret) {
                 r = read_once(uplink, &reading);
         if (r < 0)
                 return r;
+        for (size_t i = 0; i < reading.stats.n; i++) {
+                NetClassStats *class = &reading.stats.classes[i];
+
+                class->anew = uplink->added[class->slot];
+                uplink->added[class->slot] = false;
+        }
         *ret = reading.stats;
         reading.stats = (NetStats){};
         return 0;
@@ -107,48 +113,54 @@ static int read_htb(Uplink *uplink, NetStats *ret) {
         r = uplink_look_up_link(uplink, &link);
         if (r >= 0)
                 r = uplink_read_classes(uplink, link.ifindex, ret);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < ret->n; i++) {
-                NetClassStats *class = &ret->classes[i];
-
-                class->anew = uplink->added[class->slot];
-                uplink->added[class->slot] = false;
-        }
-        return 0;
+        return r;
 }
 
-void uplink_keep_parting(Uplink *uplink, NetStats *stats) {
-        if (stats->n == 0)
-                return;
-        net_stats_deinit(&uplink->parting);
-        uplink->parting = *stats;
+static void forget_backlog(NetStats *stats) {
+        for (size_t i = 0; i < stats->n; i++)
+                stats->classes[i].backlog_packets = stats->classes[i].backlog_bytes = 0;
+}
+
+void uplink_keep_reading(Uplink *uplink, NetStats *stats, bool are_gone) {
+        for (size_t i = 0; are_gone && i < stats->n; i++)
+                stats->classes[i].drops += stats->classes[i].backlog_packets;
+        forget_backlog(stats);
+        if (stats->n > 0 && net_stats_add_kept(&uplink->parting, stats) >= 0)
+                uplink->parting = *stats;
+        else
+                net_stats_deinit(stats);
         *stats = (NetStats){};
-        for (size_t i = 0; i < uplink->parting.n; i++) {
-                NetClassStats *class = &uplink->parting.classes[i];
-
-                class->drops += class->backlog_packets;
-                class->backlog_packets = class->backlog_bytes = 0;
-        }
 }
 
-/* A class that went comes before the one that has its slot now. */
-static int add_parting(NetStats *parting, NetStats *stats) {
+/* What was read before comes before what has its slot now. */
+int net_stats_add_kept(NetStats *kept, NetStats *stats) {
         NetClassStats *all;
 
-        if (parting->n > 0 && parting->ifindex == stats->ifindex) {
-                all = reallocarray(parting->classes, parting->n + stats->n, sizeof(NetClassStats));
+        if (kept->n > 0 && kept->ifindex == stats->ifindex) {
+                all = reallocarray(kept->classes, kept->n + stats->n, sizeof(NetClassStats));
                 if (!all)
                         return -ENOMEM;
-                parting->classes = all;
-                memcpy(all + parting->n, stats->classes, stats->n * sizeof(NetClassStats));
-                parting->n += stats->n;
+                kept->classes = all;
+                if (stats->n > 0)
+                        memcpy(all + kept->n, stats->classes, stats->n * sizeof(NetClassStats));
+                kept->n += stats->n;
                 net_stats_deinit(stats);
-                *stats = *parting;
-                *parting = (NetStats){};
+                *stats = *kept;
+                *kept = (NetStats){};
         }
-        net_stats_deinit(parting);
+        net_stats_deinit(kept);
         return 0;
+}
+
+void uplink_part(Uplink *uplink, NetStats *ret) {
+        NetStats stats = {};
+
+        if (uplink_read_stats(uplink, &stats) < 0) {
+                stats = uplink->parting;
+                uplink->parting = (NetStats){};
+        }
+        forget_backlog(&stats);
+        *ret = stats;
 }
 
 int uplink_read_stats(Uplink *uplink, NetStats *ret) {
@@ -159,7 +171,7 @@ int uplink_read_stats(Uplink *uplink, NetStats *ret) {
         /* Where the pacer cannot be put, an HTB from before goes on. */
         r = uplink->paced ? uplink_edt_read_stats(uplink, &stats) : read_htb(uplink, &stats);
         if (r >= 0)
-                r = add_parting(&uplink->parting, &stats);
+                r = net_stats_add_kept(&uplink->parting, &stats);
         if (r < 0) {
                 net_stats_deinit(&stats);
                 return r;

@@ -46,6 +46,12 @@ int uplink_refuse_foreign(Uplink *uplink, const HtbQdisc *root) {
         return -EBUSY;
 }
 
+/* By the other discipline than HTB. */
+static bool root_is_paced(const HtbQdisc *root) {
+        return root->handle == UPLINK_HTB_MAJOR << 16 &&
+               (strcmp(root->kind, "mq") == 0 || strcmp(root->kind, "fq") == 0);
+}
+
 /* 1 if the kernel knows this kind of qdisc, 0 if not. */
 static int probe_kind(Uplink *uplink, const char *kind) {
         struct nl_msg *message = NULL;
@@ -61,7 +67,7 @@ static int probe_kind(Uplink *uplink, const char *kind) {
         return r == -ENOENT ? 0 : r;
 }
 
-static int probe(Uplink *uplink, FeatureSet *features) {
+static int probe(Uplink *uplink, uint64_t capacity_bps, FeatureSet *features) {
         _cleanup_sight_ UplinkSight sight = { 0 };
         char feature[sizeof("net.egress@") + IFNAMSIZ];
         int htb, r;
@@ -69,6 +75,7 @@ static int probe(Uplink *uplink, FeatureSet *features) {
         r = uplink_look(uplink, &sight);
         if (r < 0)
                 return r;
+        uplink->fast = edt_suits(root_is_paced(&sight.root), capacity_bps);
 
         snprintf(feature, sizeof(feature), "net.egress@%s", uplink->name);
         if (sight.owner == ROOT_FOREIGN && !uplink->take_over) {
@@ -109,10 +116,6 @@ static bool ifname_is_valid(const char *ifname) {
 static bool wants_edt(const Uplink *uplink) {
         return uplink->discipline == NET_DISCIPLINE_EDT ||
                (uplink->discipline == NET_DISCIPLINE_AUTO && uplink->fast);
-}
-
-static bool is_fast(uint64_t capacity_bps) {
-        return capacity_bps >= UPLINK_EDT_FROM_BPS;
 }
 
 static int choose_discipline(Uplink *uplink, const UplinkOptions *options, FeatureSet *features) {
@@ -157,12 +160,11 @@ int uplink_new(const UplinkOptions *options, FeatureSet *features, Uplink **ret)
         uplink->keep_dir = options->keep_dir;
         uplink->take_over = options->take_over;
         uplink->discipline = options->discipline;
-        uplink->fast = is_fast(options->capacity_bps);
 
         r = netlink_new(&uplink->netlink);
         if (r < 0)
                 return r;
-        r = probe(uplink, features);
+        r = probe(uplink, options->capacity_bps, features);
         if (r >= 0)
                 r = choose_discipline(uplink, options, features);
         if (r < 0)
@@ -172,11 +174,16 @@ int uplink_new(const UplinkOptions *options, FeatureSet *features, Uplink **ret)
 }
 
 bool uplink_is_outgrown(const Uplink *uplink, uint64_t capacity_bps) {
-        return uplink->discipline == NET_DISCIPLINE_AUTO && uplink->fast != is_fast(capacity_bps);
+        return uplink->discipline == NET_DISCIPLINE_AUTO &&
+               uplink->fast != edt_suits(uplink->fast, capacity_bps);
 }
 
 const char *uplink_how(const Uplink *uplink) {
         return uplink->edt ? "times of departure and fq" : "HTB";
+}
+
+const char *uplink_fallback(const Uplink *uplink) {
+        return uplink->fallback[0] ? uplink->fallback : NULL;
 }
 
 Uplink *uplink_free(Uplink *uplink) {
@@ -251,6 +258,7 @@ static int apply_once(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
         _cleanup_netlink_batch_ NetlinkBatch batch = NETLINK_BATCH_NULL;
         _cleanup_htb_tree_ HtbTree want = HTB_TREE_NULL;
         _cleanup_sight_ UplinkSight sight = { 0 };
+        NetStats parting = {};
         int r;
 
         r = uplink_look(uplink, &sight);
@@ -258,11 +266,12 @@ static int apply_once(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
                 return r;
         if (sight.owner == ROOT_FOREIGN && !uplink->take_over)
                 return uplink_refuse_foreign(uplink, &sight.root);
-        if (sight.owner == ROOT_FOREIGN) {
+        if (sight.owner == ROOT_FOREIGN)
                 r = uplink_take_over_root(uplink, sight.link.ifindex, &sight.root.handle);
-                if (r < 0)
-                        return r;
-        }
+        else if (sight.owner == ROOT_MISSHAPEN)
+                r = uplink_refuse_guest(uplink, &sight.root, &sight.guests);
+        if (r < 0)
+                return r;
 
         r = htb_tree_from_plan(plan, sight.link.mtu, &want);
         if (r < 0)
@@ -272,9 +281,10 @@ static int apply_once(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
                 return r;
 
         if (sight.owner == ROOT_MISSHAPEN)
-                uplink_edt_keep_parting(uplink, sight.link.ifindex);
+                uplink_edt_read_parting(uplink, sight.link.ifindex, &parting);
         *changes += batch.n;
         r = netlink_send_batch(uplink->netlink, &batch);
+        uplink_keep_reading(uplink, &parting, /* are_gone= */ r >= 0);
         if (r < 0 && netlink_words(uplink->netlink)[0] != '\0')
                 uplink_set_words(uplink, "%s", netlink_words(uplink->netlink));
         return r;
@@ -300,27 +310,55 @@ static int leave_edt(Uplink *uplink) {
         return r;
 }
 
+static int apply_htb(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
+        int r = -EAGAIN;
+
+        for (unsigned i = 0; i < UPLINK_ATTEMPTS && is_race(r); i++) {
+                /* Also the answer to a leaf whose module has gone: ask again before the next attempt. */
+                if (r == -ENOENT)
+                        uplink->fq_codel = probe_kind(uplink, "fq_codel") > 0;
+                r = apply_once(uplink, plan, changes);
+        }
+        return r < 0 ? r : leave_edt(uplink);
+}
+
+/* For good, or it would be one thing now and another the next moment. Where HTB can't be, either, what is in
+ * the way of the pacer is to be said. */
+static int fall_back(Uplink *uplink, const NetPlan *plan, int error, unsigned *changes) {
+        char words[sizeof(uplink->words)];
+
+        snprintf(words, sizeof(words), "%s", uplink->words[0] ? uplink->words : strerror(-error));
+        if (apply_htb(uplink, plan, changes) < 0) {
+                memcpy(uplink->words, words, sizeof(words));
+                return error;
+        }
+        uplink->edt = uplink->paced = false;
+        uplink->pacer = edt_pacer_free(uplink->pacer);
+        memcpy(uplink->fallback, words, sizeof(words));
+        return 0;
+}
+
+static int apply_edt(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
+        int r = -EAGAIN;
+
+        for (unsigned i = 0; i < UPLINK_ATTEMPTS && is_race(r); i++)
+                r = uplink_edt_apply(uplink, plan, changes);
+        if (r < 0 && uplink->discipline == NET_DISCIPLINE_AUTO && !uplink_is_passing(r) && r != -ENODEV &&
+                        r != -ENOMEM)
+                r = fall_back(uplink, plan, r, changes);
+        return r;
+}
+
 int uplink_apply(Uplink *uplink, const NetPlan *plan, unsigned *ret_changes) {
         unsigned changes = 0;
-        int r = -EAGAIN;
+        int r;
 
         uplink->words[0] = '\0';
         if (uplink->lacks_edt) {
                 uplink_set_words(uplink, "%s", uplink->lacks_edt);
                 return -EOPNOTSUPP;
         }
-        for (unsigned i = 0; i < UPLINK_ATTEMPTS && is_race(r); i++) {
-                if (uplink->edt) {
-                        r = uplink_edt_apply(uplink, plan, &changes);
-                        continue;
-                }
-                /* Also the answer to a leaf whose module has gone: ask again before the next attempt. */
-                if (r == -ENOENT)
-                        uplink->fq_codel = probe_kind(uplink, "fq_codel") > 0;
-                r = apply_once(uplink, plan, &changes);
-        }
-        if (r >= 0 && !uplink->edt)
-                r = leave_edt(uplink);
+        r = uplink->edt ? apply_edt(uplink, plan, &changes) : apply_htb(uplink, plan, &changes);
         if (r < 0)
                 return r;
         uplink->words[0] = '\0';

@@ -36,9 +36,6 @@ typedef struct UplinkOptions {
         const char *pin_dir;   /* as in edt-pacer.h; NULL: by HTB alone */
 } UplinkOptions;
 
-/* What NET_DISCIPLINE_AUTO means: times of departure from this on, where the kernel has fq, else HTB. */
-#define UPLINK_EDT_FROM_BPS 20000000000ULL
-
 /*
  * Opens netlink, looks the interface up (-ENODEV). Adds "net.egress@<name>" to `features`; where that is not
  * available (a foreign root qdisc, no HTB, no fq where that was asked for, no privilege), uplink_apply()
@@ -50,6 +47,9 @@ int uplink_new(const UplinkOptions *options, FeatureSet *features, Uplink **ret)
 bool uplink_is_outgrown(const Uplink *uplink, uint64_t capacity_bps);
 /* For sentences: "HTB". */
 const char *uplink_how(const Uplink *uplink);
+/* Why HTB is in force although the capacity asked for times of departure: they could not be. It is so until
+ * it is opened again. NULL: nothing of the kind. */
+const char *uplink_fallback(const Uplink *uplink);
 /* Frees what we hold; what is in the kernel stays, shaping. */
 Uplink *uplink_free(Uplink *uplink);
 DEFINE_CLEANUP(Uplink *, uplink_free);
@@ -66,8 +66,9 @@ const char *uplink_words(const Uplink *uplink);
  * order. Writes nothing where nothing differs; `ret_changes` counts messages (may be NULL). The interface is
  * looked up by its name again: one that was replugged gets a new tree. -EINVAL: the plan has no capacity, no
  * class for SLOT_DEFAULT, or slots that do not ascend. -EBUSY: a foreign root qdisc, or one that could not be
- * put back as it is. A class that a foreign
- * filter points to can't go: -EBUSY too, once all else is done.
+ * put back as it is, or another discipline of ours in
+ * which somebody put a qdisc. A class that a foreign filter points to can't go: -EBUSY too, once all else is
+ * done.
  */
 int uplink_apply(Uplink *uplink, const NetPlan *plan, unsigned *ret_changes);
 
@@ -95,6 +96,12 @@ int uplink_expect(const Uplink *uplink, const NetPlan *plan, NetPlan *ret);
 /* One dump of the classes, and where they hold fq_codel one of qdiscs. -ENOENT: our tree is not there.
  * Counters begin at 0 with the class. */
 int uplink_read_stats(Uplink *uplink, NetStats *ret);
+/* Before uplink_free(), for who reads the same classes on by another Uplink: what was not told yet, with
+ * nothing that waits. `ret` of no classes: nothing. */
+void uplink_part(Uplink *uplink, NetStats *ret);
+/* `stats` behind what `kept` has, which it takes, where both are of one interface. -ENOMEM; else `stats` has
+ * both, and `kept` nothing. */
+int net_stats_add_kept(NetStats *kept, NetStats *stats);
 void net_stats_deinit(NetStats *stats);
 #define _cleanup_net_stats_ _cleanup_(net_stats_deinit)
 

@@ -7,6 +7,8 @@
 
 #include "four.h"
 
+#include "enforce/edt-plan.h"
+
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -441,9 +443,9 @@ Test(uplink, discipline) {
                 const char *pin_dir;
                 bool htb;
         } cases[] = {
-                { "auto, slow", NET_DISCIPLINE_AUTO, UPLINK_EDT_FROM_BPS - 1, "/sys/fs/bpf", true },
-                { "htb, fast", NET_DISCIPLINE_HTB, UPLINK_EDT_FROM_BPS, "/sys/fs/bpf", true },
-                { "auto, fast, with no pins", NET_DISCIPLINE_AUTO, UPLINK_EDT_FROM_BPS, NULL, true },
+                { "auto, slow", NET_DISCIPLINE_AUTO, EDT_FROM_BPS - 1, "/sys/fs/bpf", true },
+                { "htb, fast", NET_DISCIPLINE_HTB, EDT_FROM_BPS, "/sys/fs/bpf", true },
+                { "auto, fast, with no pins", NET_DISCIPLINE_AUTO, EDT_FROM_BPS, NULL, true },
                 { "edt with no pins", NET_DISCIPLINE_EDT, CAPACITY, NULL, false },
         };
         _cleanup_pair_ Pair pair = pair_new();
@@ -470,5 +472,47 @@ Test(uplink, discipline) {
                         cr_expect_str_eq(uplink_words(uplink), "nothing can be pinned");
                 }
                 cr_expect_eq(uplink_release(uplink), 0, "%s", cases[i].name);
+        }
+}
+
+/* What somebody put on one queue of the other discipline's root would go with it, and could not be put back.
+ */
+Test(uplink, leaves_a_root_of_ours_with_what_another_put_into_it) {
+        static const struct {
+                const char *name, *make;
+                bool take_over, refused;
+        } cases[] = {
+                { "another's on a queue", "tc qdisc add dev " UPLINK " parent 4847:2 handle 7: pfifo limit 7",
+                                false, true },
+                { "the same, to be taken over",
+                                "tc qdisc add dev " UPLINK " parent 4847:2 handle 7: pfifo limit 7", true,
+                                true },
+                { "the kernel's own alone", "true", false, false },
+        };
+        _cleanup_pair_ Pair pair = pair_new();
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                const UplinkOptions options = { .ifname = UPLINK,
+                        .pin_dir = "/sys/fs/bpf",
+                        .keep_dir = "/tmp",
+                        .take_over = cases[i].take_over };
+                _cleanup_features_ FeatureSet features = FEATURE_SET_NULL;
+                _cleanup_uplink_ Uplink *uplink = NULL;
+                _cleanup_free_ char *before = NULL, *after = NULL;
+
+                free(run("tc qdisc add dev " UPLINK " root handle 4847: mq"));
+                free(run("%s", cases[i].make));
+                before = show_all();
+                cr_assert_eq(uplink_new(&options, &features, &uplink), 0, "%s", cases[i].name);
+                cr_expect_eq(uplink_apply(uplink, &plan_of_four, NULL), cases[i].refused ? -EBUSY : 0,
+                                "%s: %s", cases[i].name, uplink_words(uplink));
+                after = show_all();
+                if (cases[i].refused) {
+                        cr_expect_str_eq(after, before, "%s", cases[i].name);
+                        cr_expect(strstr(uplink_words(uplink), "a queue of our mq 4847: holds a pfifo "),
+                                        "%s: %s", cases[i].name, uplink_words(uplink));
+                } else
+                        cr_expect(strstr(after, "qdisc htb 4847: root"), "%s: %s", cases[i].name, after);
+                free(run("tc qdisc del dev " UPLINK " root"));
         }
 }

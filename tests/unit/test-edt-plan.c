@@ -8,11 +8,37 @@
 #include "enforce/uplink.h"
 
 #include <criterion/criterion.h>
+#include <inttypes.h>
 #include <linux/pkt_sched.h>
 #include <netlink/msg.h>
 #include <string.h>
 
 #define MBIT 1000000ULL
+
+/* A bond of two legs of 10 Gbit/s each that loses one for a while stays as it is. */
+Test(edt_plan, suits_fast_links_and_stays_on_them) {
+        static const struct {
+                uint64_t mbps;
+                bool suits, is_paced;
+        } steps[] = {
+                { 10000, false, false },
+                { 19999, false, false },
+                { 20000, true, false },
+                { 10000, true, true },
+                { 20000, true, true },
+                { 9999, false, true },
+                { 19999, false, false },
+                { 400000, true, false },
+                { 0, false, true },
+        };
+        bool is_paced = false;
+
+        for (size_t i = 0; i < ELEMENTSOF(steps); i++) {
+                cr_assert_eq(is_paced, steps[i].is_paced);
+                is_paced = edt_suits(is_paced, steps[i].mbps * MBIT);
+                cr_expect_eq(is_paced, steps[i].suits, "%" PRIu64 " Mbit/s", steps[i].mbps);
+        }
+}
 
 Test(edt_plan, classes) {
         static const struct {
