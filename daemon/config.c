@@ -483,3 +483,10 @@ int config_read(Config *config, const char *path, bool required, Failure *ret_fa
                 r = check_uplinks(config, ret_failure);
         return r == 0 ? check_devices(config, ret_failure) : r;
 }
+
+bool config_shapes_ingress(const Config *config) {
+        for (size_t i = 0; i < config->n_uplinks; i++)
+                if (config->uplinks[i].ingress_bps > 0)
+                        return true;
+        return false;
+}

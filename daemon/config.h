@@ -67,3 +67,6 @@ void config_deinit(Config *config);
  * a negative errno, or FAILURE_INVALID_ALLOCATION with "file:line: key 'value': bound" in `ret_failure`.
  */
 int config_read(Config *config, const char *path, bool required, Failure *ret_failure);
+
+/* Whether what comes in is to be shaped at any uplink. */
+bool config_shapes_ingress(const Config *config);

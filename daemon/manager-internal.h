@@ -23,9 +23,10 @@ struct Manager {
         State *state; /* NULL in a dry run */
         Reconciler *reconciler;
         sd_event *event;
-        sd_event_source *window_timer; /* CLOCK_REALTIME, at the calendar's next change */
-        sd_event_source *sample_timer; /* CLOCK_MONOTONIC */
-        uint64_t watchdog_usec;        /* who is silent for so long is killed */
+        sd_event_source *window_timer;  /* CLOCK_REALTIME, at the calendar's next change */
+        sd_event_source *sample_timer;  /* CLOCK_MONOTONIC */
+        sd_event_source *overrun_timer; /* the same; NULL where nothing that comes in is shaped */
+        uint64_t watchdog_usec;         /* who is silent for so long is killed */
         unsigned samples;
         bool delivery_is_full;     /* more allocations than sums can be kept of */
         int64_t clock_offset_usec; /* UTC less boot time, when it was last looked at */

@@ -8,6 +8,7 @@
 
 #include "manager-internal.h"
 
+#include "decide/overrun.h"
 #include "util/log.h"
 #include "util/strv.h"
 #include "util/watchdog.h"
@@ -249,8 +250,6 @@ static int on_sample(sd_event_source *source, uint64_t usec, void *userdata) {
                 due = true;
         if (manager_follow_capacity(manager))
                 due = true;
-        if (reconciler_look_for_overruns(manager->reconciler, now.boottime_usec))
-                due = true;
         if (++manager->samples % RECONCILE_EVERY_SAMPLES == 0)
                 due = true; /* what was refused is tried again */
         if (slow_check_is_due(manager)) {
@@ -263,6 +262,16 @@ static int on_sample(sd_event_source *source, uint64_t usec, void *userdata) {
         if (!manager->bus || sd_bus_is_open(manager->bus) <= 0)
                 (void) manager_connect(manager);
         (void) sd_event_source_set_time(source, usec + manager->options.config->sample_interval_usec);
+        return 0;
+}
+
+/* However seldom samples are taken. */
+static int on_overrun_look(sd_event_source *source, uint64_t usec, void *userdata) {
+        Manager *manager = userdata;
+
+        if (reconciler_look_for_overruns(manager->reconciler, manager_now().boottime_usec))
+                (void) manager_reconcile(manager);
+        (void) sd_event_source_set_time(source, usec + OVERRUN_LOOK_USEC);
         return 0;
 }
 
@@ -335,7 +344,13 @@ static int add_timers(Manager *manager) {
         if (r >= 0)
                 r = sd_event_add_time_relative(manager->event, &manager->sample_timer, CLOCK_MONOTONIC,
                                 interval, interval / 100, on_sample, manager);
-        return r < 0 ? r : sd_event_source_set_enabled(manager->sample_timer, SD_EVENT_ON);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(manager->sample_timer, SD_EVENT_ON);
+        if (r < 0 || !config_shapes_ingress(manager->options.config))
+                return r;
+        r = sd_event_add_time_relative(manager->event, &manager->overrun_timer, CLOCK_MONOTONIC,
+                        OVERRUN_LOOK_USEC, OVERRUN_LOOK_USEC / 10, on_overrun_look, manager);
+        return r < 0 ? r : sd_event_source_set_enabled(manager->overrun_timer, SD_EVENT_ON);
 }
 
 static int on_watchdog(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -430,6 +445,7 @@ Manager *manager_free(Manager *manager) {
         arrival_watch_free(manager->control_watch);
         sd_event_source_unref(manager->window_timer);
         sd_event_source_unref(manager->sample_timer);
+        sd_event_source_unref(manager->overrun_timer);
         sd_event_source_unref(manager->clock_watch);
         cleanup_close(&manager->clock_fd);
         manager_free_attached(manager);

@@ -66,7 +66,7 @@ int reconciler_open_meter(Reconciler *reconciler, FeatureSet *features) {
                                         .cgroup_root = parent,
                                         .classid_base = UPLINK_CLASSID(0),
                                         .uplinks = (uint32_t) reconciler->options.config->n_uplinks,
-                                        .ingress = uplinks_shape_ingress(reconciler->uplinks),
+                                        .ingress = config_shapes_ingress(reconciler->options.config),
                                         .basic = !reconciler->options.config->meter_full,
                         },
                         features, &reconciler->meter);

@@ -544,13 +544,6 @@ void uplinks_read_stats(Uplinks *uplinks, ResourceKind kind, NetStats *ret) {
         }
 }
 
-bool uplinks_shape_ingress(const Uplinks *uplinks) {
-        for (size_t i = 0; i < uplinks->n_holds; i++)
-                if (uplinks->holds[i].kind == RESOURCE_NET_INGRESS)
-                        return true;
-        return false;
-}
-
 static bool look_for_overrun(UplinkHold *hold, uint64_t boot_usec) {
         const LogFields fields = { .object = hold->config->name };
         uint64_t bytes;

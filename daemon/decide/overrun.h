@@ -10,9 +10,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Of a link that is full a little less than its speed arrives as packets; 95 % is what is to be divided. */
+/* Of a link that is full a little less than its speed arrives as packets; 95 % is what is to be divided. What
+ * arrives from senders who do slow down is what is let through and the little that tells them to: it is over
+ * from more than the first on, until it is no more than the second. */
 #define OVERRUN_PERCENT 102U
-/* A look takes so long, and it takes two to say that it is another than before. */
+#define OVERRUN_CLEAR_PERCENT 101U
+/* One is looked at so often. A timer is late at times: a look takes half of it at least, and it takes two to
+ * say that it is another than before. */
 #define OVERRUN_LOOK_USEC 1000000U
 
 typedef struct Overrun {
