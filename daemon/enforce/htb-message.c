@@ -167,6 +167,8 @@ int htb_message_change(int ifindex, const HtbChange *change, struct nl_msg **ret
                 [HTB_CHANGE_SET] = { RTM_NEWTCLASS, 0, "htb" },
                 [HTB_CHANGE_DELETE] = { RTM_DELTCLASS, 0, NULL },
                 [HTB_CHANGE_ADD_LEAF] = { RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, "fq_codel" },
+                /* Without _EXCL, one of its kind that is there is changed, and loses nothing. */
+                [HTB_CHANGE_SET_FIFO] = { RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, "bfifo" },
         };
         _cleanup_nl_msg_ struct nl_msg *message = NULL;
         const HtbClass *class = &change->class;
@@ -175,7 +177,7 @@ int htb_message_change(int ifindex, const HtbChange *change, struct nl_msg **ret
 
         assert((size_t) change->kind < ELEMENTSOF(shapes));
 
-        if (change->kind == HTB_CHANGE_ADD_LEAF) {
+        if (change->kind == HTB_CHANGE_ADD_LEAF || change->kind == HTB_CHANGE_SET_FIFO) {
                 parent = OUR_CLASS(class->minor);
                 handle = 0; /* the kernel chooses */
         } else {
@@ -195,6 +197,11 @@ int htb_message_change(int ifindex, const HtbChange *change, struct nl_msg **ret
                 r = leaf_options_put(message, LEAF_FLOWS);
                 if (r < 0)
                         return r;
+        } else if (change->kind == HTB_CHANGE_SET_FIFO) {
+                const struct tc_fifo_qopt options = { .limit = class->queue_bytes };
+
+                if (nla_put(message, TCA_OPTIONS, sizeof(options), &options) < 0)
+                        return -ENOMEM;
         }
         *ret = TAKE_PTR(message);
         return 0;
@@ -294,6 +301,9 @@ int htb_message_parse_qdisc(const struct nlmsghdr *header, HtbQdisc *ret) {
                 global = nla_data(options[TCA_HTB_INIT]);
                 qdisc.default_minor = global->defcls;
         }
+        if (strcmp(qdisc.kind, "bfifo") == 0 &&
+                        attribute_holds(attributes[TCA_OPTIONS], sizeof(struct tc_fifo_qopt)))
+                qdisc.fifo_bytes = ((const struct tc_fifo_qopt *) nla_data(attributes[TCA_OPTIONS]))->limit;
         *ret = qdisc;
         return 1;
 }

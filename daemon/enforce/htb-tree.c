@@ -13,6 +13,11 @@
  * of one class changes no other. T is what 100 frames take at capacity: a class of 1 % sends a frame a turn.
  * T is held between 4 ms (fast links, where one TSO packet is many frames) and 40 ms (slow ones, where all
  * wait for the round to end).
+ *
+ * Where a class can have no fq_codel, what waits in it is bounded in bytes, or the last packet of it would
+ * wait for a thousand others, each of up to 64 KiB: what its floor sends in 200 ms, or, of a class that
+ * mostly borrows, 20 ms of its ceiling as long as that is no more than 1 MiB. A power of two, so that a small
+ * change of a class is one message; and never less than the largest packet and some small ones.
  */
 
 #include "htb-tree.h"
@@ -39,6 +44,12 @@
 #define ROUND_MIN_USEC 4000U
 #define ROUND_MAX_USEC 40000U
 
+#define QUEUE_RATE_PART 5U  /* of a second */
+#define QUEUE_CEIL_PART 50U /* the same */
+#define QUEUE_CEIL_MAX_BYTES (1U << 20)
+#define QUEUE_MIN_BYTES (1U << 17)
+#define QUEUE_MAX_BYTES (1U << 30)
+
 /* What the shaper sees of a full packet is the MTU, the Ethernet header and at most one VLAN tag. */
 #define FRAME_HEADER_BYTES 18U
 
@@ -62,6 +73,14 @@ static uint32_t burst_ticks(uint64_t rate_bytes, uint32_t frame_bytes, uint64_t 
 static uint64_t round_usec(uint64_t capacity_bytes, uint32_t frame_bytes) {
         return clamp(scale(ROUND_FRAMES * (uint64_t) frame_bytes, USEC_PER_SEC, capacity_bytes),
                         ROUND_MIN_USEC, ROUND_MAX_USEC);
+}
+
+static uint32_t queue_bytes(uint64_t rate_bytes, uint64_t ceil_bytes) {
+        uint64_t of_rate = rate_bytes / QUEUE_RATE_PART, of_ceil = ceil_bytes / QUEUE_CEIL_PART, wanted;
+
+        wanted = clamp(of_ceil, of_rate, of_rate > QUEUE_CEIL_MAX_BYTES ? of_rate : QUEUE_CEIL_MAX_BYTES);
+        wanted = clamp(wanted, QUEUE_MIN_BYTES, QUEUE_MAX_BYTES);
+        return 1U << (64 - __builtin_clzll(wanted - 1));
 }
 
 void htb_tree_deinit(HtbTree *tree) {
@@ -94,6 +113,7 @@ void htb_class_from_plan(const NetPlan *plan, const NetClass *class, uint32_t mt
                 .overhead_bytes = plan->overhead_bytes,
                 .quantum_bytes = (uint32_t) clamp(
                                 scale(rate, round_usec(capacity, frame), USEC_PER_SEC), frame, INT_MAX),
+                .queue_bytes = queue_bytes(rate, ceil),
         };
 }
 
@@ -226,7 +246,17 @@ static int compare_change(const void *a, const void *b) {
         return (int) x->kind - (int) y->kind;
 }
 
-int htb_tree_diff(const HtbTree *want, const HtbTree *have, bool leaves, HtbChange **ret, size_t *ret_n) {
+/* What is to be done to the qdisc in a leaf class; `have` is NULL of a new one. */
+static bool leaf_change(const HtbClass *want, const HtbClass *have, bool fq_codel, HtbChangeKind *ret) {
+        const bool has_fifo = have && have->queue_bytes > 0;
+
+        *ret = fq_codel ? HTB_CHANGE_ADD_LEAF : HTB_CHANGE_SET_FIFO;
+        if (!have || have->leaf_handle == 0)
+                return true;
+        return has_fifo && (fq_codel || have->queue_bytes != want->queue_bytes);
+}
+
+int htb_tree_diff(const HtbTree *want, const HtbTree *have, bool fq_codel, HtbChange **ret, size_t *ret_n) {
         _cleanup_free_ HtbChange *changes = NULL;
         size_t n = 0, i = 0, j = 0;
 
@@ -239,6 +269,7 @@ int htb_tree_diff(const HtbTree *want, const HtbTree *have, bool leaves, HtbChan
         while (i < want->n || j < have->n) {
                 const HtbClass *w = i < want->n ? &want->classes[i] : NULL;
                 const HtbClass *h = j < have->n ? &have->classes[j] : NULL;
+                HtbChangeKind leaf;
                 bool root, misplaced;
 
                 if (w && h && w->minor != h->minor) {
@@ -269,8 +300,8 @@ int htb_tree_diff(const HtbTree *want, const HtbTree *have, bool leaves, HtbChan
                 else if (!class_equal(w, h))
                         changes[n++] = (HtbChange){ HTB_CHANGE_SET, root ? STAGE_ROOT_MORE : STAGE_MORE, *w };
 
-                if (leaves && !root && (!h || h->leaf_handle == 0))
-                        changes[n++] = (HtbChange){ HTB_CHANGE_ADD_LEAF, STAGE_MORE, *w };
+                if (!root && leaf_change(w, h, fq_codel, &leaf))
+                        changes[n++] = (HtbChange){ leaf, STAGE_MORE, *w };
         }
 
         qsort(changes, n, sizeof(HtbChange), compare_change);
@@ -294,4 +325,13 @@ void htb_class_format(const HtbTree *tree, uint16_t minor, char *ret) {
                 return;
         }
         (void) snprintf(ret, HTB_CLASS_TEXT_SIZE, "none");
+}
+
+void htb_fifo_format(const HtbTree *tree, uint16_t minor, char *ret) {
+        uint32_t bytes = 0;
+
+        for (size_t i = 0; i < tree->n; i++)
+                if (tree->classes[i].minor == minor)
+                        bytes = tree->classes[i].queue_bytes;
+        (void) snprintf(ret, HTB_CLASS_TEXT_SIZE, bytes > 0 ? "bfifo limit %" PRIu32 "b" : "none", bytes);
 }

@@ -26,6 +26,7 @@ typedef struct HtbClass {
         uint32_t quantum_bytes;  /* sent in one turn among classes that borrow */
         uint16_t overhead_bytes; /* charged with each packet beside its own */
         uint32_t leaf_handle;    /* of the qdisc in it; 0: the kernel's own FIFO */
+        uint32_t queue_bytes;    /* that a FIFO in it holds; 0 of one that the kernel has: it is none */
 } HtbClass;
 
 typedef struct HtbTree {
@@ -60,6 +61,7 @@ typedef enum HtbChangeKind {
         HTB_CHANGE_SET,
         HTB_CHANGE_DELETE,
         HTB_CHANGE_ADD_LEAF, /* an fq_codel in the class */
+        HTB_CHANGE_SET_FIFO, /* a FIFO of queue_bytes, where the kernel has no fq_codel */
 } HtbChangeKind;
 
 typedef struct HtbChange {
@@ -72,12 +74,15 @@ typedef struct HtbChange {
  * What makes `have` into `want`, in the order to do it: what has a wrong place in the tree goes first,
  * deepest first; then the link gets more, then rates fall, then others rise, so that at no step they promise
  * together what neither tree does; then classes that are not wanted go, whose rate was taken before, and the
- * link gets less. Where `leaves`, each leaf class without a qdisc of its own gets one; a qdisc that is there
- * already is left. The caller frees the array.
+ * link gets less. Each leaf class without a qdisc of its own gets one, an fq_codel where the kernel has that
+ * (`fq_codel`), else a FIFO; where there is a FIFO, it is made so long, or an fq_codel. Any other qdisc that
+ * is there already is left. The caller frees the array.
  */
-int htb_tree_diff(const HtbTree *want, const HtbTree *have, bool leaves, HtbChange **ret, size_t *ret_n);
+int htb_tree_diff(const HtbTree *want, const HtbTree *have, bool fq_codel, HtbChange **ret, size_t *ret_n);
 
 /* A class of a tree, for people: "prio 0 rate 3000000bit ceil 5000000bit"; "none" where it has none of
  * that minor. `ret` has HTB_CLASS_TEXT_SIZE. */
 #define HTB_CLASS_TEXT_SIZE 96
 void htb_class_format(const HtbTree *tree, uint16_t minor, char *ret);
+/* The same of the FIFO in it: "bfifo limit 131072b". */
+void htb_fifo_format(const HtbTree *tree, uint16_t minor, char *ret);

@@ -55,11 +55,13 @@ static bool echo_says(const Echoes *echoes, const HtbChange *change, const struc
         case HTB_CHANGE_SET:
                 return htb_message_parse_class(header, ifindex, &have) > 0 &&
                        htb_class_holds(&change->class, &have) &&
-                       (change->kind == HTB_CHANGE_ADD || have.leaf_handle || !echoes->uplink->fq_codel);
+                       (change->kind == HTB_CHANGE_ADD || have.leaf_handle);
         case HTB_CHANGE_ADD_LEAF:
+        case HTB_CHANGE_SET_FIFO:
                 return htb_message_parse_qdisc(header, &leaf) > 0 && leaf.ifindex == ifindex &&
                        leaf.parent == (UPLINK_HTB_MAJOR << 16 | change->class.minor) &&
-                       strcmp(leaf.kind, "fq_codel") == 0;
+                       (change->kind == HTB_CHANGE_ADD_LEAF ? strcmp(leaf.kind, "fq_codel") == 0
+                                                            : leaf.fifo_bytes == change->class.queue_bytes);
         case HTB_CHANGE_DELETE:
                 return header->nlmsg_type == RTM_DELTCLASS;
         }
@@ -101,7 +103,9 @@ static int tree_add(HtbTree *tree, const Uplink *uplink, const NetPlan *plan, co
                 tree->classes = classes;
         }
         htb_class_from_plan(plan, class, uplink->seen.mtu, &tree->classes[tree->n]);
-        tree->classes[tree->n++].leaf_handle = uplink->fq_codel; /* there is one, that is */
+        if (uplink->fq_codel)
+                tree->classes[tree->n].queue_bytes = 0;
+        tree->classes[tree->n++].leaf_handle = 1; /* there is one, that is */
         return 0;
 }
 

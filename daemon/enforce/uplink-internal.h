@@ -25,7 +25,7 @@ typedef enum RootOwner {
 /* What somebody put below a root of ours, by kind; "": nothing. */
 typedef struct UplinkGuests {
         char of_queue[16]; /* in a place where we have fq, or would */
-        char of_class[16]; /* and fq_codel */
+        char of_class[16]; /* and fq_codel or bfifo */
 } UplinkGuests;
 
 /* What the kernel has. */
@@ -37,6 +37,8 @@ typedef struct UplinkSight {
         UplinkGuests guests;
         HtbTree tree; /* empty unless the root is ours */
         size_t allocated;
+        HtbQdisc *fifos; /* owned, by parent: those in classes of ours */
+        size_t n_fifos, fifos_allocated;
 } UplinkSight;
 
 void uplink_sight_deinit(UplinkSight *sight);

@@ -9,14 +9,51 @@
 
 #include <linux/pkt_sched.h>
 #include <netlink/msg.h>
+#include <stdlib.h>
 #include <string.h>
 
 void uplink_sight_deinit(UplinkSight *sight) {
         htb_tree_deinit(&sight->tree);
+        free(sight->fifos);
 }
 
 static int take_link(const struct nlmsghdr *header, void *userdata) {
         return htb_message_parse_link(header, userdata);
+}
+
+static int take_fifo(UplinkSight *sight, const HtbQdisc *qdisc) {
+        if (sight->n_fifos == sight->fifos_allocated) {
+                size_t allocated = 2 * sight->fifos_allocated + 64;
+                HtbQdisc *fifos = reallocarray(sight->fifos, allocated, sizeof(HtbQdisc));
+
+                if (!fifos)
+                        return -ENOMEM;
+                sight->fifos = fifos;
+                sight->fifos_allocated = allocated;
+        }
+        sight->fifos[sight->n_fifos++] = *qdisc;
+        return 0;
+}
+
+static int compare_parent(const void *a, const void *b) {
+        uint32_t x = ((const HtbQdisc *) a)->parent, y = ((const HtbQdisc *) b)->parent;
+
+        return x < y ? -1 : x > y;
+}
+
+/* How much the FIFO in each class holds. */
+static void join_fifos(UplinkSight *sight) {
+        if (sight->n_fifos == 0)
+                return;
+        qsort(sight->fifos, sight->n_fifos, sizeof(HtbQdisc), compare_parent);
+        for (size_t i = 0; i < sight->tree.n; i++) {
+                const HtbQdisc key = { .parent = UPLINK_HTB_MAJOR << 16 | sight->tree.classes[i].minor };
+                const HtbQdisc *fifo =
+                                bsearch(&key, sight->fifos, sight->n_fifos, sizeof(HtbQdisc), compare_parent);
+
+                if (fifo)
+                        sight->tree.classes[i].queue_bytes = fifo->fifo_bytes;
+        }
 }
 
 static int take_root(const struct nlmsghdr *header, void *userdata) {
@@ -32,6 +69,8 @@ static int take_root(const struct nlmsghdr *header, void *userdata) {
         if (TC_H_MAJ(qdisc.parent) >> 16 == UPLINK_HTB_MAJOR && strcmp(qdisc.kind, "fq_codel") == 0)
                 sight->fq_codel = true;
         uplink_note_guest(&sight->guests, &qdisc);
+        if (TC_H_MAJ(qdisc.parent) >> 16 == UPLINK_HTB_MAJOR && qdisc.handle != 0 && qdisc.fifo_bytes > 0)
+                r = take_fifo(sight, &qdisc);
         return r;
 }
 
@@ -75,7 +114,7 @@ void uplink_note_guest(UplinkGuests *guests, const HtbQdisc *qdisc) {
                 return;
         if (strcmp(qdisc->kind, "fq") != 0)
                 strcpy(guests->of_queue, qdisc->kind);
-        if (strcmp(qdisc->kind, "fq_codel") != 0)
+        if (strcmp(qdisc->kind, "fq_codel") != 0 && strcmp(qdisc->kind, "bfifo") != 0)
                 strcpy(guests->of_class, qdisc->kind);
 }
 
@@ -131,6 +170,7 @@ static int look_once(Uplink *uplink, UplinkSight *ret) {
                 if (r < 0)
                         return r;
                 htb_tree_sort(&sight.tree);
+                join_fifos(&sight);
         }
 
         *ret = sight;

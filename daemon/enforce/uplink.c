@@ -99,9 +99,9 @@ static int probe(Uplink *uplink, uint64_t capacity_bps, FeatureSet *features) {
         if (uplink->fq_codel)
                 return feature_set_put(features, feature, true, "HTB at the root, fq_codel in each class");
         return feature_set_put(features, feature, true,
-                        "HTB at the root, the kernel's FIFO in each class: this kernel has no fq_codel, so "
-                        "flows of "
-                        "one tenant may delay each other");
+                        "HTB at the root, a FIFO as long as its floor needs in each class: this kernel has "
+                        "no "
+                        "fq_codel, so flows of one tenant may delay each other");
 }
 
 /* What the kernel takes for an interface's name (dev_valid_name()), and no way out of a sysfs path. */
@@ -378,12 +378,15 @@ static void tell_classes(const HtbChange *changes, size_t n, const HtbTree *have
                 snprintf(key, sizeof(key), "class %x:%x", UPLINK_HTB_MAJOR, minor);
                 htb_class_format(have, minor, is);
                 htb_class_format(want, minor, should);
-                if (changes[i].kind == HTB_CHANGE_ADD_LEAF) {
+                if (changes[i].kind == HTB_CHANGE_ADD_LEAF || changes[i].kind == HTB_CHANGE_SET_FIFO) {
                         if (strcmp(is, "none") == 0)
                                 continue; /* it was told */
                         snprintf(key, sizeof(key), "qdisc in %x:%x", UPLINK_HTB_MAJOR, minor);
-                        strcpy(is, "none");
-                        strcpy(should, "fq_codel");
+                        htb_fifo_format(have, minor, is);
+                        if (changes[i].kind == HTB_CHANGE_ADD_LEAF)
+                                strcpy(should, "fq_codel");
+                        else
+                                htb_fifo_format(want, minor, should);
                 }
                 tell(key, is, should, userdata);
                 told++;
@@ -429,6 +432,7 @@ static int find_difference(Uplink *uplink, const NetPlan *expected, const Uplink
                 [HTB_CHANGE_SET] = "has other rates",
                 [HTB_CHANGE_DELETE] = "is still there",
                 [HTB_CHANGE_ADD_LEAF] = "has no fq_codel",
+                [HTB_CHANGE_SET_FIFO] = "has no FIFO, or one of another length",
         };
         _cleanup_htb_tree_ HtbTree want = HTB_TREE_NULL;
         _cleanup_free_ HtbChange *changes = NULL;

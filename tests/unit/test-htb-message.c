@@ -166,7 +166,9 @@ Test(htb_message, root_reads_back) {
 
 Test(htb_message, others) {
         static const HtbChange delete = { HTB_CHANGE_DELETE, 0, { .minor = 0x12, .parent_minor = 1 } },
-                               leaf = { HTB_CHANGE_ADD_LEAF, 0, { .minor = 0x12, .parent_minor = 1 } };
+                               leaf = { HTB_CHANGE_ADD_LEAF, 0, { .minor = 0x12, .parent_minor = 1 } },
+                               fifo = { HTB_CHANGE_SET_FIFO, 0,
+                                       { .minor = 0x12, .parent_minor = 1, .queue_bytes = 131072 } };
         static const struct {
                 const char *name;
                 const HtbChange *change; /* NULL: deletion of the root */
@@ -176,6 +178,7 @@ Test(htb_message, others) {
         } cases[] = {
                 { "delete class", &delete, RTM_DELTCLASS, 0x48470001, 0x48470012, NULL },
                 { "add leaf", &leaf, RTM_NEWQDISC, 0x48470012, 0, "fq_codel" },
+                { "set a FIFO", &fifo, RTM_NEWQDISC, 0x48470012, 0, "bfifo" },
                 { "delete root", NULL, RTM_DELQDISC, TC_H_ROOT, 0x48470000, NULL },
         };
 
@@ -197,6 +200,14 @@ Test(htb_message, others) {
                 cr_expect_eq(!!attributes[TCA_KIND], !!cases[i].kind, "%s", cases[i].name);
                 if (cases[i].kind && attributes[TCA_KIND])
                         cr_expect_str_eq(nla_get_string(attributes[TCA_KIND]), cases[i].kind);
+                if (cases[i].change == &fifo) {
+                        HtbQdisc qdisc;
+
+                        cr_assert_eq(htb_message_parse_qdisc(nlmsg_hdr(message), &qdisc), 1);
+                        cr_expect_eq(qdisc.fifo_bytes, 131072);
+                        cr_expect_eq(nlmsg_hdr(message)->nlmsg_flags,
+                                        NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE);
+                }
         }
 }
 

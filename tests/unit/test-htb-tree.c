@@ -201,7 +201,8 @@ Test(htb_tree, sort_drops_what_came_twice) {
                 .rate_bytes = 1, .ceil_bytes = 9                                                             \
         }
 
-/* Changes as text: "+" add, "=" set, "-" delete, "q" leaf qdisc; then "r" for the root class, or the slot. */
+/* Changes as text: "+" add, "=" set, "-" delete, "q" fq_codel, "f" FIFO; then "r" for the root class, or the
+ * slot. */
 static void changes_to_text(const HtbChange *changes, size_t n, char *ret, size_t size) {
         size_t length = 0;
 
@@ -210,7 +211,7 @@ static void changes_to_text(const HtbChange *changes, size_t n, char *ret, size_
                 uint16_t minor = changes[i].class.minor;
 
                 length += (size_t) snprintf(
-                                ret + length, size - length, i > 0 ? " %c" : "%c", "+=-q"[changes[i].kind]);
+                                ret + length, size - length, i > 0 ? " %c" : "%c", "+=-qf"[changes[i].kind]);
                 if (minor == UPLINK_MINOR_ROOT)
                         length += (size_t) snprintf(ret + length, size - length, "r");
                 else
@@ -223,11 +224,12 @@ Test(htb_tree, differences_in_order) {
         static const struct {
                 const char *name;
                 HtbClass want[4], have[5];
-                bool leaves;
+                bool leaves; /* an fq_codel in each class, where none has one; else a FIFO, where all have one
+                              */
                 const char *expected;
         } cases[] = {
                 { "none", { ROOT(9), LEAF(0, 1, 9) }, { ROOT(9), LEAF(0, 1, 9) }, false, "" },
-                { "all anew", { ROOT(9), LEAF(0, 1, 9), LEAF(2, 3, 9) }, { { 0 } }, false, "+r +0 +2" },
+                { "all anew", { ROOT(9), LEAF(0, 1, 9), LEAF(2, 3, 9) }, { { 0 } }, false, "+r +0 f0 +2 f2" },
                 { "all anew, with leaves", { ROOT(9), LEAF(0, 1, 9), LEAF(2, 3, 9) }, { { 0 } }, true,
                                 "+r +0 q0 +2 q2" },
                 { "one class alone", { ROOT(9), LEAF(0, 1, 9), LEAF(2, 4, 9) },
@@ -239,7 +241,7 @@ Test(htb_tree, differences_in_order) {
                                 { ROOT(9), LEAF(0, 1, 9), LEAF(2, 3, 8), LEAF(3, 3, 9) }, false, "=3 =2" },
                 { "one that goes leaves its rate to one that comes",
                                 { ROOT(9), LEAF(0, 1, 9), LEAF(3, 3, 9) },
-                                { ROOT(9), LEAF(0, 1, 9), LEAF(2, 3, 9) }, false, "=2 +3 -2" },
+                                { ROOT(9), LEAF(0, 1, 9), LEAF(2, 3, 9) }, false, "=2 +3 f3 -2" },
                 { "one that has none just goes", { ROOT(9), LEAF(0, 1, 9) },
                                 { ROOT(9), LEAF(0, 1, 9), LEAF(2, 1, 9) }, false, "-2" },
                 { "all of it at once", { ROOT(9), LEAF(0, 1, 9), LEAF(2, 2, 9), LEAF(4, 4, 9) },
@@ -252,21 +254,24 @@ Test(htb_tree, differences_in_order) {
                 { "misplaced: deepest first, then anew", { ROOT(9), LEAF(0, 1, 9), LEAF(2, 1, 9) },
                                 { ROOT(9), LEAF(0, 1, 9), LEAF_BELOW(2, 5),
                                                 { .minor = UPLINK_MINOR_SLOT_BASE + 5, .level = 6 } },
-                                false, "-2 -5 +2" },
+                                false, "-2 -5 +2 f2" },
                 { "misplaced, with a leaf", { ROOT(9), LEAF(0, 1, 9) }, { ROOT(9), LEAF_BELOW(0, 5) }, true,
                                 "-0 +0 q0" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                HtbTree want = { (HtbClass *) cases[i].want, 0 }, have = { (HtbClass *) cases[i].have, 0 };
+                HtbTree want = { (HtbClass *) cases[i].want, 0 }, have = HTB_TREE_NULL;
                 _cleanup_free_ HtbChange *changes = NULL;
+                HtbClass held[ELEMENTSOF(cases[i].have)];
                 char text[128];
                 size_t n = 0;
 
+                memcpy(held, cases[i].have, sizeof(held));
+                have.classes = held;
                 while (want.n < ELEMENTSOF(cases[i].want) && want.classes[want.n].minor != 0)
                         want.n++;
-                while (have.n < ELEMENTSOF(cases[i].have) && have.classes[have.n].minor != 0)
-                        have.n++;
+                while (have.n < ELEMENTSOF(held) && held[have.n].minor != 0)
+                        held[have.n++].leaf_handle = !cases[i].leaves;
                 cr_assert_eq(htb_tree_diff(&want, &have, cases[i].leaves, &changes, &n), 0, "%s",
                                 cases[i].name);
                 changes_to_text(changes, n, text, sizeof(text));
@@ -288,6 +293,7 @@ Test(htb_tree, each_parameter_makes_a_difference) {
                 FIELD(cbuffer_ticks, true),
                 FIELD(quantum_bytes, false),
                 FIELD(priority, false),
+                FIELD(queue_bytes, false),
         };
 
         for (size_t i = 0; i < ELEMENTSOF(fields); i++)
@@ -297,6 +303,7 @@ Test(htb_tree, each_parameter_makes_a_difference) {
                         _cleanup_free_ HtbChange *changes = NULL;
                         size_t n = 0;
 
+                        a.leaf_handle = 1;
                         if (root) {
                                 a.minor = UPLINK_MINOR_ROOT;
                                 a.parent_minor = 0;
@@ -326,6 +333,67 @@ Test(htb_tree, leaves_that_are_there_stay) {
         free(changes);
 }
 
+/* A FIFO is as long as it should be, and gives way to fq_codel; what somebody put there stays. */
+Test(htb_tree, fifos_are_as_long_as_they_should_be) {
+        static const struct {
+                const char *name;
+                uint32_t handle, queue_bytes;
+                bool fq_codel;
+                size_t n;
+                HtbChangeKind kind;
+        } cases[] = {
+                { "as it should be", 7, 1000, false, 0, 0 },
+                { "another length", 7, 2000, false, 1, HTB_CHANGE_SET_FIFO },
+                { "the kernel's", 0, 0, false, 1, HTB_CHANGE_SET_FIFO },
+                { "somebody's", 7, 0, false, 0, 0 },
+                { "fq_codel", 7, 0, true, 0, 0 },
+                { "a FIFO where the kernel has fq_codel by now", 7, 1000, true, 1, HTB_CHANGE_ADD_LEAF },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                HtbClass a = LEAF(2, 3, 9), b = LEAF(2, 3, 9);
+                HtbTree want = { &a, 1 }, have = { &b, 1 };
+                _cleanup_free_ HtbChange *changes = NULL;
+                size_t n = 9;
+
+                a.queue_bytes = 1000;
+                b.leaf_handle = cases[i].handle;
+                b.queue_bytes = cases[i].queue_bytes;
+                cr_assert_eq(htb_tree_diff(&want, &have, cases[i].fq_codel, &changes, &n), 0);
+                cr_assert_eq(n, cases[i].n, "%s", cases[i].name);
+                if (n > 0)
+                        cr_expect(changes[0].kind == cases[i].kind && changes[0].class.queue_bytes == 1000,
+                                        "%s", cases[i].name);
+        }
+}
+
+/* What waits for its floor waits for 200 to 400 ms, where the largest packet is not more than that. */
+Test(htb_tree, queues_are_as_long_as_their_floors_take) {
+        static const struct {
+                const char *name;
+                uint64_t floor_bps, ceil_bps;
+                uint32_t queue_bytes;
+        } cases[] = {
+                { "200 ms of the floor, to the next power of two", 30 * MBPS, 100 * MBPS, 1U << 20 },
+                { "the same on a faster link", 1000 * MBPS, 1000 * MBPS, 1U << 25 },
+                { "twice the largest packet", 1 * MBPS, 2 * MBPS, 1U << 17 },
+                { "of a small floor 20 ms of its ceiling", 1 * MBPS, 100 * MBPS, 1U << 18 },
+                { "of a fast one no more than 1 MiB", 1 * MBPS, 10000 * MBPS, 1U << 20 },
+                { "no floor", 0, 10000 * MBPS, 1U << 20 },
+                { "as long as there may be", UNLIMITED, UNLIMITED, 1U << 30 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                const NetClass class = { 2, 1, cases[i].floor_bps, cases[i].ceil_bps };
+                const NetPlan plan = { "eth0", UNLIMITED, NULL, 0 };
+                HtbClass made;
+
+                htb_class_from_plan(&plan, &class, 1500, &made);
+                cr_expect_eq(made.queue_bytes, cases[i].queue_bytes, "%s: %u", cases[i].name,
+                                made.queue_bytes);
+        }
+}
+
 Test(htb_tree, a_class_for_people) {
         HtbClass class = {
                 .minor = 0x12, .parent_minor = 1, .rate_bytes = 375000, .ceil_bytes = 625000, .priority = 1
@@ -337,4 +405,9 @@ Test(htb_tree, a_class_for_people) {
         cr_expect_str_eq(text, "prio 1 rate 3000000bit ceil 5000000bit");
         htb_class_format(&tree, 0x13, text);
         cr_expect_str_eq(text, "none");
+        htb_fifo_format(&tree, 0x12, text);
+        cr_expect_str_eq(text, "none");
+        class.queue_bytes = 131072;
+        htb_fifo_format(&tree, 0x12, text);
+        cr_expect_str_eq(text, "bfifo limit 131072b");
 }
