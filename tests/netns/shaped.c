@@ -143,14 +143,31 @@ size_t readings_at(const Readings *readings, uint64_t usec) {
         return i;
 }
 
+static double larger(double a, double b) {
+        return a > b ? a : b;
+}
+
 double readings_most_in_a_second(const Readings *readings, size_t tenant) {
         double most = 0;
 
         for (size_t i = 0, k = 0; i < readings->n; i++) {
                 while (k < readings->n && readings->at[k].usec < readings->at[i].usec + USEC_PER_SEC)
                         k++;
-                if (k < readings->n && readings_mbps(readings, tenant, i, k) > most)
-                        most = readings_mbps(readings, tenant, i, k);
+                if (k < readings->n)
+                        most = larger(most, readings_mbps(readings, tenant, i, k));
+                if (k > i + 1)
+                        most = larger(most, (double) (readings->at[k - 1].bytes[tenant] -
+                                                            readings->at[i].bytes[tenant]) *
+                                                            8 / USEC_PER_SEC);
         }
         return most;
+}
+
+uint64_t readings_longest_gap_usec(const Readings *readings, uint64_t from_usec, uint64_t to_usec) {
+        uint64_t longest = 0;
+
+        for (size_t i = readings_at(readings, from_usec); i < readings_at(readings, to_usec); i++)
+                if (readings->at[i + 1].usec - readings->at[i].usec > longest)
+                        longest = readings->at[i + 1].usec - readings->at[i].usec;
+        return longest;
 }

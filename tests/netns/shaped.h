@@ -70,5 +70,9 @@ void shaped_read(const Shaped *shaped, Readings *readings);
 double readings_mbps(const Readings *readings, size_t tenant, size_t from, size_t to);
 /* The place of the first at or after the instant; the last one's where there is none. */
 size_t readings_at(const Readings *readings, uint64_t usec);
-/* The most in any second of all that was read. */
+/* The most in any second of all that was read: what readings at least a second apart have in between, for
+ * each second, or all that is between two that are less apart. Both are never more than it was, however late
+ * a reading came. */
 double readings_most_in_a_second(const Readings *readings, size_t tenant);
+/* The longest time between two readings, within these bounds. */
+uint64_t readings_longest_gap_usec(const Readings *readings, uint64_t from_usec, uint64_t to_usec);

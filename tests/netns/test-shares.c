@@ -4,12 +4,14 @@
  * What three tenants get of a loaded link, out and in: floors, the rest in proportion, all of it to the
  * others within a second when one stops, and a ceiling over any second. Over TCP and UDP, one flow and 64,
  * IPv4 and IPv6; from this machine's kernel, both ways at once in namespaces of their own. A machine that
- * stands still for some milliseconds spoils a measure, which is taken anew, and no promise.
+ * stands still for some milliseconds spoils a measure, which is taken anew, and no promise. But that a
+ * ceiling is never exceeded is so in each of them: no late timer and no late reading makes it more.
  */
 
 #include "shaped.h"
 
 #include <criterion/criterion.h>
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -113,7 +115,7 @@ static void measure(Ways *ways, const Case *c, Phases *ret) {
         stop(loads, SECOND);
         read_until_empty(ways, SECOND);
         ret->gone = now_usec();
-        read_until(ways, ret->gone + 900000);
+        read_until(ways, ret->gone + 1000000);
         stop(loads, FIRST);
         read_until_empty(ways, FIRST);
         ret->alone = now_usec();
@@ -163,15 +165,15 @@ static Rates rates_of(const Case *c, const Readings *readings, unsigned senders,
 
 #define TAKING_USEC 100000U
 
-/* How long after nothing of the second was left the others had nearly all for a tenth of a second, that one
- * counted. (A FIFO of packets, which is all that a kernel without fq_codel has, may hold a second of 64
- * flows.) */
+/* How long after the second stopped the others had nearly all for a tenth of a second, that one counted: what
+ * of it was in its queue goes in that time, too. */
 static double seconds_to_take(const Case *c, const Readings *readings, const Phases *phases, double all) {
-        for (uint64_t at = phases->gone; at < phases->gone + 800000; at += TAKING_USEC / 20) {
+        for (uint64_t at = phases->stopped; at + TAKING_USEC <= phases->stopped + USEC_PER_SEC;
+                        at += TAKING_USEC / 20) {
                 Rates rates = rates_of(c, readings, ONE(FIRST) | ONE(THIRD), at, at + TAKING_USEC);
 
                 if (rates.mbps[FIRST] + rates.mbps[THIRD] >= 0.9 * all)
-                        return (double) (at + TAKING_USEC - phases->gone) / USEC_PER_SEC;
+                        return (double) (at + TAKING_USEC - phases->stopped) / USEC_PER_SEC;
         }
         return INFINITY;
 }
@@ -191,19 +193,19 @@ static const char *judge(const Case *c, Way way, const Readings *readings, const
                     alone = rates_of(c, readings, ONE(THIRD), phases->alone, phases->end);
         const double *rates = full.mbps, others = fewer.mbps[FIRST] + fewer.mbps[THIRD],
                      all = rates[FIRST] + rates[SECOND] + rates[THIRD],
-                     took = seconds_to_take(c, readings, phases, all),
-                     most = readings_most_in_a_second(readings, THIRD);
+                     took = seconds_to_take(c, readings, phases, all);
 
         words[0] = '\0';
         fprintf(stderr,
                         "%s, %s: %.2f, %.2f and %.2f of 100 Mbit/s; the second stops, is gone in %.2f s, in "
                         "%.2f the "
-                        "others have it, and then %.2f; the third alone: %.2f, and %.3f at most in a second; "
-                        "loaded "
-                        "for %u, %u and %u %% of the time\n",
+                        "others have it, and then %.2f; the third alone: %.2f; loaded for %u, %u and %u %% "
+                        "of "
+                        "the time; no reading for %" PRIu64 " ms at most\n",
                         way == WAY_OUT ? "out" : "in", c->name, rates[FIRST], rates[SECOND], rates[THIRD],
                         (double) (phases->gone - phases->stopped) / USEC_PER_SEC, took, others,
-                        alone.mbps[THIRD], most, full.loaded, fewer.loaded, alone.loaded);
+                        alone.mbps[THIRD], full.loaded, fewer.loaded, alone.loaded,
+                        readings_longest_gap_usec(readings, phases->begin, phases->end) / 1000);
         JUDGE(full.loaded >= 30 && fewer.loaded >= 30 && alone.loaded >= 30,
                         "loaded for %u, %u and %u %% of the time", full.loaded, fewer.loaded, alone.loaded);
         JUDGE(rates[FIRST] >= 30, "floor 30 had %.2f", rates[FIRST]);
@@ -212,11 +214,19 @@ static const char *judge(const Case *c, Way way, const Readings *readings, const
         JUDGE(rates[SECOND] >= 1.88 * rates[FIRST] && rates[SECOND] <= 2.12 * rates[FIRST],
                         "floors 30 and 60 shared as %.2f and %.2f", rates[FIRST], rates[SECOND]);
         JUDGE(all < 100 * 1.02, "%.2f in all", all);
-        JUDGE(took <= 0.9, "the others did not have it within a second");
+        JUDGE(took < 1, "the others did not have it within a second");
         JUDGE(others >= 0.9 * all, "the others had %.2f of %.2f, half a second later", others, all);
-        JUDGE(most < 60 * 1.02, "ceiling 60 let %.3f through in a second", most);
         JUDGE(alone.mbps[THIRD] > 60 * 0.85, "ceiling 60 let but %.2f through", alone.mbps[THIRD]);
         return words;
+}
+
+static void expect_ceiling_held(const Case *c, Way way, const Readings *readings) {
+        const double most = readings_most_in_a_second(readings, THIRD);
+
+        fprintf(stderr, "%s, %s: the third had %.3f at most in a second\n", way == WAY_OUT ? "out" : "in",
+                        c->name, most);
+        cr_assert(most <= 60 * 1.02, "%s, %s: ceiling 60 let %.3f through in a second",
+                        way == WAY_OUT ? "out" : "in", c->name, most);
 }
 
 static void deinit_ways(Ways **ways) {
@@ -243,6 +253,8 @@ Test(shares, floors_and_ceilings_hold, .init = host_init, .fini = host_deinit) {
                         Phases phases;
 
                         measure(ways, &cases[i], &phases);
+                        for (Way way = 0; way < WAY_MAX; way++)
+                                expect_ceiling_held(&cases[i], way, &ways->readings[way]);
                         for (Way way = 0; way < WAY_MAX; way++) {
                                 const char *words = judge(&cases[i], way, &ways->readings[way], &phases);
 
