@@ -174,13 +174,20 @@ static void warn(Allocation *allocation, uint64_t left_usec, void *userdata) {
         api_allocation_ending(manager->api, allocation, left_usec);
 }
 
+static void move(Allocation *allocation, void *userdata) {
+        const Manager *manager = userdata;
+
+        if (!allocation->untold)
+                api_allocation_moved(manager->api, allocation);
+}
+
 void manager_advance(Manager *manager, const Instant *now, bool all) {
         Calendar *calendar = &manager->node.calendar;
         int r;
 
         calendar->irrevocable_waits = !manager->node.clock_trusted;
         calendar->uncommitted = manager->in_transaction;
-        r = calendar_advance(calendar, now, all, &(CalendarSteps){ enter, warn }, manager);
+        r = calendar_advance(calendar, now, all, &(CalendarSteps){ enter, warn, move }, manager);
         if (r < 0)
                 (void) log_error_errno(r, "Windows that recur cannot be reckoned");
 }

@@ -340,6 +340,10 @@ void api_allocation_lends(Api *api, const Allocation *allocation) {
         emit_allocation(api, allocation, (const char *[]){ "PreemptedBy", NULL });
 }
 
+void api_allocation_moved(Api *api, const Allocation *allocation) {
+        emit_allocation(api, allocation, (const char *[]){ "WindowStart", "WindowEnd", NULL });
+}
+
 void api_tenant_changed(Api *api, const Tenant *tenant) {
         emit_properties(api, api_tenant_path(tenant->id), API_TENANT_INTERFACE,
                         (const char *[]){ "ControlGroup", "AdoptedGroups", "Users", "Mode", "AssignedCpus",

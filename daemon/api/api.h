@@ -100,6 +100,8 @@ void api_allocation_removed(Api *api, const char *id);
 void api_allocation_updated(Api *api, const Allocation *allocation);
 /* To whom it lends is otherwise, although its state is not. */
 void api_allocation_lends(Api *api, const Allocation *allocation);
+/* Its window is otherwise, although its state is not. */
+void api_allocation_moved(Api *api, const Allocation *allocation);
 /* `old_state`: ALLOCATION_STATE_INVALID where it is new. */
 void api_allocation_changed(Api *api, const Allocation *allocation, AllocationState old_state);
 void api_tenant_added(Api *api, const Tenant *tenant);

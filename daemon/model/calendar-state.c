@@ -169,6 +169,7 @@ static int advance_one(Calendar *calendar, Allocation *allocation, const Instant
                 const CalendarSteps *steps, void *userdata) {
         AllocationState state;
         uint64_t left_usec;
+        Window was;
         int r;
 
         /* Its windows may be others once it is settled, and its state with them. */
@@ -177,7 +178,11 @@ static int advance_one(Calendar *calendar, Allocation *allocation, const Instant
                         steps->enter(allocation, state, now, userdata);
                 if (warning_is_due(allocation, now, &left_usec))
                         steps->warn(allocation, left_usec, userdata);
+                was = allocation->window;
                 r = calendar_settle(calendar, allocation, now);
+                if (steps->move && (was.start_usec != allocation->window.start_usec ||
+                                                   was.end_usec != allocation->window.end_usec))
+                        steps->move(allocation, userdata);
         } while (r >= 0 && calendar_state_at(calendar, allocation, now) != allocation->state);
         return r;
 }

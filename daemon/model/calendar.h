@@ -97,6 +97,8 @@ typedef struct CalendarSteps {
         void (*enter)(Allocation *allocation, AllocationState state, const Instant *now, void *userdata);
         /* Its window ends in so long: once for each window. */
         void (*warn)(Allocation *allocation, uint64_t left_usec, void *userdata);
+        /* Its window is another, although its state is not. NULL: nobody is told. */
+        void (*move)(Allocation *allocation, void *userdata);
 } CalendarSteps;
 
 /*

@@ -340,6 +340,7 @@ typedef struct Warned {
         Calendar *calendar;
         int times;
         uint64_t left_usec;
+        int moves;
 } Warned;
 
 static void enter(Allocation *allocation, AllocationState state, const Instant *now, void *userdata) {
@@ -351,6 +352,36 @@ static void warn(Allocation *allocation, uint64_t left_usec, void *userdata) {
 
         warned->times++;
         warned->left_usec = left_usec;
+}
+
+static void move(Allocation *allocation, void *userdata) {
+        ((Warned *) userdata)->moves++;
+}
+
+/* Windows that meet are one, whose end goes on as time does; a state that changes says itself where the
+ * window is. */
+Test(calendar_time, who_goes_by_a_window_is_told_that_it_moved) {
+        Calendar calendar = { .default_uplink = "eth0", .horizon_usec = 7 * DAY };
+        Instant now = { utc("2026-11-26T12:00:00Z"), HOUR };
+        Allocation *a = hold_recurring(&calendar, "a", "daily", DAY, &now);
+        const struct {
+                int64_t hours;
+                int moves;
+        } looks[] = { { 0, 0 }, { 1, 0 }, { 24, 1 }, { 25, 1 }, { 49, 2 } };
+        Warned told = { .calendar = &calendar };
+
+        for (size_t i = 0; i < ELEMENTSOF(looks); i++) {
+                Instant at = { now.utc_usec + (uint64_t) looks[i].hours * HOUR, now.boottime_usec + i };
+
+                cr_assert_eq(calendar_advance(&calendar, &at, true, &(CalendarSteps){ enter, warn, move },
+                                             &told),
+                                0);
+                cr_expect_eq(told.moves, looks[i].moves, "%" PRId64 " h: %d moves", looks[i].hours,
+                                told.moves);
+                cr_expect_geq(a->window.end_usec, at.utc_usec + 6 * DAY);
+                cr_expect_eq(a->state, ALLOCATION_ACTIVE);
+        }
+        calendar_deinit(&calendar);
 }
 
 Test(calendar_time, an_end_is_warned_of_once) {
