@@ -99,6 +99,17 @@ typedef enum ChangePhase {
         PHASE_GIVE,
 } ChangePhase;
 
+/* reconcile-parent.c: the group of all tenants. Two daemons over one group would each undo the other: the
+ * second is refused before it has touched anything. */
+int reconciler_lock_parent(Reconciler *reconciler);
+/* Makes it as planned, where it is not known to be; with `raise_only` never less than it has. Says what it is
+ * refused. */
+int reconciler_apply_parent(
+                Reconciler *reconciler, const Settings *planned, bool raise_only, unsigned *written);
+/* What no order of writing can help: beside much weight, the kernel's greatest is too little for the floors.
+ */
+int reconciler_note_weight(const Reconciler *reconciler, FeatureSet *features);
+
 /* reconcile-tenant.c: one tenant's group. */
 /* It has one, which is metered once the meter is open. Problems say why it could not be. */
 int reconciler_prepare_tenant(Reconciler *reconciler, TenantChange *change);

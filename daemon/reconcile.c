@@ -27,27 +27,6 @@
 #include "util/log.h"
 #include "util/strv.h"
 
-#include <fcntl.h>
-#include <inttypes.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-
-/* Two daemons over one group would each undo the other: the second is refused before it has touched anything.
- */
-static int lock_parent(Reconciler *reconciler) {
-        _cleanup_free_ char *parent = NULL;
-
-        if (asprintf(&parent, "%s%s", cgroup_driver_mount(reconciler->driver),
-                            cgroup_driver_parent(reconciler->driver)) < 0) {
-                parent = NULL;
-                return -ENOMEM;
-        }
-        reconciler->parent_fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (reconciler->parent_fd < 0)
-                return -errno;
-        return flock(reconciler->parent_fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
-}
-
 int reconciler_open_meter(Reconciler *reconciler, FeatureSet *features) {
         _cleanup_free_ char *parent = NULL;
         int r;
@@ -107,7 +86,7 @@ int reconciler_new(const ReconcilerOptions *options, FeatureSet *features,
                                 options->cgroup_driver, options->cgroup_root, features, &reconciler->driver);
                 if (r < 0)
                         return log_error_errno(r, "The control groups cannot be used");
-                r = lock_parent(reconciler);
+                r = reconciler_lock_parent(reconciler);
                 if (r < 0)
                         return log_error_errno(r, "Another headgated has %s, or it cannot be locked",
                                         cgroup_driver_parent(reconciler->driver));
@@ -227,72 +206,6 @@ static int remake_plan(Reconciler *reconciler, Node *node, PlanInput *input, Pla
         return r;
 }
 
-static void describe(char *ret, size_t size, const Settings *diff, const Settings *observed) {
-        Setting setting = (Setting) __builtin_ctz(diff->present);
-        char want[SETTING_TEXT_SIZE], have[SETTING_TEXT_SIZE];
-
-        setting_format(setting, diff->value[setting], want);
-        setting_format(setting, observed->value[setting], have);
-        snprintf(ret, size, "%s is %s and should be %s", setting_info(setting)->file, have, want);
-}
-
-/* Observe, compare, write, read back; with `raise_only` never less than it has. */
-static int change_parent(
-                Reconciler *reconciler, const Settings *planned, bool raise_only, unsigned *written) {
-        Settings observed, wanted = *planned, diff;
-        int r;
-
-        r = cgroup_parent_observe(reconciler->driver, &observed, &reconciler->siblings);
-        if (r < 0)
-                return r;
-        wanted.present &= observed.present;
-        for (Setting setting = 0; raise_only && setting < SETTING_MAX; setting++)
-                if (settings_has(&wanted, setting) && wanted.value[setting] < observed.value[setting])
-                        wanted.value[setting] = observed.value[setting];
-        settings_diff(&observed, &wanted, &diff);
-        if (diff.present) {
-                *written += (unsigned) __builtin_popcount(diff.present);
-                r = cgroup_parent_apply(reconciler->driver, &diff);
-                if (r >= 0)
-                        r = cgroup_parent_observe(reconciler->driver, &observed, &reconciler->siblings);
-                if (r < 0)
-                        return r;
-                settings_diff(&observed, &wanted, &diff);
-        }
-        if (diff.present) {
-                describe(reconciler->parent_problem, sizeof reconciler->parent_problem, &diff, &observed);
-                return -EREMOTEIO;
-        }
-        settings_diff(&observed, planned, &diff);
-        if (!(diff.present & observed.present))
-                reconciler->parent = *planned;
-        return 0;
-}
-
-/* 2. and 6. */
-static int apply_parent(Reconciler *reconciler, const Settings *planned, bool raise_only, unsigned *written) {
-        const LogFields fields = { .object = cgroup_driver_parent(reconciler->driver) };
-        int r;
-
-        if (settings_equal(&reconciler->parent, planned))
-                return 0;
-        reconciler->parent = (Settings){};
-        reconciler->parent_problem[0] = '\0';
-        r = change_parent(reconciler, planned, raise_only, written);
-        if (r >= 0)
-                return 0;
-        if (r != -EREMOTEIO)
-                snprintf(reconciler->parent_problem, sizeof reconciler->parent_problem,
-                                "it cannot be set: %s", strerror(-r));
-        log_write(LOG_ERR, &fields, "The parent control group is not as planned: %s",
-                        reconciler->parent_problem);
-        return r;
-}
-
-const char *reconciler_parent_problem(const Reconciler *reconciler) {
-        return reconciler->parent_problem[0] ? reconciler->parent_problem : NULL;
-}
-
 static void show_plan(const TenantPlan *plan) {
         const LogFields fields = { .tenant = plan->tenant->id };
 
@@ -402,7 +315,7 @@ static int apply_plan(Reconciler *reconciler, FeatureSet *features, TenantChange
         const Plan *plan = &reconciler->plan;
         int raised, r;
 
-        raised = apply_parent(reconciler, &plan->parent, /* raise_only= */ true, written);
+        raised = reconciler_apply_parent(reconciler, &plan->parent, /* raise_only= */ true, written);
         r = each_unsettled(reconciler, changes, n, take_from, written);
         if (r >= 0 && raised >= 0)
                 r = each_unsettled(reconciler, changes, n, give_to, written);
@@ -414,7 +327,8 @@ static int apply_plan(Reconciler *reconciler, FeatureSet *features, TenantChange
                         written);
         reconciler_follow_namespaces(reconciler, features);
         return raised < 0 ? raised
-                          : apply_parent(reconciler, &plan->parent, /* raise_only= */ false, written);
+                          : reconciler_apply_parent(
+                                            reconciler, &plan->parent, /* raise_only= */ false, written);
 }
 
 /* Who is settled was as planned. */
@@ -531,23 +445,6 @@ static void mark_unsettled(Reconciler *reconciler, Node *node, const PlanList *l
                         calendar_mark(&node->calendar, list->tenants[i]->id);
 }
 
-/* What no order of writing can help: beside much weight, the kernel's greatest is too little for the floors.
- */
-static int note_weight(const Reconciler *reconciler, const Plan *plan, FeatureSet *features) {
-        const char *parent = cgroup_driver_parent(reconciler->driver);
-
-        if (!(cgroup_driver_settings(reconciler->driver) & (1U << SETTING_CPU_WEIGHT)))
-                return 0; /* said by the driver */
-        if (plan->parent_weight <= CPU_WEIGHT_MAX)
-                return feature_set_put(features, "cpu.floor", true,
-                                "by cpu.weight of %s beside its siblings'", parent);
-        return feature_set_put(features, "cpu.floor", false,
-                        "what is reserved of CPU is not all kept: %s would need a cpu.weight of %" PRIu64
-                        " beside its siblings' %" PRIu64
-                        ", the kernel takes %u; reserve less, or give the groups beside it less weight",
-                        parent, plan->parent_weight, reconciler->siblings.cpu, CPU_WEIGHT_MAX);
-}
-
 /* 2. to 7.: 1 where it is to be done once more, with a look at what was taken for known. */
 static int apply_list(Reconciler *reconciler, Node *node, const PlanInput *input, const PlanList *list,
                 unsigned *written) {
@@ -589,7 +486,7 @@ int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_written) 
         if (r >= 0)
                 r = remake_plan(reconciler, node, &input, &list);
         if (r >= 0)
-                r = note_weight(reconciler, &reconciler->plan, &node->features);
+                r = reconciler_note_weight(reconciler, &node->features);
         if (r >= 0)
                 r = apply_list(reconciler, node, &input, &list, ret_written);
         if (r > 0) /* nothing is taken for known after a mistake */
