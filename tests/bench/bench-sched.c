@@ -187,30 +187,36 @@ static void measure(const BenchGroup *group, size_t rounds, double ret[VARIANT_M
                 ret[i] = median(percents + i * rounds, rounds);
 }
 
-/* Of the programs that this process holds, by name: run time and runs. */
 typedef struct RunStats {
         uint64_t nsec, runs;
 } RunStats;
 
-static RunStats stats_of(const char *name) {
-        RunStats stats = {};
+/* Our own is held by what it hangs at alone, and was loaded last of its name. */
+static uint32_t newest_program(const char *name) {
+        uint32_t newest = 0;
 
-        for (int fd = 3; fd < 256; fd++) {
+        for (uint32_t id = 0; bpf_prog_get_next_id(id, &id) == 0;) {
+                _cleanup_close_ int fd = bpf_prog_get_fd_by_id(id);
                 struct bpf_prog_info info = {};
-                char path[64], target[64] = "";
                 uint32_t size = sizeof(info);
 
-                snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-                if (readlink(path, target, sizeof(target) - 1) < 0 ||
-                                strcmp(target, "anon_inode:bpf-prog") != 0 ||
-                                bpf_obj_get_info_by_fd(fd, &info, &size) < 0)
-                        continue;
-                if (strncmp(info.name, name, sizeof(info.name) - 1) == 0) {
-                        stats.nsec += info.run_time_ns;
-                        stats.runs += info.run_cnt;
-                }
+                if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size) == 0 &&
+                                strncmp(info.name, name, sizeof(info.name) - 1) == 0)
+                        newest = id;
         }
-        return stats;
+        if (newest == 0)
+                bench_fail("no program is called %s", name);
+        return newest;
+}
+
+static RunStats stats_of(uint32_t program) {
+        _cleanup_close_ int fd = bpf_prog_get_fd_by_id(program);
+        struct bpf_prog_info info = {};
+        uint32_t size = sizeof(info);
+
+        if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size) < 0)
+                bench_fail("program %u: %s", program, strerror(errno));
+        return (RunStats){ info.run_time_ns, info.run_cnt };
 }
 
 static double stats_nsec(RunStats before, RunStats after) {
@@ -223,17 +229,20 @@ static double stats_nsec(RunStats before, RunStats after) {
 static void measure_hooks(const BenchGroup *group, size_t rounds, double *ret_full, double *ret_empty) {
         _cleanup_free_ double *full = bench_new(double, rounds), *empty = bench_new(double, rounds);
         int enabled = bpf_enable_stats(BPF_STATS_RUN_TIME);
+        uint32_t our_program, peer_program;
         Attached ours, peer;
 
         bench_check(enabled < 0 ? -errno : 0, NULL, "the kernel's figures of BPF programs");
         ours = attach(HOOKS_FULL, group);
+        our_program = newest_program("sched_switch_stub");
         peer = attach(HOOKS_EMPTY, group);
+        peer_program = newest_program("empty_switch");
         for (size_t i = 0; i < rounds; i++) {
-                RunStats ours_before = stats_of("sched_switch_stub"), peer_before = stats_of("empty_switch");
+                RunStats ours_before = stats_of(our_program), peer_before = stats_of(peer_program);
 
                 (void) ping_pong_nsec(PING_PONG_PIPE, group, 1, ROUND_TRIPS);
-                full[i] = stats_nsec(ours_before, stats_of("sched_switch_stub"));
-                empty[i] = stats_nsec(peer_before, stats_of("empty_switch"));
+                full[i] = stats_nsec(ours_before, stats_of(our_program));
+                empty[i] = stats_nsec(peer_before, stats_of(peer_program));
         }
         detach(&peer, group);
         detach(&ours, group);
