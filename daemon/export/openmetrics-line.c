@@ -11,6 +11,7 @@ void family_begin(Family *family, Text *text) {
         if (family->n_name > 0)
                 return;
         family->n_name = strlen(family->name);
+        family->n_suffix = strlen(family->suffix);
         text_append(text, "# TYPE ");
         text_append(text, family->name);
         text_append(text, " ");
@@ -28,20 +29,19 @@ void family_begin(Family *family, Text *text) {
         text_append(text, "\n");
 }
 
-/* Up to the brace that ends the labels; NULL where there is no memory. */
-static char *put_labels(Family *family, Text *text, const char *suffix, const Labels *labels) {
-        size_t n_suffix = strlen(suffix), n_more = labels->more ? strlen(labels->more) : 0;
-        char *p;
+/* What one line takes at most. */
+static size_t line_size(const Family *family, size_t n_suffix, const Labels *labels) {
+        return family->n_name + n_suffix + labels->n + (labels->more ? strlen(labels->more) : 0) + LINE_ROOM;
+}
 
-        family_begin(family, text);
-        p = text_reserve(text, family->n_name + n_suffix + labels->n + n_more + LINE_ROOM);
-        if (!p)
-                return NULL;
+/* Up to the brace that ends the labels. */
+static char *put_labels(
+                char *p, const Family *family, const char *suffix, size_t n_suffix, const Labels *labels) {
         p = mempcpy(p, family->name, family->n_name);
         p = mempcpy(p, suffix, n_suffix);
         *p++ = '{';
         p = mempcpy(p, labels->text, labels->n);
-        return n_more > 0 ? mempcpy(p, labels->more, n_more) : p;
+        return labels->more ? stpcpy(p, labels->more) : p;
 }
 
 static char *put_scaled(char *p, const Scale *scale, uint64_t value) {
@@ -51,27 +51,31 @@ static char *put_scaled(char *p, const Scale *scale, uint64_t value) {
                         p, value / scale->divisor, value % scale->divisor * scale->factor, scale->places);
 }
 
-static void append_value(
-                Family *family, Text *text, const char *suffix, const Labels *labels, uint64_t value) {
-        char *p = put_labels(family, text, suffix, labels);
-
-        if (!p)
-                return;
-        p = put_scaled(mempcpy(p, "} ", 2), family->scale, value);
+static char *put_value(char *p, const Scale *scale, uint64_t value) {
+        p = put_scaled(mempcpy(p, "} ", 2), scale, value);
         *p++ = '\n';
-        text_end(text, p);
+        return p;
 }
 
 void family_append(Family *family, Text *text, const Labels *labels, uint64_t value) {
-        append_value(family, text, family->suffix, labels, value);
+        char *p;
+
+        family_begin(family, text);
+        p = text_reserve(text, line_size(family, family->n_suffix, labels));
+        if (!p)
+                return;
+        p = put_labels(p, family, family->suffix, family->n_suffix, labels);
+        text_end(text, put_value(p, family->scale, value));
 }
 
 void family_append_word(Family *family, Text *text, const Labels *labels, const char *word) {
-        char *p = put_labels(family, text, family->suffix, labels);
+        char *p;
 
+        family_begin(family, text);
+        p = text_reserve(text, line_size(family, family->n_suffix, labels));
         if (!p)
                 return;
-        text_end(text, p);
+        text_end(text, put_labels(p, family, family->suffix, family->n_suffix, labels));
         text_append(text, "} ");
         text_append(text, word);
         text_append(text, "\n");
@@ -91,26 +95,32 @@ Bounds bounds_of(const Scale *scale) {
         return bounds;
 }
 
+/* All of it in one piece, and what its buckets have in common is copied from the first of them. */
 void family_append_histogram(Family *family, Text *text, const Labels *labels, const Bounds *bounds,
                 const Histogram *histogram) {
+        static const char of_bucket[] = "_bucket", of_count[] = "_count", of_sum[] = "_sum";
+        const char *first;
         uint64_t count = 0;
+        size_t n_common;
         char *p;
 
-        for (size_t i = 0; i < BUCKETS_TOLD; i++) {
-                count += histogram->bucket[2 * i] + histogram->bucket[2 * i + 1];
-                p = put_labels(family, text, "_bucket", labels);
-                if (!p)
-                        return;
-                p = mempcpy(p, bounds->text[i], bounds->n[i]);
-                p = text_put_number(p, count);
-                *p++ = '\n';
-                text_end(text, p);
-        }
-        p = put_labels(family, text, "_count", labels);
+        family_begin(family, text);
+        first = p = text_reserve(text, (BUCKETS_TOLD + 2) * line_size(family, strlen(of_bucket), labels));
         if (!p)
                 return;
+        p = put_labels(p, family, of_bucket, strlen(of_bucket), labels);
+        n_common = (size_t) (p - first);
+        for (size_t i = 0; i < BUCKETS_TOLD; i++) {
+                count += histogram->bucket[2 * i] + histogram->bucket[2 * i + 1];
+                if (i > 0)
+                        p = mempcpy(p, first, n_common);
+                memcpy(p, bounds->text[i], sizeof(bounds->text[i])); /* of one size for all: no call */
+                p = text_put_number(p + bounds->n[i], count);
+                *p++ = '\n';
+        }
+        p = put_labels(p, family, of_count, strlen(of_count), labels);
         p = text_put_number(mempcpy(p, "} ", 2), count);
         *p++ = '\n';
-        text_end(text, p);
-        append_value(family, text, "_sum", labels, histogram->sum_nsec);
+        p = put_labels(p, family, of_sum, strlen(of_sum), labels);
+        text_end(text, put_value(p, family->scale, histogram->sum_nsec));
 }

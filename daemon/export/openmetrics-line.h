@@ -23,7 +23,8 @@ typedef struct Family {
         const char *suffix; /* what the type appends to the name of a sample */
         const Scale *scale;
         const char *help;
-        size_t n_name; /* its length; 0: not begun */
+        size_t n_name;   /* its length; 0: not begun */
+        size_t n_suffix; /* of `suffix`, once it is begun */
 } Family;
 
 /* What stands between the braces, escaped. */

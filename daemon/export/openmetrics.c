@@ -25,11 +25,15 @@ static const Scale scale_rate = { "bytes_per_second", 1, 1, 0 };
 static const Scale scale_operations = { "operations_per_second", 1, 1, 0 };
 static const Scale scale_bits = { "bytes_per_second", 8, 125, 3 };
 
-/* A tenant of those that are told of. */
+/* A tenant of those that are told of. Its masks stand here and are looked at for each family: the tenants
+ * themselves are a megabyte, through which one family after another would go for what most of them lack. */
 typedef struct Shown {
         const Tenant *tenant;
-        Labels labels; /* who it is, and of which node */
+        Labels labels;     /* who it is, and of which node */
+        uint64_t metrics;  /* bit (1ULL << Metric): its usage has it */
+        uint64_t promises; /* bit (1ULL << ResourceKind): its share has some of it */
 } Shown;
+_Static_assert(RESOURCE_KIND_MAX <= 64, "a bit for each");
 
 typedef struct Page {
         const Node *node;
@@ -39,6 +43,8 @@ typedef struct Page {
         Labels of_node;
         Shown *shown; /* owned, [n_shown] */
         size_t n_shown;
+        uint64_t metrics, promises; /* of any of these */
+        bool of_uplinks;            /* of each uplink by itself there is something to tell */
 } Page;
 
 static void page_deinit(Page *page) {
@@ -66,6 +72,14 @@ static size_t append_names(Text *text, const Node *node, const char *tenant_id) 
         return text->n - before;
 }
 
+static uint64_t promises_of(const ResourceSet *share) {
+        uint64_t promises = 0;
+
+        for (size_t i = 0; i < share->n; i++)
+                promises |= 1ULL << share->entries[i].kind;
+        return promises;
+}
+
 static int page_begin(Page *page) {
         const Node *node = page->node;
         const char *p;
@@ -78,16 +92,24 @@ static int page_begin(Page *page) {
                 const Tenant *tenant = node->tenants[i];
 
                 if (is_told(page, tenant->id))
-                        page->shown[page->n_shown++] = (Shown){ tenant,
-                                { .n = append_names(&page->names, node, tenant->id) } };
+                        page->shown[page->n_shown++] = (Shown){
+                                .tenant = tenant,
+                                .labels.n = append_names(&page->names, node, tenant->id),
+                                .metrics = tenant->usage.present,
+                                .promises = promises_of(&tenant->desired),
+                        };
         }
         if (page->names.error < 0)
                 return page->names.error;
         /* Where they are: the text moves no more. */
         page->of_node.text = page->names.data;
         p = page->names.data + page->of_node.n;
-        for (size_t i = 0; i < page->n_shown; p += page->shown[i++].labels.n)
+        for (size_t i = 0; i < page->n_shown; p += page->shown[i++].labels.n) {
                 page->shown[i].labels.text = p;
+                page->metrics |= page->shown[i].metrics;
+                page->promises |= page->shown[i].promises;
+                page->of_uplinks |= page->shown[i].tenant->uplinks.n > 0;
+        }
         return 0;
 }
 
@@ -176,11 +198,14 @@ static void append_metric(Page *page, Metric metric) {
         const MetricInfo *info = metric_info(metric);
         Family family = metric_family(info, info->family);
 
+        if (!(page->metrics & 1ULL << metric))
+                return;
         for (size_t i = 0; i < page->n_shown; i++) {
-                const Sample *usage = &page->shown[i].tenant->usage;
+                const Shown *shown = &page->shown[i];
 
-                if (sample_has(usage, metric))
-                        family_append(&family, &page->text, &page->shown[i].labels, usage->value[metric]);
+                if (shown->metrics & 1ULL << metric)
+                        family_append(&family, &page->text, &shown->labels,
+                                        shown->tenant->usage.value[metric]);
         }
 }
 
@@ -353,9 +378,13 @@ static void append_promise(Page *page, const struct Promise *promise, bool limit
                 promise->scale, limit ? promise->limit_help : promise->reserved_help, 0 };
         _cleanup_text_ Text more = TEXT_NULL;
 
+        if (!(page->promises & 1ULL << promise->kind))
+                return;
         for (size_t i = 0; i < page->n_shown; i++) {
                 const ResourceSet *desired = &page->shown[i].tenant->desired;
 
+                if (!(page->shown[i].promises & 1ULL << promise->kind))
+                        continue;
                 for (size_t j = 0; j < desired->n; j++) {
                         const Resource *entry = &desired->entries[j];
                         uint64_t value = limit ? entry->amount.limit : entry->amount.reserved;
@@ -417,7 +446,7 @@ static void append_all(Page *page) {
         for (Metric metric = 0; metric < METRIC_MAX; metric++)
                 append_metric(page, metric);
         for (ClassWay way = 0; way < CLASS_WAY_MAX; way++)
-                for (size_t i = 0; i < NET_CLASS_FIGURES; i++)
+                for (size_t i = 0; page->of_uplinks && i < NET_CLASS_FIGURES; i++)
                         append_uplink_metric(page, net_class_metrics(way)[i]);
         for (Duration duration = 0; duration < DURATION_MAX; duration++)
                 append_histograms(page, duration);

@@ -68,16 +68,26 @@ static char *put_pair(char *p, uint64_t pair) {
         return p;
 }
 
+static unsigned count_digits(uint64_t value) {
+        static const uint64_t from[] = { 0, 0, 10ULL, 100ULL, 1000ULL, 10000ULL, 100000ULL, 1000000ULL,
+                10000000ULL, 100000000ULL, 1000000000ULL, 10000000000ULL, 100000000000ULL, 1000000000000ULL,
+                10000000000000ULL, 100000000000000ULL, 1000000000000000ULL, 10000000000000000ULL,
+                100000000000000000ULL, 1000000000000000000ULL, 10000000000000000000ULL };
+        unsigned bits = 64 - (unsigned) __builtin_clzll(value | 1), n = (bits * 1233 >> 12) + 1;
+
+        return value < from[n] ? n - 1 : n; /* 1233 / 4096: the logarithm of 2 */
+}
+
 char *text_put_number(char *p, uint64_t value) {
-        char digits[20], *d = digits + sizeof(digits);
+        char *end = p + count_digits(value), *d = end;
 
         for (; value >= 100; value /= 100)
                 d = put_pair(d - 2, value % 100);
         if (value >= 10)
-                d = put_pair(d - 2, value);
+                (void) put_pair(d - 2, value);
         else
                 *--d = (char) ('0' + value);
-        return mempcpy(p, d, (size_t) (digits + sizeof(digits) - d));
+        return end;
 }
 
 char *text_put_decimal(char *p, uint64_t whole, uint64_t fraction, unsigned places) {
