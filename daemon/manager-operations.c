@@ -139,18 +139,32 @@ static int manager_renew(
         return manager_reconcile(manager);
 }
 
-static int seal(const char *text, size_t size, int *ret_fd) {
+static int write_all(void *userdata, const char *bytes, size_t n) {
+        const int *fd = userdata;
+
+        while (n > 0) {
+                ssize_t k = write(*fd, bytes, n);
+
+                if (k < 0)
+                        return -errno;
+                bytes += k;
+                n -= (size_t) k;
+        }
+        return 0;
+}
+
+typedef int (*Print)(const Node *node, char *const *only_tenants, Text *text);
+
+static int print_sealed(Print print, const Node *node, char *const *only_tenants, int *ret_fd) {
         _cleanup_close_ int fd = memfd_create("headgate-snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        _cleanup_text_ Text text = { .take = write_all, .userdata = &fd };
+        int r;
 
         if (fd < 0)
                 return -errno;
-        for (size_t done = 0; done < size;) {
-                ssize_t n = write(fd, text + done, size - done);
-
-                if (n < 0)
-                        return -errno;
-                done += (size_t) n;
-        }
+        r = print(node, only_tenants, &text);
+        if (r < 0)
+                return r;
         if (lseek(fd, 0, SEEK_SET) < 0 ||
                         fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
                 return -errno;
@@ -162,20 +176,18 @@ static int manager_snapshot(void *userdata, const char *format, char *const *onl
                 Failure *ret_failure) {
         static const struct {
                 const char *name;
-                int (*print)(const Node *node, char *const *only_tenants, char **ret_text, size_t *ret_size);
+                Print print;
         } formats[] = { { "openmetrics", export_openmetrics }, { "json", export_json } };
         Manager *manager = userdata;
 
         for (size_t i = 0; i < ELEMENTSOF(formats); i++)
                 if (strcmp(formats[i].name, format) == 0) {
-                        _cleanup_free_ char *text = NULL;
-                        size_t size;
                         int r;
 
                         (void) manager_take_sample(manager, /* all= */ true);
-                        r = formats[i].print(&manager->node, only_tenants, &text, &size);
+                        r = print_sealed(formats[i].print, &manager->node, only_tenants, ret_fd);
                         reconciler_rest_meter(manager->reconciler);
-                        return r < 0 ? r : seal(text, size, ret_fd);
+                        return r;
                 }
         return failure_set(ret_failure, FAILURE_NOT_SUPPORTED, "format '%.64s' must be openmetrics or json",
                         format);

@@ -4,6 +4,8 @@
 /* The same samples as one JSON object: {"NodeId":…, "BootId":…, "Time": µs, "Tenants": {id: {"cpu.time": n,
  * …}}}. */
 
+#include "export/text.h"
 #include "model/node.h"
 
-int export_json(const Node *node, char *const *only_tenants, char **ret_text, size_t *ret_size);
+/* As export_openmetrics(). */
+int export_json(const Node *node, char *const *only_tenants, Text *text);

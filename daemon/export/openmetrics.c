@@ -38,7 +38,7 @@ _Static_assert(RESOURCE_KIND_MAX <= 64, "a bit for each");
 typedef struct Page {
         const Node *node;
         char *const *only_tenants; /* NULL: all */
-        Text text;
+        Text *text;
         Text names; /* what the labels are of */
         Labels of_node;
         Shown *shown; /* owned, [n_shown] */
@@ -48,7 +48,6 @@ typedef struct Page {
 } Page;
 
 static void page_deinit(Page *page) {
-        text_deinit(&page->text);
         text_deinit(&page->names);
         free(page->shown);
 }
@@ -116,7 +115,7 @@ static int page_begin(Page *page) {
 /* A page with a label of another's is none. */
 static void page_take_error(Page *page, const Text *more) {
         if (more->error < 0)
-                page->text.error = more->error;
+                page->text->error = more->error;
 }
 
 /* `labels` with one more. The text is anew with each. */
@@ -144,7 +143,7 @@ static Labels labels_with_target(const Labels *labels, Text *more, const Resourc
 
 static void append_node(Page *page) {
         const Node *node = page->node;
-        Text *text = &page->text;
+        Text *text = page->text;
         Family sampled = { "headgate_sample_timestamp_seconds", "gauge", "", &scale_usec,
                 "When the samples were read, in UTC since 1970.", 0 };
         Family degraded = { "headgate_node_degraded", "gauge", "", &scale_count,
@@ -180,7 +179,7 @@ static void append_drift(Page *page) {
                         Labels labels = labels_with(
                                         &page->of_node, &more, "cause", drift_cause_to_string(cause));
 
-                        family_append(&families[i], &page->text, &labels,
+                        family_append(&families[i], page->text, &labels,
                                         i == 0 ? count->found : count->repaired);
                 }
         page_take_error(page, &more);
@@ -204,7 +203,7 @@ static void append_metric(Page *page, Metric metric) {
                 const Shown *shown = &page->shown[i];
 
                 if (shown->metrics & 1ULL << metric)
-                        family_append(&family, &page->text, &shown->labels,
+                        family_append(&family, page->text, &shown->labels,
                                         shown->tenant->usage.value[metric]);
         }
 }
@@ -229,7 +228,7 @@ static void append_uplink_metric(Page *page, Metric metric) {
                         if (!uplink_usage_read(usage, metric, &value))
                                 continue;
                         labels = labels_with(&page->shown[i].labels, &more, "uplink", usage->uplink);
-                        family_append(&family, &page->text, &labels, value);
+                        family_append(&family, page->text, &labels, value);
                 }
         }
         page_take_error(page, &more);
@@ -245,7 +244,7 @@ static void append_histograms(Page *page, Duration duration) {
 
                 if (node_read_duration(page->node, page->shown[i].tenant, duration, &histogram))
                         family_append_histogram(
-                                        &family, &page->text, &page->shown[i].labels, &bounds, &histogram);
+                                        &family, page->text, &page->shown[i].labels, &bounds, &histogram);
         }
 }
 
@@ -268,7 +267,7 @@ static void append_latencies(Page *page, bool write) {
                         if (latency->write != write)
                                 continue;
                         labels = labels_with(&page->shown[i].labels, &more, "device", latency->device);
-                        family_append_histogram(&family, &page->text, &labels, &bounds, &latency->histogram);
+                        family_append_histogram(&family, page->text, &labels, &bounds, &latency->histogram);
                 }
         }
         page_take_error(page, &more);
@@ -288,7 +287,7 @@ static void append_control(Page *page) {
                 if (!sample_has(sample, metric))
                         continue;
                 snprintf(name, sizeof(name), "%s%s", control, info->family + strlen(ours));
-                family_append(&family, &page->text, &page->of_node, sample->value[metric]);
+                family_append(&family, page->text, &page->of_node, sample->value[metric]);
         }
         for (Duration duration = 0; duration < DURATION_MAX; duration++) {
                 const DurationInfo *info = duration_info(duration);
@@ -298,7 +297,7 @@ static void append_control(Page *page) {
                 if (!node_read_duration(page->node, /* tenant= */ NULL, duration, &histogram))
                         continue;
                 snprintf(name, sizeof(name), "%s%s", control, info->family + strlen(ours));
-                family_append_histogram(&family, &page->text, &page->of_node, &bounds, &histogram);
+                family_append_histogram(&family, page->text, &page->of_node, &bounds, &histogram);
         }
 }
 
@@ -315,7 +314,7 @@ static void append_culprits(Page *page) {
                         const Blame *blame = &blames->entries[k];
                         Labels labels = labels_with(&page->shown[i].labels, &more, "culprit", blame->culprit);
 
-                        family_append(&family, &page->text, &labels, blame->nsec);
+                        family_append(&family, page->text, &labels, blame->nsec);
                 }
         }
         page_take_error(page, &more);
@@ -394,9 +393,9 @@ static void append_promise(Page *page, const struct Promise *promise, bool limit
                                 continue;
                         labels = labels_with_target(&page->shown[i].labels, &more, entry);
                         if (value == UNLIMITED)
-                                family_append_word(&family, &page->text, &labels, "+Inf");
+                                family_append_word(&family, page->text, &labels, "+Inf");
                         else
-                                family_append(&family, &page->text, &labels, value);
+                                family_append(&family, page->text, &labels, value);
                 }
         }
 }
@@ -421,7 +420,7 @@ static void append_delivered(Page *page, DeliveryFigure figure) {
                 labels.n = append_names(&names, node, allocation->tenant_id);
                 labels.text = names.data;
                 labels = labels_with(&labels, &more, "allocation", allocation->id);
-                family_append(&family, &page->text, &labels, delivered->value[figure]);
+                family_append(&family, page->text, &labels, delivered->value[figure]);
         }
 }
 
@@ -435,7 +434,7 @@ static void append_problems(Page *page) {
 
                 while (problems && problems[n])
                         n++;
-                family_append(&family, &page->text, &page->shown[i].labels, n);
+                family_append(&family, page->text, &page->shown[i].labels, n);
         }
 }
 
@@ -464,19 +463,15 @@ static void append_all(Page *page) {
         for (DeliveryFigure figure = 0; figure < DELIVERY_FIGURE_MAX; figure++)
                 append_delivered(page, figure);
         append_problems(page);
-        text_append(&page->text, "# EOF\n");
+        text_append(page->text, "# EOF\n");
 }
 
-int export_openmetrics(const Node *node, char *const *only_tenants, char **ret_text, size_t *ret_size) {
-        _cleanup_(page_deinit) Page page = { .node = node, .only_tenants = only_tenants };
+int export_openmetrics(const Node *node, char *const *only_tenants, Text *text) {
+        _cleanup_(page_deinit) Page page = { .node = node, .only_tenants = only_tenants, .text = text };
         int r = page_begin(&page);
 
         if (r < 0)
                 return r;
         append_all(&page);
-        if (page.text.error < 0)
-                return page.text.error;
-        *ret_size = page.text.n;
-        *ret_text = TAKE_PTR(page.text.data);
-        return 0;
+        return text_flush(text);
 }

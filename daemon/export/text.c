@@ -11,7 +11,20 @@ void text_deinit(Text *text) {
         *text = (Text) TEXT_NULL;
 }
 
+/* Stays in a CPU's own cache until it is handed on. */
+#define PIECE_SIZE (64 * 1024)
+
+int text_flush(Text *text) {
+        if (text->error == 0 && text->take && text->n > 0) {
+                text->error = text->take(text->userdata, text->data, text->n);
+                text->n = 0;
+        }
+        return text->error;
+}
+
 char *text_reserve(Text *text, size_t n) {
+        if (text->take && text->n >= PIECE_SIZE)
+                (void) text_flush(text);
         if (text->error < 0)
                 return NULL;
         if (text->allocated - text->n <= n) {

@@ -23,19 +23,18 @@ Test(export_json, golden) {
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                _cleanup_free_ char *text = NULL;
+                _cleanup_text_ Text text = TEXT_NULL;
                 json_error_t error;
-                size_t size = 0;
                 json_t *json;
 
                 cr_assert_eq(export_json(sample_node(),
                                              cases[i].only_tenants[0] ? (char *const *) cases[i].only_tenants
                                                                       : NULL,
-                                             &text, &size),
+                                             &text),
                                 0, "%s", cases[i].name);
-                cr_assert_eq(size, strlen(text), "%s: size and text disagree", cases[i].name);
-                cr_expect(golden_equal(cases[i].name, text, size), "%s", cases[i].name);
-                json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+                cr_assert_eq(text.n, strlen(text.data), "%s: size and text disagree", cases[i].name);
+                cr_expect(golden_equal(cases[i].name, text.data, text.n), "%s", cases[i].name);
+                json = json_loadb(text.data, text.n, JSON_REJECT_DUPLICATES, &error);
                 cr_expect(json, "%s: %s", cases[i].name, error.text);
                 json_decref(json);
         }
@@ -43,11 +42,10 @@ Test(export_json, golden) {
 
 Test(export_json, a_node_not_yet_sampled) {
         Node node = { .node_id = (char *) "n", .boot_id = (char *) "b" };
-        _cleanup_free_ char *text = NULL;
-        size_t size = 0;
+        _cleanup_text_ Text text = TEXT_NULL;
 
-        cr_assert_eq(export_json(&node, NULL, &text, &size), 0);
-        cr_expect_str_eq(text, "{\"NodeId\":\"n\",\"BootId\":\"b\",\"Time\":0,\"Tenants\":{}}\n");
+        cr_assert_eq(export_json(&node, NULL, &text), 0);
+        cr_expect_str_eq(text.data, "{\"NodeId\":\"n\",\"BootId\":\"b\",\"Time\":0,\"Tenants\":{}}\n");
 }
 
 Test(export_json, delivered) {
@@ -67,14 +65,22 @@ Test(export_json, delivered) {
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                _cleanup_free_ char *text = NULL;
-                size_t size = 0;
+                _cleanup_text_ Text text = TEXT_NULL;
 
                 cr_assert_eq(export_json(&node,
                                              cases[i].only_tenants[0] ? (char *const *) cases[i].only_tenants
                                                                       : NULL,
-                                             &text, &size),
+                                             &text),
                                 0);
-                cr_expect_str_eq(text, cases[i].text);
+                cr_expect_str_eq(text.data, cases[i].text);
         }
+}
+
+Test(export_json, strings_are_escaped) {
+        Node node = { .node_id = (char *) "a\"b\\c\t\x1f\xc3\xa9" };
+        _cleanup_text_ Text text = TEXT_NULL;
+
+        cr_assert_eq(export_json(&node, NULL, &text), 0);
+        cr_expect_str_eq(text.data, "{\"NodeId\":\"a\\\"b\\\\c\\t\\u001F\xc3\xa9\",\"BootId\":null,"
+                                    "\"Time\":0,\"Tenants\":{}}\n");
 }

@@ -27,16 +27,15 @@ Test(openmetrics, golden) {
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 const Node *node = cases[i].node ? cases[i].node : sample_node();
-                _cleanup_free_ char *text = NULL;
-                size_t size = 0;
+                _cleanup_text_ Text text = TEXT_NULL;
 
                 cr_assert_eq(export_openmetrics(node,
                                              cases[i].only_tenants[0] ? (char *const *) cases[i].only_tenants
                                                                       : NULL,
-                                             &text, &size),
+                                             &text),
                                 0, "%s", cases[i].name);
-                cr_assert_eq(size, strlen(text), "%s: size and text disagree", cases[i].name);
-                cr_expect(golden_equal(cases[i].name, text, size), "%s", cases[i].name);
+                cr_assert_eq(text.n, strlen(text.data), "%s: size and text disagree", cases[i].name);
+                cr_expect(golden_equal(cases[i].name, text.data, text.n), "%s", cases[i].name);
         }
 }
 
@@ -58,17 +57,17 @@ Test(openmetrics, seconds_are_exact) {
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 Tenant tenant = { .id = (char *) "a" }, *tenants[] = { &tenant };
                 Node node = { .node_id = (char *) "n", .tenants = tenants, .n_tenants = 1 };
-                _cleanup_free_ char *text = NULL, *line = NULL;
-                size_t size = 0;
+                _cleanup_free_ char *line = NULL;
+                _cleanup_text_ Text text = TEXT_NULL;
 
                 sample_put(&tenant.usage, METRIC_CPU_TIME, cases[i].nsec);
-                cr_assert_eq(export_openmetrics(&node, NULL, &text, &size), 0);
+                cr_assert_eq(export_openmetrics(&node, NULL, &text), 0);
                 cr_assert_gt(asprintf(&line,
                                              "\nheadgate_cpu_time_seconds_total{tenant=\"a\",node=\"n\"} "
                                              "%s\n",
                                              cases[i].seconds),
                                 0);
-                cr_expect(strstr(text, line), "%s not in:\n%s", line, text);
+                cr_expect(strstr(text.data, line), "%s not in:\n%s", line, text.data);
         }
 }
 
@@ -77,8 +76,8 @@ Test(openmetrics, many_tenants_have_a_line_each) {
         static Tenant tenant[N], *tenants[N];
         static char ids[N][16];
         Node node = { .node_id = (char *) "n", .tenants = tenants, .n_tenants = N };
-        _cleanup_free_ char *text = NULL;
-        size_t size = 0, lines = 0;
+        _cleanup_text_ Text text = TEXT_NULL;
+        size_t lines = 0;
 
         for (size_t i = 0; i < N; i++) {
                 snprintf(ids[i], sizeof(ids[i]), "t%04zu", i);
@@ -86,11 +85,11 @@ Test(openmetrics, many_tenants_have_a_line_each) {
                 tenants[i] = &tenant[i];
                 sample_put(&tenant[i].usage, METRIC_CPU_SWITCHES, i);
         }
-        cr_assert_eq(export_openmetrics(&node, NULL, &text, &size), 0);
-        for (const char *p = text; (p = strstr(p, "\nheadgate_cpu_switches_total{")); p++)
+        cr_assert_eq(export_openmetrics(&node, NULL, &text), 0);
+        for (const char *p = text.data; (p = strstr(p, "\nheadgate_cpu_switches_total{")); p++)
                 lines++;
         cr_expect_eq(lines, N);
-        cr_expect(size > 6 && strcmp(text + size - 6, "# EOF\n") == 0);
+        cr_expect(text.n > 6 && strcmp(text.data + text.n - 6, "# EOF\n") == 0);
 }
 
 /* Every remainder of the buffer's growth; what is written past its end, a sanitizer sees. */
@@ -100,12 +99,11 @@ Test(openmetrics, names_of_any_length) {
         memset(id, 'n', sizeof(id));
         for (size_t n = sizeof(id); n > 0; n--) {
                 Node node = { .node_id = id };
-                _cleanup_free_ char *text = NULL;
-                size_t size = 0;
+                _cleanup_text_ Text text = TEXT_NULL;
 
                 id[n - 1] = '\0';
-                cr_assert_eq(export_openmetrics(&node, NULL, &text, &size), 0);
-                cr_assert_eq(size, strlen(text));
+                cr_assert_eq(export_openmetrics(&node, NULL, &text), 0);
+                cr_assert_eq(text.n, strlen(text.data));
         }
 }
 
@@ -131,23 +129,24 @@ Test(openmetrics, delivered) {
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                _cleanup_free_ char *text = NULL;
-                size_t size = 0;
+                _cleanup_text_ Text text = TEXT_NULL;
 
                 allocation.state = cases[i].state;
                 cr_assert_eq(export_openmetrics(&node,
                                              cases[i].only_tenants[0] ? (char *const *) cases[i].only_tenants
                                                                       : NULL,
-                                             &text, &size),
+                                             &text),
                                 0);
-                cr_expect_eq(strstr(text, "\nheadgate_delivered_cpu_denied_seconds_total{tenant=\"a\",node="
-                                          "\"n\","
-                                          "allocation=\"a-1\"} 1.5\n") != NULL,
+                cr_expect_eq(strstr(text.data, "\nheadgate_delivered_cpu_denied_seconds_total{tenant=\"a\","
+                                               "node="
+                                               "\"n\","
+                                               "allocation=\"a-1\"} 1.5\n") != NULL,
                                 cases[i].told, "%zu:\n%s", i, text);
-                cr_expect_eq(strstr(text, "\nheadgate_delivered_net_egress_denied_drops_total{tenant=\"a\","
-                                          "node=\"n\","
-                                          "allocation=\"a-1\"} 7\n") != NULL,
+                cr_expect_eq(strstr(text.data, "\nheadgate_delivered_net_egress_denied_drops_total{tenant="
+                                               "\"a\","
+                                               "node=\"n\","
+                                               "allocation=\"a-1\"} 7\n") != NULL,
                                 cases[i].told, "%zu:\n%s", i, text);
-                cr_expect_null(strstr(text, "delivered_memory"), "%zu", i);
+                cr_expect_null(strstr(text.data, "delivered_memory"), "%zu", i);
         }
 }

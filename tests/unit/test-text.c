@@ -107,3 +107,48 @@ Test(text, an_error_stays) {
         cr_expect_null(text.data);
         cr_expect_eq(text.error, -ENOMEM);
 }
+
+/* Up to `room` bytes, of which each is the next of an alphabet. */
+typedef struct Taker {
+        size_t n, room, pieces;
+} Taker;
+
+static int take(void *userdata, const char *bytes, size_t n) {
+        Taker *taker = userdata;
+
+        if (taker->n + n > taker->room)
+                return -EFBIG;
+        for (size_t i = 0; i < n; i++)
+                cr_assert_eq(bytes[i], 'a' + (taker->n + i) % 26);
+        taker->n += n;
+        taker->pieces++;
+        return 0;
+}
+
+static void append_alphabets(Text *text, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                text_append(text, "abcdefghijklmnopqrstuvwxyz");
+}
+
+Test(text, is_handed_on_in_pieces) {
+        Taker taker = { .room = SIZE_MAX };
+        _cleanup_text_ Text text = { .take = take, .userdata = &taker };
+
+        append_alphabets(&text, 100000);
+        cr_expect_lt(text.allocated, 1000000, "it held what it could hand on");
+        cr_assert_eq(text_flush(&text), 0);
+        cr_expect_eq(taker.n, 2600000);
+        cr_expect(taker.pieces > 10 && taker.pieces < 100);
+        cr_assert_eq(text_flush(&text), 0);
+        cr_expect_eq(taker.n, 2600000, "what was taken was handed on again");
+}
+
+Test(text, the_error_of_who_takes_it_stays) {
+        Taker taker = { .room = 1000000 };
+        _cleanup_text_ Text text = { .take = take, .userdata = &taker };
+
+        append_alphabets(&text, 100000);
+        cr_expect_eq(text.error, -EFBIG);
+        cr_expect_eq(text_flush(&text), -EFBIG);
+        cr_expect_lt(taker.n, 1000000, "more was handed on after it");
+}
