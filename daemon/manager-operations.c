@@ -182,12 +182,8 @@ static int manager_snapshot(void *userdata, const char *format, char *const *onl
 
         for (size_t i = 0; i < ELEMENTSOF(formats); i++)
                 if (strcmp(formats[i].name, format) == 0) {
-                        int r;
-
                         (void) manager_take_sample(manager, /* all= */ true);
-                        r = print_sealed(formats[i].print, &manager->node, only_tenants, ret_fd);
-                        reconciler_rest_meter(manager->reconciler);
-                        return r;
+                        return print_sealed(formats[i].print, &manager->node, only_tenants, ret_fd);
                 }
         return failure_set(ret_failure, FAILURE_NOT_SUPPORTED, "format '%.64s' must be openmetrics or json",
                         format);

@@ -236,11 +236,6 @@ bool reconciler_read_duration(void *userdata, const Tenant *tenant, Duration dur
                                                     tenant ? tenant->slot : SLOT_CONTROL, duration, ret) >= 0;
 }
 
-void reconciler_rest_meter(Reconciler *reconciler) {
-        if (reconciler->meter)
-                meter_rest(reconciler->meter);
-}
-
 int reconciler_sample(Reconciler *reconciler, Node *node, bool all) {
         int r;
 

@@ -131,6 +131,8 @@ Reconciler *reconciler_free(Reconciler *reconciler) {
 void reconciler_rest(Reconciler *reconciler) {
         if (reconciler->driver)
                 cgroup_driver_rest(reconciler->driver);
+        if (reconciler->meter)
+                meter_rest(reconciler->meter);
 }
 
 int reconciler_metered_groups_fd(const Reconciler *reconciler) {

@@ -78,7 +78,7 @@ int reconciler_diff(Reconciler *reconciler, const Node *node, const char *only_t
  * the resource of that name; "" is all. What no value has adds nothing. */
 int reconciler_explain(Reconciler *reconciler, const Node *node, const char *tenant_id, const char *name,
                 ExplanationList *ret);
-/* To be called when a turn of the loop is over: cgroup_driver_rest(). */
+/* To be called when a turn of the loop is over: cgroup_driver_rest(), meter_rest(). */
 void reconciler_rest(Reconciler *reconciler);
 /* Believe nothing of what was read back before: the next apply looks at every group and uplink. */
 void reconciler_look_again(Reconciler *reconciler);
@@ -140,10 +140,8 @@ bool reconciler_look_for_overruns(Reconciler *reconciler, uint64_t boot_usec);
 /* Reads every tenant's counters into the node, and what takes turns with `all`, as meter_refresh() does: 1
  * where a group is gone. */
 int reconciler_sample(Reconciler *reconciler, Node *node, bool all);
-/* A DurationSource's, whose userdata is the Reconciler. What is read is mapped until the next sample, or
- * until the meter rests. */
+/* A DurationSource's, whose userdata is the Reconciler. */
 bool reconciler_read_duration(void *userdata, const Tenant *tenant, Duration duration, Histogram *ret);
-void reconciler_rest_meter(Reconciler *reconciler);
 
 /* One tenant's, all of them: before its group may go. */
 int reconciler_sample_tenant(Reconciler *reconciler, Tenant *tenant);
