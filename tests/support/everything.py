@@ -146,7 +146,7 @@ def traffic(device):
         words = re.sub(r" leaf \w+:", " leaf", line).split(None, 3)
         if line.startswith("class htb "):
             state[f"{device} class {words[2]}"] = words[3]
-    rest = [re.sub(r"fq_codel \w+:", "fq_codel", line) for line in shown if not line.startswith("class ")]
+    rest = [re.sub(r"(fq_codel|bfifo) \w+:", r"\1", line) for line in shown if not line.startswith("class ")]
     return state | {f"{device} qdiscs": sorted(line for line in rest if line.startswith("qdisc ")),
                     f"{device} filters": [line for line in rest if not line.startswith("qdisc ")]}
 
