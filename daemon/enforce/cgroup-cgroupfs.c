@@ -130,8 +130,10 @@ static int group_create_apart(const CgroupDriver *driver, const char *path, uint
         return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
 }
 
-/* Makes `name` in the held directory where it is not there yet. */
+/* Makes `name` in the held directory where it is not there yet; where it is, nothing is tried. */
 static int ensure_directory(int fd, const char *name) {
+        if (faccessat(fd, name, F_OK, 0) == 0)
+                return 0;
         return mkdirat(fd, name, 0755) < 0 && errno != EEXIST ? -errno : 0;
 }
 

@@ -141,12 +141,12 @@ Test(openmetrics, delivered) {
                                                "node="
                                                "\"n\","
                                                "allocation=\"a-1\"} 1.5\n") != NULL,
-                                cases[i].told, "%zu:\n%s", i, text);
+                                cases[i].told, "%zu:\n%s", i, text.data);
                 cr_expect_eq(strstr(text.data, "\nheadgate_delivered_net_egress_denied_drops_total{tenant="
                                                "\"a\","
                                                "node=\"n\","
                                                "allocation=\"a-1\"} 7\n") != NULL,
-                                cases[i].told, "%zu:\n%s", i, text);
+                                cases[i].told, "%zu:\n%s", i, text.data);
                 cr_expect_null(strstr(text.data, "delivered_memory"), "%zu", i);
         }
 }
