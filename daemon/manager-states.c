@@ -207,6 +207,15 @@ bool manager_drop_tenants(Manager *manager) {
                 if (tenant->adopted.n > 0) /* as if processes were in its own group */
                         continue;
                 r = reconciler_remove_tenant(manager->reconciler, tenant);
+                if (r == -EBUSY && reconciler_slot_is_empty(manager->reconciler, tenant->slot)) {
+                        /* A service between two runs, a mount: tried again with the slow check. */
+                        if (!tenant->is_kept)
+                                log_info("Tenant %s has nothing left but a unit without a process, which "
+                                         "keeps it",
+                                                tenant->id);
+                        tenant->is_kept = true;
+                        continue;
+                }
                 if (r < 0) {
                         manager->tenants_may_go = true; /* tried again with the next sample */
                         continue;

@@ -254,7 +254,7 @@ static int on_sample(sd_event_source *source, uint64_t usec, void *userdata) {
                 due = true; /* what was refused is tried again */
         if (slow_check_is_due(manager)) {
                 manager_check_drift(manager);
-                manager->look_at_all = due = true;
+                manager->look_at_all = manager->tenants_may_go = due = true;
         }
         if (due)
                 (void) manager_reconcile(manager);
@@ -355,8 +355,10 @@ static int add_timers(Manager *manager) {
 
 static int on_watchdog(sd_event_source *source, uint64_t usec, void *userdata) {
         const Manager *manager = userdata;
-        uint64_t next_usec = watchdog_feed() < 0 ? WATCHDOG_RETRY_USEC : manager->watchdog_usec / 4;
+        uint64_t next_usec = manager->watchdog_usec / 4;
 
+        if (watchdog_feed() < 0 && next_usec > WATCHDOG_RETRY_USEC)
+                next_usec = WATCHDOG_RETRY_USEC;
         return sd_event_source_set_time_relative(source, next_usec);
 }
 

@@ -51,7 +51,7 @@ static int release_group(Reconciler *reconciler, const char *tenant_id, char ***
         (void) tenant_group_place(group, &(CpuSet){}, &(CpuSet){});
         (void) tenant_group_apply(group, &open);
         (void) reconciler_open_limits(reconciler, group);
-        log_warning("Tenant %s still has processes: its group is left to them, without limits", tenant_id);
+        log_warning("Tenant %s is still in use: its group is left as it is, without limits", tenant_id);
         return strv_push(left, tenant_id);
 }
 
@@ -95,8 +95,14 @@ int reconciler_release(Reconciler *reconciler, char ***ret_left) {
                 open_parent(reconciler);
         if (r >= 0 && reconciler->driver) {
                 r = cgroup_driver_remove_parent(reconciler->driver);
-                if (r == -EBUSY || r == -ENOTEMPTY)
-                        r = 0; /* said above */
+                if (r == -EBUSY || r == -ENOTEMPTY) {
+                        if (!left) {
+                                (void) log_warning_errno(
+                                                r, "The group of all tenants is left to what is still in it");
+                                open_parent(reconciler);
+                        }
+                        r = 0;
+                }
         }
         if (r >= 0)
                 *ret_left = TAKE_PTR(left);

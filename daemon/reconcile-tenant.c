@@ -274,11 +274,13 @@ int reconciler_remove_tenant(Reconciler *reconciler, const Tenant *tenant) {
                 return -EBUSY;
         if (*held) /* what it had alone is everyone's before it goes */
                 (void) tenant_group_unmake_partition(*held);
+        r = tenant_group_remove(reconciler->driver, tenant->id);
+        if (r == -EBUSY) /* a unit of it has no process now; it may have one again, and is watched */
+                return r;
         *held = tenant_group_free(*held);
         verified_forget(&reconciler->verified[tenant->slot]);
         reconciler->groups_changed = true;
         reconciler->look_at_all = true; /* where it cannot be removed, it is to be made whole again */
-        r = tenant_group_remove(reconciler->driver, tenant->id);
         if (r < 0 && r != -ENOENT)
                 return r;
         devices_remove(reconciler->devices, tenant->slot);

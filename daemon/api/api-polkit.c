@@ -9,11 +9,15 @@
 
 #include "api-internal.h"
 
+#include <string.h>
+
 #define POLKIT_NAME "org.freedesktop.PolicyKit1"
 #define POLKIT_PATH "/org/freedesktop/PolicyKit1/Authority"
 #define POLKIT_INTERFACE "org.freedesktop.PolicyKit1.Authority"
 #define READ_ACTION "org.headgate.node1.read" /* packaging/polkit */
-#define ALLOW_USER_INTERACTION 1U
+
+/* What is held while it is asked is the whole call: of those that read, the longest has two names. */
+#define STRING_MAX 1024U
 
 /* What waits at once: of one user, so that nobody keeps the others out, and in all. */
 #define USER_QUESTIONS_MAX 16U
@@ -99,18 +103,31 @@ static bool is_room_for(const Api *api, uid_t uid) {
         return n < QUESTIONS_MAX && of_user < USER_QUESTIONS_MAX;
 }
 
+/* The bus lets a message of many megabytes through, with descriptors, and its arguments are not looked at
+ * yet. */
+static bool is_small(sd_bus_message *call) {
+        const char *signature = sd_bus_message_get_signature(call, /* complete= */ true), *s;
+        bool small = strlen(sd_bus_message_get_path(call)) <= STRING_MAX;
+
+        if (!signature || sd_bus_message_rewind(call, /* complete= */ true) < 0)
+                return false;
+        if (strcmp(signature, "tt") == 0)
+                return small;
+        for (; small && *signature; signature++)
+                small = *signature == 's' && sd_bus_message_read_basic(call, 's', &s) > 0 &&
+                        strlen(s) <= STRING_MAX;
+        return sd_bus_message_rewind(call, /* complete= */ true) >= 0 && small;
+}
+
 static int send_question(sd_bus *bus, const char *sender, ApiQuestion *question) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-        int interactive, r;
+        int r;
 
-        interactive = sd_bus_message_get_allow_interactive_authorization(question->call);
-        if (interactive < 0)
-                return interactive;
         r = sd_bus_message_new_method_call(
                         bus, &m, POLKIT_NAME, POLKIT_PATH, POLKIT_INTERFACE, "CheckAuthorization");
         if (r >= 0)
                 r = sd_bus_message_append(m, "(sa{sv})sa{ss}us", "system-bus-name", 1, "name", "s", sender,
-                                READ_ACTION, 0, interactive ? ALLOW_USER_INTERACTION : 0U, "");
+                                READ_ACTION, 0, /* flags= */ 0U, "");
         if (r < 0)
                 return r;
         return sd_bus_call_async(bus, &question->slot, m, handle_answer, question, /* usec= */ 0);
@@ -122,7 +139,8 @@ int api_polkit_ask(Api *api, sd_bus_message *call, uid_t uid) {
         sd_bus *bus = sd_bus_message_get_bus(call);
         int r;
 
-        if (api->verdict != API_VERDICT_NONE || !sender || api_is_peer(api, bus) || !is_room_for(api, uid))
+        if (api->verdict != API_VERDICT_NONE || !sender || api_is_peer(api, bus) || !is_room_for(api, uid) ||
+                        !is_small(call))
                 return 0;
         question = calloc(1, sizeof(ApiQuestion));
         if (!question)

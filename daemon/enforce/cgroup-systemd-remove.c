@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * How a slice goes, with its group and all that was set of it; never with what somebody else has in it.
+ * How a slice goes, with its group and all that was set of it; not with what somebody else has in it. Who
+ * says in a unit elsewhere that it goes with this slice (BindsTo=, PartOf=) is taken at their word.
  */
 
 #include "enforce/cgroup-systemd.h"
@@ -65,7 +66,9 @@ static int is_populated(int holder_fd, const char *unit) {
 /*
  * PID 1 stops with a slice what is in it, and that is not ours. It is asked for what has no process there: a
  * service between two runs, a mount. What has come while it was asked is seen after that; and what somebody
- * has asked to be started by then has the stop refused.
+ * has asked to be started by then has the stop refused, while that job lasts. One that PID 1 starts and is
+ * through with between the look at its processes and the stop is stopped: nothing that it offers does both at
+ * once.
  */
 static int stop_slice(sd_bus *bus, int holder_fd, const char *unit) {
         int r = is_in_use(bus, unit);

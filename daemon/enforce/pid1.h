@@ -9,9 +9,9 @@
  * is kept for what is asked in one go, and no longer: PID 1 sends every signal to all who are connected
  * there, and who does not read them makes it queue them.
  *
- * Whoever asks waits, and the loop with him: 30 s at most, whatever else PID 1 says meanwhile, and the
- * watchdog is told that this is no hang. Who did not get an answer in that time is believed no more until he
- * gets one.
+ * Whoever asks waits, and the loop with him: 30 s a call at most, for a Reload 90 s, whatever else PID 1 says
+ * meanwhile, and the watchdog is told that this is no hang. Who did not get an answer in that time is
+ * believed no more until he gets one.
  *
  * 0 or a negative errno: -ETIMEDOUT no answer in time, -ENOENT no such unit, -EEXIST there is one, -ESRCH no
  * such process. `unit` of a call is for the journal, which has what PID 1 said.

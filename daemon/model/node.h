@@ -60,6 +60,7 @@ typedef struct Tenant {
         bool untold;    /* it came with an Apply that may yet be refused: no one hears of it */
         bool failed;    /* something that this node can do was refused by the kernel or systemd */
         bool observed;  /* its Mode is observe: it is metered and counted, and nothing of it is enforced */
+        bool is_kept;   /* it could not go for a unit in it without a process, and that was said */
         bool to_be_opened; /* since when it was enforced its limits still stand: they are taken off, once */
         uint64_t residual_memory_bytes; /* memory it had when it last became residual */
         /* What OnEnd left for its processes; none of it once an allocation is active again. */

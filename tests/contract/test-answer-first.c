@@ -14,6 +14,7 @@
 #define NODE "org.headgate.Node1"
 #define NODE_PATH "/org/headgate/Node1"
 #define ALLOCATIONS NODE_PATH "/allocation/"
+#define TENANTS NODE_PATH "/tenant/" /* here each allocation's has its name */
 #define N_IDS_MAX 3
 
 static DryDaemon daemon_of_test;
@@ -26,7 +27,7 @@ static struct {
         unsigned told[N_IDS_MAX], early;
 } seen;
 
-/* The allocation that a signal is about; NULL where it is another's, or of the node. */
+/* The allocation that a signal is about, or whose tenant; NULL where it is of the node. */
 static const char *find_subject(sd_bus_message *m) {
         const char *path = sd_bus_message_get_path(m), *id;
 
@@ -35,6 +36,8 @@ static const char *find_subject(sd_bus_message *m) {
         if (sd_bus_message_is_signal(m, "org.freedesktop.DBus.ObjectManager", "InterfacesAdded") &&
                         sd_bus_message_read(m, "o", &path) <= 0)
                 return NULL;
+        if (strncmp(path, TENANTS, strlen(TENANTS)) == 0)
+                return path + strlen(TENANTS);
         return strncmp(path, ALLOCATIONS, strlen(ALLOCATIONS)) == 0 ? path + strlen(ALLOCATIONS) : NULL;
 }
 

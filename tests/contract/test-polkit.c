@@ -283,13 +283,32 @@ Test(polkit, who_has_the_right_is_not_asked_of) {
         expect("a tenant's user, of all", another, all_objects(another), DENIED, 1);
 }
 
-Test(polkit, it_may_talk_to_who_lets_it) {
+Test(polkit, nobody_is_asked_for_a_password) {
         sd_bus_message *m = all_objects(stranger);
 
         start_polkit(/* grants= */ true);
         cr_assert_geq(sd_bus_message_set_allow_interactive_authorization(m, true), 0);
         expect("interactively", stranger, m, "", 1);
-        cr_expect_eq(asked.flags, 1);
+        cr_expect_eq(asked.flags, 0);
+}
+
+/* It is kept while polkit is asked. */
+Test(polkit, what_is_large_is_denied_at_once) {
+        static char text[1 << 20], path[4096];
+        sd_bus_message *m;
+
+        start_polkit(/* grants= */ true);
+        memset(text, 'a', sizeof(text) - 1);
+        expect("a long name", stranger, properties(stranger, NODE_PATH, text), DENIED, 0);
+        snprintf(path, sizeof(path), NODE_PATH "/tenant/%.2000s", text);
+        expect("a long path", stranger, properties(stranger, path, NODE ".Tenant"), DENIED, 0);
+        m = new_call(stranger, NODE_PATH, MANAGER, "Snapshot");
+        cr_assert_geq(sd_bus_message_append(m, "h", STDIN_FILENO), 0);
+        expect("a descriptor", stranger, m, "org.freedesktop.DBus.Error.InvalidArgs", 0);
+        m = new_call(stranger, NODE_PATH, MANAGER, "Diff");
+        cr_assert_geq(sd_bus_message_append(m, "h", STDIN_FILENO), 0);
+        expect("a descriptor of a reader's call", stranger, m, DENIED, 0);
+        expect("and a small one", stranger, all_objects(stranger), "", 1);
 }
 
 Test(polkit, nobody_keeps_others_out_and_nothing_is_lost) {

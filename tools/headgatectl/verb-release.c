@@ -9,7 +9,7 @@ static int print_left(Client *client, sd_bus_message *reply) {
         int r = sd_bus_message_enter_container(reply, 'a', "s");
 
         while (r >= 0 && (r = sd_bus_message_read_basic(reply, 's', &tenant)) > 0)
-                printf("%s still has processes: its group is left to them, without limits\n", tenant);
+                printf("%s is still in use: its group is left as it is, without limits\n", tenant);
         return r < 0 ? client_fail(client, r, "cannot read what headgated answered") : 0;
 }
 
