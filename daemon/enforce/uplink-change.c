@@ -3,7 +3,8 @@
 /*
  * From one plan, which was read back here, to another: a message for each class that differs, and no look at
  * the others. What others changed meanwhile is not seen, unless it is in the way of a message: it is heard of
- * by enforce/link-watch.h, and then all is looked at.
+ * by enforce/link-watch.h, and then all is looked at. So where a class's FIFO is to be another: in its place
+ * may be what somebody put there, which is left.
  *
  * The kernel echoes to us what it tells all who listen: what it made of each message. So a class is read back
  * by its own change.
@@ -142,6 +143,15 @@ static int trees_of_difference(
         return r;
 }
 
+/* Of a class that is there already. */
+static bool sets_a_queue(const HtbTree *have, const HtbChange *changes, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                for (size_t j = 0; changes[i].kind == HTB_CHANGE_SET_FIFO && j < have->n; j++)
+                        if (have->classes[j].minor == changes[i].class.minor)
+                                return true;
+        return false;
+}
+
 int uplink_change(Uplink *uplink, const NetPlan *from, const NetPlan *to, unsigned *ret_changes) {
         _cleanup_htb_tree_ HtbTree have = HTB_TREE_NULL, want = HTB_TREE_NULL;
         _cleanup_free_ HtbChange *changes = NULL;
@@ -155,6 +165,8 @@ int uplink_change(Uplink *uplink, const NetPlan *from, const NetPlan *to, unsign
         r = trees_of_difference(uplink, from, to, &have, &want);
         if (r >= 0)
                 r = htb_tree_diff(&want, &have, uplink->fq_codel, &changes, &n);
+        if (r >= 0 && sets_a_queue(&have, changes, n))
+                return -ESTALE;
         if (r >= 0)
                 r = send_changes(uplink, changes, n);
         if (r >= 0)
