@@ -450,11 +450,13 @@ static void hold_note_fallback(UplinkHold *hold, FeatureSet *features) {
         const char *words = uplink_fallback(hold->uplink);
         char feature[RESOURCE_NAME_SIZE];
 
-        if (!words || hold->told_fallback)
-                return;
+        if (!words || hold->error < 0)
+                return; /* why it is not shaped goes before by what it was */
         resource_format_name(hold->kind, hold->config->name, feature);
         (void) feature_set_put(features, feature, true,
                         "shaped by HTB, since times of departure can't be put in force: %s", words);
+        if (hold->told_fallback)
+                return;
         log_write(LOG_WARNING, &fields, "Uplink %s is shaped by HTB, not by times of departure: %s",
                         hold->device, words);
         hold->told_fallback = true;
