@@ -29,6 +29,24 @@ bool edt_suits(bool is_paced, uint64_t capacity_bps) {
         return capacity_bps >= (is_paced ? EDT_DOWN_TO_BPS : EDT_FROM_BPS);
 }
 
+bool edt_error_lasts(int error) {
+        switch (error) {
+        case -EBUSY: /* another has the place */
+        case -EEXIST:
+        case -EINVAL: /* the kernel does not take it, or the verifier */
+        case -E2BIG:
+        case -ENOSYS:
+        case -EOPNOTSUPP:
+        case -ENOENT: /* it has no such qdisc, or no such type of program */
+        case -ESRCH:
+        case -EPERM:
+        case -EACCES:
+                return true;
+        default:
+                return false;
+        }
+}
+
 int edt_entries_from_plan(const NetPlan *plan, EdtEntry **ret, size_t *ret_n) {
         _cleanup_free_ EdtEntry *entries = NULL;
 

@@ -17,12 +17,14 @@ typedef struct EdtEntry {
 } EdtEntry;
 
 /* What NET_DISCIPLINE_AUTO means: times of departure from EDT_FROM_BPS on; a link that is held by them
- * already
- * (`is_paced`) keeps them down to EDT_DOWN_TO_BPS, so that a bond of two legs that loses one for a while does
- * not change its discipline twice. */
+ * already (`is_paced`) keeps them down to EDT_DOWN_TO_BPS, so that a bond of two legs that loses one for a
+ * while does not change its discipline twice. */
 #define EDT_FROM_BPS 20000000000ULL
 #define EDT_DOWN_TO_BPS 10000000000ULL
 bool edt_suits(bool is_paced, uint64_t capacity_bps);
+/* And HTB, where they can't be put in force: whether this error, after some attempts, would be the same a
+ * minute later. Any other may pass, as want of memory and a kernel that does not answer in time. */
+bool edt_error_lasts(int error);
 
 /* One a class of the plan, in its order; the caller frees. -EINVAL as in htb_tree_from_plan(). */
 int edt_entries_from_plan(const NetPlan *plan, EdtEntry **ret, size_t *ret_n);

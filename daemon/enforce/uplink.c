@@ -99,9 +99,8 @@ static int probe(Uplink *uplink, uint64_t capacity_bps, FeatureSet *features) {
         if (uplink->fq_codel)
                 return feature_set_put(features, feature, true, "HTB at the root, fq_codel in each class");
         return feature_set_put(features, feature, true,
-                        "HTB at the root, a FIFO as long as its floor needs in each class: this kernel has "
-                        "no "
-                        "fq_codel, so flows of one tenant may delay each other");
+                        "HTB at the root, a FIFO as long as its floor or ceiling needs in each class: no "
+                        "fq_codel in this kernel, so flows of one tenant may delay each other");
 }
 
 /* What the kernel takes for an interface's name (dev_valid_name()), and no way out of a sysfs path. */
@@ -322,8 +321,8 @@ static int apply_htb(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
         return r < 0 ? r : leave_edt(uplink);
 }
 
-/* For good, or it would be one thing now and another the next moment. Where HTB can't be, either, what is in
- * the way of the pacer is to be said. */
+/* For good, or it would be one thing now and another the next moment; so not for what may pass. Where HTB
+ * can't be, either, what is in the way of the pacer is to be said. */
 static int fall_back(Uplink *uplink, const NetPlan *plan, int error, unsigned *changes) {
         char words[sizeof(uplink->words)];
 
@@ -343,8 +342,7 @@ static int apply_edt(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
 
         for (unsigned i = 0; i < UPLINK_ATTEMPTS && is_race(r); i++)
                 r = uplink_edt_apply(uplink, plan, changes);
-        if (r < 0 && uplink->discipline == NET_DISCIPLINE_AUTO && !uplink_is_passing(r) && r != -ENODEV &&
-                        r != -ENOMEM)
+        if (uplink->discipline == NET_DISCIPLINE_AUTO && edt_error_lasts(r))
                 r = fall_back(uplink, plan, r, changes);
         return r;
 }

@@ -40,6 +40,32 @@ Test(edt_plan, suits_fast_links_and_stays_on_them) {
         }
 }
 
+Test(edt_plan, only_an_error_that_lasts_is_reason_for_htb) {
+        static const struct {
+                const char *name;
+                int error;
+                bool lasts;
+        } cases[] = {
+                { "another's filter", -EBUSY, true },
+                { "another's filter, on Linux 6.1", -EINVAL, true },
+                { "another's pin or link", -EEXIST, true },
+                { "no such qdisc", -ENOENT, true },
+                { "not allowed", -EPERM, true },
+                { "not allowed to load", -EACCES, true },
+                { "no answer in time", -ETIMEDOUT, false },
+                { "more answers than can be read", -ENOBUFS, false },
+                { "changed while it was read", -EAGAIN, false },
+                { "the interface went", -ENODEV, false },
+                { "no memory", -ENOMEM, false },
+                { "no descriptor left", -EMFILE, false },
+                { "interrupted", -EINTR, false },
+                { "none", 0, false },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+                cr_expect_eq(edt_error_lasts(cases[i].error), cases[i].lasts, "%s", cases[i].name);
+}
+
 Test(edt_plan, classes) {
         static const struct {
                 const char *name;
