@@ -137,23 +137,40 @@ static uint64_t held_in(const Interval *interval) {
                                                            : 0;
 }
 
-/* A tenant that is held by a limit as high as its reserve uses now less than that in an interval and now
- * more, as the limit's periods are not ours: what it was held counts as had. */
+/* What cpu.max is written with (cgroup-text.c): periods of this, and longer ones where a period's quota would
+ * be below the least. */
+#define LIMIT_PERIOD_NSEC 100000000ULL
+#define LIMIT_QUOTA_MIN_NSEC 1000000ULL
+
+/*
+ * What counts as had of the CPU time that is reserved. A tenant that is held by a limit as high as that uses
+ * now less in an interval and now more, as the limit's periods are not ours: by one period of it at most. For
+ * more than that being held is no excuse: it is summed over run queues, and many are held at once by a limit
+ * far above the reserve.
+ */
+static uint64_t had_in(const Interval *interval, uint64_t used, uint64_t reserved) {
+        uint64_t of_a_period = (uint64_t) ((unsigned __int128) reserved * LIMIT_PERIOD_NSEC / interval->nsec);
+
+        if (of_a_period < LIMIT_QUOTA_MIN_NSEC)
+                of_a_period = LIMIT_QUOTA_MIN_NSEC;
+        return used + least(held_in(interval), of_a_period);
+}
+
 static void add_cpu(const Interval *interval) {
         /* A core is 10^9 ns a second. */
         uint64_t reserved = in_interval(interval, interval->after->floor[DELIVERY_FLOOR_CPU] * 1000000);
-        uint64_t used, held, waited;
+        uint64_t used, had, waited;
 
         if (reserved == 0 || !has(interval, DELIVERY_INPUT_CPU_TIME) ||
                         !has(interval, DELIVERY_INPUT_CPU_WAIT))
                 return;
         used = growth(interval, DELIVERY_INPUT_CPU_TIME);
-        held = held_in(interval);
+        had = had_in(interval, used, reserved);
         waited = waited_in(interval);
         add(interval, DELIVERY_CPU_WANTED, least(used + waited, interval->nsec));
-        waited -= least(waited, held);
-        add(interval, DELIVERY_CPU_DENIED, used + held < reserved ? least(waited, interval->nsec) : 0);
-        add(interval, DELIVERY_CPU_OWED, used + held < reserved ? least(waited, reserved - used - held) : 0);
+        waited -= least(waited, held_in(interval));
+        add(interval, DELIVERY_CPU_DENIED, had < reserved ? least(waited, interval->nsec) : 0);
+        add(interval, DELIVERY_CPU_OWED, had < reserved ? least(waited, reserved - had) : 0);
 }
 
 static void add_memory(const Interval *interval) {

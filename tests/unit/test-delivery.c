@@ -97,6 +97,13 @@ static const Case cases[] = {
                         TOLD_CPU(SECOND, 800 * MSEC, 300 * MSEC) },
         { "its limit held it for longer than it waited", "cpu", 500,
                         LIMITED(100 * MSEC, 50 * MSEC, 100 * MSEC), TOLD_CPU(150 * MSEC, 0, 0) },
+        { "a limit far above its share held many at once, and others the rest of the time", "cpu", 1000,
+                        LIMITED(400 * MSEC, 15600 * MSEC, 1200 * MSEC),
+                        TOLD_CPU(SECOND, SECOND, 500 * MSEC) },
+        { "its limit is of less than a core's hundredth, and its period the longer", "cpu", 2,
+                        LIMITED(1 * MSEC, 1996 * MSEC, 998 * MSEC), TOLD_CPU(SECOND, 0, 0) },
+        { "so is its limit, and others have the CPU", "cpu", 2, LIMITED(MSEC - 1, 999 * MSEC, 9 * MSEC),
+                        TOLD_CPU(SECOND - 1, 990 * MSEC, 1) },
         { "nothing is reserved", "cpu", 0, CPU(0, SECOND), TOLD_NOTHING },
         { "waits are not counted here", "cpu", 500, { { METRIC_CPU_TIME, 100 * MSEC } }, TOLD_NOTHING },
 
