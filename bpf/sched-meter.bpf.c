@@ -311,6 +311,11 @@ int BPF_PROG(sched_meter_switch, bool preempt, struct task_struct *prev, struct 
         return 0;
 }
 
+/* Read once: without the queue's lock it can grow at any time. */
+static __always_inline __u64 exec_nsec_now(struct task_struct *task) {
+        return *(volatile __u64 *) &task->se.sum_exec_runtime;
+}
+
 /*
  * Charges the task that runs here up to now, and looks up anew whom it belongs to. Run by the daemon, on the
  * CPU in question: before a read, and after groups came or went. There is no switch meanwhile, but an
@@ -322,19 +327,26 @@ int sched_meter_poke(void *ctx) {
         __u32 cpu_index = bpf_get_smp_processor_id(), slot, generation;
         struct sched_cpu *cpu = bpf_map_lookup_elem(&sched_cpus, &cpu_index);
         struct task_struct *task = bpf_get_current_task_btf();
+        __u64 nsec, exec_nsec;
         struct sched_row *row;
-        __u64 nsec;
+        bool is_known;
 
         if (!cpu)
                 return 0;
 
         generation = *(volatile __u32 *) &cpu->generation;
+        is_known = is_noted(cpu, task);
+        exec_nsec = exec_nsec_now(task);
+        barrier(); /* a move is told before the kernel charges the new group */
+        if (is_known && has_moved(cpu)) {
+                charge_moves(cpu, cpu_index, task);
+                exec_nsec = exec_nsec_now(task);
+        }
+        /* Not before: a move that was charged is in it. */
         slot = task->pid ? find_slot_above(task->cgroups->dfl_cgrp) : 0;
-        if (is_noted(cpu, task)) {
-                if (has_moved(cpu))
-                        charge_moves(cpu, cpu_index, task);
+        if (is_known) {
                 row = cpu->slot ? find_row(cpu_index, cpu->slot) : NULL;
-                nsec = task->se.sum_exec_runtime - cpu->exec_nsec;
+                nsec = exec_nsec - cpu->exec_nsec;
         } else {
                 row = slot ? find_row(cpu_index, slot) : NULL;
                 nsec = ran_unnoted(task, task->se.cfs_rq->rq);
@@ -343,7 +355,7 @@ int sched_meter_poke(void *ctx) {
         }
         if (row)
                 row->cpu_nsec += nsec;
-        cpu->exec_nsec = task->se.sum_exec_runtime;
+        cpu->exec_nsec = exec_nsec;
         cpu->slot = slot;
         cpu->pid = task->pid;
         cpu->poked_generation = generation;
@@ -373,7 +385,8 @@ static __always_inline void note_move(struct task_struct *task, struct cgroup *g
         /* As in find_slot(). */
         move->generation = *(volatile __u32 *) &cpu->generation;
         move->slot = find_slot_above(group);
-        __sync_fetch_and_add(&cpu->moves_told, 1);
+        /* Ordered, as an addition is not whose result is not used: the move is there before it is told. */
+        __sync_lock_test_and_set(&cpu->moves_told, told + 1);
 }
 
 /*
