@@ -167,7 +167,8 @@ int htb_message_change(int ifindex, const HtbChange *change, struct nl_msg **ret
                 [HTB_CHANGE_SET] = { RTM_NEWTCLASS, 0, "htb" },
                 [HTB_CHANGE_DELETE] = { RTM_DELTCLASS, 0, NULL },
                 [HTB_CHANGE_ADD_LEAF] = { RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, "fq_codel" },
-                /* Without _EXCL, one of its kind that is there is changed, and loses nothing. */
+                /* With _REPLACE, one of another kind goes; one of its own is changed, and loses nothing. */
+                [HTB_CHANGE_SET_LEAF] = { RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, "fq_codel" },
                 [HTB_CHANGE_SET_FIFO] = { RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, "bfifo" },
         };
         _cleanup_nl_msg_ struct nl_msg *message = NULL;
@@ -177,7 +178,7 @@ int htb_message_change(int ifindex, const HtbChange *change, struct nl_msg **ret
 
         assert((size_t) change->kind < ELEMENTSOF(shapes));
 
-        if (change->kind == HTB_CHANGE_ADD_LEAF || change->kind == HTB_CHANGE_SET_FIFO) {
+        if (shapes[change->kind].type == RTM_NEWQDISC) {
                 parent = OUR_CLASS(class->minor);
                 handle = 0; /* the kernel chooses */
         } else {
@@ -193,7 +194,7 @@ int htb_message_change(int ifindex, const HtbChange *change, struct nl_msg **ret
                 r = class_options_put(message, class);
                 if (r < 0)
                         return r;
-        } else if (change->kind == HTB_CHANGE_ADD_LEAF) {
+        } else if (change->kind == HTB_CHANGE_ADD_LEAF || change->kind == HTB_CHANGE_SET_LEAF) {
                 r = leaf_options_put(message, LEAF_FLOWS);
                 if (r < 0)
                         return r;

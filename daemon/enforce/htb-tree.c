@@ -83,6 +83,11 @@ static uint32_t queue_bytes(uint64_t rate_bytes, uint64_t ceil_bytes) {
         return 1U << (64 - __builtin_clzll(wanted - 1));
 }
 
+bool htb_fifo_is_ours(uint32_t fifo_bytes, bool fq_codel) {
+        return !fq_codel || (fifo_bytes >= QUEUE_MIN_BYTES && fifo_bytes <= QUEUE_MAX_BYTES &&
+                                            (fifo_bytes & (fifo_bytes - 1)) == 0);
+}
+
 void htb_tree_deinit(HtbTree *tree) {
         free(tree->classes);
         *tree = (HtbTree) HTB_TREE_NULL;
@@ -250,7 +255,7 @@ static int compare_change(const void *a, const void *b) {
 static bool leaf_change(const HtbClass *want, const HtbClass *have, bool fq_codel, HtbChangeKind *ret) {
         const bool has_fifo = have && have->queue_bytes > 0;
 
-        *ret = fq_codel ? HTB_CHANGE_ADD_LEAF : HTB_CHANGE_SET_FIFO;
+        *ret = !fq_codel ? HTB_CHANGE_SET_FIFO : has_fifo ? HTB_CHANGE_SET_LEAF : HTB_CHANGE_ADD_LEAF;
         if (!have || have->leaf_handle == 0)
                 return true;
         return has_fifo && (fq_codel || have->queue_bytes != want->queue_bytes);

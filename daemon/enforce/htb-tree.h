@@ -61,6 +61,7 @@ typedef enum HtbChangeKind {
         HTB_CHANGE_SET,
         HTB_CHANGE_DELETE,
         HTB_CHANGE_ADD_LEAF, /* an fq_codel in the class */
+        HTB_CHANGE_SET_LEAF, /* the same in place of a FIFO of ours */
         HTB_CHANGE_SET_FIFO, /* a FIFO of queue_bytes, where the kernel has no fq_codel */
 } HtbChangeKind;
 
@@ -79,6 +80,11 @@ typedef struct HtbChange {
  * is there already is left. The caller frees the array.
  */
 int htb_tree_diff(const HtbTree *want, const HtbTree *have, bool fq_codel, HtbChange **ret, size_t *ret_n);
+
+/* Whether we made a bfifo that is in a class of ours and holds so much. Where the kernel has fq_codel, that
+ * was before it had, and it holds what we make one hold; where it has none, a bfifo is ours, whoever changed
+ * it. */
+bool htb_fifo_is_ours(uint32_t fifo_bytes, bool fq_codel);
 
 /* A class of a tree, for people: "prio 0 rate 3000000bit ceil 5000000bit"; "none" where it has none of
  * that minor. `ret` has HTB_CLASS_TEXT_SIZE. */

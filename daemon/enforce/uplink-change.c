@@ -58,11 +58,12 @@ static bool echo_says(const Echoes *echoes, const HtbChange *change, const struc
                        htb_class_holds(&change->class, &have) &&
                        (change->kind == HTB_CHANGE_ADD || have.leaf_handle);
         case HTB_CHANGE_ADD_LEAF:
+        case HTB_CHANGE_SET_LEAF:
         case HTB_CHANGE_SET_FIFO:
                 return htb_message_parse_qdisc(header, &leaf) > 0 && leaf.ifindex == ifindex &&
                        leaf.parent == (UPLINK_HTB_MAJOR << 16 | change->class.minor) &&
-                       (change->kind == HTB_CHANGE_ADD_LEAF ? strcmp(leaf.kind, "fq_codel") == 0
-                                                            : leaf.fifo_bytes == change->class.queue_bytes);
+                       (change->kind == HTB_CHANGE_SET_FIFO ? leaf.fifo_bytes == change->class.queue_bytes
+                                                            : strcmp(leaf.kind, "fq_codel") == 0);
         case HTB_CHANGE_DELETE:
                 return header->nlmsg_type == RTM_DELTCLASS;
         }

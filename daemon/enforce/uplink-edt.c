@@ -24,6 +24,7 @@ typedef struct EdtSight {
         HtbLink link;
         HtbQdisc root;           /* zeroed: none */
         bool has_fq[QUEUES_MAX]; /* by queue, from 0 */
+        bool fq_codel;           /* the kernel has it */
         UplinkGuests guests;
         bool missing; /* a queue has no fq */
 } EdtSight;
@@ -46,7 +47,7 @@ static int take_qdisc(const struct nlmsghdr *header, void *userdata) {
                 sight->root = qdisc;
         else if (TC_H_MAJ(qdisc.parent) == OUR_HANDLE && queue < QUEUES_MAX)
                 sight->has_fq[queue] = strcmp(qdisc.kind, "fq") == 0;
-        uplink_note_guest(&sight->guests, &qdisc);
+        uplink_note_guest(&sight->guests, &qdisc, sight->fq_codel);
         return r;
 }
 
@@ -66,7 +67,7 @@ static int look_once(Uplink *uplink, EdtSight *sight) {
         struct nl_msg *message = NULL;
         int r;
 
-        *sight = (EdtSight){};
+        *sight = (EdtSight){ .fq_codel = uplink->fq_codel };
         r = htb_message_link_get(uplink->name, &message);
         r = uplink_request(uplink, r, message, take_link, &sight->link);
         if (r < 0)

@@ -25,7 +25,7 @@ typedef enum RootOwner {
 /* What somebody put below a root of ours, by kind; "": nothing. */
 typedef struct UplinkGuests {
         char of_queue[16]; /* in a place where we have fq, or would */
-        char of_class[16]; /* and fq_codel or bfifo */
+        char of_class[16]; /* where we have fq_codel, or a FIFO */
 } UplinkGuests;
 
 /* What the kernel has. */
@@ -33,7 +33,7 @@ typedef struct UplinkSight {
         HtbLink link;
         HtbQdisc root; /* zeroed: none */
         RootOwner owner;
-        bool fq_codel; /* one is in a class of ours: the kernel has it */
+        bool fq_codel; /* the kernel has it, which was known, or one is in a class of ours */
         UplinkGuests guests;
         HtbTree tree; /* empty unless the root is ours */
         size_t allocated;
@@ -73,8 +73,8 @@ void uplink_set_words(Uplink *uplink, const char *format, ...) _printf_(2, 3);
 int uplink_give_back(Uplink *uplink, int ifindex, uint32_t handle);
 /* -EBUSY, and words. */
 int uplink_refuse_foreign(Uplink *uplink, const HtbQdisc *root);
-/* A qdisc somewhere below our root. */
-void uplink_note_guest(UplinkGuests *guests, const HtbQdisc *qdisc);
+/* A qdisc somewhere below our root, in a kernel with or without fq_codel. */
+void uplink_note_guest(UplinkGuests *guests, const HtbQdisc *qdisc, bool fq_codel);
 /* -EBUSY, and words, where somebody put one of another kind into this root of ours, which is of another
  * discipline and would go with all that is in it. It could not be put back, so take_over is nothing to it. */
 int uplink_refuse_guest(Uplink *uplink, const HtbQdisc *root, const UplinkGuests *guests);

@@ -56,6 +56,10 @@ static void join_fifos(UplinkSight *sight) {
         }
 }
 
+static bool is_our_fifo(const HtbQdisc *qdisc, bool fq_codel) {
+        return strcmp(qdisc->kind, "bfifo") == 0 && htb_fifo_is_ours(qdisc->fifo_bytes, fq_codel);
+}
+
 static int take_root(const struct nlmsghdr *header, void *userdata) {
         UplinkSight *sight = userdata;
         HtbQdisc qdisc;
@@ -68,8 +72,9 @@ static int take_root(const struct nlmsghdr *header, void *userdata) {
                 sight->root = qdisc;
         if (TC_H_MAJ(qdisc.parent) >> 16 == UPLINK_HTB_MAJOR && strcmp(qdisc.kind, "fq_codel") == 0)
                 sight->fq_codel = true;
-        uplink_note_guest(&sight->guests, &qdisc);
-        if (TC_H_MAJ(qdisc.parent) >> 16 == UPLINK_HTB_MAJOR && qdisc.handle != 0 && qdisc.fifo_bytes > 0)
+        uplink_note_guest(&sight->guests, &qdisc, sight->fq_codel);
+        if (TC_H_MAJ(qdisc.parent) >> 16 == UPLINK_HTB_MAJOR && qdisc.handle != 0 && qdisc.fifo_bytes > 0 &&
+                        is_our_fifo(&qdisc, sight->fq_codel))
                 r = take_fifo(sight, &qdisc);
         return r;
 }
@@ -108,13 +113,13 @@ static RootOwner root_owner(const HtbQdisc *root) {
         return root->default_minor == UPLINK_MINOR_SLOT_BASE + SLOT_DEFAULT ? ROOT_OURS : ROOT_MISSHAPEN;
 }
 
-void uplink_note_guest(UplinkGuests *guests, const HtbQdisc *qdisc) {
+void uplink_note_guest(UplinkGuests *guests, const HtbQdisc *qdisc, bool fq_codel) {
         if (qdisc->parent == TC_H_ROOT || TC_H_MAJ(qdisc->parent) >> 16 != UPLINK_HTB_MAJOR ||
                         qdisc->handle == 0)
                 return;
         if (strcmp(qdisc->kind, "fq") != 0)
                 strcpy(guests->of_queue, qdisc->kind);
-        if (strcmp(qdisc->kind, "fq_codel") != 0 && strcmp(qdisc->kind, "bfifo") != 0)
+        if (strcmp(qdisc->kind, "fq_codel") != 0 && !is_our_fifo(qdisc, fq_codel))
                 strcpy(guests->of_class, qdisc->kind);
 }
 
@@ -148,7 +153,7 @@ int uplink_look_up_link(Uplink *uplink, HtbLink *ret) {
 }
 
 static int look_once(Uplink *uplink, UplinkSight *ret) {
-        _cleanup_sight_ UplinkSight sight = { 0 };
+        _cleanup_sight_ UplinkSight sight = { .fq_codel = uplink->fq_codel };
         struct nl_msg *message = NULL;
         int r;
 

@@ -77,6 +77,9 @@ static int probe(Uplink *uplink, uint64_t capacity_bps, FeatureSet *features) {
                 return r;
         uplink->fast = edt_suits(root_is_paced(&sight.root), capacity_bps);
 
+        /* A probe is a change that cannot succeed: none is sent where the answer is in sight. */
+        uplink->fq_codel = sight.fq_codel || probe_kind(uplink, "fq_codel") > 0;
+
         snprintf(feature, sizeof(feature), "net.egress@%s", uplink->name);
         if (sight.owner == ROOT_FOREIGN && !uplink->take_over) {
                 (void) uplink_refuse_foreign(uplink, &sight.root);
@@ -84,7 +87,6 @@ static int probe(Uplink *uplink, uint64_t capacity_bps, FeatureSet *features) {
                                 uplink->name, uplink->words);
         }
 
-        /* A probe is a change that cannot succeed: none is sent where the answer is in sight. */
         htb = sight.owner == ROOT_OURS ? 1 : probe_kind(uplink, "htb");
         if (htb == 0)
                 return feature_set_put(features, feature, false,
@@ -95,7 +97,6 @@ static int probe(Uplink *uplink, uint64_t capacity_bps, FeatureSet *features) {
                                 "no floors and ceilings on %s: qdiscs can't be changed: %s", uplink->name,
                                 strerror(-htb));
 
-        uplink->fq_codel = sight.fq_codel || probe_kind(uplink, "fq_codel") > 0;
         if (uplink->fq_codel)
                 return feature_set_put(features, feature, true, "HTB at the root, fq_codel in each class");
         return feature_set_put(features, feature, true,
@@ -376,15 +377,16 @@ static void tell_classes(const HtbChange *changes, size_t n, const HtbTree *have
                 snprintf(key, sizeof(key), "class %x:%x", UPLINK_HTB_MAJOR, minor);
                 htb_class_format(have, minor, is);
                 htb_class_format(want, minor, should);
-                if (changes[i].kind == HTB_CHANGE_ADD_LEAF || changes[i].kind == HTB_CHANGE_SET_FIFO) {
+                if (changes[i].kind == HTB_CHANGE_ADD_LEAF || changes[i].kind == HTB_CHANGE_SET_LEAF ||
+                                changes[i].kind == HTB_CHANGE_SET_FIFO) {
                         if (strcmp(is, "none") == 0)
                                 continue; /* it was told */
                         snprintf(key, sizeof(key), "qdisc in %x:%x", UPLINK_HTB_MAJOR, minor);
                         htb_fifo_format(have, minor, is);
-                        if (changes[i].kind == HTB_CHANGE_ADD_LEAF)
-                                strcpy(should, "fq_codel");
-                        else
+                        if (changes[i].kind == HTB_CHANGE_SET_FIFO)
                                 htb_fifo_format(want, minor, should);
+                        else
+                                strcpy(should, "fq_codel");
                 }
                 tell(key, is, should, userdata);
                 told++;
@@ -430,6 +432,7 @@ static int find_difference(Uplink *uplink, const NetPlan *expected, const Uplink
                 [HTB_CHANGE_SET] = "has other rates",
                 [HTB_CHANGE_DELETE] = "is still there",
                 [HTB_CHANGE_ADD_LEAF] = "has no fq_codel",
+                [HTB_CHANGE_SET_LEAF] = "has a FIFO and no fq_codel",
                 [HTB_CHANGE_SET_FIFO] = "has no FIFO, or one of another length",
         };
         _cleanup_htb_tree_ HtbTree want = HTB_TREE_NULL;

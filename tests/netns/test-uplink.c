@@ -171,6 +171,20 @@ Test(uplink, restores_what_others_changed) {
         }
 }
 
+static void expect_shown(const char *line, const char *name) {
+        _cleanup_free_ char *shown = show_all();
+
+        cr_expect(strstr(shown, line), "%s: no '%s' in %s", name, line, shown);
+}
+
+/* fq_codel in each class, or a FIFO in each. */
+static void expect_leaves(const char *name) {
+        bool leaves;
+        _cleanup_uplink_ Uplink *uplink = open_uplink(&leaves);
+
+        expect_shown(leaves ? "qdisc fq_codel " : "qdisc bfifo ", name);
+}
+
 Test(uplink, leaves_foreign_roots) {
         static const char *const commands[] = {
                 "tc qdisc add dev " UPLINK " root pfifo limit 77",
@@ -212,6 +226,7 @@ Test(uplink, leaves_foreign_roots) {
                 /* And once it is gone, the way is free. */
                 free(run("tc qdisc del dev " UPLINK " root"));
                 cr_expect_eq(uplink_apply(uplink, &plan_of_four, NULL), 0);
+                expect_leaves(commands[i]);
                 cr_expect_eq(uplink_release(uplink), 0);
         }
 }
@@ -475,6 +490,43 @@ Test(uplink, discipline) {
                 }
                 cr_expect_eq(uplink_release(uplink), 0, "%s", cases[i].name);
         }
+}
+
+static void put_fifo(const char *limit) {
+        free(run("tc qdisc replace dev " UPLINK " parent 4847:12 handle 7: bfifo limit %s", limit));
+}
+
+/* One of a length that we make was made where the kernel had no fq_codel; any other is somebody's, where it
+ * has. Where it has none, a FIFO in a class of ours is ours. */
+Test(uplink, leaves_a_fifo_of_anothers_length_where_there_is_fq_codel) {
+        _cleanup_pair_ Pair pair = pair_new();
+        bool leaves;
+        _cleanup_uplink_ Uplink *uplink = open_uplink(&leaves), *other = NULL;
+        _cleanup_features_ FeatureSet features = FEATURE_SET_NULL;
+        const UplinkOptions edt = {
+                .ifname = UPLINK, .pin_dir = "/sys/fs/bpf", .discipline = NET_DISCIPLINE_EDT
+        };
+        unsigned changes = 999;
+
+        cr_assert_eq(uplink_apply(uplink, &plan_of_four, NULL), 0);
+        put_fifo("131072"); /* of one that goes and the one that comes the kernel tells apart */
+        cr_assert_eq(uplink_apply(uplink, &plan_of_four, &changes), 0, "%s", uplink_words(uplink));
+        cr_expect_eq(changes, 1);
+        expect_shown(leaves ? " parent 4847:12 limit 10240p flows 128 "
+                            : "qdisc bfifo 7: parent 4847:12 limit 256Kb",
+                        "of our length");
+
+        put_fifo("50000");
+        apply_expecting(uplink, &plan_of_four, leaves ? 0 : 1);
+        expect_shown(leaves ? "qdisc bfifo 7: parent 4847:12 limit 50000b"
+                            : "qdisc bfifo 7: parent 4847:12 limit 256Kb",
+                        "of another");
+        cr_assert_eq(uplink_new(&edt, &features, &other), 0);
+        if (!leaves || !feature_set_get(&features, "net.egress@" UPLINK)->available)
+                return;
+        cr_expect_eq(uplink_apply(other, &plan_of_four, NULL), -EBUSY);
+        cr_expect(strstr(uplink_words(other), "holds a bfifo "), "%s", uplink_words(other));
+        expect_shown("qdisc bfifo 7: parent 4847:12 limit 50000b", "under another discipline");
 }
 
 /* What somebody put on one queue of the other discipline's root would go with it, and could not be put back.

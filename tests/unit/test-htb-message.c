@@ -167,19 +167,22 @@ Test(htb_message, root_reads_back) {
 Test(htb_message, others) {
         static const HtbChange delete = { HTB_CHANGE_DELETE, 0, { .minor = 0x12, .parent_minor = 1 } },
                                leaf = { HTB_CHANGE_ADD_LEAF, 0, { .minor = 0x12, .parent_minor = 1 } },
+                               set_leaf = { HTB_CHANGE_SET_LEAF, 0, { .minor = 0x12, .parent_minor = 1 } },
                                fifo = { HTB_CHANGE_SET_FIFO, 0,
                                        { .minor = 0x12, .parent_minor = 1, .queue_bytes = 131072 } };
         static const struct {
                 const char *name;
                 const HtbChange *change; /* NULL: deletion of the root */
-                uint16_t type;
+                uint16_t type, flags;
                 uint32_t parent, handle;
                 const char *kind;
         } cases[] = {
-                { "delete class", &delete, RTM_DELTCLASS, 0x48470001, 0x48470012, NULL },
-                { "add leaf", &leaf, RTM_NEWQDISC, 0x48470012, 0, "fq_codel" },
-                { "set a FIFO", &fifo, RTM_NEWQDISC, 0x48470012, 0, "bfifo" },
-                { "delete root", NULL, RTM_DELQDISC, TC_H_ROOT, 0x48470000, NULL },
+                { "delete class", &delete, RTM_DELTCLASS, 0, 0x48470001, 0x48470012, NULL },
+                { "add leaf", &leaf, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, 0x48470012, 0, "fq_codel" },
+                { "a leaf in place of a FIFO", &set_leaf, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE,
+                                0x48470012, 0, "fq_codel" },
+                { "set a FIFO", &fifo, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, 0x48470012, 0, "bfifo" },
+                { "delete root", NULL, RTM_DELQDISC, 0, TC_H_ROOT, 0x48470000, NULL },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -194,6 +197,8 @@ Test(htb_message, others) {
                 body = nlmsg_data(nlmsg_hdr(message));
                 cr_assert_eq(nlmsg_parse(nlmsg_hdr(message), sizeof(*body), attributes, TCA_MAX, NULL), 0);
                 cr_expect_eq(nlmsg_hdr(message)->nlmsg_type, cases[i].type, "%s", cases[i].name);
+                cr_expect_eq(nlmsg_hdr(message)->nlmsg_flags, NLM_F_REQUEST | cases[i].flags, "%s",
+                                cases[i].name);
                 cr_expect_eq(body->tcm_ifindex, IFINDEX, "%s", cases[i].name);
                 cr_expect_eq(body->tcm_parent, cases[i].parent, "%s", cases[i].name);
                 cr_expect_eq(body->tcm_handle, cases[i].handle, "%s", cases[i].name);
@@ -205,8 +210,6 @@ Test(htb_message, others) {
 
                         cr_assert_eq(htb_message_parse_qdisc(nlmsg_hdr(message), &qdisc), 1);
                         cr_expect_eq(qdisc.fifo_bytes, 131072);
-                        cr_expect_eq(nlmsg_hdr(message)->nlmsg_flags,
-                                        NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE);
                 }
         }
 }

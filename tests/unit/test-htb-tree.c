@@ -201,8 +201,8 @@ Test(htb_tree, sort_drops_what_came_twice) {
                 .rate_bytes = 1, .ceil_bytes = 9                                                             \
         }
 
-/* Changes as text: "+" add, "=" set, "-" delete, "q" fq_codel, "f" FIFO; then "r" for the root class, or the
- * slot. */
+/* Changes as text: "+" add, "=" set, "-" delete, "q" fq_codel, "Q" the same for a FIFO, "f" FIFO; then "r"
+ * for the root class, or the slot. */
 static void changes_to_text(const HtbChange *changes, size_t n, char *ret, size_t size) {
         size_t length = 0;
 
@@ -211,7 +211,7 @@ static void changes_to_text(const HtbChange *changes, size_t n, char *ret, size_
                 uint16_t minor = changes[i].class.minor;
 
                 length += (size_t) snprintf(
-                                ret + length, size - length, i > 0 ? " %c" : "%c", "+=-qf"[changes[i].kind]);
+                                ret + length, size - length, i > 0 ? " %c" : "%c", "+=-qQf"[changes[i].kind]);
                 if (minor == UPLINK_MINOR_ROOT)
                         length += (size_t) snprintf(ret + length, size - length, "r");
                 else
@@ -347,7 +347,7 @@ Test(htb_tree, fifos_are_as_long_as_they_should_be) {
                 { "the kernel's", 0, 0, false, 1, HTB_CHANGE_SET_FIFO },
                 { "somebody's", 7, 0, false, 0, 0 },
                 { "fq_codel", 7, 0, true, 0, 0 },
-                { "a FIFO where the kernel has fq_codel by now", 7, 1000, true, 1, HTB_CHANGE_ADD_LEAF },
+                { "a FIFO where the kernel has fq_codel by now", 7, 1000, true, 1, HTB_CHANGE_SET_LEAF },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -365,6 +365,28 @@ Test(htb_tree, fifos_are_as_long_as_they_should_be) {
                         cr_expect(changes[0].kind == cases[i].kind && changes[0].class.queue_bytes == 1000,
                                         "%s", cases[i].name);
         }
+}
+
+/* Where the kernel has fq_codel, a bfifo of any other length than those that we make is another's. */
+Test(htb_tree, whose_a_fifo_is) {
+        static const struct {
+                const char *name;
+                uint32_t bytes;
+                bool fq_codel, is_ours;
+        } cases[] = {
+                { "the shortest", 1U << 17, true, true },
+                { "a longer one", 1U << 20, true, true },
+                { "the longest", 1U << 30, true, true },
+                { "an operator's", 50000, true, false },
+                { "a longer one of his", 200000, true, false },
+                { "shorter than any of ours", 1U << 16, true, false },
+                { "longer than any of ours", 1U << 31, true, false },
+                { "ours, which somebody changed", 50000, false, true },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+                cr_expect_eq(htb_fifo_is_ours(cases[i].bytes, cases[i].fq_codel), cases[i].is_ours, "%s",
+                                cases[i].name);
 }
 
 /* What waits for its floor waits for 200 to 400 ms, where the largest packet is not more than that, and 20 to
