@@ -146,6 +146,11 @@ int reconciler_refresh_block_devices(Reconciler *reconciler, FeatureSet *feature
 /* Turns off what was turned on of io.cost. */
 void reconciler_release_block_devices(Reconciler *reconciler);
 
+/* reconcile-sample.c: what classes counted that an apply or a refresh took away goes into the meter at once,
+ * while their slots are their tenants'; the next sample, by which we may have ended, tells it. Before the
+ * meter is open it waits. */
+void reconciler_note_left(Reconciler *reconciler, Node *node);
+
 /* reconcile-drift.c: the slot's group is not as it was, or may not be: the next apply looks at it. */
 void reconciler_look_again_at_slot(Reconciler *reconciler, uint32_t slot);
 /* What is planned otherwise than it was last read back is not compared with that any more: what differs may

@@ -177,6 +177,11 @@ static int sample_classes(Reconciler *reconciler, Node *node) {
         return r;
 }
 
+void reconciler_note_left(Reconciler *reconciler, Node *node) {
+        if (reconciler->meter && uplinks_have_left(reconciler->uplinks))
+                (void) sample_classes(reconciler, node);
+}
+
 static int sample_latencies(Reconciler *reconciler, Node *node) {
         for (size_t i = 0; i < node->n_tenants; i++) {
                 Tenant *tenant = node->tenants[i];

@@ -494,6 +494,7 @@ int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_written) 
         if (r > 0) /* nothing is taken for known after a mistake */
                 r = apply_list(reconciler, node, &input, &list, ret_written);
         free(list.tenants);
+        reconciler_note_left(reconciler, node);
         return r < 0 ? r : 0;
 }
 

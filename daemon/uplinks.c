@@ -546,6 +546,16 @@ void uplinks_read_stats(Uplinks *uplinks, ResourceKind kind, NetStats *ret) {
         }
 }
 
+bool uplinks_have_left(const Uplinks *uplinks) {
+        for (size_t i = 0; i < uplinks->n_holds; i++) {
+                const UplinkHold *hold = &uplinks->holds[i];
+
+                if (hold->left.n > 0 || (hold->uplink && uplink_keeps_stats(hold->uplink)))
+                        return true;
+        }
+        return false;
+}
+
 static bool look_for_overrun(UplinkHold *hold, uint64_t boot_usec) {
         const LogFields fields = { .object = hold->config->name };
         uint64_t bytes;

@@ -60,6 +60,9 @@ void uplinks_read_back(Uplinks *uplinks, FeatureSet *features, NetPlan *ret);
  * place in the configuration: 0 as the ifindex of one that is not there, or not shaped. `ret` has
  * CONFIG_UPLINKS_MAX; the caller deinits each. */
 void uplinks_read_stats(Uplinks *uplinks, ResourceKind kind, NetStats *ret);
+/* Whether that would tell what classes counted that may be no more: to be read before their slots are
+ * others', and before we end. */
+bool uplinks_have_left(const Uplinks *uplinks);
 /* Whether more comes in at any than is divided there (decide/overrun.h), by boot time: true where it is
  * another answer than before, of which uplinks_take_news() says so, too. To be asked every second or so. */
 bool uplinks_look_for_overruns(Uplinks *uplinks, uint64_t boot_usec);

@@ -152,17 +152,6 @@ int net_stats_add_kept(NetStats *kept, NetStats *stats) {
         return 0;
 }
 
-void uplink_part(Uplink *uplink, NetStats *ret) {
-        NetStats stats = {};
-
-        if (uplink_read_stats(uplink, &stats) < 0) {
-                stats = uplink->parting;
-                uplink->parting = (NetStats){};
-        }
-        forget_backlog(&stats);
-        *ret = stats;
-}
-
 int uplink_read_stats(Uplink *uplink, NetStats *ret) {
         NetStats stats = {};
         int r;
@@ -174,8 +163,23 @@ int uplink_read_stats(Uplink *uplink, NetStats *ret) {
                 r = net_stats_add_kept(&uplink->parting, &stats);
         if (r < 0) {
                 net_stats_deinit(&stats);
-                return r;
+                if (uplink->parting.n == 0)
+                        return r;
+                stats = uplink->parting;
+                uplink->parting = (NetStats){};
         }
         *ret = stats;
         return 0;
+}
+
+bool uplink_keeps_stats(const Uplink *uplink) {
+        return uplink->parting.n > 0;
+}
+
+void uplink_part(Uplink *uplink, NetStats *ret) {
+        NetStats stats = {};
+
+        (void) uplink_read_stats(uplink, &stats);
+        forget_backlog(&stats);
+        *ret = stats;
 }

@@ -96,6 +96,8 @@ int uplink_expect(const Uplink *uplink, const NetPlan *plan, NetPlan *ret);
 /* One dump of the classes, and where they hold fq_codel one of qdiscs. -ENOENT: our tree is not there.
  * Counters begin at 0 with the class. */
 int uplink_read_stats(Uplink *uplink, NetStats *ret);
+/* Whether that would tell what classes counted that may be no more: to be read now, as nobody can later. */
+bool uplink_keeps_stats(const Uplink *uplink);
 /* Before uplink_free(), for who reads the same classes on by another Uplink: what was not told yet, with
  * nothing that waits. `ret` of no classes: nothing. */
 void uplink_part(Uplink *uplink, NetStats *ret);
