@@ -43,7 +43,11 @@ struct ClassMeter {
         Link links[CLASS_METER_LINKS_MAX];
 };
 
-/* Without the names, whose the rows are is not known: what they counted stays their slots'. */
+/* Set in all that class_id() makes, and in none from when they were named by interface. */
+#define ID_OF_UPLINK (1ULL << 63)
+
+/* Without the names, whose the rows are is not known; and where an earlier version ran meanwhile, what it
+ * counted in rows of its own would be counted in ours again: what all have counted stays their slots'. */
 static int open_uplinks(const char *pin_dir, ClassMeter *meter) {
         const TableShape shape = { pins[meter->way].uplinks_pin, BPF_MAP_TYPE_ARRAY, sizeof(uint32_t),
                 sizeof(Uplink), CLASS_METER_LINKS_MAX };
@@ -55,7 +59,7 @@ static int open_uplinks(const char *pin_dir, ClassMeter *meter) {
                 meter->uplinks = calloc(CLASS_METER_LINKS_MAX, sizeof(Uplink));
         if (!meter->uplinks)
                 return -ENOMEM;
-        if (!meter->uplinks_table.adopted)
+        if (!meter->uplinks_table.adopted || group_carried_has_below(meter->carried, ID_OF_UPLINK))
                 group_carried_leave_all(meter->carried);
         return 0;
 }
@@ -108,9 +112,9 @@ void class_meter_add(ClassMeter *meter, uint32_t slot) {
                 meter->held[slot] = true;
 }
 
-/* Never 0, which is no group's id, and never one from when they were named by interface. */
+/* Never 0, which is no group's id. */
 static uint64_t class_id(size_t uplink, uint32_t slot) {
-        return 1ULL << 63 | (uint64_t) uplink << 32 | slot;
+        return ID_OF_UPLINK | (uint64_t) uplink << 32 | slot;
 }
 
 /* The uplink's number: the one it had, else a free one, else that of one which is no more, and whose classes'

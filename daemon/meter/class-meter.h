@@ -42,7 +42,8 @@ void class_meter_read(const ClassMeter *meter, uint32_t slot, Sample *sample);
  */
 const char *class_meter_uplink(const ClassMeter *meter, size_t uplink);
 /* What of the slot's counters is that uplink's: in the order of net_class_metrics(). All uplinks' together
- * are what class_meter_read() gives. false: the slot had no class there. */
+ * are what class_meter_read() gives, but for what was counted before they were told apart, or at one that has
+ * no number any more. false: the slot had no class there. */
 bool class_meter_read_uplink(const ClassMeter *meter, size_t uplink, uint32_t slot,
                 uint64_t ret[static NET_CLASS_COUNTERS]);
 /* Nobody's again, and begun anew. */

@@ -315,6 +315,13 @@ void group_carried_leave_all(GroupCarried *carried) {
                         fold(carried, place);
 }
 
+bool group_carried_has_below(const GroupCarried *carried, uint64_t group_id) {
+        for (uint32_t place = 0; place < carried->n_used; place++)
+                if (row_at(carried, place)->group_id && row_at(carried, place)->group_id < group_id)
+                        return true;
+        return false;
+}
+
 void group_carried_clear(GroupCarried *carried, uint32_t slot) {
         while (carried->first[slot] != PLACE_NONE)
                 row_free(carried, carried->first[slot]);

@@ -54,5 +54,7 @@ void group_carried_begin_anew(GroupCarried *carried, uint32_t place);
 void group_carried_leave(GroupCarried *carried, uint64_t group_id);
 /* The same of every group. */
 void group_carried_leave_all(GroupCarried *carried);
+/* Whether some row is of a group with an id below that. */
+bool group_carried_has_below(const GroupCarried *carried, uint64_t group_id);
 /* Begins the slot anew. */
 void group_carried_clear(GroupCarried *carried, uint32_t slot);

@@ -7,6 +7,7 @@
 
 #include "bpf/pin.h"
 #include "meter/class-meter.h"
+#include "meter/group-carried.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -79,6 +80,47 @@ Test(class_meter, goes_on_without_names) {
         run_at("eth0", 10, false, 1010);
         cr_expect_eq(bytes_at("eth0"), 9);
         cr_expect_eq(bytes(), 1059);
+        class_meter_free(meter);
+}
+
+/* A version that named classes by interface goes on in rows of its own, from what the class shows then. */
+static void run_earlier_version(const char *pin_dir, int ifindex, uint64_t from, uint64_t to) {
+        _cleanup_(group_carried_free_p) GroupCarried *carried = NULL;
+        Sample now = {};
+        uint32_t place;
+
+        cr_assert_eq(group_carried_new(&(GroupCarriedOptions){ pin_dir, "class_carried_1", "class_gone_1",
+                                                       net_class_metrics(CLASS_WAY_OUT), NET_CLASS_COUNTERS,
+                                                       SLOTS, 4 * SLOTS },
+                                     &carried),
+                        0);
+        cr_assert_eq(group_carried_place(carried, SLOT, (uint64_t) ifindex << 32 | SLOT, /* adopted= */ true,
+                                     &place),
+                        0);
+        sample_put(&now, METRIC_NET_EGRESS_WIRE_BYTES, from);
+        group_carried_note(carried, place, &now);
+        sample_put(&now, METRIC_NET_EGRESS_WIRE_BYTES, to);
+        group_carried_note(carried, place, &now);
+}
+
+/* Nothing is counted twice; what was counted up to then is of no uplink any more. */
+Test(class_meter, goes_on_after_an_earlier_version) {
+        const char *pin_dir = host_bpffs();
+
+        restart(pin_dir);
+        run_at("eth0", 10, true, 100);
+        class_meter_free(TAKE_PTR(meter));
+        run_earlier_version(pin_dir, 10, 100, 150);
+        restart(pin_dir);
+        run_at("eth0", 10, false, 150);
+        cr_expect_eq(bytes(), 150);
+        run_at("eth0", 10, false, 170);
+        cr_expect_eq(bytes(), 170);
+        cr_expect_eq(bytes_at("eth0"), 20);
+        restart(pin_dir);
+        run_at("eth0", 10, false, 180);
+        cr_expect_eq(bytes(), 180);
+        cr_expect_eq(bytes_at("eth0"), 30, "it is told apart from then on");
         class_meter_free(meter);
 }
 
