@@ -8,6 +8,7 @@
 
 #include <getopt.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -172,6 +173,8 @@ static int run(const Arguments *arguments) {
         int r;
 
         raise_file_limit();
+        /* Ignored by who started us, our children's ends would be lost. */
+        (void) signal(SIGCHLD, SIG_DFL);
         /* What is large is a page of samples, or the kernel's types while programs are loaded: it goes back
          * at once. */
         (void) mallopt(M_MMAP_THRESHOLD, 128 * 1024);

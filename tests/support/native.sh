@@ -68,9 +68,10 @@ await_bus() {
         return "$there"
 }
 
+# start_daemon [COMMAND…]: by that.
 start_daemon() {
         # shellcheck disable=SC2046 # the options have no spaces
-        "$headgated" $(options) >>"$folder/log" 2>&1 &
+        "$@" "$headgated" $(options) >>"$folder/log" 2>&1 &
         daemon=$!
         await_bus 10 || { cat "$folder/log"; return 1; }
 }
