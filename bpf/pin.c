@@ -2,6 +2,7 @@
 
 #include "bpf/pin.h"
 
+#include <assert.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <dirent.h>
@@ -405,6 +406,22 @@ void table_unmap(void *rows, size_t n) {
 
         if (rows)
                 munmap((char *) rows - before, before + n);
+}
+
+int table_clear_row(const Table *table, uint32_t row, uint32_t row_bytes) {
+        static const char none[256];
+        void *mapped;
+
+        assert(row_bytes <= sizeof(none) && row_bytes % 8 == 0); /* as the kernel lays them out */
+        if (bpf_map_update_elem(table->fd, &row, none, BPF_ANY) == 0)
+                return 0;
+        /* The kernel copies what it is given: there may be no memory for that. */
+        mapped = table_map(table, (size_t) row * row_bytes, row_bytes);
+        if (!mapped)
+                return -errno;
+        memset(mapped, 0, row_bytes);
+        table_unmap(mapped, row_bytes);
+        return 0;
 }
 
 void table_deinit(Table *table) {

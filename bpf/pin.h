@@ -70,6 +70,8 @@ void table_deinit(Table *table);
  * or not. */
 void *table_map(const Table *table, size_t begin, size_t n);
 void table_unmap(void *rows, size_t n);
+/* Zeroes a row of an array, of which nothing need be mapped for it. */
+int table_clear_row(const Table *table, uint32_t row, uint32_t row_bytes);
 /* Maps at least the first `n` bytes of an unmapped array as its rows, which may move. No more is mapped than
  * was asked for, by and large: rows that are taken from the first on need not be resident before. */
 int table_reach(Table *table, size_t n);

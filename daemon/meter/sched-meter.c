@@ -352,14 +352,11 @@ uint64_t sched_meter_read_unascribed(const SchedMeter *meter, uint32_t slot) {
 }
 
 static void clear_rows(SchedMeter *meter, uint32_t slot) {
-        static const struct sched_waits none;
-
         for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++) {
-                uint32_t key = cpu * meter->slots + slot;
-
                 memset(row_of(meter, cpu, slot), 0, sizeof(struct sched_row));
                 if (meter->full)
-                        (void) bpf_map_update_elem(meter->waits.fd, &key, &none, BPF_ANY);
+                        (void) table_clear_row(
+                                        &meter->waits, cpu * meter->slots + slot, sizeof(struct sched_waits));
         }
 }
 

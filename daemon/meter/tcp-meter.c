@@ -285,13 +285,9 @@ void tcp_meter_rest(TcpMeter *meter) {
 }
 
 void tcp_meter_clear(TcpMeter *meter, uint32_t slot) {
-        static const struct tcp_rtts none;
-
         for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++) {
-                uint32_t key = cpu * meter->slots + slot;
-
                 memset(row_of(meter, cpu, slot), 0, sizeof(struct tcp_row));
-                (void) bpf_map_update_elem(meter->rtts.fd, &key, &none, BPF_ANY);
+                (void) table_clear_row(&meter->rtts, cpu * meter->slots + slot, sizeof(struct tcp_rtts));
         }
 }
 

@@ -8,11 +8,16 @@
 
 #include "host.h"
 
+#include "bpf/pin.h"
+
 #include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/if_tun.h>
+#include <linux/types.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
@@ -22,6 +27,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
+
+#include "bpf/tcp-meter.h"
 
 static pid_t peer_pid, wire_pid;
 
@@ -222,6 +229,51 @@ Test(tcp_meter, groups_of_a_slot) {
         sample = meter_must_read(meter, SLOT);
         expect_counts(&sample, "the slot", ESTABLISHED + RESET, ESTABLISHED + RESET, REFUSED + ABANDONED,
                         REFUSED, RESET);
+        meter_free(meter);
+}
+
+#define RTTS_PIN "tcp_rtts_" STRINGIFY(TCP_METER_LAYOUT)
+
+/* How many round trips are in the table of the slot, whatever its rows say. */
+static uint64_t rtts_in_table(const char *pin_dir, uint32_t slot) {
+        _cleanup_close_ int fd = -EBADF;
+        uint64_t n = 0;
+        char dir[256];
+
+        snprintf(dir, sizeof(dir), "%s/meter", pin_dir);
+        fd = pin_open(dir, RTTS_PIN);
+        cr_assert_geq(fd, 0);
+        for (int cpu = 0; cpu < libbpf_num_possible_cpus(); cpu++) {
+                uint32_t key = cpu * SLOTS + slot;
+                struct tcp_rtts rtts;
+
+                cr_assert_eq(bpf_map_lookup_elem(fd, &key, &rtts), 0);
+                for (size_t i = 0; i < TCP_RTT_BUCKETS; i++)
+                        n += rtts.bucket[i];
+        }
+        return n;
+}
+
+Test(tcp_meter, round_trips_are_their_tenants) {
+        TestGroup client, server;
+        const char *pin_dir;
+        Meter *meter;
+
+        pin_dir = host_bpffs();
+        make_loopback();
+        client = group_make("a");
+        server = group_make("b");
+        meter = meter_make(pin_dir, SLOTS, 0);
+        meter_must_add(meter, SLOT, &client);
+        meter_must_add(meter, OTHER_SLOT, &server);
+        exchange(&server, &client);
+        cr_expect_gt(rtts_in_table(pin_dir, SLOT), 0);
+        cr_expect_gt(rtts_in_table(pin_dir, OTHER_SLOT), 0);
+
+        cr_expect_eq(meter_remove(meter, SLOT), 0);
+        cr_expect_eq(rtts_in_table(pin_dir, SLOT), 0, "the slot's next tenant begins with none");
+        cr_expect_gt(rtts_in_table(pin_dir, OTHER_SLOT), 0, "the other has its");
+        cr_expect_eq(meter_release(meter), 0);
         meter_free(meter);
 }
 
