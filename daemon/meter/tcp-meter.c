@@ -51,20 +51,32 @@ static void adopt_link(const char *name, void *userdata) {
                 pin_remove(meter->pin_dir, name);
 }
 
-static int open_tables(TcpMeter *meter) {
-        int r;
+static int open_counts(TcpMeter *meter) {
+        const uint32_t n = meter->slots * meter->n_cpus;
+        const TableShape rows = { PREFIX "_rows_" STRINGIFY(TCP_METER_LAYOUT), BPF_MAP_TYPE_ARRAY,
+                sizeof(uint32_t), sizeof(struct tcp_row), n };
+        const TableShape rtts = { PREFIX "_rtts_" STRINGIFY(TCP_METER_LAYOUT), BPF_MAP_TYPE_ARRAY,
+                sizeof(uint32_t), sizeof(struct tcp_rtts), n, /* unmapped= */ true };
 
-        r = table_open(meter->pin_dir,
-                        &(TableShape){ PREFIX "_rows_" STRINGIFY(TCP_METER_LAYOUT), BPF_MAP_TYPE_ARRAY,
-                                        sizeof(uint32_t), sizeof(struct tcp_row),
-                                        meter->slots * meter->n_cpus },
-                        &meter->rows);
-        if (r >= 0)
-                r = table_open(meter->pin_dir,
-                                &(TableShape){ PREFIX "_rtts_" STRINGIFY(TCP_METER_LAYOUT),
-                                                BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), sizeof(struct tcp_rtts),
-                                                meter->slots * meter->n_cpus, /* unmapped= */ true },
-                                &meter->rtts);
+        for (unsigned tries = 0; tries < 2; tries++) {
+                int r = table_open(meter->pin_dir, &rows, &meter->rows);
+
+                if (r >= 0)
+                        r = table_open(meter->pin_dir, &rtts, &meter->rtts);
+                if (r < 0 || meter->rows.adopted == meter->rtts.adopted)
+                        return r;
+                /* A sum of round trips without their number, or the other way round: both begin anew. */
+                table_deinit(&meter->rows);
+                table_deinit(&meter->rtts);
+                pin_remove(meter->pin_dir, rows.name);
+                pin_remove(meter->pin_dir, rtts.name);
+        }
+        return -EIO;
+}
+
+static int open_tables(TcpMeter *meter) {
+        int r = open_counts(meter);
+
         return r < 0 ? r
                      : table_open(meter->pin_dir,
                                        &(TableShape){ PREFIX "_groups_" STRINGIFY(TCP_METER_LAYOUT),

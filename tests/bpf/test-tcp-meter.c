@@ -321,6 +321,45 @@ Test(tcp_meter, restarts) {
         meter_free(meter);
 }
 
+/* One table without the other would be a sum of round trips that are not in the histogram. */
+Test(tcp_meter, goes_on_with_both_tables_or_none) {
+        static const char *const lost[] = { "tcp_rows_" STRINGIFY(TCP_METER_LAYOUT), RTTS_PIN };
+        const char *pin_dir = host_bpffs();
+        TestGroup client, server;
+        char dir[256];
+
+        snprintf(dir, sizeof(dir), "%s/meter", pin_dir);
+        make_loopback();
+        client = group_make("a");
+        server = group_make("b");
+        for (size_t i = 0; i < ELEMENTSOF(lost); i++) {
+                Meter *meter = meter_make(pin_dir, SLOTS, 0);
+                Histogram rtt;
+                Sample sample;
+
+                meter_must_add(meter, SLOT, &client);
+                exchange(&server, &client);
+                cr_expect(meter_read_duration(meter, SLOT, DURATION_NET_TCP_RTT, &rtt) == 0 &&
+                                rtt.sum_nsec > 0 && histogram_count(&rtt) > 0);
+                meter_free(meter);
+                pin_remove(dir, lost[i]);
+
+                meter = meter_make(pin_dir, SLOTS, 0);
+                meter_must_add(meter, SLOT, &client);
+                sample = meter_must_read(meter, SLOT);
+                expect_counts(&sample, lost[i], 0, 0, 0, 0, 0);
+                cr_expect(meter_read_duration(meter, SLOT, DURATION_NET_TCP_RTT, &rtt) == 0 &&
+                                                rtt.sum_nsec == 0,
+                                "%s was lost: %" PRIu64 " ns", lost[i], rtt.sum_nsec);
+                cr_expect_eq(rtts_in_table(pin_dir, SLOT), 0, "%s was lost", lost[i]);
+                exchange(&server, &client);
+                sample = meter_must_read(meter, SLOT);
+                expect_counts(&sample, "anew", ESTABLISHED + RESET, 0, REFUSED + ABANDONED, REFUSED, RESET);
+                cr_expect(meter_release(meter) == 0);
+                meter_free(meter);
+        }
+}
+
 /* One way of the wire. */
 #define DELAY_NSEC 50000000ULL
 #define PACKET_BYTES 1600
