@@ -180,7 +180,7 @@ static void expect_shown(const char *line, const char *name) {
 /* fq_codel in each class, or a FIFO in each. */
 static void expect_leaves(const char *name) {
         bool leaves;
-        _cleanup_uplink_ Uplink *uplink = open_uplink(&leaves);
+        _cleanup_uplink_ _unused_ Uplink *uplink = open_uplink(&leaves);
 
         expect_shown(leaves ? "qdisc fq_codel " : "qdisc bfifo ", name);
 }
