@@ -117,17 +117,27 @@ static uint64_t class_id(size_t uplink, uint32_t slot) {
         return ID_OF_UPLINK | (uint64_t) uplink << 32 | slot;
 }
 
+/* The number that the uplink had; CLASS_METER_LINKS_MAX: none. */
+static size_t find_number(const ClassMeter *meter, const char *name) {
+        size_t i = 0;
+
+        while (i < CLASS_METER_LINKS_MAX && strcmp(meter->uplinks[i].name, name) != 0)
+                i++;
+        return i;
+}
+
 /* The uplink's number: the one it had, else a free one, else that of one which is no more, and whose classes'
  * counts stay their slots'. There are as many as can be read in a run. */
 static size_t number_of(ClassMeter *meter, const char *name) {
-        size_t unread = CLASS_METER_LINKS_MAX, i;
+        size_t unread = CLASS_METER_LINKS_MAX, i = find_number(meter, name);
 
+        if (i < CLASS_METER_LINKS_MAX)
+                return i;
         for (i = 0; i < CLASS_METER_LINKS_MAX; i++) {
-                if (strcmp(meter->uplinks[i].name, name) == 0)
-                        return i;
+                const bool is_free = !meter->uplinks[i].name[0];
+
                 if (!meter->links[i].is_read && (unread == CLASS_METER_LINKS_MAX ||
-                                                                (meter->uplinks[unread].name[0] &&
-                                                                                !meter->uplinks[i].name[0])))
+                                                                (is_free && meter->uplinks[unread].name[0])))
                         unread = i;
         }
         assert(unread < CLASS_METER_LINKS_MAX);
@@ -183,6 +193,14 @@ void class_meter_run(ClassMeter *meter, const NetStats *links, size_t n) {
                 return;
         for (uint32_t slot = 0; slot < meter->slots; slot++)
                 slot_figures_empty(meter->figures, slot);
+        /* Before a new one is given the number of one that is no more. */
+        for (size_t i = 0; i < n; i++) {
+                size_t known = links[i].ifindex != 0 ? find_number(meter, links[i].uplink)
+                                                     : CLASS_METER_LINKS_MAX;
+
+                if (known < CLASS_METER_LINKS_MAX)
+                        meter->links[known].is_read = true;
+        }
         for (size_t i = 0; i < n; i++) {
                 size_t uplink;
 

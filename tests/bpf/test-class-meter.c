@@ -141,3 +141,23 @@ Test(class_meter, goes_on_over_many_uplinks) {
         cr_expect_eq(bytes_at("eth0"), UINT64_MAX);
         class_meter_free(meter);
 }
+
+/* After a restart, where a new one is read before one that had a number. */
+Test(class_meter, a_new_uplink_takes_nobody_s_number_who_is_there) {
+        const char *pin_dir = host_bpffs();
+        NetClassStats classes[2] = { { .slot = SLOT, .anew = true, .bytes = 7 },
+                { .slot = SLOT, .bytes = 101 } };
+        NetStats links[2] = { { "new0", 99, &classes[0], 1 }, { "eth0", 10, &classes[1], 1 } };
+        char name[16];
+
+        restart(pin_dir);
+        for (unsigned i = 0; i < CLASS_METER_LINKS_MAX; i++) {
+                snprintf(name, sizeof(name), "eth%u", i);
+                run_at(name, 10 + (int) i, true, 100);
+        }
+        restart(pin_dir);
+        class_meter_run(meter, links, ELEMENTSOF(links));
+        cr_expect_eq(bytes_at("new0"), 7);
+        cr_expect_eq(bytes_at("eth0"), 101, "it gave way");
+        class_meter_free(meter);
+}
