@@ -171,8 +171,10 @@ static __always_inline void count_length(__u32 cpu_index, __u32 slot, __u64 nsec
         __u32 key = cpu_index * slots + slot;
         struct sched_waits *waits = bpf_map_lookup_elem(&sched_waits, &key);
 
-        if (waits)
+        if (waits) {
+                waits->sum_nsec += nsec;
                 waits->bucket[histogram_bucket(nsec, SCHED_WAIT_BUCKETS)]++;
+        }
 }
 
 static __noinline void ascribe(struct sched_row *row, __u32 victim, __u32 culprit, __u64 nsec) {

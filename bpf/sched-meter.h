@@ -32,13 +32,16 @@ _Static_assert(sizeof(struct sched_row) == 64, "a row is one line of cache");
 /*
  * How long tasks waited at one queue, by powers of two (a wait that goes on at another's is two): bucket 0 is
  * below 1024 ns, bucket i from 2^(9+i) ns to below twice that, the last all that is longer. Row [cpu * slots
- * + slot].
+ * + slot]. At the basic level there is none, and wait_nsec of the row above goes on without it.
  */
+#define SCHED_WAITS_LAYOUT 3
 #define SCHED_WAIT_BUCKETS 24
 struct sched_waits {
+        __u64 sum_nsec; /* of the waits that are in the buckets; beside those of the short ones, which are
+                           most */
         __u64 bucket[SCHED_WAIT_BUCKETS];
 };
-_Static_assert(sizeof(struct sched_waits) == 3 * 64, "whole lines of cache");
+_Static_assert(sizeof(struct sched_waits) == 8 + 8 * SCHED_WAIT_BUCKETS, "no hidden padding");
 
 /* Who had this CPU, and until when: stretches of one slot are one. What is older than all of these is not
  * known. */

@@ -9,6 +9,9 @@
 
 _Static_assert(CULPRIT_UNKNOWN == SCHED_CULPRIT_UNKNOWN, "the same on both sides");
 
+#define PAIRS "sched_pairs_"
+#define PAST "sched_past_"
+
 /* More than a bucket of the kernel's table ever has: a batch is whole buckets. */
 #define BATCH 256U
 
@@ -24,14 +27,13 @@ int culprits_open(const char *pin_dir, uint32_t n_cpus, Culprits *ret) {
 
         culprits.n_cpus = n_cpus;
         r = table_open(pin_dir,
-                        &(TableShape){ "sched_pairs_" STRINGIFY(SCHED_METER_LAYOUT), BPF_MAP_TYPE_PERCPU_HASH,
+                        &(TableShape){ PAIRS STRINGIFY(SCHED_METER_LAYOUT), BPF_MAP_TYPE_PERCPU_HASH,
                                         sizeof(struct sched_pair), sizeof(uint64_t), CULPRIT_PAIRS },
                         &culprits.pairs);
         if (r >= 0)
                 r = table_open(pin_dir,
-                                &(TableShape){ "sched_past_" STRINGIFY(SCHED_METER_LAYOUT),
-                                                BPF_MAP_TYPE_ARRAY, sizeof(uint32_t),
-                                                sizeof(struct sched_history), n_cpus },
+                                &(TableShape){ PAST STRINGIFY(SCHED_METER_LAYOUT), BPF_MAP_TYPE_ARRAY,
+                                                sizeof(uint32_t), sizeof(struct sched_history), n_cpus },
                                 &culprits.histories);
         if (r < 0) {
                 culprits_close(&culprits);
@@ -45,6 +47,11 @@ void culprits_close(Culprits *culprits) {
         table_deinit(&culprits->pairs);
         table_deinit(&culprits->histories);
         *culprits = (Culprits) CULPRITS_NULL;
+}
+
+void culprits_unpin(const char *pin_dir) {
+        pin_remove_all(pin_dir, PAIRS);
+        pin_remove_all(pin_dir, PAST);
 }
 
 /* One batch, from `cursor` on, which it moves. False: it was the last. */

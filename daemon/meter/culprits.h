@@ -26,6 +26,7 @@ typedef struct Culprits {
 /* `pin_dir` as in meter.h. Opened by an earlier run with another layout, they begin anew. */
 int culprits_open(const char *pin_dir, uint32_t n_cpus, Culprits *ret);
 void culprits_close(Culprits *culprits); /* what is pinned goes on counting */
+void culprits_unpin(const char *pin_dir);
 
 /* Calls back with every pair, in no order; of those that come or go meanwhile perhaps not. */
 typedef void (*CulpritFound)(uint32_t victim, uint32_t culprit, uint64_t nsec, void *userdata);

@@ -14,6 +14,8 @@
 
 _Static_assert(SCHED_WAIT_BUCKETS == HISTOGRAM_BUCKETS, "a histogram is a sum of rows");
 
+#define WAITS "sched_waits_"
+
 typedef enum HookKind { HOOK_SWITCH, HOOK_MIGRATE, HOOK_MOVE, HOOK_ATTACH, HOOK_MAX } HookKind;
 
 static const HookNames hook_names[HOOK_MAX] = {
@@ -138,7 +140,7 @@ static int open_tables(SchedMeter *meter, const char *pin_dir) {
         if (r < 0 || !meter->full)
                 return r;
         r = table_open(pin_dir,
-                        &(TableShape){ "sched_waits_" STRINGIFY(SCHED_METER_LAYOUT), BPF_MAP_TYPE_ARRAY,
+                        &(TableShape){ WAITS STRINGIFY(SCHED_WAITS_LAYOUT), BPF_MAP_TYPE_ARRAY,
                                         sizeof(uint32_t), sizeof(struct sched_waits), rows,
                                         /* unmapped= */ true },
                         &meter->waits);
@@ -177,6 +179,18 @@ static int count(SchedMeter *meter, const SchedMeterOptions *options) {
                 }
         }
         return r;
+}
+
+/*
+ * At the basic level nobody adds to these, and nobody clears them where a slot is given to another tenant:
+ * what the full level adds to begins anew with it.
+ */
+static void drop_full_level(SchedMeter *meter, const char *pin_dir) {
+        pin_remove_all(pin_dir, WAITS);
+        culprits_unpin(pin_dir);
+        for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++)
+                for (uint32_t slot = 0; slot < meter->slots; slot++)
+                        row_of(meter, cpu, slot)->unascribed_nsec = 0;
 }
 
 /* Fails for a CPU that is offline, which runs nothing. */
@@ -220,6 +234,8 @@ int sched_meter_new(const SchedMeterOptions *options, SchedMeter **ret) {
         r = count(meter, options);
         if (r < 0)
                 return r;
+        if (!meter->full)
+                drop_full_level(meter, options->pin_dir);
         meter->poke_fd = pin_keep_program(meter->skeleton->progs.sched_meter_poke);
         if (meter->poke_fd < 0)
                 return meter->poke_fd;
@@ -328,9 +344,11 @@ int sched_meter_read_waits(SchedMeter *meter, uint32_t slot, Histogram *ret) {
                 return r;
         *ret = (Histogram){};
         for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++) {
-                ret->sum_nsec += load_relaxed(&row_of(meter, cpu, slot)->wait_nsec);
+                const struct sched_waits *waits = waits_of(meter, cpu, slot);
+
+                ret->sum_nsec += load_relaxed(&waits->sum_nsec);
                 for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
-                        ret->bucket[i] += load_relaxed(&waits_of(meter, cpu, slot)->bucket[i]);
+                        ret->bucket[i] += load_relaxed(&waits->bucket[i]);
         }
         return 0;
 }

@@ -321,10 +321,22 @@ Test(sched_waits, no_more_room_for_pairs) {
 
 /* Each wait is in the bucket of its length: between what the lower bounds add up to, and the upper, is the
  * sum. */
+static void expect_sum_of_buckets(const Histogram *waits, uint64_t wait) {
+        uint64_t low = 0, high = 0;
+
+        cr_expect_eq(waits->sum_nsec, wait);
+        for (size_t i = 0; i + 1 < HISTOGRAM_BUCKETS; i++) {
+                low += waits->bucket[i] * (i > 0 ? histogram_bound_nsec(i - 1) : 0);
+                high += waits->bucket[i] * histogram_bound_nsec(i);
+        }
+        cr_expect_eq(waits->bucket[HISTOGRAM_BUCKETS - 1], 0, "nobody waited that long");
+        cr_expect(low <= wait && wait <= high,
+                        "%" PRIu64 " ns of wait, by the buckets %" PRIu64 " to %" PRIu64, wait, low, high);
+}
+
 Test(sched_waits, histogram) {
         TestGroup group = group_make("a"), other = group_make("b");
         Meter *meter = meter_make(NULL, SLOTS, 0);
-        uint64_t low = 0, high = 0, wait;
         Worker workers[3];
         Histogram waits, again;
         Sample sample;
@@ -338,16 +350,8 @@ Test(sched_waits, histogram) {
                 worker_finish(workers + i);
 
         sample = meter_must_read(meter, SLOT);
-        wait = sample.value[METRIC_CPU_WAIT];
         cr_assert_eq(meter_read_duration(meter, SLOT, DURATION_CPU_WAIT, &waits), 0);
-        cr_expect_eq(waits.sum_nsec, wait);
-        for (size_t i = 0; i + 1 < HISTOGRAM_BUCKETS; i++) {
-                low += waits.bucket[i] * (i > 0 ? histogram_bound_nsec(i - 1) : 0);
-                high += waits.bucket[i] * histogram_bound_nsec(i);
-        }
-        cr_expect_eq(waits.bucket[HISTOGRAM_BUCKETS - 1], 0, "nobody waited that long");
-        cr_expect(low <= wait && wait <= high,
-                        "%" PRIu64 " ns of wait, by the buckets %" PRIu64 " to %" PRIu64, wait, low, high);
+        expect_sum_of_buckets(&waits, sample.value[METRIC_CPU_WAIT]);
         cr_expect(histogram_count(&waits) <= sample.value[METRIC_CPU_SWITCHES]);
 
         /* What is read is mapped anew after a rest; and a slot's next tenant begins with none. */
@@ -359,6 +363,61 @@ Test(sched_waits, histogram) {
         meter_must_add(meter, SLOT, &other);
         cr_assert_eq(meter_read_duration(meter, SLOT, DURATION_CPU_WAIT, &again), 0);
         cr_expect_eq(histogram_count(&again), 0);
+        for (size_t i = 0; i < ELEMENTSOF(workers); i++)
+                worker_stop(workers + i);
+        meter_free(meter);
+}
+
+static Meter *meter_of_level(bool basic, const TestGroup *group) {
+        _cleanup_(feature_set_deinit) FeatureSet features = FEATURE_SET_NULL;
+        const MeterOptions options = {
+                .pin_dir = host_bpffs(), .slots = SLOTS, .cgroup_root = group_parent(), .basic = basic
+        };
+        Meter *meter;
+
+        cr_assert_eq(meter_new(&options, &features, &meter), 0);
+        meter_must_add(meter, SLOT, group);
+        return meter;
+}
+
+/* What the workers wait that share a CPU, by cpu.wait. */
+static uint64_t wait_together(Meter *meter, Worker *workers, size_t n) {
+        uint64_t before = meter_must_read(meter, SLOT).value[METRIC_CPU_WAIT], wait;
+
+        for (size_t i = 0; i < n; i++)
+                worker_begin(workers + i);
+        for (size_t i = 0; i < n; i++)
+                worker_finish(workers + i);
+        wait = meter_must_read(meter, SLOT).value[METRIC_CPU_WAIT] - before;
+        cr_expect(wait > 100000000, "two on one CPU hardly waited");
+        return wait;
+}
+
+/* Through the basic level, which goes on with cpu.wait alone, the histogram begins anew, and its sum and the
+ * culprits with it: who has the slot may be another by then. */
+Test(sched_waits, histogram_after_the_basic_level) {
+        TestGroup group = group_make("a");
+        Meter *meter = meter_of_level(/* basic= */ false, &group);
+        Worker workers[2];
+        uint64_t wait;
+        Histogram waits;
+
+        for (size_t i = 0; i < ELEMENTSOF(workers); i++)
+                workers[i] = worker_start(&group, burn_in_turns, NULL);
+        wait = wait_together(meter, workers, ELEMENTSOF(workers));
+        cr_assert_eq(meter_read_duration(meter, SLOT, DURATION_CPU_WAIT, &waits), 0);
+        cr_expect(waits.sum_nsec >= wait && read_ascribed(meter).all > 0);
+        meter_free(meter);
+
+        meter = meter_of_level(/* basic= */ true, &group);
+        wait_together(meter, workers, ELEMENTSOF(workers));
+        meter_free(meter);
+
+        meter = meter_of_level(/* basic= */ false, &group);
+        cr_expect_eq(read_ascribed(meter).all, 0, "the culprits are of before");
+        wait = wait_together(meter, workers, ELEMENTSOF(workers));
+        cr_assert_eq(meter_read_duration(meter, SLOT, DURATION_CPU_WAIT, &waits), 0);
+        expect_sum_of_buckets(&waits, wait);
         for (size_t i = 0; i < ELEMENTSOF(workers); i++)
                 worker_stop(workers + i);
         meter_free(meter);
