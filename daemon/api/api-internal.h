@@ -4,6 +4,7 @@
 /* Shared by the files of this room alone: the api itself, and the vtables that each of them brings. */
 
 #include "api.h"
+#include "user-database.h"
 
 #define API_TENANT_PREFIX API_PATH "/tenant"
 #define API_ALLOCATION_PREFIX API_PATH "/allocation"
@@ -43,6 +44,7 @@ struct Api {
         const ApiOperations *operations;
         const ApiOptions *options;
         void *userdata;
+        UserDatabase *users;
         ApiConnection *connections;
         KnownCaller callers[API_KNOWN_CALLERS];
         unsigned next_caller;
@@ -102,7 +104,7 @@ char *api_tenant_path(const char *id);
 char *api_allocation_path(const char *id);
 
 /* Whether the user is among the Users of one of the tenant's live allocations. */
-bool api_is_tenant_user(const Node *node, const char *tenant_id, uid_t uid);
+bool api_is_tenant_user(const Api *api, const char *tenant_id, uid_t uid);
 
 /* The users of the tenant's live allocations; borrowed strings in an array that the caller frees with free().
  */

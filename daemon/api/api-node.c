@@ -15,7 +15,7 @@ static int snapshot_scope(const Api *api, uid_t caller, char ***ret, Failure *fa
         if (api_is_reader(api, caller))
                 return 0;
         for (size_t i = 0; i < api->node->n_tenants; i++)
-                if (api_is_tenant_user(api->node, api->node->tenants[i]->id, caller) &&
+                if (api_is_tenant_user(api, api->node->tenants[i]->id, caller) &&
                                 strv_push(&tenants, api->node->tenants[i]->id) < 0)
                         return -ENOMEM;
         if (!tenants)

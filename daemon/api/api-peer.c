@@ -139,8 +139,7 @@ static int on_knock(sd_event_source *source, int listener, uint32_t events, void
                 return 0;
         }
         if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
-                        !authorize_user(peer.uid, ACCESS_SCHEDULER, api->options->schedulers,
-                                        /* readers_group= */ NULL))
+                        !authorize_user(api->users, peer.uid, ACCESS_SCHEDULER, api->options->schedulers))
                 return 0;
         if (count_peers(api) >= PEERS_MAX) {
                 log_warning("A peer of user %d is refused: there are %d", (int) peer.uid, PEERS_MAX);

@@ -9,7 +9,6 @@
 #include "util/pidfd.h"
 #include "util/strv.h"
 
-#include <pwd.h>
 #include <string.h>
 
 #define PIDFDS_MAX 16 /* a bus daemon cuts off who sends more in one message */
@@ -43,19 +42,20 @@ int api_tenant_users(const Node *node, const char *tenant_id, const char ***ret_
         return 0;
 }
 
-bool api_is_tenant_user(const Node *node, const char *tenant_id, uid_t uid) {
+bool api_is_tenant_user(const Api *api, const char *tenant_id, uid_t uid) {
         _cleanup_free_ const char **users = NULL;
-        const struct passwd *user = getpwuid(uid);
+        User user;
 
-        return user && api_tenant_users(node, tenant_id, &users) >= 0 &&
-               strv_contains((char *const *) users, user->pw_name);
+        return api_tenant_users(api->node, tenant_id, &users) >= 0 && *users &&
+               user_database_find(api->users, uid, &user) >= 0 &&
+               strv_contains((char *const *) users, user.name);
 }
 
 static int authorize_attach(const Api *api, uid_t caller, const char *tenant_id, const int *pidfds, size_t n,
                 Failure *failure) {
-        if (authorize_user(caller, ACCESS_ROOT, NULL, NULL))
+        if (authorize_user(/* users= */ NULL, caller, ACCESS_ROOT, /* schedulers= */ NULL))
                 return 0;
-        if (!api_is_tenant_user(api->node, tenant_id, caller))
+        if (!api_is_tenant_user(api, tenant_id, caller))
                 return failure_set(failure, FAILURE_ACCESS_DENIED,
                                 "user %d is not among the Users of tenant '%.64s'", (int) caller, tenant_id);
         for (size_t i = 0; i < n; i++) {

@@ -56,8 +56,8 @@ static bool is_own(const Api *api, const char *object, uid_t caller) {
         const Allocation *allocation = calendar_find(&api->node->calendar, id);
 
         if (strncmp(object, "allocation/", strlen("allocation/")) != 0 && node_find_tenant(api->node, id))
-                return api_is_tenant_user(api->node, id, caller);
-        return allocation && api_is_tenant_user(api->node, allocation->tenant_id, caller);
+                return api_is_tenant_user(api, id, caller);
+        return allocation && api_is_tenant_user(api, allocation->tenant_id, caller);
 }
 
 static int append_explanation(sd_bus_message *reply, const Explanation *entry) {

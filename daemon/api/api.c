@@ -53,6 +53,15 @@ char *api_allocation_path(const char *id) {
         return encode_path(API_ALLOCATION_PREFIX, id);
 }
 
+static const char *why_denied(Api *api, uid_t uid, AccessLevel level) {
+        User user;
+
+        if (user_database_find(api->users, uid, &user) == -EAGAIN)
+                return "; who that is the user database has not said yet: try again";
+        return level == ACCESS_READER ? "; readers are root, the group headgate, and who polkit lets read"
+                                      : "";
+}
+
 static const ApiConnection *find_peer(const Api *api, const sd_bus *bus) {
         for (const ApiConnection *c = api->connections; c; c = c->next)
                 if (c->is_peer && c->bus == bus)
@@ -66,7 +75,7 @@ bool api_is_peer(const Api *api, const sd_bus *bus) {
 
 bool api_is_reader(const Api *api, uid_t caller) {
         return api->verdict == API_VERDICT_GRANTED ||
-               authorize_user(caller, ACCESS_READER, api->options->schedulers, api->options->readers_group);
+               authorize_user(api->users, caller, ACCESS_READER, api->options->schedulers);
 }
 
 int api_caller(Api *api, sd_bus_message *message, uid_t *ret_uid) {
@@ -109,11 +118,11 @@ static bool is_own_object(const Api *api, const char *path, uid_t uid) {
         const Allocation *allocation;
 
         if (sd_bus_path_decode(path, API_TENANT_PREFIX, &id) > 0)
-                return api_is_tenant_user(api->node, id, uid);
+                return api_is_tenant_user(api, id, uid);
         if (sd_bus_path_decode(path, API_ALLOCATION_PREFIX, &id) <= 0)
                 return false;
         allocation = calendar_find(&api->node->calendar, id);
-        return allocation && api_is_tenant_user(api->node, allocation->tenant_id, uid);
+        return allocation && api_is_tenant_user(api, allocation->tenant_id, uid);
 }
 
 /* Runs before any object: 0 lets the message through, 1 says that it has been answered. */
@@ -140,7 +149,7 @@ static int api_guard(sd_bus_message *message, void *userdata, sd_bus_error *ret_
         if (!is_ours(sd_bus_message_get_path(message)) && level != ACCESS_NOBODY)
                 return 0;
         r = api_caller(api, message, &uid);
-        if (r >= 0 && authorize_user(uid, level, api->options->schedulers, api->options->readers_group))
+        if (r >= 0 && authorize_user(api->users, uid, level, api->options->schedulers))
                 return 0;
         if (r >= 0 && level == ACCESS_READER) {
                 if (api->verdict == API_VERDICT_GRANTED ||
@@ -150,10 +159,7 @@ static int api_guard(sd_bus_message *message, void *userdata, sd_bus_error *ret_
                         return 1;
         }
         r = sd_bus_reply_method_errorf(message, "org.headgate.Error.AccessDenied", "%s is not for user %d%s",
-                        member, r < 0 ? -1 : (int) uid,
-                        level == ACCESS_READER
-                                        ? "; readers are root, the group headgate, and who polkit lets read"
-                                        : "");
+                        member, r < 0 ? -1 : (int) uid, r < 0 ? "" : why_denied(api, uid, level));
         return r < 0 ? r : 1;
 }
 
@@ -210,7 +216,9 @@ int api_new(const Node *node, const ApiOperations *operations, const ApiOptions 
         api->operations = operations;
         api->options = options;
         api->userdata = userdata;
-        r = api_make_vtables(api);
+        r = user_database_new(options->readers_group, &api->users);
+        if (r >= 0)
+                r = api_make_vtables(api);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(api);
@@ -222,6 +230,7 @@ Api *api_free(Api *api) {
                 return NULL;
         api_unlisten(api);
         api_leave(api);
+        user_database_free(api->users);
         free(api->allocation_vtable);
         free(api);
         return NULL;

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The table of access, and the user database. It never looks at a process: a pid can be someone else's by
- * now. */
+/* The table of access, and who a user is by the user database. It never looks at a process: a pid can be
+ * someone else's by now. */
 
 #include "authorize.h"
 
-#include <grp.h>
-#include <pwd.h>
+#include "util/strv.h"
+
 #include <string.h>
 
 #define MANAGER "org.headgate.Node1.Manager"
-#define GROUPS_MAX 256
 
 static const struct {
         const char *interface;
@@ -54,38 +53,17 @@ AccessLevel authorize_level(const char *interface, const char *member) {
         return ACCESS_NOBODY;
 }
 
-static bool is_named(const struct passwd *user, char *const *names) {
-        for (; names && *names; names++)
-                if (strcmp(user->pw_name, *names) == 0)
-                        return true;
-        return false;
-}
-
-static bool is_member(const struct passwd *user, const char *group_name) {
-        const struct group *group = group_name ? getgrnam(group_name) : NULL;
-        gid_t groups[GROUPS_MAX];
-        int n = GROUPS_MAX;
-
-        if (!group || getgrouplist(user->pw_name, user->pw_gid, groups, &n) < 0)
-                return false;
-        for (int i = 0; i < n; i++)
-                if (groups[i] == group->gr_gid)
-                        return true;
-        return false;
-}
-
-bool authorize_user(uid_t uid, AccessLevel level, char *const *schedulers, const char *readers_group) {
-        const struct passwd *user;
+bool authorize_user(UserDatabase *users, uid_t uid, AccessLevel level, char *const *schedulers) {
+        User user;
 
         if (level == ACCESS_NOBODY)
                 return false;
         /* Who runs the daemon is its root: uid 0, but for a daemon under test. */
         if (uid == 0 || uid == geteuid() || level == ACCESS_ANYONE)
                 return true;
-        user = level == ACCESS_ROOT ? NULL : getpwuid(uid);
-        if (!user)
+        if (level == ACCESS_ROOT || user_database_find(users, uid, &user) < 0)
                 return false;
-        return is_named(user, schedulers) || (level == ACCESS_READER && is_member(user, readers_group));
+        return strv_contains(schedulers, user.name) || (level == ACCESS_READER && user.is_member);
 }
 
 int authorize_caller(sd_bus_message *message, uid_t *ret_uid) {

@@ -7,6 +7,7 @@
  * that is known.
  */
 
+#include "user-database.h"
 #include "util/cleanup.h"
 
 #include <stdbool.h>
@@ -24,8 +25,9 @@ typedef enum AccessLevel {
 /* What the member needs. `interface` may be NULL, as on the bus. */
 AccessLevel authorize_level(const char *interface, const char *member);
 
-/* Whether the user has the level. Groups come from the user database, for the uid. */
-bool authorize_user(uid_t uid, AccessLevel level, char *const *schedulers, const char *readers_group);
+/* Whether the user has the level. Who schedules is known by name; who is no root, and is not known to the
+ * database in time, has none. `users` may be NULL for ACCESS_ROOT. */
+bool authorize_user(UserDatabase *users, uid_t uid, AccessLevel level, char *const *schedulers);
 
 /* The effective uid behind a message: by its sender's name, else by its socket. */
 int authorize_caller(sd_bus_message *message, uid_t *ret_uid);

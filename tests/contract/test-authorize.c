@@ -26,16 +26,20 @@ static const struct {
 
 Test(authorize, by_user) {
         char *schedulers[] = { (char *) "bin", NULL }; /* uid 2 on every Debian */
+        _cleanup_(user_database_free_p) UserDatabase *users = NULL;
 
+        cr_assert_eq(user_database_new("no-such-group", &users), 0);
         for (size_t i = 0; i < ELEMENTSOF(access_cases); i++)
-                cr_expect_eq(authorize_user(access_cases[i].uid, access_cases[i].level, schedulers,
-                                             "no-such-group"),
+                cr_expect_eq(authorize_user(users, access_cases[i].uid, access_cases[i].level, schedulers),
                                 access_cases[i].granted, "%s", access_cases[i].name);
 }
 
 Test(authorize, a_groups_members_read) {
+        _cleanup_(user_database_free_p) UserDatabase *users = NULL;
+
         /* "daemon" (uid 1) has the group of its name as its own. */
-        cr_expect(authorize_user(1, ACCESS_READER, NULL, "daemon"));
-        cr_expect_not(authorize_user(1, ACCESS_SCHEDULER, NULL, "daemon"));
-        cr_expect_not(authorize_user(2, ACCESS_READER, NULL, "daemon"));
+        cr_assert_eq(user_database_new("daemon", &users), 0);
+        cr_expect(authorize_user(users, 1, ACCESS_READER, NULL));
+        cr_expect_not(authorize_user(users, 1, ACCESS_SCHEDULER, NULL));
+        cr_expect_not(authorize_user(users, 2, ACCESS_READER, NULL));
 }
