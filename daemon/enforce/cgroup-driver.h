@@ -10,6 +10,7 @@
 #include "enforce/cgroup.h"
 #include "model/cpu-set.h"
 #include "enforce/limit-text.h"
+#include "enforce/pid1.h"
 
 #include <sys/types.h>
 
@@ -73,7 +74,7 @@ struct CgroupDriver {
         int enable_error;     /* why one of them could not be had, negative errno; or 0 */
         uint32_t settings;    /* bits of those whose files exist there */
         uint32_t limits;      /* bits of LimitFile, the same */
-        struct sd_bus *pid1;  /* with systemd: owned; NULL while nothing was asked of PID 1 */
+        Pid1 pid1;            /* with systemd: owned */
 };
 
 /* `path` below the directory and never above or beside it, through no symlink; a readable directory. */

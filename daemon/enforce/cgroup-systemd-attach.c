@@ -16,12 +16,12 @@
 #define RELOAD_TIMEOUT_USEC (90 * 1000000ULL)
 #define SCOPE_TRIES 16
 
-static int start_scope(sd_bus *bus, const TenantGroup *group, const char *scope, const Process *processes,
-                size_t n) {
+static int start_scope(
+                Pid1 *pid1, const TenantGroup *group, const char *scope, const Process *processes, size_t n) {
         _cleanup_message_ sd_bus_message *m = NULL;
         int r;
 
-        r = pid1_new_call(bus, "StartTransientUnit", &m);
+        r = pid1_new_call(pid1, "StartTransientUnit", &m);
         if (r < 0)
                 return r;
         r = sd_bus_message_append(m, "ss", scope, "fail");
@@ -53,7 +53,7 @@ static int start_scope(sd_bus *bus, const TenantGroup *group, const char *scope,
         r = sd_bus_message_append(m, "a(sa(sv))", 0);
         if (r < 0)
                 return r;
-        return pid1_call_job(bus, m, scope);
+        return pid1_call_job(pid1, m, scope);
 }
 
 typedef struct ScopeNumber {
@@ -76,7 +76,7 @@ int systemd_attach(TenantGroup *group, const Process *processes, size_t n, char 
         _cleanup_free_ char *prefix =
                         strndup(group->unit, strlen(group->unit) - strlen(SYSTEMD_SLICE_SUFFIX) + 1);
         ScopeNumber number = { prefix, 0 };
-        sd_bus *bus;
+        Pid1 *pid1;
         int r;
 
         if (!prefix)
@@ -85,7 +85,7 @@ int systemd_attach(TenantGroup *group, const Process *processes, size_t n, char 
         r = group_each_child(group->fd, note_scope, &number);
         if (r < 0)
                 return r;
-        r = systemd_connect(group->driver, &bus);
+        r = systemd_connect(group->driver, &pid1);
         if (r < 0)
                 return r;
         for (unsigned i = 1; i <= SCOPE_TRIES; i++) {
@@ -93,87 +93,87 @@ int systemd_attach(TenantGroup *group, const Process *processes, size_t n, char 
 
                 if (asprintf(&scope, "%s%u" SYSTEMD_SCOPE_SUFFIX, prefix, number.highest + i) < 0)
                         return -ENOMEM;
-                r = start_scope(bus, group, scope, processes, n);
+                r = start_scope(pid1, group, scope, processes, n);
                 if (r == -EEXIST)
                         continue;
                 if (r < 0)
                         return r == -EIO ? -ESRCH : r; /* the job failed: no process was left to place */
-                r = pid1_get_group(bus, scope, ret_group);
+                r = pid1_get_group(pid1, scope, ret_group);
                 return r == -ENOENT ? -ESRCH : r; /* they have all exited, and the scope with them */
         }
         return -EEXIST;
 }
 
-static int reload(sd_bus *bus) {
+static int reload(Pid1 *pid1) {
         _cleanup_message_ sd_bus_message *m = NULL;
         int r;
 
-        r = pid1_new_call(bus, "Reload", &m);
+        r = pid1_new_call(pid1, "Reload", &m);
         if (r < 0)
                 return r;
-        return pid1_call(bus, m, SYSTEMD_PARENT, RELOAD_TIMEOUT_USEC, NULL);
+        return pid1_call(pid1, m, SYSTEMD_PARENT, RELOAD_TIMEOUT_USEC, NULL);
 }
 
 /* The drop-in counts only if no other that sorts behind it says otherwise: PID 1 is asked which slice it
  * took. */
-static int tie_unit(sd_bus *bus, const char *unit, const char *slice) {
+static int tie_unit(Pid1 *pid1, const char *unit, const char *slice) {
         _cleanup_free_ char *taken = NULL;
         int r;
 
         r = dropin_write(unit, slice);
         if (r < 0)
                 return r;
-        r = reload(bus);
+        r = reload(pid1);
         if (r >= 0)
-                r = pid1_get_string(bus, unit, pid1_unit_interface(unit), "Slice", &taken);
+                r = pid1_get_string(pid1, unit, pid1_unit_interface(unit), "Slice", &taken);
         if (r >= 0 && strcmp(taken, slice) != 0)
                 r = -EEXIST;
         if (r < 0) {
                 (void) dropin_remove(unit);
-                (void) reload(bus);
+                (void) reload(pid1);
         }
         return r;
 }
 
 int systemd_attach_unit(TenantGroup *group, const char *unit, char **ret_group) {
         _cleanup_free_ char *state = NULL, *path = NULL;
-        sd_bus *bus;
+        Pid1 *pid1;
         int r;
 
         if (!dropin_section(unit))
                 return -EINVAL;
-        r = systemd_connect(group->driver, &bus);
+        r = systemd_connect(group->driver, &pid1);
         if (r < 0)
                 return r;
-        r = pid1_get_string(bus, unit, PID1_SERVICE ".Unit", "LoadState", &state);
+        r = pid1_get_string(pid1, unit, PID1_SERVICE ".Unit", "LoadState", &state);
         if (r < 0)
                 return r;
         if (strcmp(state, "loaded") != 0)
                 return -ENOENT;
-        r = pid1_get_group(bus, unit, &path);
+        r = pid1_get_group(pid1, unit, &path);
         if (r < 0 && r != -ENOENT)
                 return r;
-        r = tie_unit(bus, unit, group->unit);
+        r = tie_unit(pid1, unit, group->unit);
         if (r < 0)
                 return r;
         *ret_group = TAKE_PTR(path);
         return 0;
 }
 
-int systemd_untie_slice(sd_bus *bus, const char *slice) {
+int systemd_untie_slice(Pid1 *pid1, const char *slice) {
         bool untied;
         int r = dropin_remove_all(slice, &untied);
 
-        return r >= 0 && untied ? reload(bus) : r;
+        return r >= 0 && untied ? reload(pid1) : r;
 }
 
 int systemd_untie(CgroupDriver *driver, const char *tenant_id) {
         _cleanup_free_ char *unit = systemd_slice(tenant_id);
-        sd_bus *bus;
+        Pid1 *pid1;
         int r;
 
         if (!unit)
                 return -ENOMEM;
-        r = systemd_connect(driver, &bus);
-        return r < 0 ? r : systemd_untie_slice(bus, unit);
+        r = systemd_connect(driver, &pid1);
+        return r < 0 ? r : systemd_untie_slice(pid1, unit);
 }

@@ -28,23 +28,23 @@ static bool is_slice_below(const char *unit, const char *slice) {
                unit[length] == '-';
 }
 
-static int is_active(sd_bus *bus, const char *unit) {
+static int is_active(Pid1 *pid1, const char *unit) {
         _cleanup_free_ char *state = NULL;
-        int r = pid1_get_string(bus, unit, PID1_SERVICE ".Unit", "ActiveState", &state);
+        int r = pid1_get_string(pid1, unit, PID1_SERVICE ".Unit", "ActiveState", &state);
 
         return r < 0 ? r : strcmp(state, "inactive") != 0 && strcmp(state, "failed") != 0;
 }
 
 /* A scope is its processes, and a slice what is in it. */
-static int is_in_use(sd_bus *bus, const char *slice) {
+static int is_in_use(Pid1 *pid1, const char *slice) {
         _cleanup_strv_ char **units = NULL;
-        int r = pid1_get_list(bus, slice, PID1_SERVICE ".Unit", "RequiredBy", &units);
+        int r = pid1_get_list(pid1, slice, PID1_SERVICE ".Unit", "RequiredBy", &units);
 
         for (char **unit = units; r == 0 && unit && *unit; unit++)
                 if (is_slice_below(*unit, slice))
-                        r = is_in_use(bus, *unit);
+                        r = is_in_use(pid1, *unit);
                 else if (!is_scope(*unit))
-                        r = is_active(bus, *unit);
+                        r = is_active(pid1, *unit);
         return r;
 }
 
@@ -70,59 +70,59 @@ static int is_populated(int holder_fd, const char *unit) {
  * through with between the look at its processes and the stop is stopped: nothing that it offers does both at
  * once.
  */
-static int stop_slice(sd_bus *bus, int holder_fd, const char *unit) {
-        int r = is_in_use(bus, unit);
+static int stop_slice(Pid1 *pid1, int holder_fd, const char *unit) {
+        int r = is_in_use(pid1, unit);
 
         if (r == 0)
                 r = is_populated(holder_fd, unit);
         if (r != 0)
                 return r < 0 ? r : -EBUSY;
-        return pid1_call_unit_job(bus, "StopUnit", unit, "fail");
+        return pid1_call_unit_job(pid1, "StopUnit", unit, "fail");
 }
 
 /* Takes back the drop-ins that PID 1 wrote for us; it leaves alone what others put into /etc for a slice of
  * ours. */
-static int revert_unit(sd_bus *bus, const char *unit) {
+static int revert_unit(Pid1 *pid1, const char *unit) {
         _cleanup_message_ sd_bus_message *m = NULL;
         int r;
 
-        r = pid1_new_call(bus, "RevertUnitFiles", &m);
+        r = pid1_new_call(pid1, "RevertUnitFiles", &m);
         if (r < 0)
                 return r;
         r = sd_bus_message_append(m, "as", 1, unit);
         if (r < 0)
                 return r;
-        return pid1_call(bus, m, unit, 0, NULL);
+        return pid1_call(pid1, m, unit, 0, NULL);
 }
 
 int systemd_remove(CgroupDriver *driver, const char *tenant_id) {
         _cleanup_free_ char *unit = systemd_slice(tenant_id), *state = NULL;
         int holder_fd = tenant_id ? driver->parent->fd : driver->root_fd, r;
         bool was_started;
-        sd_bus *bus;
+        Pid1 *pid1;
 
         if (!unit)
                 return -ENOMEM;
-        r = systemd_connect(driver, &bus);
+        r = systemd_connect(driver, &pid1);
         if (r < 0)
                 return r;
         /* Before the slice is stopped: while PID 1 takes a unit for part of it, that stops the unit, too,
          * even where it still runs elsewhere. */
-        r = systemd_untie_slice(bus, unit);
+        r = systemd_untie_slice(pid1, unit);
         if (r < 0)
                 return r;
-        r = pid1_get_string(bus, unit, PID1_SERVICE ".Unit", "ActiveState", &state);
+        r = pid1_get_string(pid1, unit, PID1_SERVICE ".Unit", "ActiveState", &state);
         if (r < 0)
                 return r;
         was_started = strcmp(state, "inactive") != 0;
         /* PID 1 makes the group of a slice when it is configured, and takes it away only when one that was
          * started is stopped. One that cannot be started keeps its group, and nothing that was set of it. */
         if (!was_started && faccessat(holder_fd, unit, F_OK, 0) == 0)
-                was_started = pid1_call_unit_job(bus, "StartUnit", unit, "replace") >= 0;
+                was_started = pid1_call_unit_job(pid1, "StartUnit", unit, "replace") >= 0;
         if (was_started) {
-                r = stop_slice(bus, holder_fd, unit);
+                r = stop_slice(pid1, holder_fd, unit);
                 if (r < 0)
                         return r;
         }
-        return revert_unit(bus, unit);
+        return revert_unit(pid1, unit);
 }

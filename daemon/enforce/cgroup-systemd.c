@@ -28,16 +28,16 @@
 #define PARTITION_UNIT_PREFIX "headgate-partition@"
 #define CPU_WEIGHT_DEFAULT 100U
 
-int systemd_connect(CgroupDriver *driver, sd_bus **ret) {
-        int r = pid1_connect(&driver->pid1, PID1_ADDRESS);
+int systemd_connect(CgroupDriver *driver, Pid1 **ret) {
+        int r = pid1_connect(&driver->pid1);
 
         if (r >= 0)
-                *ret = driver->pid1;
+                *ret = &driver->pid1;
         return r;
 }
 
 static void systemd_rest(CgroupDriver *driver) {
-        driver->pid1 = sd_bus_close_unref(driver->pid1);
+        pid1_rest(&driver->pid1);
 }
 
 /*
@@ -49,30 +49,30 @@ static const char *const configured[] = { "CPUWeight", "CPUAccounting", "MemoryA
         "IOAccounting", NULL };
 static const char *const *const accounting = configured + 1;
 
-static int configure_slice(sd_bus *bus, const char *unit) {
+static int configure_slice(Pid1 *pid1, const char *unit) {
         _cleanup_message_ sd_bus_message *m = NULL;
         uint64_t weight;
         int r, complete = true;
 
-        r = pid1_get_trivial(bus, unit, "CPUWeight", 't', &weight);
+        r = pid1_get_trivial(pid1, unit, "CPUWeight", 't', &weight);
         if (r < 0)
                 return r;
         for (const char *const *name = accounting; *name && complete; name++) {
-                r = pid1_get_trivial(bus, unit, *name, 'b', &complete);
+                r = pid1_get_trivial(pid1, unit, *name, 'b', &complete);
                 if (r < 0)
                         return r;
         }
         if (complete && weight != UINT64_MAX)
                 return 0;
 
-        r = pid1_open_properties(bus, unit, &m);
+        r = pid1_open_properties(pid1, unit, &m);
         for (const char *const *name = accounting; r >= 0 && *name; name++)
                 r = sd_bus_message_append(m, "(sv)", *name, "b", true);
         if (r >= 0 && weight == UINT64_MAX)
                 r = sd_bus_message_append(m, "(sv)", "CPUWeight", "t", (uint64_t) CPU_WEIGHT_DEFAULT);
         if (r < 0)
                 return r;
-        return pid1_send_properties(bus, unit, m);
+        return pid1_send_properties(pid1, unit, m);
 }
 
 /* As systemd-escape --path: "/" is "-", and what is neither a letter, a digit, "_" nor "." is "\\xXX". */
@@ -120,7 +120,7 @@ static int systemd_stands(
 
 static int systemd_make(CgroupDriver *driver, const char *tenant_id, char **ret_unit, char **ret_path) {
         _cleanup_free_ char *unit = systemd_slice(tenant_id), *path = NULL, *state = NULL;
-        sd_bus *bus;
+        Pid1 *pid1;
         int r;
 
         if (!unit)
@@ -130,21 +130,21 @@ static int systemd_make(CgroupDriver *driver, const char *tenant_id, char **ret_
                 *ret_unit = TAKE_PTR(unit);
         if (r != 0)
                 return r < 0 ? r : 0;
-        r = systemd_connect(driver, &bus);
+        r = systemd_connect(driver, &pid1);
         if (r < 0)
                 return r;
-        r = configure_slice(bus, unit);
+        r = configure_slice(pid1, unit);
         if (r < 0)
                 return r;
-        r = pid1_get_string(bus, unit, PID1_SERVICE ".Unit", "ActiveState", &state);
+        r = pid1_get_string(pid1, unit, PID1_SERVICE ".Unit", "ActiveState", &state);
         if (r < 0)
                 return r;
         if (strcmp(state, "active") != 0) {
-                r = pid1_call_unit_job(bus, "StartUnit", unit, "replace");
+                r = pid1_call_unit_job(pid1, "StartUnit", unit, "replace");
                 if (r < 0)
                         return r;
         }
-        r = pid1_get_group(bus, unit, &path);
+        r = pid1_get_group(pid1, unit, &path);
         if (r < 0)
                 return r;
         *ret_unit = TAKE_PTR(unit);
@@ -177,15 +177,15 @@ static int systemd_enable(CgroupDriver *driver) {
 
 static int systemd_find(CgroupDriver *driver, const char *tenant_id, char **ret_unit, char **ret_path) {
         _cleanup_free_ char *unit = systemd_slice(tenant_id), *path = NULL;
-        sd_bus *bus;
+        Pid1 *pid1;
         int r;
 
         if (!unit)
                 return -ENOMEM;
-        r = systemd_connect(driver, &bus);
+        r = systemd_connect(driver, &pid1);
         if (r < 0)
                 return r;
-        r = pid1_get_group(bus, unit, &path);
+        r = pid1_get_group(pid1, unit, &path);
         if (r < 0)
                 return r;
         *ret_unit = TAKE_PTR(unit);
@@ -195,22 +195,22 @@ static int systemd_find(CgroupDriver *driver, const char *tenant_id, char **ret_
 
 static int apply_properties(TenantGroup *group, const Settings *settled) {
         _cleanup_message_ sd_bus_message *m = NULL;
-        sd_bus *bus;
+        Pid1 *pid1;
         SettingProperty properties[SETTING_MAX];
         size_t n = settings_properties(settled, properties);
         int r;
 
         if (n == 0)
                 return 0;
-        r = systemd_connect(group->driver, &bus);
+        r = systemd_connect(group->driver, &pid1);
         if (r < 0)
                 return r;
-        r = pid1_open_properties(bus, group->unit, &m);
+        r = pid1_open_properties(pid1, group->unit, &m);
         for (size_t i = 0; r >= 0 && i < n; i++)
                 r = sd_bus_message_append(m, "(sv)", properties[i].name, "t", properties[i].value);
         if (r < 0)
                 return r;
-        return pid1_send_properties(bus, group->unit, m);
+        return pid1_send_properties(pid1, group->unit, m);
 }
 
 /* A list of numbers as systemd takes it: a bit each, the lowest first (sd_bus: "ay"). */
@@ -237,20 +237,20 @@ static int append_mask(sd_bus_message *m, const char *property, const CpuSet *se
 
 static int systemd_place(TenantGroup *group, const CpuSet *cpus, const CpuSet *nodes) {
         _cleanup_message_ sd_bus_message *m = NULL;
-        sd_bus *bus;
+        Pid1 *pid1;
         int r;
 
-        r = systemd_connect(group->driver, &bus);
+        r = systemd_connect(group->driver, &pid1);
         if (r < 0)
                 return r;
-        r = pid1_open_properties(bus, group->unit, &m);
+        r = pid1_open_properties(pid1, group->unit, &m);
         if (r >= 0)
                 r = append_mask(m, "AllowedCPUs", cpus);
         if (r >= 0)
                 r = append_mask(m, "AllowedMemoryNodes", nodes);
         if (r < 0)
                 return r;
-        return pid1_send_properties(bus, group->unit, m);
+        return pid1_send_properties(pid1, group->unit, m);
 }
 
 /*
@@ -260,7 +260,7 @@ static int systemd_place(TenantGroup *group, const CpuSet *cpus, const CpuSet *n
  */
 static int systemd_make_partition(TenantGroup *group) {
         _cleanup_free_ char *unit = NULL, *encoded = NULL;
-        sd_bus *bus;
+        Pid1 *pid1;
         char text[96];
         int r;
 
@@ -274,10 +274,10 @@ static int systemd_make_partition(TenantGroup *group) {
                 unit = NULL;
                 return -ENOMEM;
         }
-        r = systemd_connect(group->driver, &bus);
+        r = systemd_connect(group->driver, &pid1);
         if (r < 0)
                 return r;
-        return pid1_call_unit_job(bus, "StartUnit", unit, "replace");
+        return pid1_call_unit_job(pid1, "StartUnit", unit, "replace");
 }
 
 /*
@@ -310,19 +310,19 @@ static int systemd_apply(TenantGroup *group, const Settings *settled) {
 /* PID 1 may signal anyone, and "all" is every process in the slice and below it. */
 static int systemd_signal(TenantGroup *group, int signal) {
         _cleanup_message_ sd_bus_message *m = NULL;
-        sd_bus *bus;
+        Pid1 *pid1;
         int r;
 
-        r = systemd_connect(group->driver, &bus);
+        r = systemd_connect(group->driver, &pid1);
         if (r < 0)
                 return r;
-        r = pid1_new_call(bus, "KillUnit", &m);
+        r = pid1_new_call(pid1, "KillUnit", &m);
         if (r < 0)
                 return r;
         r = sd_bus_message_append(m, "ssi", group->unit, "all", (int32_t) signal);
         if (r < 0)
                 return r;
-        r = pid1_call(bus, m, group->unit, 0, NULL);
+        r = pid1_call(pid1, m, group->unit, 0, NULL);
         return r == -ESRCH ? 0 : r; /* nobody to tell */
 }
 

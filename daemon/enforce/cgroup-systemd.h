@@ -13,14 +13,14 @@
 /* The tenant's slice, or the parent where there is no tenant; the caller frees. NULL without memory. */
 char *systemd_slice(const char *tenant_id);
 /* PID 1, by the connection that this turn of the loop has; it stays the driver's. */
-int systemd_connect(CgroupDriver *driver, sd_bus **ret);
+int systemd_connect(CgroupDriver *driver, Pid1 **ret);
 
 /* cgroup-systemd-attach.c: those of the driver's ops. */
 int systemd_attach(TenantGroup *group, const Process *processes, size_t n, char **ret_group);
 int systemd_attach_unit(TenantGroup *group, const char *unit, char **ret_group);
 int systemd_untie(CgroupDriver *driver, const char *tenant_id);
 /* The same by the slice's name. */
-int systemd_untie_slice(sd_bus *bus, const char *slice);
+int systemd_untie_slice(Pid1 *pid1, const char *slice);
 
 /* cgroup-systemd-remove.c */
 int systemd_remove(CgroupDriver *driver, const char *tenant_id);

@@ -233,6 +233,7 @@ int cgroup_driver_new(CgroupDriverKind kind, const char *root, FeatureSet *featu
                 return -ENOMEM;
         driver->ops = ops[kind];
         driver->mount_fd = driver->root_fd = -EBADF;
+        driver->pid1 = (Pid1) PID1_AT(PID1_ADDRESS);
 
         r = driver_open(driver, root);
         if (r < 0) {

@@ -16,7 +16,6 @@
 #define MANAGER PID1_SERVICE ".Manager"
 
 #define USEC_PER_SEC 1000000ULL
-#define TIMEOUT_USEC (30 * USEC_PER_SEC)
 #define DRAIN_USEC USEC_PER_SEC
 #define SCOPE_SUFFIX ".scope"
 
@@ -37,9 +36,6 @@ static int connect_anew(const char *address, sd_bus **ret) {
         r = sd_bus_set_address(bus, address);
         if (r < 0)
                 return r;
-        r = sd_bus_set_method_call_timeout(bus, TIMEOUT_USEC);
-        if (r < 0)
-                return r;
         r = sd_bus_start(bus);
         if (r < 0)
                 return r;
@@ -47,16 +43,20 @@ static int connect_anew(const char *address, sd_bus **ret) {
         return 0;
 }
 
-int pid1_connect(sd_bus **bus, const char *address) {
+int pid1_connect(Pid1 *pid1) {
         uint64_t deadline_usec = monotonic_usec() + DRAIN_USEC;
-        int r = *bus ? 1 : -ENOTCONN;
+        int r = pid1->bus ? 1 : -ENOTCONN;
 
         while (r > 0 && monotonic_usec() < deadline_usec)
-                r = sd_bus_process(*bus, NULL);
-        if (r >= 0 && sd_bus_is_open(*bus) > 0)
+                r = sd_bus_process(pid1->bus, NULL);
+        if (r >= 0 && sd_bus_is_open(pid1->bus) > 0)
                 return 0;
-        *bus = sd_bus_close_unref(*bus);
-        return connect_anew(address, bus);
+        pid1->bus = sd_bus_close_unref(pid1->bus);
+        return connect_anew(pid1->address, &pid1->bus);
+}
+
+void pid1_rest(Pid1 *pid1) {
+        pid1->bus = sd_bus_close_unref(pid1->bus);
 }
 
 /* Names that a caller must tell apart; the message is told here, as the code says less. */
@@ -90,52 +90,45 @@ static int errno_from_bus(int r, const sd_bus_error *error, const char *unit) {
  * meanwhile. So who waits says once a second that he lives. Where a wait was in vain that is no sign of life
  * any more: who is not answered by a PID 1 that works is better started anew.
  */
-static bool in_vain;
-
-static void say_alive(uint64_t now_usec) {
-        static uint64_t told_usec;
-
-        if (in_vain || now_usec - told_usec < USEC_PER_SEC)
+static void say_alive(Pid1 *pid1, uint64_t now_usec) {
+        if (pid1->in_vain || now_usec - pid1->told_usec < USEC_PER_SEC)
                 return;
         if (watchdog_feed() >= 0)
-                told_usec = now_usec;
+                pid1->told_usec = now_usec;
 }
 
 /* -ETIMEDOUT at the deadline, though PID 1 may have more to say. */
-static int wait_for(sd_bus *bus, const bool *done, uint64_t deadline_usec) {
+static int wait_for(Pid1 *pid1, const bool *done, uint64_t deadline_usec) {
         while (!*done) {
-                int r = sd_bus_process(bus, NULL);
+                int r = sd_bus_process(pid1->bus, NULL);
                 uint64_t now_usec = monotonic_usec();
 
                 if (r < 0)
                         return r;
-                say_alive(now_usec);
+                say_alive(pid1, now_usec);
                 if (*done)
                         break;
                 if (now_usec >= deadline_usec) {
-                        in_vain = true;
+                        pid1->in_vain = true;
                         return -ETIMEDOUT;
                 }
                 if (r > 0)
                         continue;
-                r = sd_bus_wait(bus, deadline_usec - now_usec < USEC_PER_SEC ? deadline_usec - now_usec
-                                                                             : USEC_PER_SEC);
+                r = sd_bus_wait(pid1->bus, deadline_usec - now_usec < USEC_PER_SEC ? deadline_usec - now_usec
+                                                                                   : USEC_PER_SEC);
                 if (r < 0 && r != -EINTR)
                         return r;
         }
         return 0;
 }
 
-static int deadline_from_timeout(sd_bus *bus, uint64_t timeout_usec, uint64_t *ret_usec) {
-        int r = timeout_usec > 0 ? 0 : sd_bus_get_method_call_timeout(bus, &timeout_usec);
-
-        if (r >= 0)
-                *ret_usec = monotonic_usec() + timeout_usec;
-        return r;
+static uint64_t deadline_of(const Pid1 *pid1, uint64_t timeout_usec) {
+        return monotonic_usec() + (timeout_usec > 0 ? timeout_usec : pid1->timeout_usec);
 }
 
 /* In the memory of who waits for it. */
 typedef struct Answer {
+        Pid1 *pid1;
         const char *unit; /* not owned */
         sd_bus_slot *slot;
         bool there;
@@ -159,7 +152,7 @@ static int take_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret_erro
                 answer->result = -ECONNRESET;
                 return 0;
         }
-        in_vain = false;
+        answer->pid1->in_vain = false;
         answer->result = errno_from_bus(-sd_bus_message_get_errno(m), error, answer->unit);
         if (answer->result == 0)
                 answer->message = sd_bus_message_ref(m);
@@ -167,24 +160,20 @@ static int take_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret_erro
 }
 
 /* How long it is waited for the caller says. */
-static int send_call(sd_bus *bus, sd_bus_message *m, Answer *answer) {
-        return sd_bus_call_async(bus, &answer->slot, m, take_answer, answer, UINT64_MAX);
+static int send_call(sd_bus_message *m, Answer *answer) {
+        return sd_bus_call_async(answer->pid1->bus, &answer->slot, m, take_answer, answer, UINT64_MAX);
 }
 
-int pid1_new_call(sd_bus *bus, const char *method, sd_bus_message **ret) {
-        return sd_bus_message_new_method_call(bus, ret, PID1_SERVICE, MANAGER_PATH, MANAGER, method);
+int pid1_new_call(Pid1 *pid1, const char *method, sd_bus_message **ret) {
+        return sd_bus_message_new_method_call(pid1->bus, ret, PID1_SERVICE, MANAGER_PATH, MANAGER, method);
 }
 
-int pid1_call(sd_bus *bus, sd_bus_message *m, const char *unit, uint64_t timeout_usec, sd_bus_message **ret) {
-        _cleanup_answer_ Answer answer = { .unit = unit };
-        uint64_t deadline_usec;
-        int r;
+int pid1_call(Pid1 *pid1, sd_bus_message *m, const char *unit, uint64_t timeout_usec, sd_bus_message **ret) {
+        _cleanup_answer_ Answer answer = { .pid1 = pid1, .unit = unit };
+        int r = send_call(m, &answer);
 
-        r = deadline_from_timeout(bus, timeout_usec, &deadline_usec);
         if (r >= 0)
-                r = send_call(bus, m, &answer);
-        if (r >= 0)
-                r = wait_for(bus, &answer.there, deadline_usec);
+                r = wait_for(pid1, &answer.there, deadline_of(pid1, timeout_usec));
         if (r < 0)
                 return r;
         if (ret && answer.result == 0)
@@ -216,40 +205,38 @@ static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error
 }
 
 /* PID 1 answers before it runs the job: JobRemoved is behind the answer. */
-int pid1_call_job(sd_bus *bus, sd_bus_message *m, const char *unit) {
+int pid1_call_job(Pid1 *pid1, sd_bus_message *m, const char *unit) {
         _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
         _cleanup_message_ sd_bus_message *reply = NULL;
+        uint64_t deadline_usec = deadline_of(pid1, 0);
         JobWait wait = { 0 };
-        uint64_t deadline_usec;
         int r;
 
-        r = deadline_from_timeout(bus, 0, &deadline_usec);
+        r = sd_bus_match_signal(
+                        pid1->bus, &slot, NULL, MANAGER_PATH, MANAGER, "JobRemoved", on_job_removed, &wait);
         if (r < 0)
                 return r;
-        r = sd_bus_match_signal(bus, &slot, NULL, MANAGER_PATH, MANAGER, "JobRemoved", on_job_removed, &wait);
-        if (r < 0)
-                return r;
-        r = pid1_call(bus, m, unit, 0, &reply);
+        r = pid1_call(pid1, m, unit, 0, &reply);
         if (r < 0)
                 return r;
         r = sd_bus_message_read(reply, "o", &wait.job);
         if (r < 0)
                 return r;
-        r = wait_for(bus, &wait.removed, deadline_usec);
+        r = wait_for(pid1, &wait.removed, deadline_usec);
         return r < 0 ? r : wait.result;
 }
 
-int pid1_call_unit_job(sd_bus *bus, const char *method, const char *unit, const char *mode) {
+int pid1_call_unit_job(Pid1 *pid1, const char *method, const char *unit, const char *mode) {
         _cleanup_message_ sd_bus_message *m = NULL;
         int r;
 
-        r = pid1_new_call(bus, method, &m);
+        r = pid1_new_call(pid1, method, &m);
         if (r < 0)
                 return r;
         r = sd_bus_message_append(m, "ss", unit, mode);
         if (r < 0)
                 return r;
-        return pid1_call_job(bus, m, unit);
+        return pid1_call_job(pid1, m, unit);
 }
 
 const char *pid1_unit_interface(const char *unit) {
@@ -270,7 +257,7 @@ const char *pid1_unit_interface(const char *unit) {
         return PID1_SERVICE ".Slice";
 }
 
-static int get_property(sd_bus *bus, const char *unit, const char *interface, const char *property,
+static int get_property(Pid1 *pid1, const char *unit, const char *interface, const char *property,
                 sd_bus_message **ret) {
         _cleanup_message_ sd_bus_message *m = NULL;
         _cleanup_free_ char *path = NULL;
@@ -280,22 +267,22 @@ static int get_property(sd_bus *bus, const char *unit, const char *interface, co
         if (r < 0)
                 return r;
         r = sd_bus_message_new_method_call(
-                        bus, &m, PID1_SERVICE, path, "org.freedesktop.DBus.Properties", "Get");
+                        pid1->bus, &m, PID1_SERVICE, path, "org.freedesktop.DBus.Properties", "Get");
         if (r < 0)
                 return r;
         r = sd_bus_message_append(m, "ss", interface, property);
         if (r < 0)
                 return r;
-        return pid1_call(bus, m, unit, 0, ret);
+        return pid1_call(pid1, m, unit, 0, ret);
 }
 
-int pid1_get_string(sd_bus *bus, const char *unit, const char *interface, const char *property, char **ret) {
+int pid1_get_string(Pid1 *pid1, const char *unit, const char *interface, const char *property, char **ret) {
         _cleanup_message_ sd_bus_message *reply = NULL;
         const char *text;
         char *copy;
         int r;
 
-        r = get_property(bus, unit, interface, property, &reply);
+        r = get_property(pid1, unit, interface, property, &reply);
         if (r < 0)
                 return r;
         r = sd_bus_message_read(reply, "v", "s", &text);
@@ -308,13 +295,13 @@ int pid1_get_string(sd_bus *bus, const char *unit, const char *interface, const 
         return 0;
 }
 
-int pid1_get_list(sd_bus *bus, const char *unit, const char *interface, const char *property, char ***ret) {
+int pid1_get_list(Pid1 *pid1, const char *unit, const char *interface, const char *property, char ***ret) {
         _cleanup_message_ sd_bus_message *reply = NULL;
         _cleanup_strv_ char **list = NULL;
         const char *text;
         int r;
 
-        r = get_property(bus, unit, interface, property, &reply);
+        r = get_property(pid1, unit, interface, property, &reply);
         if (r >= 0)
                 r = sd_bus_message_enter_container(reply, 'v', "as");
         if (r >= 0)
@@ -327,22 +314,22 @@ int pid1_get_list(sd_bus *bus, const char *unit, const char *interface, const ch
         return 0;
 }
 
-int pid1_get_trivial(sd_bus *bus, const char *unit, const char *property, char type, void *ret) {
+int pid1_get_trivial(Pid1 *pid1, const char *unit, const char *property, char type, void *ret) {
         _cleanup_message_ sd_bus_message *reply = NULL;
         int r;
 
-        r = get_property(bus, unit, PID1_SERVICE ".Slice", property, &reply);
+        r = get_property(pid1, unit, PID1_SERVICE ".Slice", property, &reply);
         if (r < 0)
                 return r;
         r = sd_bus_message_read(reply, "v", (const char[]){ type, '\0' }, ret);
         return r < 0 ? r : 0;
 }
 
-int pid1_get_group(sd_bus *bus, const char *unit, char **ret) {
+int pid1_get_group(Pid1 *pid1, const char *unit, char **ret) {
         _cleanup_free_ char *path = NULL;
         int r;
 
-        r = pid1_get_string(bus, unit, pid1_unit_interface(unit), "ControlGroup", &path);
+        r = pid1_get_string(pid1, unit, pid1_unit_interface(unit), "ControlGroup", &path);
         if (r < 0)
                 return r;
         if (*path == '\0')
@@ -351,11 +338,11 @@ int pid1_get_group(sd_bus *bus, const char *unit, char **ret) {
         return 0;
 }
 
-int pid1_open_properties(sd_bus *bus, const char *unit, sd_bus_message **ret) {
+int pid1_open_properties(Pid1 *pid1, const char *unit, sd_bus_message **ret) {
         _cleanup_message_ sd_bus_message *m = NULL;
         int r;
 
-        r = pid1_new_call(bus, "SetUnitProperties", &m);
+        r = pid1_new_call(pid1, "SetUnitProperties", &m);
         if (r < 0)
                 return r;
         r = sd_bus_message_append(m, "sb", unit, /* runtime= */ true);
@@ -373,24 +360,22 @@ int pid1_open_properties(sd_bus *bus, const char *unit, sd_bus_message **ret) {
  * message: so an answer to another one says that they are written. Both are sent before the first is
  * answered: PID 1 is waited for once.
  */
-int pid1_send_properties(sd_bus *bus, const char *unit, sd_bus_message *m) {
-        _cleanup_answer_ Answer set = { .unit = unit }, written = { .unit = PID1_SERVICE };
+int pid1_send_properties(Pid1 *pid1, const char *unit, sd_bus_message *m) {
+        _cleanup_answer_ Answer set = { .pid1 = pid1, .unit = unit };
+        _cleanup_answer_ Answer written = { .pid1 = pid1, .unit = PID1_SERVICE };
         _cleanup_message_ sd_bus_message *ping = NULL;
-        uint64_t deadline_usec;
         int r;
 
         r = sd_bus_message_close_container(m);
         if (r >= 0)
-                r = deadline_from_timeout(bus, 0, &deadline_usec);
+                r = sd_bus_message_new_method_call(pid1->bus, &ping, PID1_SERVICE, MANAGER_PATH,
+                                "org.freedesktop.DBus.Peer", "Ping");
         if (r >= 0)
-                r = sd_bus_message_new_method_call(
-                                bus, &ping, PID1_SERVICE, MANAGER_PATH, "org.freedesktop.DBus.Peer", "Ping");
+                r = send_call(m, &set);
         if (r >= 0)
-                r = send_call(bus, m, &set);
+                r = send_call(ping, &written);
         if (r >= 0)
-                r = send_call(bus, ping, &written);
-        if (r >= 0)
-                r = wait_for(bus, &written.there, deadline_usec);
+                r = wait_for(pid1, &written.there, deadline_of(pid1, 0));
         if (r < 0)
                 return r;
         if (!set.there)

@@ -31,24 +31,36 @@ DEFINE_CLEANUP(sd_bus *, sd_bus_close_unref);
 #define PID1_SERVICE "org.freedesktop.systemd1"
 #define PID1_ADDRESS "unix:path=/run/systemd/private"
 
-/* Connects to PID 1, which is at that address, where *bus is NULL, or was lost, as it is when PID 1 is
- * executed anew; else reads, and drops, what PID 1 has said to it in between. sd_bus_close_unref() ends it.
- */
-int pid1_connect(sd_bus **bus, const char *address);
-int pid1_new_call(sd_bus *bus, const char *method, sd_bus_message **ret);
-/* 0: as long as any call of this connection may take. */
-int pid1_call(sd_bus *bus, sd_bus_message *m, const char *unit, uint64_t timeout_usec, sd_bus_message **ret);
+typedef struct Pid1 {
+        const char *address;
+        uint64_t timeout_usec; /* of what has no other */
+        sd_bus *bus;           /* the connection; NULL: there is none */
+        bool in_vain;          /* the last wait was, and there was no answer since */
+        uint64_t told_usec;    /* when it was last said that we live */
+} Pid1;
+
+#define PID1_AT(where) \
+        { .address = (where), .timeout_usec = 30000000 }
+
+/* Connects to PID 1 where nobody is, or where the connection was lost, as it is when PID 1 is executed anew;
+ * else reads, and drops, what PID 1 has said to it in between. */
+int pid1_connect(Pid1 *pid1);
+/* Ends the connection, if there is one. */
+void pid1_rest(Pid1 *pid1);
+int pid1_new_call(Pid1 *pid1, const char *method, sd_bus_message **ret);
+/* 0: as long as any call may take. */
+int pid1_call(Pid1 *pid1, sd_bus_message *m, const char *unit, uint64_t timeout_usec, sd_bus_message **ret);
 /* Makes the call, whose reply is a job, and waits until PID 1 is through with it. */
-int pid1_call_job(sd_bus *bus, sd_bus_message *m, const char *unit);
+int pid1_call_job(Pid1 *pid1, sd_bus_message *m, const char *unit);
 /* `mode`: "replace" what others have asked for of the unit and those that come and go with it, or "fail":
  * -EBUSY. */
-int pid1_call_unit_job(sd_bus *bus, const char *method, const char *unit, const char *mode);
+int pid1_call_unit_job(Pid1 *pid1, const char *method, const char *unit, const char *mode);
 /* The interface that a unit of this name has its group under. */
 const char *pid1_unit_interface(const char *unit);
-int pid1_get_string(sd_bus *bus, const char *unit, const char *interface, const char *property, char **ret);
-int pid1_get_list(sd_bus *bus, const char *unit, const char *interface, const char *property, char ***ret);
-int pid1_get_trivial(sd_bus *bus, const char *unit, const char *property, char type, void *ret);
+int pid1_get_string(Pid1 *pid1, const char *unit, const char *interface, const char *property, char **ret);
+int pid1_get_list(Pid1 *pid1, const char *unit, const char *interface, const char *property, char ***ret);
+int pid1_get_trivial(Pid1 *pid1, const char *unit, const char *property, char type, void *ret);
 /* Where the unit's processes are. -ENOENT: nowhere, it is not running. */
-int pid1_get_group(sd_bus *bus, const char *unit, char **ret);
-int pid1_open_properties(sd_bus *bus, const char *unit, sd_bus_message **ret);
-int pid1_send_properties(sd_bus *bus, const char *unit, sd_bus_message *m);
+int pid1_get_group(Pid1 *pid1, const char *unit, char **ret);
+int pid1_open_properties(Pid1 *pid1, const char *unit, sd_bus_message **ret);
+int pid1_send_properties(Pid1 *pid1, const char *unit, sd_bus_message *m);

@@ -123,13 +123,14 @@ static void set_up(void) {
         cr_assert_geq(parent.fd, 0);
         pid1_child_start(strchr(address, '/'), answer, NULL);
         driver.parent = &parent;
-        cr_assert_eq(pid1_connect(&driver.pid1, address), 0);
+        driver.pid1 = (Pid1) PID1_AT(address);
+        cr_assert_eq(pid1_connect(&driver.pid1), 0);
 }
 
 static void tear_down(void) {
         char command[64];
 
-        sd_bus_close_unref(driver.pid1);
+        pid1_rest(&driver.pid1);
         snprintf(command, sizeof(command), "rm -r %s", directory);
         cr_assert_eq(system(command), 0);
 }

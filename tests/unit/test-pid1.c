@@ -117,25 +117,26 @@ static void tear_down(void) {
         cr_assert_eq(system(command), 0);
 }
 
-static sd_bus *connect_pid1(uint64_t timeout_usec) {
-        sd_bus *bus = NULL;
+static Pid1 connect_pid1(uint64_t timeout_usec) {
+        Pid1 pid1 = PID1_AT(address);
 
-        cr_assert_eq(pid1_connect(&bus, address), 0);
-        cr_assert_geq(sd_bus_set_method_call_timeout(bus, timeout_usec), 0);
-        return bus;
+        cr_expect_eq(pid1.timeout_usec, WAIT_USEC);
+        cr_assert_eq(pid1_connect(&pid1), 0);
+        pid1.timeout_usec = timeout_usec;
+        return pid1;
 }
 
-static int set_weight(sd_bus *bus, const char *unit) {
+static int set_weight(Pid1 *pid1, const char *unit) {
         _cleanup_message_ sd_bus_message *m = NULL;
 
-        cr_assert_geq(pid1_open_properties(bus, unit, &m), 0);
+        cr_assert_geq(pid1_open_properties(pid1, unit, &m), 0);
         cr_assert_geq(sd_bus_message_append(m, "(sv)", "CPUWeight", "t", (uint64_t) 100), 0);
-        return pid1_send_properties(bus, unit, m);
+        return pid1_send_properties(pid1, unit, m);
 }
 
-static int get_slice(sd_bus *bus, const char *unit) {
+static int get_slice(Pid1 *pid1, const char *unit) {
         _cleanup_free_ char *slice = NULL;
-        int r = pid1_get_string(bus, unit, PID1_SERVICE ".Slice", "Slice", &slice);
+        int r = pid1_get_string(pid1, unit, PID1_SERVICE ".Slice", "Slice", &slice);
 
         if (r >= 0)
                 cr_expect_str_eq(slice, unit);
@@ -159,10 +160,10 @@ Test(pid1, properties_are_set_and_written) {
                 { "there.slice", 0 }, { "gone.slice", -ENOENT }, { "wrong.slice", -EINVAL },
                 { "there.slice", 0 }, /* by the same connection, after that */
         };
-        _cleanup_bus_ sd_bus *bus = connect_pid1(WAIT_USEC);
+        _cleanup_(pid1_rest) Pid1 pid1 = connect_pid1(WAIT_USEC);
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                int r = set_weight(bus, cases[i].unit);
+                int r = set_weight(&pid1, cases[i].unit);
 
                 cr_expect_eq(r, cases[i].expected, "%s: %s", cases[i].unit, strerror(-r));
         }
@@ -179,10 +180,10 @@ Test(pid1, what_became_of_a_job) {
                 { "canceled", -ECANCELED },
                 { "dependency", -EIO },
         };
-        _cleanup_bus_ sd_bus *bus = connect_pid1(WAIT_USEC);
+        _cleanup_(pid1_rest) Pid1 pid1 = connect_pid1(WAIT_USEC);
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                int r = pid1_call_unit_job(bus, "StartUnit", cases[i].result, "replace");
+                int r = pid1_call_unit_job(&pid1, "StartUnit", cases[i].result, "replace");
 
                 cr_expect_eq(r, cases[i].expected, "%s: %s", cases[i].result, strerror(-r));
         }
@@ -190,35 +191,37 @@ Test(pid1, what_became_of_a_job) {
 
 /* Executed anew, PID 1 closes what it had. */
 Test(pid1, a_connection_that_is_lost) {
-        _cleanup_bus_ sd_bus *bus = connect_pid1(WAIT_USEC);
-        sd_bus *first = bus;
+        _cleanup_(pid1_rest) Pid1 pid1 = connect_pid1(WAIT_USEC);
+        sd_bus *first = pid1.bus;
 
-        cr_expect_eq(pid1_connect(&bus, address), 0);
-        cr_expect_eq(bus, first, "one that is open was closed");
-        cr_expect_eq(set_weight(bus, "lost.slice"), -ECONNRESET);
-        cr_expect_eq(sd_bus_is_open(bus), 0);
-        cr_assert_eq(pid1_connect(&bus, address), 0);
-        cr_expect_eq(set_weight(bus, "there.slice"), 0, "it is not connected anew");
+        cr_expect_eq(pid1_connect(&pid1), 0);
+        cr_expect_eq(pid1.bus, first, "one that is open was closed");
+        cr_expect_eq(set_weight(&pid1, "lost.slice"), -ECONNRESET);
+        cr_expect_eq(sd_bus_is_open(pid1.bus), 0);
+        cr_assert_eq(pid1_connect(&pid1), 0);
+        cr_expect_eq(set_weight(&pid1, "there.slice"), 0, "it is not connected anew");
 }
 
 /* PID 1, which loads its units anew, answers only when it has read twice that we live. */
 Test(pid1, who_waits_lives) {
-        _cleanup_bus_ sd_bus *bus = connect_pid1(WAIT_USEC);
+        _cleanup_(pid1_rest) Pid1 pid1 = connect_pid1(WAIT_USEC);
 
-        cr_expect_eq(get_slice(bus, "late.slice"), 0);
+        cr_expect_eq(get_slice(&pid1, "late.slice"), 0);
 }
 
 Test(pid1, who_waited_in_vain_is_not_believed) {
-        _cleanup_bus_ sd_bus *bus = connect_pid1(100000);
+        _cleanup_(pid1_rest) Pid1 pid1 = connect_pid1(100000);
 
-        cr_expect_eq(get_slice(bus, "mute.slice"), -ETIMEDOUT);
+        cr_expect_eq(get_slice(&pid1, "mute.slice"), -ETIMEDOUT);
         while (is_fed(0))
                 ;
-        cr_expect_geq(sd_bus_set_method_call_timeout(bus, 2500000), 0);
-        cr_expect_eq(get_slice(bus, "mute.slice"), -ETIMEDOUT);
+        pid1_rest(&pid1);
+        cr_assert_eq(pid1_connect(&pid1), 0);
+        pid1.timeout_usec = 2500000;
+        cr_expect_eq(get_slice(&pid1, "mute.slice"), -ETIMEDOUT);
         cr_expect_not(is_fed(0), "without an answer it was fed");
-        cr_expect_geq(sd_bus_set_method_call_timeout(bus, WAIT_USEC), 0);
-        cr_expect_eq(get_slice(bus, "there.slice"), 0);
+        pid1.timeout_usec = WAIT_USEC;
+        cr_expect_eq(get_slice(&pid1, "there.slice"), 0);
         cr_expect(is_fed(0), "an answer is a sign of life");
 }
 
@@ -232,13 +235,13 @@ static int wait_for_more(sd_bus_message *m, void *userdata, sd_bus_error *error)
 }
 
 Test(pid1, what_is_said_of_others_makes_no_wait_longer) {
-        _cleanup_bus_ sd_bus *bus = connect_pid1(1000000);
-        sd_bus *first = bus;
+        _cleanup_(pid1_rest) Pid1 pid1 = connect_pid1(1000000);
+        sd_bus *first = pid1.bus;
         uint64_t begin_usec = now_usec();
 
-        cr_assert_geq(sd_bus_add_filter(bus, NULL, wait_for_more, bus), 0);
-        cr_expect_eq(pid1_call_unit_job(bus, "StartUnit", "flood.slice", "replace"), -ETIMEDOUT);
+        cr_assert_geq(sd_bus_add_filter(pid1.bus, NULL, wait_for_more, pid1.bus), 0);
+        cr_expect_eq(pid1_call_unit_job(&pid1, "StartUnit", "flood.slice", "replace"), -ETIMEDOUT);
         cr_expect_geq(now_usec() - begin_usec, 1000000, "it was not waited for");
-        cr_expect_eq(pid1_connect(&bus, address), 0);
-        cr_expect_eq(bus, first, "one that is open was closed");
+        cr_expect_eq(pid1_connect(&pid1), 0);
+        cr_expect_eq(pid1.bus, first, "one that is open was closed");
 }
