@@ -11,7 +11,8 @@
  *
  * Whoever asks waits, and the loop with him: 30 s a call at most, for a Reload 90 s, whatever else PID 1 says
  * meanwhile, and the watchdog is told that this is no hang. Who did not get an answer in that time is
- * believed no more until he gets one.
+ * believed no more until he gets one. For jobs that do not end a minute is lost in one go at most, of however
+ * many units they are.
  *
  * 0 or a negative errno: -ETIMEDOUT no answer in time, -ENOENT no such unit, -EEXIST there is one, -ESRCH no
  * such process. `unit` of a call is for the journal, which has what PID 1 said.
@@ -35,6 +36,7 @@ typedef struct Pid1 {
         const char *address;
         uint64_t timeout_usec; /* of what has no other */
         sd_bus *bus;           /* the connection; NULL: there is none */
+        unsigned jobs_in_vain; /* waited for since the last rest */
         bool in_vain;          /* the last wait was, and there was no answer since */
         uint64_t told_usec;    /* when it was last said that we live */
 } Pid1;
@@ -45,7 +47,7 @@ typedef struct Pid1 {
 /* Connects to PID 1 where nobody is, or where the connection was lost, as it is when PID 1 is executed anew;
  * else reads, and drops, what PID 1 has said to it in between. */
 int pid1_connect(Pid1 *pid1);
-/* Ends the connection, if there is one. */
+/* Ends the connection, if there is one; what is asked from then on is asked in another go. */
 void pid1_rest(Pid1 *pid1);
 int pid1_new_call(Pid1 *pid1, const char *method, sd_bus_message **ret);
 /* 0: as long as any call may take. */

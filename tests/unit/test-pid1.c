@@ -8,6 +8,7 @@
 #include "util/watchdog.h"
 
 #include <criterion/criterion.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -36,6 +37,8 @@ static void start_unit(sd_bus *bus, sd_bus_message *m) {
 
         pid1_child_check(sd_bus_message_read(m, "s", &unit));
         pid1_child_check(sd_bus_reply_method_return(m, "o", PID1_CHILD_JOB));
+        if (strcmp(unit, "endless.slice") == 0)
+                return;
         do {
                 pid1_child_tell_removed(bus, JOB_OF_OTHERS, "failed");
                 pid1_child_check(sd_bus_flush(bus));
@@ -244,4 +247,29 @@ Test(pid1, what_is_said_of_others_makes_no_wait_longer) {
         cr_expect_geq(now_usec() - begin_usec, 1000000, "it was not waited for");
         cr_expect_eq(pid1_connect(&pid1), 0);
         cr_expect_eq(pid1.bus, first, "one that is open was closed");
+}
+
+static uint64_t time_endless_job(Pid1 *pid1) {
+        uint64_t begin_usec = now_usec();
+
+        cr_expect_eq(pid1_call_unit_job(pid1, "StartUnit", "endless.slice", "replace"), -ETIMEDOUT);
+        return now_usec() - begin_usec;
+}
+
+/* However many jobs do not end, PID 1 is not waited for much longer than for one; and what it answers is had.
+ */
+Test(pid1, jobs_that_do_not_end) {
+        _cleanup_(pid1_rest) Pid1 pid1 = connect_pid1(1000000);
+        uint64_t usec = time_endless_job(&pid1), all_usec = usec;
+
+        cr_expect_geq(usec, 1000000, "it was not waited for");
+        for (unsigned i = 1; i < 100; i++)
+                all_usec += time_endless_job(&pid1);
+        cr_expect_lt(all_usec, 10000000, "%" PRIu64 ", of which 2 s were waited", all_usec);
+        cr_expect_eq(set_weight(&pid1, "there.slice"), 0);
+
+        pid1_rest(&pid1);
+        cr_assert_eq(pid1_connect(&pid1), 0);
+        cr_expect_eq(pid1_call_unit_job(&pid1, "StartUnit", "done", "replace"), 0);
+        cr_expect_geq(time_endless_job(&pid1), 1000000, "another go begins with less");
 }
