@@ -108,6 +108,20 @@ static void expect_same_growth(const Reading *first, const Reading *last, const 
                         most);
 }
 
+/*
+ * Load of this process until the kernel has charged the group so much more. How long it takes says nothing of
+ * the meter: a task that is real-time leaves its CPU to others for 50 ms at once (the kernel's fair server),
+ * and a guest's CPU stands still for as long as the machine below has other things to do.
+ */
+static void burn_until_charged(const TestGroup *group, unsigned msec) {
+        uint64_t end = group_cpu_nsec(group) + msec * 1000000ULL;
+
+        for (unsigned i = 0; group_cpu_nsec(group) < end; i++) {
+                cr_assert(i < 30000, "%s: what is in it does not run", group->path);
+                burn_msec(1);
+        }
+}
+
 /* A task that is on its CPU all the while, and was before the group was added. */
 Test(sched_meter, running_stretch) {
         TestGroup group = group_make("a");
@@ -121,11 +135,10 @@ Test(sched_meter, running_stretch) {
 
         first = reading_take(meter, SLOT, &group);
         for (unsigned i = 0; i < 10; i++) {
-                burn_msec(50);
+                burn_until_charged(&group, 50);
                 last = reading_take(meter, SLOT, &group);
                 expect_same_growth(&first, &last, "cpu.time while it runs");
         }
-        cr_expect(last.meter > first.meter, "it did not run");
         worker_stop(&hog);
         meter_free(meter);
 }
@@ -218,10 +231,9 @@ Test(sched_meter, moved_while_running) {
 
                 group_move(group, hog.pid);
                 first = reading_take(meter, slot, group);
-                burn_msec(60);
+                burn_until_charged(group, 60);
                 last = reading_take(meter, slot, group);
                 expect_same_growth(&first, &last, "cpu.time after the move");
-                cr_expect(last.meter > first.meter, "move %u: it is not counted", i);
         }
         worker_stop(&hog);
         meter_free(meter);
@@ -245,12 +257,11 @@ Test(sched_meter, moves_in_one_stretch) {
                 first[i] = reading_take(meter, SLOT + i, &groups[i]);
         for (unsigned i = 1; i < 9; i++) {
                 group_move(&groups[i % ELEMENTSOF(groups)], hog.pid);
-                burn_msec(30);
+                burn_until_charged(&groups[i % ELEMENTSOF(groups)], 30);
         }
         for (uint32_t i = 0; i < ELEMENTSOF(groups); i++) {
                 last = reading_take(meter, SLOT + i, &groups[i]);
                 expect_same_growth(&first[i], &last, groups[i].path);
-                cr_expect(last.kernel_after - first[i].kernel_before > 3 * TICK_NSEC, "it did not run there");
         }
         worker_stop(&hog);
         meter_free(meter);
