@@ -15,6 +15,7 @@
 #include "net-meter.h"
 
 #define TC_ACT_UNSPEC (-1)
+#define ETH_ALEN 6
 #define ETH_HLEN 14
 #define AF_PACKET 17
 #define NEXTHDR_FRAGMENT 44
@@ -35,6 +36,13 @@ struct {
         __type(key, struct in6_addr);
         __type(value, struct net_address);
 } addresses SEC(".maps");
+
+struct {
+        __uint(type, BPF_MAP_TYPE_LRU_HASH);
+        __uint(max_entries, NET_STATIONS);
+        __type(key, struct net_station);
+        __type(value, __u32);
+} stations SEC(".maps");
 
 #include "net-count.bpf.h"
 
@@ -58,6 +66,20 @@ static __always_inline void learn_address(struct __sk_buff *skb, __u32 slot) {
                 known->slot = slot;
 }
 
+/* As a bridge does: the last from whom a frame came has it. */
+static __always_inline void learn_station(struct __sk_buff *skb) {
+        struct net_station station = {};
+        __u32 *known, new = skb->ifindex;
+
+        if (bpf_skb_load_bytes(skb, offsetof(struct ethhdr, h_source), station.address, ETH_ALEN) < 0)
+                return;
+        known = bpf_map_lookup_elem(&stations, &station);
+        if (!known)
+                bpf_map_update_elem(&stations, &station, &new, BPF_ANY);
+        else if (*known != new)
+                *known = new;
+}
+
 SEC("tc")
 int NET_LOCAL_FROM_PROGRAM(struct __sk_buff *skb) {
         const __u32 *slot = net_sender_slot(skb);
@@ -66,16 +88,25 @@ int NET_LOCAL_FROM_PROGRAM(struct __sk_buff *skb) {
         skb->tc_index = minor_base + (slot ? *slot : 0);
         if (socket && socket->family == AF_PACKET) /* was never counted as sent */
                 skb->tc_index |= NET_LOCAL_COUNTED;
+        learn_station(skb);
         if (slot)
                 learn_address(skb, *slot);
         return TC_ACT_UNSPEC;
 }
 
-/* One copy of many, of a broadcast, is not the packet that was sent. */
-static __always_inline bool is_for_one(struct __sk_buff *skb) {
-        __u8 first;
+/*
+ * One copy of many is not the packet that was sent: of a broadcast, and of what a bridge floods to all ports,
+ * as it does not know where its station is, or who has it speaks no more. At one veth at most it is for who
+ * is there, and none is left to guess: behind one that nothing came from yet there is no station.
+ */
+static __always_inline bool is_for_here(struct __sk_buff *skb) {
+        struct net_station station = {};
+        const __u32 *known;
 
-        return bpf_skb_load_bytes(skb, 0, &first, sizeof(first)) == 0 && !(first & 1);
+        if (bpf_skb_load_bytes(skb, offsetof(struct ethhdr, h_dest), station.address, ETH_ALEN) < 0)
+                return false;
+        known = bpf_map_lookup_elem(&stations, &station);
+        return known && *known == skb->ifindex;
 }
 
 /* The sender's packet was counted before it was cut: a fragment is what it carries of that, and the first of
@@ -126,7 +157,7 @@ int NET_LOCAL_TO_PROGRAM(struct __sk_buff *skb) {
                 origin = skb->priority >> 16 == major ? skb->priority & 0xffff : minor_base;
         if (!origin || origin & NET_LOCAL_COUNTED)
                 return TC_ACT_UNSPEC;
-        if (is_for_one(skb))
+        if (is_for_here(skb))
                 count_local(skb, origin);
         skb->tc_index = origin | NET_LOCAL_COUNTED;
         return TC_ACT_UNSPEC;

@@ -22,6 +22,16 @@ _Static_assert(sizeof(struct net_address) == 8, "a value of the table");
 #define NET_ADDRESS_LAYOUT 1
 #define NET_ADDRESSES 16384
 
+/* At the end of which veth a station is, by what came from it: an address of Ethernet to the ifindex. */
+struct net_station {
+        __u8 address[6];
+        __u8 pad[2];
+};
+_Static_assert(sizeof(struct net_station) == 8, "a key of the table");
+
+#define NET_STATION_LAYOUT 1
+#define NET_STATIONS 16384
+
 #define NET_LOCAL_FROM_PROGRAM headgate_from
 #define NET_LOCAL_FROM_PROGRAM_NAME "headgate_from"
 #define NET_LOCAL_TO_PROGRAM headgate_to

@@ -10,6 +10,7 @@
  */
 #include "vmlinux.h"
 
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
@@ -18,6 +19,11 @@
 
 /* The loopback device's index in every network namespace (include/net/flow.h). */
 #define LOOPBACK_IFINDEX 1
+
+#define SOCK_RAW 3
+#define SKB_DST_NOREF 1UL
+#define RTCF_BROADCAST 0x10000000
+#define RTCF_MULTICAST 0x20000000
 
 const volatile __u32 slots = 1;
 const volatile __u32 slot = 0;
@@ -54,12 +60,40 @@ int net_meter_egress(struct __sk_buff *skb) {
         return 1;
 }
 
+/*
+ * Else each socket that wants it gets a copy, and may have as many as its owner likes. What has an address of
+ * many is known as UDP knows it (__udp4_lib_rcv(), __udp6_lib_rcv()): by the route, since the broadcast
+ * address of another link is an address like any other where it was sent, and its frame for one. Raw sockets
+ * get theirs beside whoever it is for.
+ */
+static __always_inline bool is_for_one(struct __sk_buff *skb) {
+        struct bpf_sock *socket = skb->sk;
+
+        if (socket)
+                socket = bpf_sk_fullsock(socket);
+        if (!socket || socket->type == SOCK_RAW)
+                return false;
+        if (skb->protocol == bpf_htons(ETH_P_IP)) {
+                unsigned long to = BPF_CORE_READ((struct sk_buff *) skb, _skb_refdst) & ~SKB_DST_NOREF;
+
+                return to &&
+                       !(BPF_CORE_READ((struct rtable *) to, rt_flags) & (RTCF_BROADCAST | RTCF_MULTICAST));
+        }
+        if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
+                __u8 first;
+
+                return net_load(skb, offsetof(struct ipv6hdr, daddr), &first, sizeof(first)) == 0 &&
+                       first != 0xff;
+        }
+        return false;
+}
+
 /* From a network namespace to the host itself: the one way that does not lead through a second veth. */
-static __always_inline void count_sender(__u32 origin, const struct net_count *count) {
+static __always_inline void count_sender(struct __sk_buff *skb, __u32 origin, const struct net_count *count) {
         __u32 sender = origin + slot - (classid & 0xffff); /* of the class, its slot */
         struct net_row *row;
 
-        if (!classid || origin & NET_LOCAL_COUNTED || sender == 0 || sender >= slots)
+        if (!classid || origin & NET_LOCAL_COUNTED || sender == 0 || sender >= slots || !is_for_one(skb))
                 return;
         row = find_row(sender);
         if (row)
@@ -79,7 +113,7 @@ int net_meter_ingress(struct __sk_buff *skb) {
                 else
                         net_add(&row->ingress, &count);
                 if (origin)
-                        count_sender(origin, &count);
+                        count_sender(skb, origin, &count);
         }
 
         return 1;

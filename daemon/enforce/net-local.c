@@ -46,6 +46,7 @@ struct NetLocal {
         Netlink *netlink;
         char *pin_dir;    /* owned; NULL: nothing is pinned */
         int addresses_fd; /* not owned; negative: none */
+        Table stations;
         int fd[WAY_MAX];
         uint32_t id[WAY_MAX];
         Veth *veths; /* owned, in no order */
@@ -68,6 +69,11 @@ int net_addresses_open(const char *pin_dir, Table *ret) {
                         ret);
 }
 
+#define STATIONS_PIN_STEM "net_stations_"
+
+static const TableShape stations_shape = { STATIONS_PIN_STEM STRINGIFY(NET_STATION_LAYOUT),
+        BPF_MAP_TYPE_LRU_HASH, sizeof(struct net_station), sizeof(uint32_t), NET_STATIONS };
+
 void net_addresses_remove(const char *pin_dir) {
         _cleanup_free_ char *dir = NULL;
 
@@ -79,7 +85,7 @@ static void skeleton_destroy(struct net_local_bpf **skeleton) {
         net_local_bpf__destroy(*skeleton);
 }
 
-static int load(const NetLocalOptions *options, struct net_local_bpf **ret) {
+static int load(const NetLocalOptions *options, int stations_fd, struct net_local_bpf **ret) {
         _cleanup_(skeleton_destroy) struct net_local_bpf *skeleton = net_local_bpf__open();
         _libbpf_silent_;
         int r;
@@ -95,6 +101,8 @@ static int load(const NetLocalOptions *options, struct net_local_bpf **ret) {
         if (r == 0)
                 r = bpf_map__reuse_fd(skeleton->maps.addresses, options->addresses_fd);
         if (r == 0)
+                r = bpf_map__reuse_fd(skeleton->maps.stations, stations_fd);
+        if (r == 0)
                 r = net_local_bpf__load(skeleton);
         if (r < 0)
                 return r;
@@ -106,11 +114,15 @@ static int load(const NetLocalOptions *options, struct net_local_bpf **ret) {
 static int choose_program(NetLocal *local, Way way, const NetLocalOptions *options, int loaded_fd) {
         _cleanup_close_ int pinned_fd = tc_pin_get(local->pin_dir, ways[way].pin, 0);
         const uint32_t id = pinned_fd >= 0 ? tc_program_id(pinned_fd) : 0;
-        const int map_fd = way == WAY_FROM ? options->groups_fd : options->rows_fd; /* that it uses */
-        const int other_fd = way == WAY_FROM ? options->addresses_fd : options->rows_fd;
+        const int maps[][3] = {
+                [WAY_FROM] = { options->groups_fd, options->addresses_fd, local->stations.fd },
+                [WAY_TO] = { options->rows_fd, local->stations.fd, local->stations.fd },
+        };
+        bool runs = true;
 
-        if (tc_program_runs(id, pinned_fd, loaded_fd, map_fd) &&
-                        tc_program_runs(id, pinned_fd, loaded_fd, other_fd))
+        for (size_t i = 0; i < ELEMENTSOF(maps[way]); i++)
+                runs = runs && tc_program_runs(id, pinned_fd, loaded_fd, maps[way][i]);
+        if (runs)
                 local->fd[way] = TAKE_FD(pinned_fd);
         else {
                 local->fd[way] = fcntl(loaded_fd, F_DUPFD_CLOEXEC, 0);
@@ -129,6 +141,7 @@ static int open_local(const char *pin_dir, NetLocal **ret) {
         if (!local)
                 return -ENOMEM;
         local->addresses_fd = local->fd[WAY_FROM] = local->fd[WAY_TO] = -EBADF;
+        local->stations = (Table) TABLE_NULL;
         r = tc_pins_open(pin_dir, &local->pin_dir);
         if (r >= 0)
                 r = netlink_new(&local->netlink);
@@ -147,7 +160,9 @@ static int set_up(const NetLocalOptions *options, NetLocal **ret) {
                 return -EOPNOTSUPP;
         r = open_local(options->pin_dir, &local);
         if (r >= 0)
-                r = load(options, &skeleton);
+                r = table_open(local->pin_dir, &stations_shape, &local->stations);
+        if (r >= 0)
+                r = load(options, local->stations.fd, &skeleton);
         if (r >= 0)
                 r = choose_program(local, WAY_FROM, options,
                                 bpf_program__fd(skeleton->progs.NET_LOCAL_FROM_PROGRAM));
@@ -182,6 +197,7 @@ NetLocal *net_local_free(NetLocal *local) {
                 return NULL;
         for (Way way = 0; way < WAY_MAX; way++)
                 cleanup_close(&local->fd[way]);
+        table_deinit(&local->stations);
         netlink_free(local->netlink);
         free(local->pin_dir);
         free(local->veths);
@@ -366,6 +382,7 @@ int net_local_remove(const char *pin_dir) {
                 pinned = tc_pin_remove(local->pin_dir, ways[way].pin, 0) || pinned;
         if (r < 0 || !pinned)
                 return r;
+        (void) tc_pin_remove(local->pin_dir, STATIONS_PIN_STEM, NET_STATION_LAYOUT);
         net_addresses_remove(pin_dir); /* nobody learns any more, and what was learned grows old */
         r = list_veths(local, NULL, 0);
         for (size_t i = 0; r >= 0 && i < local->n_veths; i++) {
