@@ -208,7 +208,11 @@ int main(int argc, char **argv) {
         r = config_read(&config, arguments.config, arguments.config_given, &failure);
         if (r != 0) {
                 fprintf(stderr, "headgated: %s\n", r > 0 ? failure.message : strerror(-r));
-                return EX_CONFIG;
+                if (!arguments.release || arguments.check_config)
+                        return EX_CONFIG;
+                /* What is ours is known by its marks, too. */
+                config_deinit(&config);
+                config_init(&config);
         }
         if (arguments.check_config) {
                 printf("%s: ok\n", arguments.config);

@@ -80,7 +80,7 @@ int reconciler_release(Reconciler *reconciler, char ***ret_left) {
         for (char **id = ids; r >= 0 && id && *id; id++)
                 r = release_group(reconciler, *id, &left);
         reconciler_release_block_devices(reconciler);
-        uplinks_release(reconciler->uplinks, reconciler_metered_groups_fd(reconciler));
+        uplinks_release(reconciler->uplinks);
         if (reconciler->devices && r >= 0)
                 r = devices_release(reconciler->devices);
         if (reconciler->meter && r >= 0)

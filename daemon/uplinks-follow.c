@@ -197,6 +197,9 @@ int uplinks_refresh(Uplinks *uplinks, FeatureSet *features, ResourceSet *total, 
                 void *userdata) {
         bool changed = false;
 
+        if (!uplinks->former_released)
+                uplinks_release_former(uplinks);
+        uplinks->former_released = true;
         uplinks->n_planned = 0;
         for (size_t i = 0; i < uplinks->n_holds; i++) {
                 UplinkHold *hold = &uplinks->holds[i];

@@ -40,6 +40,7 @@ struct Uplinks {
         Table addresses; /* of network namespaces; not open until it is needed */
         NetLocal *local; /* NULL: not opened, or not to be had */
         bool local_tried, local_due;
+        bool former_released; /* or tried to be, which is once a run */
 };
 
 /* Of its uplink, in the configuration. */
@@ -48,6 +49,9 @@ uint32_t uplink_hold_index(const Uplinks *uplinks, const UplinkHold *hold);
 /* uplinks-follow.c */
 /* Opens its device, which is there, and says how it is held. Changes nothing in the kernel. */
 int uplink_hold_open(const Uplinks *uplinks, UplinkHold *hold, uint64_t capacity_bps, FeatureSet *features);
+
+/* uplinks-former.c */
+void uplinks_release_former(const Uplinks *uplinks);
 
 /* uplinks-problems.c */
 /* The outcome of an apply or of its read-back: said where it is another than before; `why` may be NULL. After

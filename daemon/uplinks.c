@@ -150,7 +150,7 @@ void uplinks_read_back(Uplinks *uplinks, FeatureSet *features, NetPlan *ret) {
         }
 }
 
-void uplinks_release(Uplinks *uplinks, int groups_fd) {
+void uplinks_release(Uplinks *uplinks) {
         FeatureSet features = FEATURE_SET_NULL; /* nobody asks any more */
 
         for (size_t i = 0; i < uplinks->n_holds; i++) {
@@ -159,16 +159,16 @@ void uplinks_release(Uplinks *uplinks, int groups_fd) {
                 if (hold->kind == RESOURCE_NET_INGRESS)
                         continue;
                 (void) net_ingress_remove(hold->config->name, uplinks->pin_dir);
-                /* One that an earlier run left is taken over first: then it is known what on the hook is
-                 * ours. */
-                ensure_classifier(uplinks, hold, groups_fd, &features);
                 /* One that tells no speed now may have told one before. */
                 if (hold->uplink || uplink_hold_open(uplinks, hold, /* capacity_bps= */ 0, &features) >= 0)
                         (void) uplink_release(hold->uplink);
                 /* The hook goes with the last that is on it. */
                 if (hold->classifier)
                         (void) net_classifier_release(hold->classifier);
+                else
+                        (void) net_classifier_remove(hold->config->name, uplinks->pin_dir);
         }
+        uplinks_release_former(uplinks);
         (void) net_local_remove(uplinks->pin_dir);
         net_addresses_remove(uplinks->pin_dir);
         edt_pacer_unpin(uplinks->pin_dir);

@@ -28,7 +28,8 @@ DEFINE_CLEANUP(Uplinks *, uplinks_free);
 /* Told of an uplink that was there and is gone, came back, or is another under its name; `index` in the
  * configuration. */
 typedef void (*UplinksTell)(uint32_t index, const char *have, const char *want, void *userdata);
-/* Opens those that have come (what comes in gets its IFB), closes those that went, and adds what can be
+/* First takes all that is ours off interfaces that an earlier configuration had as uplinks, and this one does
+ * not. Opens those that have come (what comes in gets its IFB), closes those that went, and adds what can be
  * reserved of each to `total`: 1 where any came, went, is another under its name, or of another speed. Cheap
  * where none did. */
 int uplinks_refresh(
@@ -83,5 +84,5 @@ void uplinks_note_other(Uplinks *uplinks, const LinkChange *change);
 void uplinks_follow_namespaces(
                 Uplinks *uplinks, int groups_fd, int rows_fd, uint32_t slots, FeatureSet *features);
 
-/* Takes all that is ours off the configured uplinks, that of an earlier run too. `groups_fd` as above. */
-void uplinks_release(Uplinks *uplinks, int groups_fd);
+/* Takes all that is ours off the uplinks, that of an earlier run or configuration too. */
+void uplinks_release(Uplinks *uplinks);

@@ -79,7 +79,6 @@ static int set_up(NetClassifier *classifier, int groups_fd, const char **ret_wor
         int r, program_fd;
         TcSight sight;
 
-        classifier->made_clsact = tc_pin_is_there(classifier->pin_dir, TC_MADE, classifier->filter.ifindex);
         *ret_words = "its filters can't be read";
         r = tc_filter_look(classifier->netlink, &classifier->filter, &sight);
         if (r < 0)
@@ -102,15 +101,11 @@ static int set_up(NetClassifier *classifier, int groups_fd, const char **ret_wor
         return attach(classifier, program_fd, &sight);
 }
 
-int net_classifier_new(const char *ifname, int groups_fd, const char *pin_dir, FeatureSet *features,
-                NetClassifier **ret) {
-        _cleanup_(net_classifier_free_p) NetClassifier *classifier = NULL;
-        _libbpf_silent_;
-        char feature[sizeof("net.classify@") + IF_NAMESIZE];
-        const char *words = "there is no such interface";
-        int r, k;
+/* -ENODEV: there is no such interface. */
+static int open_classifier(const char *ifname, const char *pin_dir, NetClassifier **ret) {
+        _cleanup_(net_classifier_free_p) NetClassifier *classifier = calloc(1, sizeof(*classifier));
+        int r;
 
-        classifier = calloc(1, sizeof(*classifier));
         if (!classifier)
                 return -ENOMEM;
         classifier->program_fd = -EBADF;
@@ -121,10 +116,29 @@ int net_classifier_new(const char *ifname, int groups_fd, const char *pin_dir, F
         classifier->filter =
                         (TcFilter){ .ifindex = if_nametoindex(ifname), .program = NET_CLASS_PROGRAM_NAME };
         r = classifier->filter.ifindex ? tc_pins_open(pin_dir, &classifier->pin_dir) : -ENODEV;
-        tc_pins_drop_stale(classifier->pin_dir, TC_MADE);
-        tc_pins_drop_stale(classifier->pin_dir, PROGRAM_PIN);
-        if (r >= 0)
+        if (r < 0)
+                return r;
+        classifier->made_clsact = tc_pin_is_there(classifier->pin_dir, TC_MADE, classifier->filter.ifindex);
+        *ret = TAKE_PTR(classifier);
+        return 0;
+}
+
+int net_classifier_new(const char *ifname, int groups_fd, const char *pin_dir, FeatureSet *features,
+                NetClassifier **ret) {
+        _cleanup_(net_classifier_free_p) NetClassifier *classifier = NULL;
+        _libbpf_silent_;
+        char feature[sizeof("net.classify@") + IF_NAMESIZE];
+        const char *words = "there is no such interface";
+        int r, k;
+
+        r = open_classifier(ifname, pin_dir, &classifier);
+        if (r < 0 && r != -ENODEV)
+                return r;
+        if (r >= 0) {
+                tc_pins_drop_stale(classifier->pin_dir, TC_MADE);
+                tc_pins_drop_stale(classifier->pin_dir, PROGRAM_PIN);
                 r = set_up(classifier, groups_fd, &words);
+        }
 
         snprintf(feature, sizeof(feature), "net.classify@%s", ifname);
         if (r < 0)
@@ -183,4 +197,13 @@ int net_classifier_release(NetClassifier *classifier) {
         classifier->made_clsact = false;
 
         return 0;
+}
+
+int net_classifier_remove(const char *ifname, const char *pin_dir) {
+        _cleanup_(net_classifier_free_p) NetClassifier *classifier = NULL;
+        int r = open_classifier(ifname, pin_dir, &classifier);
+
+        if (r < 0)
+                return r == -ENODEV ? 0 : r;
+        return net_classifier_release(classifier);
 }

@@ -30,3 +30,5 @@ NetClassifier *net_classifier_free(NetClassifier *classifier);
 DEFINE_CLEANUP(NetClassifier *, net_classifier_free);
 /* Detaches and unpins ours alone. */
 int net_classifier_release(NetClassifier *classifier);
+/* The same of an interface by its name, where an earlier run attached it; nothing where there is none. */
+int net_classifier_remove(const char *ifname, const char *pin_dir);

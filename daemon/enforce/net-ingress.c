@@ -181,22 +181,36 @@ static int remove_device(const NetIngress *ingress) {
         return r == -ENODEV ? 0 : r;
 }
 
-/* An interface's filter goes with it, and its IFB goes here. */
-static void remove_stale_devices(const NetIngress *ingress) {
+unsigned net_ingress_device_of(const char *device) {
+        char name[IF_NAMESIZE];
+        unsigned ifindex;
+
+        if (sscanf(device, DEVICE_PREFIX "%u", &ifindex) != 1)
+                return 0;
+        snprintf(name, sizeof(name), DEVICE_PREFIX "%u", ifindex);
+        return strcmp(name, device) == 0 ? ifindex : 0;
+}
+
+static void remove_stale_devices(Netlink *netlink) {
         struct if_nameindex *interfaces = if_nameindex();
 
         for (struct if_nameindex *i = interfaces; i && i->if_index > 0; i++) {
-                NetIngress stale = { .netlink = ingress->netlink };
+                NetIngress stale = { .netlink = netlink, .ifindex = net_ingress_device_of(i->if_name) };
                 char ifname[IF_NAMESIZE];
 
-                if (sscanf(i->if_name, DEVICE_PREFIX "%u", &stale.ifindex) != 1 ||
-                                if_indextoname(stale.ifindex, ifname))
+                if (stale.ifindex == 0 || if_indextoname(stale.ifindex, ifname))
                         continue;
-                snprintf(stale.device, sizeof(stale.device), DEVICE_PREFIX "%u", stale.ifindex);
-                if (strcmp(stale.device, i->if_name) == 0)
-                        (void) remove_device(&stale);
+                snprintf(stale.device, sizeof(stale.device), "%s", i->if_name);
+                (void) remove_device(&stale);
         }
         if_freenameindex(interfaces);
+}
+
+void net_ingress_drop_stale(void) {
+        _cleanup_(netlink_free_p) Netlink *netlink = NULL;
+
+        if (netlink_new(&netlink) >= 0)
+                remove_stale_devices(netlink);
 }
 
 /* --- the filter --- */
@@ -402,7 +416,7 @@ int net_ingress_new(const char *ifname, const char *pin_dir, NetIngress **ret) {
         r = open_ingress(ifname, pin_dir, &ingress);
         if (r < 0)
                 return r;
-        remove_stale_devices(ingress);
+        remove_stale_devices(ingress->netlink);
         tc_pins_drop_stale(ingress->pin_dir, PROGRAM_PIN);
         r = ensure_device(ingress);
         if (r < 0)

@@ -130,6 +130,41 @@ int tc_filter_look_behind(Netlink *netlink, const TcFilter *filter, bool has_hoo
         return 0;
 }
 
+typedef struct Bearing {
+        unsigned ifindex;
+        const char *const *programs;
+        size_t n;
+        bool found;
+} Bearing;
+
+static int note_bearing(const struct nlmsghdr *header, void *userdata) {
+        const struct tcmsg *tc = nlmsg_data(header);
+        struct nlattr *attributes[TCA_MAX + 1];
+        Bearing *bearing = userdata;
+
+        if (header->nlmsg_type != RTM_NEWTFILTER || tc->tcm_handle != FILTER_HANDLE ||
+                        nlmsg_parse((struct nlmsghdr *) header, sizeof(*tc), attributes, TCA_MAX, NULL) < 0 ||
+                        tc->tcm_ifindex != (int) bearing->ifindex)
+                return 0;
+        for (size_t i = 0; i < bearing->n; i++) {
+                const TcFilter filter = { .program = bearing->programs[i] };
+                uint32_t id;
+
+                bearing->found = bearing->found || filter_is_ours(&filter, attributes[TCA_OPTIONS], &id);
+        }
+        return 0;
+}
+
+int tc_hook_bears(Netlink *netlink, unsigned ifindex, const char *const *programs, size_t n) {
+        Bearing bearing = { ifindex, programs, n, false };
+        int r = 0;
+
+        for (int ingress = 0; r >= 0 && ingress < 2; ingress++)
+                r = dump(netlink, RTM_GETTFILTER, (int) ifindex, hook_parent(ingress), note_bearing,
+                                &bearing);
+        return r < 0 ? r : bearing.found;
+}
+
 typedef struct HookOf {
         unsigned ifindex;
         bool there;

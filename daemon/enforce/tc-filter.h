@@ -36,6 +36,8 @@ int tc_filter_look(Netlink *netlink, const TcFilter *filter, TcSight *ret);
  * of all qdiscs tells of each that has one. */
 int tc_filter_look_behind(Netlink *netlink, const TcFilter *filter, bool has_hook, TcSight *ret);
 int tc_hooks_list(Netlink *netlink, void (*tell)(unsigned ifindex, void *userdata), void *userdata);
+/* Whether one of these programs hangs on the clsact that the interface has, at our handle. */
+int tc_hook_bears(Netlink *netlink, unsigned ifindex, const char *const *programs, size_t n);
 /* Puts ours in its place, an earlier one of ours replaced in one step. 1 where it made the clsact.
  * -EOPNOTSUPP: this kernel has none. */
 int tc_filter_attach(const TcFilter *filter, const TcSight *sight, int program_fd);

@@ -92,6 +92,7 @@ void uplink_keep_reading(Uplink *uplink, NetStats *stats, bool are_gone);
 /* The interface that has the name now. */
 int uplink_look_up_link(Uplink *uplink, HtbLink *ret);
 int uplink_look(Uplink *uplink, UplinkSight *ret);
+RootOwner uplink_root_owner(const HtbQdisc *root);
 
 /* uplink-change.c */
 /* The messages of these changes, with more flags, into the batch. */

@@ -100,7 +100,7 @@ static int take_class(const struct nlmsghdr *header, void *userdata) {
         return 0;
 }
 
-static RootOwner root_owner(const HtbQdisc *root) {
+RootOwner uplink_root_owner(const HtbQdisc *root) {
         if (root->handle == 0)
                 return ROOT_DEFAULT;
         if (root->handle != UPLINK_HTB_MAJOR << 16)
@@ -167,7 +167,7 @@ static int look_once(Uplink *uplink, UplinkSight *ret) {
         r = uplink_request(uplink, r, message, take_root, &sight);
         if (r < 0)
                 return r;
-        sight.owner = root_owner(&sight.root);
+        sight.owner = uplink_root_owner(&sight.root);
 
         if (sight.owner == ROOT_OURS) {
                 r = htb_message_class_dump(sight.link.ifindex, &message);

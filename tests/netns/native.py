@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-headgated on the machine that builds, for native tests in Python that are run as TEST HEADGATED HEADGATECTL: in a network and
-a mount namespace, below a control group and with a bus, a state and pins of its own, all of which goes with the case. To be
-imported first: it runs the test again inside the namespaces. What tests/system/guest.py offers works on it.
+headgated on the machine that builds, for native tests in Python that are run as TEST HEADGATED HEADGATECTL [CASE…]: in a
+network and a mount namespace, below a control group and with a bus, a state and pins of its own, all of which goes with the
+case. To be imported first: it runs the test again inside the namespaces. What tests/system/guest.py offers works on it.
 """
 import atexit
 import os
@@ -18,9 +18,9 @@ if os.geteuid() != 0:
     print("1..0 # SKIP needs root")
     sys.exit(77)
 HEADGATED, HEADGATECTL = map(os.path.abspath, sys.argv[1:3])
-if sys.argv[3:] != ["inside"]:
-    os.execvp("unshare", ["unshare", "--net", "--mount", sys.argv[0], HEADGATED, HEADGATECTL, "inside"])
-sys.argv[1:] = []
+if sys.argv[3:4] != ["inside"]:
+    os.execvp("unshare", ["unshare", "--net", "--mount", sys.argv[0], HEADGATED, HEADGATECTL, "inside", *sys.argv[3:]])
+sys.argv[1:] = sys.argv[4:]
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "system"))
 FOLDER = Path(tempfile.mkdtemp(prefix="headgate-test."))
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
@@ -57,7 +57,7 @@ class Node:
         self._process, self._ended = None, False
         self._keeper = threading.Thread(target=self._keep, daemon=True)
         self._keeper.start()
-        cleanup(self._end)
+        cleanup(self.end)
         guest.wait(self.ready, BOUND, "the daemon")
 
     def _keep(self):
@@ -76,11 +76,15 @@ class Node:
         self._command[self._command.index(self._program)] = self._program = program
         os.kill(self.main_pid(), signal.SIGTERM)
 
-    def _end(self):
+    def stop(self):
+        """What is in the kernel stays."""
         self._ended = True
         if process := self._process:
             process.terminate()
         self.wait_ended()
+
+    def end(self):
+        self.stop()
         run(*self._command, "--release")
         check(not (self.root / "headgate").exists(), "its group is left")
 
