@@ -4,8 +4,8 @@
  * text printed, no statistics flushed. It changes nothing. A controller that is not enabled for a group
  * leaves its figures absent.
  *
- * The values are those that the files show: memory.current, memory.peak, memory.events' oom_kill and
- * cpu.stat's throttled_usec.
+ * The values are those that the files show: memory.current, memory.peak, memory.events' oom_kill, max and
+ * high, and cpu.stat's throttled_usec.
  */
 #include "vmlinux.h"
 
@@ -75,6 +75,10 @@ int group_iter_visit(struct bpf_iter__cgroup *ctx) {
                         row->memory_peak_bytes = BPF_CORE_READ(memory, memory.watermark) * page_bytes;
                         row->oom_kills = read_event(
                                         memory, bpf_core_enum_value(enum memcg_memory_event, MEMCG_OOM_KILL));
+                        row->limit_hits = read_event(memory, bpf_core_enum_value(enum memcg_memory_event,
+                                                                             MEMCG_MAX)) +
+                                          read_event(memory, bpf_core_enum_value(enum memcg_memory_event,
+                                                                             MEMCG_HIGH));
                         row->present |= GROUP_ROW_MEMORY;
                 }
         }

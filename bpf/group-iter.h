@@ -19,7 +19,8 @@ struct group_row {
         __u64 memory_current_bytes;
         __u64 memory_peak_bytes;
         __u64 oom_kills;
+        __u64 limit_hits; /* of memory.max and memory.high: memory.events' max and high */
         __u64 throttled_nsec;
-        __u64 reserved[3];
+        __u64 reserved[2];
 };
 _Static_assert(sizeof(struct group_row) == 64, "a row is one line of cache");

@@ -75,4 +75,6 @@ void group_files_read(const GroupFiles *files, Sample *sum) {
         add(files->memory_current, NULL, 1, METRIC_MEMORY_CURRENT, sum);
         add(files->memory_peak, NULL, 1, METRIC_MEMORY_PEAK, sum);
         add(files->memory_events, "oom_kill", 1, METRIC_MEMORY_OOM_KILLS, sum);
+        add(files->memory_events, "max", 1, METRIC_MEMORY_LIMIT_HITS, sum);
+        add(files->memory_events, "high", 1, METRIC_MEMORY_LIMIT_HITS, sum);
 }

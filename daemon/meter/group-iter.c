@@ -18,7 +18,8 @@
 #include "bpf/group-iter.skel.h"
 
 /* The counters among what is read here; the others are gauges. */
-static const Metric counters[] = { METRIC_CPU_TIME, METRIC_CPU_THROTTLED, METRIC_MEMORY_OOM_KILLS };
+static const Metric counters[] = { METRIC_CPU_TIME, METRIC_CPU_THROTTLED, METRIC_MEMORY_OOM_KILLS,
+        METRIC_MEMORY_LIMIT_HITS };
 
 static const Metric gauges[] = { METRIC_MEMORY_CURRENT, METRIC_MEMORY_PEAK };
 
@@ -108,7 +109,7 @@ int group_iter_new(const char *pin_dir, uint32_t slots, uint32_t places, bool in
         r = slot_figures_new(gauges, ELEMENTSOF(gauges), slots, &iter->figures);
         if (r < 0)
                 return r;
-        r = group_carried_new(&(GroupCarriedOptions){ pin_dir, "group_carried_4", "group_gone_1", counters,
+        r = group_carried_new(&(GroupCarriedOptions){ pin_dir, "group_carried_5", "group_gone_2", counters,
                                               ELEMENTSOF(counters), slots, places },
                         &iter->carried);
         if (r < 0)
@@ -260,6 +261,7 @@ static void sample_from_row(const struct group_row *row, Sample *ret) {
                 sample_put(ret, METRIC_MEMORY_CURRENT, row->memory_current_bytes);
                 sample_put(ret, METRIC_MEMORY_PEAK, row->memory_peak_bytes);
                 sample_put(ret, METRIC_MEMORY_OOM_KILLS, row->oom_kills);
+                sample_put(ret, METRIC_MEMORY_LIMIT_HITS, row->limit_hits);
         }
         /* In whole microseconds, as the file has it: the counter must not step back where a restart changes
          * the way. */

@@ -50,6 +50,7 @@ static const Metric input_metrics[DELIVERY_INPUT_MAX] = {
         [DELIVERY_INPUT_CPU_THROTTLED] = METRIC_CPU_THROTTLED,
         [DELIVERY_INPUT_MEMORY_CURRENT] = METRIC_MEMORY_CURRENT,
         [DELIVERY_INPUT_MEMORY_RECLAIMED] = METRIC_MEMORY_RECLAIMED,
+        [DELIVERY_INPUT_MEMORY_LIMIT_HITS] = METRIC_MEMORY_LIMIT_HITS,
         [DELIVERY_INPUT_IO_READ_BYTES] = METRIC_IO_READ_BYTES,
         [DELIVERY_INPUT_IO_WRITE_BYTES] = METRIC_IO_WRITE_BYTES,
         [DELIVERY_INPUT_IO_PRESSURE] = METRIC_IO_PRESSURE,
@@ -173,15 +174,32 @@ static void add_cpu(const Interval *interval) {
         add(interval, DELIVERY_CPU_OWED, had < reserved ? least(waited, reserved - had) : 0);
 }
 
+static bool hit_limit(const Interval *interval) {
+        return has(interval, DELIVERY_INPUT_MEMORY_LIMIT_HITS) &&
+               growth(interval, DELIVERY_INPUT_MEMORY_LIMIT_HITS) > 0;
+}
+
+/* In step what was reclaimed is read an interval later at most; else at the next turn, which is over when it
+ * has grown. */
+static bool is_limited(const Interval *interval) {
+        bool turn_over = interval->after->in_step ||
+                         (has(interval, DELIVERY_INPUT_MEMORY_RECLAIMED) &&
+                                         growth(interval, DELIVERY_INPUT_MEMORY_RECLAIMED) > 0);
+
+        return hit_limit(interval) || (interval->before->limited && !turn_over);
+}
+
 static void add_memory(const Interval *interval) {
         uint64_t reserved = interval->after->floor[DELIVERY_FLOOR_MEMORY];
         bool denied;
 
         if (reserved == 0 || !has(interval, DELIVERY_INPUT_MEMORY_CURRENT) ||
-                        !has(interval, DELIVERY_INPUT_MEMORY_RECLAIMED))
+                        !has(interval, DELIVERY_INPUT_MEMORY_RECLAIMED) ||
+                        !has(interval, DELIVERY_INPUT_MEMORY_LIMIT_HITS))
                 return;
         denied = growth(interval, DELIVERY_INPUT_MEMORY_RECLAIMED) > 0 &&
-                 interval->after->value[DELIVERY_INPUT_MEMORY_CURRENT] < reserved;
+                 interval->after->value[DELIVERY_INPUT_MEMORY_CURRENT] < reserved &&
+                 !interval->before->limited && !hit_limit(interval);
         add(interval, DELIVERY_MEMORY_DENIED, denied ? interval->nsec : 0);
 }
 
@@ -241,7 +259,11 @@ void delivery_follow(const DeliveryReading *before, DeliveryReading *after) {
         uint64_t pressure, told;
 
         after->waiting_nsec = 0;
-        if (!follows(before, after) || !has(&interval, DELIVERY_INPUT_CPU_WAIT))
+        after->limited = false;
+        if (!follows(before, after))
+                return;
+        after->limited = is_limited(&interval);
+        if (!has(&interval, DELIVERY_INPUT_CPU_WAIT))
                 return;
         pressure = pressure_in(&interval);
         if (pressure == 0) /* nobody waits */

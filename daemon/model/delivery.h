@@ -53,6 +53,7 @@ typedef enum DeliveryInput {
         DELIVERY_INPUT_CPU_THROTTLED,
         DELIVERY_INPUT_MEMORY_CURRENT, /* a gauge; the others are counters */
         DELIVERY_INPUT_MEMORY_RECLAIMED,
+        DELIVERY_INPUT_MEMORY_LIMIT_HITS,
         DELIVERY_INPUT_IO_READ_BYTES,
         DELIVERY_INPUT_IO_WRITE_BYTES,
         DELIVERY_INPUT_IO_PRESSURE,
@@ -69,7 +70,9 @@ typedef struct DeliveryReading {
         uint64_t floor[DELIVERY_FLOOR_MAX];
         uint32_t present; /* bit (1U << DeliveryInput): value[DeliveryInput] was read */
         uint64_t value[DELIVERY_INPUT_MAX];
-        bool in_step;          /* cpu.pressure was read with this sample; else whenever it had its turn */
+        bool in_step; /* what is read from files was read with this sample; else whenever it had its turn */
+        bool limited; /* delivery_follow()'s: by the tenant's own limit, of what may be told as reclaimed next
+                       */
         uint64_t waiting_nsec; /* delivery_follow()'s: what was told of waits that cpu.wait has not got yet */
 } DeliveryReading;
 
@@ -77,9 +80,10 @@ DeliveryReading delivery_read(uint64_t boot_nsec, const Sample *usage);
 /* Adds what one allocation reserves. */
 void delivery_promise(DeliveryReading *reading, const ResourceSet *resources);
 /*
- * To be called before delivery_add(), once, however many are told of the interval. cpu.wait has a wait when
- * it ends, which can be many intervals after it began: meanwhile cpu.pressure says that some task waits, and
- * what it said is not told again.
+ * To be called before delivery_add(), once, however many are told of the interval: what of it the next ones
+ * must know. cpu.wait has a wait when it ends, which can be many intervals after it began: meanwhile
+ * cpu.pressure says that some task waits, and what it said is not told again. What a limit makes the kernel
+ * reclaim can be read later than that the limit was hit.
  */
 void delivery_follow(const DeliveryReading *before, DeliveryReading *after);
 /*

@@ -42,6 +42,8 @@ static const MetricInfo metric_table[METRIC_MAX] = {
                         "Pages that came back soon after they were reclaimed." },
         [METRIC_MEMORY_RECLAIMED] = { "memory.reclaimed", "headgate_memory_reclaimed_bytes",
                         METRIC_UNIT_BYTES, true, "Memory that reclaim took." },
+        [METRIC_MEMORY_LIMIT_HITS] = { "memory.limit-hits", "headgate_memory_limit_hits", METRIC_UNIT_NONE,
+                        true, "Times that it came to its own limit of memory, or to one below." },
         [METRIC_MEMORY_OOM_KILLS] = { "memory.oom-kills", "headgate_memory_oom_kills", METRIC_UNIT_NONE, true,
                         "Processes killed for want of memory." },
         [METRIC_MEMORY_PRESSURE] = { "memory.pressure", "headgate_memory_pressure_seconds", METRIC_UNIT_NSEC,

@@ -29,6 +29,7 @@ typedef enum Metric {
         METRIC_MEMORY_MAJOR_FAULTS, /* those that waited for a device */
         METRIC_MEMORY_REFAULTS,     /* pages that were reclaimed too early: they came back at once */
         METRIC_MEMORY_RECLAIMED,    /* bytes taken from it by reclaim */
+        METRIC_MEMORY_LIMIT_HITS,   /* times it came to a limit of memory, its own or one below */
         METRIC_MEMORY_OOM_KILLS,    /* processes killed for memory */
         METRIC_MEMORY_PRESSURE,     /* ns in which some task waited for memory */
         METRIC_MEMORY_STALL,        /* ns in which all of its tasks did (pressure's "full") */

@@ -9,6 +9,7 @@
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -58,9 +59,16 @@ static void expect_file(const Sample *sample, Metric metric, const TestGroup *gr
 
 /* Pages are charged in batches a CPU: the file and the counter are read one after the other. */
 static void expect_files(const Sample *sample, const TestGroup *group) {
+        uint64_t max, high;
+
         expect_file(sample, METRIC_MEMORY_CURRENT, group, "memory.current", NULL, 1, 1 << 20);
         expect_file(sample, METRIC_MEMORY_PEAK, group, "memory.peak", NULL, 1, 0);
         expect_file(sample, METRIC_MEMORY_OOM_KILLS, group, "memory.events", "oom_kill", 1, 0);
+        if (group_figure(group, "memory.events", "max", &max) &&
+                        group_figure(group, "memory.events", "high", &high))
+                cr_expect(sample_has(sample, METRIC_MEMORY_LIMIT_HITS) &&
+                                                sample->value[METRIC_MEMORY_LIMIT_HITS] == max + high,
+                                "its limits: %" PRIu64 " and %" PRIu64 " by the file", max, high);
         expect_file(sample, METRIC_CPU_THROTTLED, group, "cpu.stat", "throttled_usec", 1000, 0);
 }
 

@@ -61,6 +61,7 @@ static Tenant alpha = {
                         [METRIC_MEMORY_PEAK] = 9223372036854775807,
                         [METRIC_MEMORY_FAULTS] = 1000000,
                         [METRIC_MEMORY_RECLAIMED] = 8192,
+                        [METRIC_MEMORY_LIMIT_HITS] = 12,
                         [METRIC_MEMORY_OOM_KILLS] = 3,
                         [METRIC_MEMORY_PRESSURE] = 1000,
                         [METRIC_IO_READ_BYTES] = 512,

@@ -39,11 +39,11 @@ typedef struct Case {
                         METRIC_CPU_THROTTLED, throttled                 \
                 }                                                       \
         }
-#define MEMORY(current, reclaimed)                         \
-        {                                                  \
-                { METRIC_MEMORY_CURRENT, current }, {      \
-                        METRIC_MEMORY_RECLAIMED, reclaimed \
-                }                                          \
+#define MEMORY(current, reclaimed, hits)                                                      \
+        {                                                                                     \
+                { METRIC_MEMORY_CURRENT, current }, { METRIC_MEMORY_RECLAIMED, reclaimed }, { \
+                        METRIC_MEMORY_LIMIT_HITS, hits                                        \
+                }                                                                             \
         }
 #define IO(read, waited)                                                        \
         {                                                                       \
@@ -107,9 +107,13 @@ static const Case cases[] = {
         { "nothing is reserved", "cpu", 0, CPU(0, SECOND), TOLD_NOTHING },
         { "waits are not counted here", "cpu", 500, { { METRIC_CPU_TIME, 100 * MSEC } }, TOLD_NOTHING },
 
-        { "below its floor, and nothing taken", "memory", 4096, MEMORY(1024, 0), TOLD_MEMORY(0) },
-        { "below its floor under reclaim", "memory", 4096, MEMORY(1024, 512), TOLD_MEMORY(SECOND) },
-        { "at its floor under reclaim", "memory", 4096, MEMORY(4096, 512), TOLD_MEMORY(0) },
+        { "below its floor, and nothing taken", "memory", 4096, MEMORY(1024, 0, 0), TOLD_MEMORY(0) },
+        { "below its floor under reclaim", "memory", 4096, MEMORY(1024, 512, 0), TOLD_MEMORY(SECOND) },
+        { "at its floor under reclaim", "memory", 4096, MEMORY(4096, 512, 0), TOLD_MEMORY(0) },
+        { "its limit is as high as its floor, and it reads files", "memory", 4096, MEMORY(4000, 1 << 20, 7),
+                        TOLD_MEMORY(0) },
+        { "limits are not counted here", "memory", 4096,
+                        { { METRIC_MEMORY_CURRENT, 1024 }, { METRIC_MEMORY_RECLAIMED, 512 } }, TOLD_NOTHING },
 
         { "it waits for less than its floor", "io.read", 1 << 20, IO(1 << 19, 300 * MSEC),
                         TOLD_IO(300 * MSEC) },
@@ -257,6 +261,50 @@ Test(delivery, waits_longer_than_an_interval) {
                                         (uint64_t) (sum.value[DELIVERY_CPU_DENIED] / MSEC));
                         cr_expect_eq(sum.value[DELIVERY_CPU_WANTED], sum.value[DELIVERY_CPU_DENIED], "%s",
                                         long_waits[i].name);
+                        before = after;
+                }
+        }
+}
+
+#define LIMITED_INTERVALS 6
+
+/* What the tenant's own limit has reclaimed can be read later than that it was hit. */
+static const struct {
+        const char *name;
+        bool out_of_step;
+        uint64_t hits[LIMITED_INTERVALS], reclaimed[LIMITED_INTERVALS]; /* in each interval */
+        bool denied[LIMITED_INTERVALS];
+} limited[] = {
+        { "by others", false, { 0 }, { 1, 1, 0, 1, 0, 0 }, { 1, 1, 0, 1, 0, 0 } },
+        { "by its limit", false, { 5, 5, 5, 5, 5, 5 }, { 9, 9, 9, 9, 9, 9 }, { 0 } },
+        { "by its limit, which has not found anything before the interval ends", false, { 1, 0, 0, 0, 0, 0 },
+                        { 0, 9, 0, 0, 0, 0 }, { 0 } },
+        { "by its limit, and later by others", false, { 1, 0, 0, 0, 0, 0 }, { 9, 0, 9, 0, 0, 0 },
+                        { 0, 0, 1, 0, 0, 0 } },
+        { "its limit found nothing, and later others did", false, { 1, 0, 0, 0, 0, 0 }, { 0, 0, 0, 9, 0, 0 },
+                        { 0, 0, 0, 1, 0, 0 } },
+        { "read in turns", true, { 0, 1, 0, 0, 0, 0 }, { 0, 0, 0, 9, 0, 9 }, { 0, 0, 0, 0, 0, 1 } },
+        { "read in turns, and hit between two readings of one sample", true, { 0, 1, 0, 0, 0, 0 },
+                        { 0, 9, 0, 0, 9, 0 }, { 0 } },
+};
+
+Test(delivery, reclaimed_by_its_own_limit) {
+        for (size_t i = 0; i < ELEMENTSOF(limited); i++) {
+                static const Case below = { "", "memory", 4096, MEMORY(1024, 0, 0), {} };
+                DeliveryReading before = read_at(SECOND, &below, true);
+
+                before.in_step = !limited[i].out_of_step;
+                for (size_t k = 0; k < LIMITED_INTERVALS; k++) {
+                        DeliveryReading after = before;
+                        Delivery sum = {};
+
+                        after.boot_nsec += SECOND;
+                        after.value[DELIVERY_INPUT_MEMORY_LIMIT_HITS] += limited[i].hits[k];
+                        after.value[DELIVERY_INPUT_MEMORY_RECLAIMED] += limited[i].reclaimed[k] * 4096;
+                        delivery_follow(&before, &after);
+                        delivery_add(&sum, &before, &after);
+                        cr_expect_eq(sum.value[DELIVERY_MEMORY_DENIED], limited[i].denied[k] ? SECOND : 0,
+                                        "%s, interval %zu", limited[i].name, k);
                         before = after;
                 }
         }
