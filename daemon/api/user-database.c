@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,7 +28,7 @@
 #define GROUPS_MAX 256
 #define RECORD_MAX (64U << 10) /* a user's, or a group's with its members */
 #define STACK_BYTES (512U << 10)
-#define WAIT_MSEC 250
+#define WAIT_MSEC 500
 #define NSEC_PER_SEC 1000000000ULL
 #define FRESH_NSEC (60 * NSEC_PER_SEC)
 /* Who is unknown, or could not be asked for, may be there soon. */
@@ -49,20 +50,27 @@ typedef struct Task {
 
 typedef struct Question {
         uid_t uid;
-        int fd; /* where the answer comes; negative: nothing is asked */
+        unsigned files; /* as in Known */
+        int fd;         /* where the answer comes; negative: nothing is asked */
 } Question;
 
 typedef struct Known {
         uid_t uid;
         uint64_t at_nsec; /* when it was told; 0: nothing is known */
+        unsigned files;   /* how often those had changed when it was asked */
         Answer answer;
 } Known;
+
+/* Of users and groups of this machine, which are changed by another file in its place. */
+static const char *const local_files[] = { "/etc/passwd", "/etc/group" };
 
 struct UserDatabase {
         const char *readers_group;
         Question questions[QUESTIONS_MAX];
         Known known[USERS_MAX];
         unsigned next;
+        struct stat stat[ELEMENTSOF(local_files)];
+        unsigned files; /* times that they changed */
 };
 
 static uint64_t now_nsec(void) {
@@ -154,7 +162,20 @@ static int start_thread(Task *task) {
         return -r;
 }
 
-static int ask(Question *question, uid_t uid, const char *group) {
+/* Who is of this machine is not taken for who he was: files are looked at each time. */
+static void look_at_files(UserDatabase *database) {
+        for (size_t i = 0; i < ELEMENTSOF(local_files); i++) {
+                struct stat *before = &database->stat[i], now = {};
+
+                (void) stat(local_files[i], &now);
+                if (now.st_ino != before->st_ino || now.st_mtim.tv_sec != before->st_mtim.tv_sec ||
+                                now.st_mtim.tv_nsec != before->st_mtim.tv_nsec)
+                        database->files++;
+                *before = now;
+        }
+}
+
+static int ask(const UserDatabase *database, uid_t uid, Question *question) {
         _cleanup_(task_free_p) Task *task = NULL;
         _cleanup_close_ int fd = -EBADF, thread_fd = -EBADF;
         int fds[2], r;
@@ -163,13 +184,13 @@ static int ask(Question *question, uid_t uid, const char *group) {
                 return -errno;
         fd = fds[0];
         thread_fd = fds[1];
-        r = task_new(uid, group, &thread_fd, &task);
+        r = task_new(uid, database->readers_group, &thread_fd, &task);
         if (r >= 0)
                 r = start_thread(task);
         if (r < 0)
                 return r;
         task = NULL; /* the thread's */
-        *question = (Question){ uid, TAKE_FD(fd) };
+        *question = (Question){ uid, database->files, TAKE_FD(fd) };
         return 0;
 }
 
@@ -180,8 +201,9 @@ static Known *find_known(UserDatabase *database, uid_t uid) {
         return NULL;
 }
 
-static bool is_fresh(const Known *known) {
-        return now_nsec() - known->at_nsec < (known->answer.r < 0 ? FRESH_FAILURE_NSEC : FRESH_NSEC);
+static bool is_fresh(const UserDatabase *database, const Known *known) {
+        return known->files == database->files &&
+               now_nsec() - known->at_nsec < (known->answer.r < 0 ? FRESH_FAILURE_NSEC : FRESH_NSEC);
 }
 
 /* What it was answered with, by now or within the time, is known from then on. True: it is no question any
@@ -195,7 +217,7 @@ static bool take_answer(UserDatabase *database, Question *question, int wait_mse
                 return false;
         if (read(question->fd, &answer, sizeof(answer)) == (ssize_t) sizeof(answer)) {
                 known = find_known(database, question->uid) ?: &database->known[database->next++ % USERS_MAX];
-                *known = (Known){ question->uid, now_nsec(), answer };
+                *known = (Known){ question->uid, now_nsec(), question->files, answer };
         }
         close(TAKE_FD(question->fd));
         return true;
@@ -210,7 +232,7 @@ static void begin_question(UserDatabase *database, uid_t uid) {
                         free_place = &database->questions[i];
                 else if (database->questions[i].uid == uid)
                         return;
-        if (free_place && ask(free_place, uid, database->readers_group) >= 0 &&
+        if (free_place && ask(database, uid, free_place) >= 0 &&
                         !take_answer(database, free_place, WAIT_MSEC))
                 log_warning("The user database does not say in time who user %d is", (int) uid);
 }
@@ -218,11 +240,12 @@ static void begin_question(UserDatabase *database, uid_t uid) {
 int user_database_find(UserDatabase *database, uid_t uid, User *ret) {
         const Known *known;
 
+        look_at_files(database);
         for (unsigned i = 0; i < QUESTIONS_MAX; i++)
                 if (database->questions[i].fd >= 0)
                         (void) take_answer(database, &database->questions[i], /* wait_msec= */ 0);
         known = find_known(database, uid);
-        if (!known || !is_fresh(known)) {
+        if (!known || !is_fresh(database, known)) {
                 begin_question(database, uid);
                 known = find_known(database, uid);
         }

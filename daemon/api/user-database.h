@@ -4,9 +4,9 @@
 /*
  * Who a user id is, by the system's user database: its name, and whether it is a member of the readers'
  * group. Behind the database may be a directory server that does not answer for a minute, and the loop has no
- * minute: so a thread asks, and is waited for no longer than a quarter of a second, once a question. What it
- * was told is kept for a minute; then it is asked anew, and what was told last counts until there is an
- * answer. It decides nothing.
+ * minute: so a thread asks, and is waited for no longer than half a second, once a question. What it was told
+ * is kept for a minute, or until users or groups of this machine change; then it is asked anew, and what was
+ * told last counts until there is an answer. It decides nothing.
  */
 
 #include "util/cleanup.h"
