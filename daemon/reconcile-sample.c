@@ -99,13 +99,14 @@ int reconciler_sample_tenant(Reconciler *reconciler, Tenant *tenant) {
         return r;
 }
 
-/* Where there is but one uplink, all that a tenant has is what it has there. */
-static bool has_several_uplinks(const Meter *meter) {
+/* Where there is but one uplink, all that a tenant has is what it has there. One that is configured may never
+ * have been there; of one that is configured no more a tenant may have counts. */
+static bool has_several_uplinks(const Reconciler *reconciler) {
         size_t n = 0;
 
         for (size_t i = 0; i < CLASS_METER_LINKS_MAX; i++)
-                n += !!meter_uplink(meter, CLASS_WAY_OUT, i);
-        return n > 1;
+                n += !!meter_uplink(reconciler->meter, CLASS_WAY_OUT, i);
+        return n > 1 || reconciler->options.config->n_uplinks > 1;
 }
 
 /* The meter's counters of each uplink, whether or not it is there now. */
@@ -149,7 +150,7 @@ static int sample_way(Reconciler *reconciler, Node *node, Tenant **by_slot, Clas
         int r = 0;
 
         meter_note_classes(reconciler->meter, way, links, CONFIG_UPLINKS_MAX);
-        if (!has_several_uplinks(reconciler->meter))
+        if (!has_several_uplinks(reconciler))
                 return 0;
         for (size_t i = 0; r >= 0 && i < node->n_tenants; i++)
                 r = read_uplinks(reconciler->meter, way, node->tenants[i]);
