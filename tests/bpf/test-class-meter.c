@@ -8,14 +8,15 @@
 #include "bpf/pin.h"
 #include "meter/class-meter.h"
 #include "meter/group-carried.h"
+#include "support/class-reading.h"
 
 #include <criterion/criterion.h>
-#include <string.h>
+#include <stdio.h>
 
 TestSuite(class_meter, .init = host_init, .fini = host_deinit, .timeout = 60);
 
 #define SLOTS 8U
-#define SLOT 3U
+#define SLOT READING_SLOT
 
 static ClassMeter *meter;
 
@@ -23,24 +24,6 @@ static void restart(const char *pin_dir) {
         class_meter_free(meter);
         cr_assert_eq(class_meter_new(pin_dir, CLASS_WAY_OUT, SLOTS, 4 * SLOTS, &meter), 0);
         class_meter_add(meter, SLOT);
-}
-
-static void run_at(const char *uplink, int ifindex, bool anew, uint64_t bytes) {
-        NetClassStats class = { .slot = SLOT, .anew = anew, .bytes = bytes };
-        NetStats link = { uplink, ifindex, &class, 1 };
-
-        class_meter_run(meter, &link, 1);
-}
-
-static uint64_t bytes_at(const char *uplink) {
-        for (size_t i = 0; i < CLASS_METER_LINKS_MAX; i++) {
-                const char *name = class_meter_uplink(meter, i);
-                uint64_t counters[NET_CLASS_COUNTERS];
-
-                if (name && strcmp(name, uplink) == 0)
-                        return class_meter_read_uplink(meter, i, SLOT, counters) ? counters[0] : UINT64_MAX;
-        }
-        return UINT64_MAX;
 }
 
 static uint64_t bytes(void) {
@@ -54,15 +37,15 @@ Test(class_meter, goes_on_by_the_uplinks_name) {
         const char *pin_dir = host_bpffs();
 
         restart(pin_dir);
-        run_at("eth1", 11, true, 50);
-        run_at("eth0", 10, true, 1000);
+        class_run_at(meter, "eth1", 11, true, 50);
+        class_run_at(meter, "eth0", 10, true, 1000);
         restart(pin_dir);
-        cr_expect_eq(bytes_at("eth1"), 50, "it is not read any more");
-        run_at("eth0", 10, false, 1005);
-        cr_expect_eq(bytes_at("eth0"), 1005);
+        cr_expect_eq(class_bytes_at(meter, "eth1"), 50, "it is not read any more");
+        class_run_at(meter, "eth0", 10, false, 1005);
+        cr_expect_eq(class_bytes_at(meter, "eth0"), 1005);
         restart(pin_dir);
-        run_at("eth0", 12, false, 2000); /* replugged meanwhile */
-        cr_expect_eq(bytes_at("eth0"), 3005);
+        class_run_at(meter, "eth0", 12, false, 2000); /* replugged meanwhile */
+        cr_expect_eq(class_bytes_at(meter, "eth0"), 3005);
         cr_expect_eq(bytes(), 3055);
         class_meter_free(meter);
 }
@@ -72,13 +55,13 @@ Test(class_meter, goes_on_without_names) {
         const char *pin_dir = host_bpffs();
 
         restart(pin_dir);
-        run_at("eth1", 11, true, 50);
-        run_at("eth0", 10, true, 1000);
+        class_run_at(meter, "eth1", 11, true, 50);
+        class_run_at(meter, "eth0", 10, true, 1000);
         pin_remove(pin_dir, "class_uplinks_1");
         restart(pin_dir);
-        run_at("eth0", 10, false, 1001);
-        run_at("eth0", 10, false, 1010);
-        cr_expect_eq(bytes_at("eth0"), 9);
+        class_run_at(meter, "eth0", 10, false, 1001);
+        class_run_at(meter, "eth0", 10, false, 1010);
+        cr_expect_eq(class_bytes_at(meter, "eth0"), 9);
         cr_expect_eq(bytes(), 1059);
         class_meter_free(meter);
 }
@@ -108,19 +91,19 @@ Test(class_meter, goes_on_after_an_earlier_version) {
         const char *pin_dir = host_bpffs();
 
         restart(pin_dir);
-        run_at("eth0", 10, true, 100);
+        class_run_at(meter, "eth0", 10, true, 100);
         class_meter_free(TAKE_PTR(meter));
         run_earlier_version(pin_dir, 10, 100, 150);
         restart(pin_dir);
-        run_at("eth0", 10, false, 150);
+        class_run_at(meter, "eth0", 10, false, 150);
         cr_expect_eq(bytes(), 150);
-        run_at("eth0", 10, false, 170);
+        class_run_at(meter, "eth0", 10, false, 170);
         cr_expect_eq(bytes(), 170);
-        cr_expect_eq(bytes_at("eth0"), 20);
+        cr_expect_eq(class_bytes_at(meter, "eth0"), 20);
         restart(pin_dir);
-        run_at("eth0", 10, false, 180);
+        class_run_at(meter, "eth0", 10, false, 180);
         cr_expect_eq(bytes(), 180);
-        cr_expect_eq(bytes_at("eth0"), 30, "it is told apart from then on");
+        cr_expect_eq(class_bytes_at(meter, "eth0"), 30, "it is told apart from then on");
         class_meter_free(meter);
 }
 
@@ -134,11 +117,11 @@ Test(class_meter, goes_on_over_many_uplinks) {
                 if (i % CLASS_METER_LINKS_MAX == 0)
                         restart(pin_dir);
                 snprintf(name, sizeof(name), "eth%u", i);
-                run_at(name, 10 + (int) i, true, 100);
-                cr_expect_eq(bytes_at(name), 100);
+                class_run_at(meter, name, 10 + (int) i, true, 100);
+                cr_expect_eq(class_bytes_at(meter, name), 100);
                 cr_expect_eq(bytes(), 100 * (i + 1));
         }
-        cr_expect_eq(bytes_at("eth0"), UINT64_MAX);
+        cr_expect_eq(class_bytes_at(meter, "eth0"), UINT64_MAX);
         class_meter_free(meter);
 }
 
@@ -153,11 +136,11 @@ Test(class_meter, a_new_uplink_takes_nobody_s_number_who_is_there) {
         restart(pin_dir);
         for (unsigned i = 0; i < CLASS_METER_LINKS_MAX; i++) {
                 snprintf(name, sizeof(name), "eth%u", i);
-                run_at(name, 10 + (int) i, true, 100);
+                class_run_at(meter, name, 10 + (int) i, true, 100);
         }
         restart(pin_dir);
         class_meter_run(meter, links, ELEMENTSOF(links));
-        cr_expect_eq(bytes_at("new0"), 7);
-        cr_expect_eq(bytes_at("eth0"), 101, "it gave way");
+        cr_expect_eq(class_bytes_at(meter, "new0"), 7);
+        cr_expect_eq(class_bytes_at(meter, "eth0"), 101, "it gave way");
         class_meter_free(meter);
 }

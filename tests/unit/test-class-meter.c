@@ -3,12 +3,12 @@
 /* What slots keep of counters that live and die with classes. No kernel: the readings are made up. */
 
 #include "meter/class-meter.h"
+#include "support/class-reading.h"
 
 #include <criterion/criterion.h>
-#include <string.h>
 
 #define SLOTS 8U
-#define SLOT 3U
+#define SLOT READING_SLOT
 
 static ClassMeter *meter;
 
@@ -25,13 +25,6 @@ TestSuite(class_meter, .init = make, .fini = end);
 /* One reading of one uplink with one class. */
 static NetStats link_with(int ifindex, NetClassStats *class) {
         return (NetStats){ "eth0", ifindex, class, 1 };
-}
-
-static void run_one(int ifindex, bool anew, uint64_t bytes) {
-        NetClassStats class = { .slot = SLOT, .anew = anew, .bytes = bytes, .packets = bytes / 100 };
-        NetStats link = link_with(ifindex, &class);
-
-        class_meter_run(meter, &link, 1);
 }
 
 static uint64_t value(uint32_t slot, Metric metric) {
@@ -97,17 +90,17 @@ Test(class_meter, of_what_comes_in) {
 
 Test(class_meter, outlives_its_classes) {
         class_meter_add(meter, SLOT);
-        run_one(10, true, 1000);
-        run_one(10, false, 1500);
+        class_run_at(meter, "eth0", 10, true, 1000);
+        class_run_at(meter, "eth0", 10, false, 1500);
         cr_expect_eq(BYTES(SLOT), 1500);
-        run_one(10, true, 2000); /* more than before, and all of it new */
+        class_run_at(meter, "eth0", 10, true, 2000); /* more than before, and all of it new */
         cr_expect_eq(BYTES(SLOT), 3500);
-        run_one(10, false, 300); /* made anew by somebody else */
+        class_run_at(meter, "eth0", 10, false, 300); /* made anew by somebody else */
         cr_expect_eq(BYTES(SLOT), 3800);
-        run_one(11, true, 50); /* on another interface of the name */
+        class_run_at(meter, "eth0", 11, true, 50); /* on another interface of the name */
         cr_expect_eq(BYTES(SLOT), 3850);
-        run_one(11, false, 60);
-        run_one(10, true, 5); /* and on one of the old number */
+        class_run_at(meter, "eth0", 11, false, 60);
+        class_run_at(meter, "eth0", 10, true, 5); /* and on one of the old number */
         cr_expect_eq(BYTES(SLOT), 3865);
 }
 
@@ -118,28 +111,28 @@ Test(class_meter, what_parted_comes_first) {
         NetStats link = { "eth0", 10, classes, 2 };
 
         class_meter_add(meter, SLOT);
-        run_one(10, true, 100);
+        class_run_at(meter, "eth0", 10, true, 100);
         class_meter_run(meter, &link, 1);
         cr_expect_eq(BYTES(SLOT), 150);
         cr_expect_eq(value(SLOT, METRIC_NET_EGRESS_BACKLOG), 7);
-        run_one(10, false, 40);
+        class_run_at(meter, "eth0", 10, false, 40);
         cr_expect_eq(BYTES(SLOT), 160);
 }
 
 Test(class_meter, is_its_tenants) {
-        run_one(10, true, 1000);
+        class_run_at(meter, "eth0", 10, true, 1000);
         cr_expect_eq(BYTES(SLOT), UINT64_MAX, "nobody's");
         class_meter_add(meter, SLOT);
-        run_one(10, false, 1200); /* it was there before */
+        class_run_at(meter, "eth0", 10, false, 1200); /* it was there before */
         cr_expect_eq(BYTES(SLOT), 0);
-        run_one(10, false, 1300);
+        class_run_at(meter, "eth0", 10, false, 1300);
         cr_expect_eq(BYTES(SLOT), 100);
 
         class_meter_clear(meter, SLOT);
-        run_one(10, false, 1400);
+        class_run_at(meter, "eth0", 10, false, 1400);
         cr_expect_eq(BYTES(SLOT), UINT64_MAX);
         class_meter_add(meter, SLOT);
-        run_one(10, true, 30);
+        class_run_at(meter, "eth0", 10, true, 30);
         cr_expect_eq(BYTES(SLOT), 30);
 }
 
@@ -152,25 +145,6 @@ Test(class_meter, counts_what_is_no_tenants) {
         class_meter_run(meter, &link, 1);
         cr_expect_eq(BYTES(SLOT_DEFAULT), 5);
         cr_expect_eq(BYTES(SLOT_CONTROL), 6);
-}
-
-/* The counter of bytes on an uplink; UINT64_MAX where there is none of the slot's. */
-static uint64_t bytes_at(const char *uplink) {
-        for (size_t i = 0; i < CLASS_METER_LINKS_MAX; i++) {
-                const char *name = class_meter_uplink(meter, i);
-                uint64_t counters[NET_CLASS_COUNTERS];
-
-                if (name && strcmp(name, uplink) == 0)
-                        return class_meter_read_uplink(meter, i, SLOT, counters) ? counters[0] : UINT64_MAX;
-        }
-        return UINT64_MAX;
-}
-
-static void run_at(const char *uplink, int ifindex, bool anew, uint64_t bytes) {
-        NetClassStats class = { .slot = SLOT, .anew = anew, .bytes = bytes };
-        NetStats link = { uplink, ifindex, &class, 1 };
-
-        class_meter_run(meter, &link, 1);
 }
 
 /* They go on over classes and interfaces, and are together what the slot has. */
@@ -194,9 +168,9 @@ Test(class_meter, of_each_uplink) {
 
         class_meter_add(meter, SLOT);
         for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-                run_at(steps[i].uplink, steps[i].ifindex, steps[i].anew, steps[i].shows);
-                cr_expect_eq(bytes_at("eth0"), steps[i].eth0, "%s", steps[i].what);
-                cr_expect_eq(bytes_at("eth1"), steps[i].eth1, "%s", steps[i].what);
+                class_run_at(meter, steps[i].uplink, steps[i].ifindex, steps[i].anew, steps[i].shows);
+                cr_expect_eq(class_bytes_at(meter, "eth0"), steps[i].eth0, "%s", steps[i].what);
+                cr_expect_eq(class_bytes_at(meter, "eth1"), steps[i].eth1, "%s", steps[i].what);
                 cr_expect_eq(BYTES(SLOT), steps[i].eth0 + (steps[i].eth1 == UINT64_MAX ? 0 : steps[i].eth1),
                                 "%s", steps[i].what);
         }
@@ -205,13 +179,13 @@ Test(class_meter, of_each_uplink) {
 /* An uplink is not read while one tenant follows another: it is not to see the other's. */
 Test(class_meter, of_each_uplink_is_its_tenants) {
         class_meter_add(meter, SLOT);
-        run_at("eth0", 10, true, 1000);
+        class_run_at(meter, "eth0", 10, true, 1000);
         class_meter_clear(meter, SLOT);
         class_meter_add(meter, SLOT);
-        cr_expect_eq(bytes_at("eth0"), UINT64_MAX, "the one before it is gone");
-        run_at("eth0", 10, false, 1100); /* the class is the same still */
-        cr_expect_eq(bytes_at("eth0"), 0);
-        run_at("eth0", 10, false, 1107);
-        cr_expect_eq(bytes_at("eth0"), 7);
+        cr_expect_eq(class_bytes_at(meter, "eth0"), UINT64_MAX, "the one before it is gone");
+        class_run_at(meter, "eth0", 10, false, 1100); /* the class is the same still */
+        cr_expect_eq(class_bytes_at(meter, "eth0"), 0);
+        class_run_at(meter, "eth0", 10, false, 1107);
+        cr_expect_eq(class_bytes_at(meter, "eth0"), 7);
         cr_expect_eq(BYTES(SLOT), 7);
 }
