@@ -102,6 +102,13 @@ static Mark present_mark(const DriftWatch *watch) {
                                                                   : MARK_TOUCHED;
 }
 
+/* The cpuset controller, which may have been taken, is theirs alone. */
+static void mark_placed(DriftWatch *watch) {
+        for (uint32_t slot = SLOT_FIRST; slot < watch->n_slots; slot++)
+                if (reconciler_slot_is_placed(watch->manager->reconciler, slot))
+                        mark(watch, slot, present_mark(watch));
+}
+
 static void on_group(uint32_t slot, CgroupNews news, const char *file, void *userdata) {
         DriftWatch *watch = userdata;
 
@@ -110,6 +117,8 @@ static void on_group(uint32_t slot, CgroupNews news, const char *file, void *use
                         watch->emptied[slot] = reconciler_slot_is_empty(watch->manager->reconciler, slot);
                 return;
         }
+        if (slot == CGROUP_WATCH_PARENT && strcmp(file, CGROUP_CONTROLLERS_FILE) == 0)
+                mark_placed(watch);
         if (slot == CGROUP_WATCH_PARENT)
                 slot = watch->n_slots;
         /* Most of what is written we wrote: of that one file is read, and not the whole group. */

@@ -48,6 +48,15 @@ static int diff_settings(const ReconcilerDiff *diff, const TenantPlan *tenant, c
         return r;
 }
 
+static int diff_controllers(const Reconciler *reconciler, const ReconcilerDiff *diff) {
+        char have[CONTROLLERS_TEXT_SIZE], want[CONTROLLERS_TEXT_SIZE];
+
+        if (reconciler_has_controllers(reconciler, have, want))
+                return 0;
+        return put(diff, /* tenant_id= */ NULL, cgroup_driver_parent(reconciler->driver),
+                        CGROUP_CONTROLLERS_FILE, have, want, /* held_back= */ NULL);
+}
+
 static int diff_limits(const ReconcilerDiff *diff, const TenantPlan *tenant, const char *object,
                 const LimitSet *observed, uint32_t can) {
         _cleanup_free_ LimitLine *changes = NULL;
@@ -197,6 +206,8 @@ int reconciler_diff(Reconciler *reconciler, const Node *node, const char *only_t
         if (r >= 0 && !only_tenant)
                 r = diff_settings(&diff, /* tenant= */ NULL, cgroup_driver_parent(reconciler->driver),
                                 &parent, &plan.parent, parent.present);
+        if (r >= 0 && !only_tenant)
+                r = diff_controllers(reconciler, &diff);
         for (size_t i = 0; r >= 0 && i < plan.n_tenants; i++)
                 if (is_asked_for(&diff, plan.tenants[i]->id))
                         r = diff_tenant(reconciler, &diff, plan.tenants[i]);

@@ -128,11 +128,20 @@ static const Tenant *find_tenant(const Node *node, uint32_t slot) {
         return NULL;
 }
 
+/* What has gone with a controller that somebody took is looked at when it has been given back. */
+static void check_controllers(Telling *telling) {
+        char have[CONTROLLERS_TEXT_SIZE], want[CONTROLLERS_TEXT_SIZE];
+
+        if (!reconciler_has_controllers(telling->reconciler, have, want))
+                tell(telling, DRIFT_CGROUP_FILE, CGROUP_CONTROLLERS_FILE, *have ? have : "none", want);
+}
+
 static void check_tenant(Telling *telling, const Tenant *tenant, uint32_t slot) {
         const Reconciler *reconciler = telling->reconciler;
         const Verified *verified = &reconciler->verified[slot];
         TenantGroup *group = reconciler->groups[slot];
         _cleanup_(group_state_deinit) GroupState observed = {};
+        int r;
 
         if (!group || !verified->settings.present)
                 return; /* the next apply looks at it in any case */
@@ -140,8 +149,11 @@ static void check_tenant(Telling *telling, const Tenant *tenant, uint32_t slot) 
                 tell(telling, DRIFT_CGROUP_GONE, "cgroup", "gone", "there");
                 return;
         }
-        if (reconciler_observe(reconciler, group, &observed) < 0)
+        r = reconciler_observe(reconciler, group, &observed);
+        if (r < 0) {
+                tell(telling, DRIFT_CGROUP_FILE, "cgroup", strerror(-r), "to be read");
                 return;
+        }
         if (!verified->observed && observed.frozen >= 0 && observed.frozen != verified->frozen)
                 tell(telling, DRIFT_CGROUP_FILE, "cgroup.freeze", observed.frozen ? "1" : "0",
                                 observed.frozen ? "0" : "1");
@@ -182,6 +194,7 @@ static void check_parent(Telling *telling) {
                 tell(telling, DRIFT_CGROUP_GONE, "cgroup", "gone", "there");
         if (r < 0)
                 return;
+        check_controllers(telling);
         tell_settings(telling, &observed, &reconciler->parent, observed.present);
         /* Its own weights are reckoned from theirs: that they are others is no drift. */
         if (siblings.cpu != reconciler->siblings.cpu || siblings.io != reconciler->siblings.io)
@@ -249,6 +262,7 @@ void reconciler_look_again_at(Reconciler *reconciler, const DriftPlace *place) {
         switch (place->kind) {
         case DRIFT_PLACE_TENANT:
                 reconciler_look_again_at_slot(reconciler, place->index);
+                reconciler->parent = (Settings){}; /* what it lacks may be its parent's to give */
                 break;
         case DRIFT_PLACE_PARENT:
                 reconciler->parent = (Settings){};

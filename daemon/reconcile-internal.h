@@ -29,7 +29,8 @@ static inline void verified_forget(Verified *verified) {
 /* Where a tenant was last read back to be. */
 typedef struct Placed {
         Placement planned;
-        bool refused; /* planned to be alone, and the kernel makes no partition of it */
+        bool available; /* there is a controller that holds it there */
+        bool refused;   /* planned to be alone, and the kernel makes no partition of it */
 } Placed;
 
 typedef struct Devices Devices;
@@ -102,6 +103,12 @@ typedef enum ChangePhase {
 /* reconcile-parent.c: the group of all tenants. Two daemons over one group would each undo the other: the
  * second is refused before it has touched anything. */
 int reconciler_lock_parent(Reconciler *reconciler);
+/* Before the plan: its children have the controllers again that somebody took from them, and are looked at
+ * then, since what was set went with them. What cannot be given they lack, and say so. */
+int reconciler_look_at_parent(Reconciler *reconciler);
+/* Whether they have all that they are to have; the texts, of CONTROLLERS_TEXT_SIZE, are as one would write
+ * them. */
+bool reconciler_has_controllers(const Reconciler *reconciler, char *ret_have, char *ret_want);
 /* Makes it as planned, where it is not known to be; with `raise_only` never less than it has. Says what it is
  * refused. */
 int reconciler_apply_parent(

@@ -28,6 +28,25 @@ int reconciler_lock_parent(Reconciler *reconciler) {
         return flock(reconciler->parent_fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
 }
 
+int reconciler_look_at_parent(Reconciler *reconciler) {
+        Settings settings;
+        int r = cgroup_parent_give_controllers(reconciler->driver);
+
+        if (r > 0)
+                reconciler_look_again(reconciler);
+        return cgroup_parent_observe(reconciler->driver, &settings, &reconciler->siblings);
+}
+
+bool reconciler_has_controllers(const Reconciler *reconciler, char *ret_have, char *ret_want) {
+        uint32_t enabled, wanted;
+
+        if (cgroup_parent_observe_controllers(reconciler->driver, &enabled, &wanted) < 0)
+                return true; /* it has gone, and will be made with them */
+        controllers_format(enabled, ret_have);
+        controllers_format(wanted, ret_want);
+        return enabled == wanted;
+}
+
 static void describe(char *ret, size_t size, const Settings *diff, const Settings *observed) {
         Setting setting = (Setting) __builtin_ctz(diff->present);
         char want[SETTING_TEXT_SIZE], have[SETTING_TEXT_SIZE];
@@ -40,6 +59,7 @@ static void describe(char *ret, size_t size, const Settings *diff, const Setting
 /* Observe, compare, write, read back; with `raise_only` never less than it has. */
 static int change_parent(
                 Reconciler *reconciler, const Settings *planned, bool raise_only, unsigned *written) {
+        char have[CONTROLLERS_TEXT_SIZE], want[CONTROLLERS_TEXT_SIZE];
         Settings observed, wanted = *planned, diff;
         int r;
 
@@ -65,7 +85,7 @@ static int change_parent(
                 return -EREMOTEIO;
         }
         settings_diff(&observed, planned, &diff);
-        if (!(diff.present & observed.present))
+        if (!(diff.present & observed.present) && reconciler_has_controllers(reconciler, have, want))
                 reconciler->parent = *planned;
         return 0;
 }

@@ -223,8 +223,12 @@ int reconciler_read_placement(Reconciler *reconciler, const PlanInput *input, co
         *placed = malloc(sizeof(Placed));
         if (!*placed)
                 return -ENOMEM;
-        **placed = (Placed){ *plan->placement,
-                !plan->observed && plan->placement->alone && !holds_partition(&have, plan->placement) };
+        **placed = (Placed){
+                .planned = *plan->placement,
+                .available = have.available,
+                .refused = !plan->observed && plan->placement->alone &&
+                           !holds_partition(&have, plan->placement),
+        };
         return changed;
 }
 
@@ -281,7 +285,11 @@ static void tell_set(const char *file, const CpuSet *have, const CpuSet *want,
                 differs(file, have_text, want_text, userdata);
 }
 
-/* Files that are not there at all: the features tell of the lack of a controller. */
+bool reconciler_slot_is_placed(const Reconciler *reconciler, uint32_t slot) {
+        return reconciler->placed[slot] && reconciler->placed[slot]->available;
+}
+
+/* Files that were not there when it was placed: the features tell of the lack of a controller. */
 void reconciler_check_placement(const Reconciler *reconciler, uint32_t slot,
                 void (*differs)(const char *file, const char *have, const char *want, void *userdata),
                 void *userdata) {
@@ -289,7 +297,8 @@ void reconciler_check_placement(const Reconciler *reconciler, uint32_t slot,
         const Placement *planned = placed ? &placed->planned : &anywhere;
         GroupPlacement have;
 
-        if (tenant_group_observe_placement(reconciler->groups[slot], &have) < 0 || !have.available)
+        if (tenant_group_observe_placement(reconciler->groups[slot], &have) < 0 ||
+                        !(have.available || reconciler_slot_is_placed(reconciler, slot)))
                 return;
         tell_set("cpuset.cpus", &have.placement.cpus, &planned->cpus, differs, userdata);
         tell_set("cpuset.mems", &have.placement.nodes, &planned->nodes, differs, userdata);

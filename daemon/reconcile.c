@@ -476,7 +476,6 @@ static int apply_list(Reconciler *reconciler, Node *node, const PlanInput *input
 int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_written) {
         PlanList list = {};
         PlanInput input;
-        Settings parent;
         int r = 0;
 
         *ret_written = 0;
@@ -484,7 +483,7 @@ int reconciler_apply(Reconciler *reconciler, Node *node, unsigned *ret_written) 
                 return plan_only(reconciler, node);
         reconciler_meter_control_groups(reconciler);
         if (!reconciler->parent.present)
-                r = cgroup_parent_observe(reconciler->driver, &parent, &reconciler->siblings);
+                r = reconciler_look_at_parent(reconciler);
         if (r >= 0)
                 r = remake_plan(reconciler, node, &input, &list);
         if (r >= 0)

@@ -152,6 +152,8 @@ void reconciler_find_delivered(Reconciler *reconciler, Node *node);
  * `boot_usec`: of the samples. -ENOSPC where there are more allocations than sums can be kept of. */
 int reconciler_note_delivery(Reconciler *reconciler, Node *node, uint64_t boot_usec);
 
+/* Whether cpuset files of the slot's group were last read back to hold what is planned of them. */
+bool reconciler_slot_is_placed(const Reconciler *reconciler, uint32_t slot);
 /* Whether the slot's group is there and has no process. */
 bool reconciler_slot_is_empty(const Reconciler *reconciler, uint32_t slot);
 /* Whether it had a group, and somebody took that away. */

@@ -67,17 +67,6 @@ static char *path_join(const char *path, const char *name) {
         return asprintf(&joined, "%s/%s", strcmp(path, "/") == 0 ? "" : path, name) < 0 ? NULL : joined;
 }
 
-static int cgroupfs_enable(CgroupDriver *driver) {
-        uint32_t enabled = 0;
-        int r;
-
-        r = group_enable_controllers(driver->parent->fd, CONTROLLERS_ALL, &enabled);
-        if (r < 0)
-                driver->enable_error = r;
-        driver->controllers = enabled;
-        return 0;
-}
-
 /* Whether libcgroup, asked for this controller, would go to our mount and to no other. */
 static bool controller_is_ours(const CgroupDriver *driver, const char *controller) {
         _cleanup_free_ char *mount = NULL;
@@ -144,7 +133,8 @@ static int ensure_parent(CgroupDriver *driver, const char *path) {
         uint32_t enabled = 0;
         int r;
 
-        driver->enable_error = group_enable_controllers(driver->root_fd, CONTROLLERS_ALL, &enabled);
+        /* What it cannot have is noted by driver_enable_controllers(), which tries it again. */
+        (void) group_enable_controllers(driver->root_fd, CONTROLLERS_ALL, &enabled);
         r = group_open_directory(driver->root_fd, name, &found_fd);
         if (r != -ENOENT)
                 return r;
@@ -183,19 +173,6 @@ static int cgroupfs_make(CgroupDriver *driver, const char *tenant_id, char **ret
 static int cgroupfs_find(CgroupDriver *driver, const char *tenant_id, char **ret_unit, char **ret_path) {
         *ret_unit = NULL;
         return cgroupfs_locate(driver, tenant_id, ret_path);
-}
-
-/* The cpuset controller comes with the first who is placed: it is a cost to all. */
-static int cgroupfs_place(TenantGroup *group, const CpuSet *cpus, const CpuSet *nodes) {
-        CgroupDriver *driver = group->driver;
-        int r = 0;
-
-        if (faccessat(group->fd, "cpuset.cpus", F_OK, 0) < 0) {
-                r = group_write_file(driver->root_fd, "cgroup.subtree_control", "+cpuset");
-                if (r >= 0)
-                        r = group_write_file(driver->parent->fd, "cgroup.subtree_control", "+cpuset");
-        }
-        return r < 0 ? r : group_write_placement(group, cpus, nodes);
 }
 
 static int cgroupfs_make_partition(TenantGroup *group) {
@@ -318,9 +295,8 @@ static bool cgroupfs_parse_name(const char *name, char *ret_tenant_id) {
 const CgroupDriverOps cgroup_cgroupfs_ops = {
         .kind = CGROUP_DRIVER_CGROUPFS,
         .make = cgroupfs_make,
-        .enable = cgroupfs_enable,
         .apply = group_write_settings,
-        .place = cgroupfs_place,
+        .place = group_write_placement,
         .make_partition = cgroupfs_make_partition,
         .attach = cgroupfs_attach,
         .attach_unit = cgroupfs_attach_unit,

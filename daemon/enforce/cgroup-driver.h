@@ -34,15 +34,15 @@ typedef struct Process {
 
 typedef struct CgroupDriverOps {
         CgroupDriverKind kind;
+        /* Bits of the controllers that PID 1 enables for the parent's children once one of them asks for it,
+         * and takes away when none does. */
+        uint32_t on_demand;
         /* Makes the group below the parent (the parent itself where `tenant_id` is NULL) and says where it
          * is. */
         int (*make)(CgroupDriver *driver, const char *tenant_id, char **ret_unit, char **ret_path);
-        /* Sees to it that the parent's children can have controllers, and sets driver->controllers. */
-        int (*enable)(CgroupDriver *driver);
         /* Writes settled changes, of which there is at least one. */
         int (*apply)(TenantGroup *group, const Settings *settled);
-        /* Writes cpuset.cpus and cpuset.mems, of which one differs, and sees to it that the group has them.
-         */
+        /* Writes cpuset.cpus and cpuset.mems, of which one differs. */
         int (*place)(TenantGroup *group, const CpuSet *cpus, const CpuSet *nodes);
         /* Has the kernel make a partition of the group, which has all that this needs. */
         int (*make_partition)(TenantGroup *group);
@@ -99,6 +99,8 @@ int group_write_settings(TenantGroup *group, const Settings *settings);
 /* Enables, for the children of a group, what is available to it of `wanted` and not yet enabled; each alone,
  * so that one may fail. */
 int group_enable_controllers(int group_fd, uint32_t wanted, uint32_t *ret_enabled);
+/* Sees to it that the parent's children can have controllers, and sets driver->controllers. */
+int driver_enable_controllers(CgroupDriver *driver);
 
 /* Adds what the parent's files are good for, and what is missing of them and why. */
 int driver_put_features(const CgroupDriver *driver, FeatureSet *features);

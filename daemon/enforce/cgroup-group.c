@@ -124,37 +124,6 @@ int group_write_file(int group_fd, const char *file, const char *text) {
         return r < 0 ? r : group_write_fd(fd, text);
 }
 
-int group_enable_controllers(int fd, uint32_t wanted, uint32_t *ret_enabled) {
-        char text[4096];
-        uint32_t available, enabled;
-        int r, error = 0;
-
-        r = group_read_file(fd, "cgroup.controllers", text, sizeof(text));
-        if (r < 0)
-                return r;
-        available = controllers_parse(text) & wanted;
-        r = group_read_file(fd, "cgroup.subtree_control", text, sizeof(text));
-        if (r < 0)
-                return r;
-        enabled = controllers_parse(text);
-
-        for (int i = 0; i < CONTROLLER_MAX; i++) {
-                uint32_t missing = available & ~enabled & (1U << i);
-                char plus[CONTROLLERS_TEXT_SIZE];
-
-                if (missing == 0)
-                        continue;
-                controllers_format(missing, plus);
-                r = group_write_file(fd, "cgroup.subtree_control", plus);
-                if (r < 0)
-                        error = r;
-                else
-                        enabled |= missing;
-        }
-        *ret_enabled = enabled;
-        return error;
-}
-
 int group_put_process(CgroupDriver *driver, const char *path, pid_t pid) {
         _cleanup_close_ int fd = -EBADF;
         char text[sizeof("4294967295")];
@@ -179,42 +148,61 @@ static int group_value_fd(TenantGroup *group, Setting setting, int *ret_fd) {
         return 0;
 }
 
+static int read_value(TenantGroup *group, Setting setting, char *ret, size_t size) {
+        int fd, r = group_value_fd(group, setting, &fd);
+
+        return r < 0 ? r : group_read_fd(fd, ret, size);
+}
+
+static int write_value(TenantGroup *group, Setting setting, const char *text) {
+        int fd, r = group_value_fd(group, setting, &fd);
+
+        return r < 0 ? r : group_write_fd(fd, text);
+}
+
+/* Of a controller that was taken away and given again the files are others, and what was open answers as that
+ * of a group that is gone: it is opened once more. */
+static void forget_value_fd(TenantGroup *group, Setting setting) {
+        cleanup_close(&group->value_fds[setting]);
+        group->value_fds[setting] = -EBADF;
+}
+
 int group_read_setting(TenantGroup *group, Setting setting, uint64_t *ret) {
         char text[SETTING_TEXT_SIZE];
-        int fd, r;
+        int r;
 
-        r = group_value_fd(group, setting, &fd);
-        if (r < 0)
-                return r;
-        r = group_read_fd(fd, text, sizeof(text));
-        if (r < 0)
-                return r;
-        return setting_parse(setting, text, ret);
+        r = read_value(group, setting, text, sizeof(text));
+        if (r == -ENOLINK) {
+                forget_value_fd(group, setting);
+                r = read_value(group, setting, text, sizeof(text));
+        }
+        return r < 0 ? r : setting_parse(setting, text, ret);
 }
 
 /* Huge pages in use cannot be taken, and a limit below them is refused (mm/page_counter.c): no more, at
  * least. */
-static int lower_to_usage(TenantGroup *group, Setting setting, int fd) {
+static int lower_to_usage(TenantGroup *group, Setting setting) {
         const char *file = setting_info(setting)->file;
         char current[32], text[SETTING_TEXT_SIZE];
         int r;
 
         (void) snprintf(current, sizeof(current), "%.*s.current", (int) (strrchr(file, '.') - file), file);
         r = group_read_file(group->fd, current, text, sizeof(text));
-        return r < 0 ? r : group_write_fd(fd, text);
+        return r < 0 ? r : write_value(group, setting, text);
 }
 
 int group_write_setting(TenantGroup *group, Setting setting, uint64_t value) {
         char text[SETTING_TEXT_SIZE];
-        int fd, r;
+        int r;
 
-        r = group_value_fd(group, setting, &fd);
-        if (r < 0)
-                return r;
         setting_format(setting, value, text);
-        r = group_write_fd(fd, text);
+        r = write_value(group, setting, text);
+        if (r == -ENOLINK) {
+                forget_value_fd(group, setting);
+                r = write_value(group, setting, text);
+        }
         return r == -EBUSY && setting_info(setting)->controller == CONTROLLER_HUGETLB
-                               ? lower_to_usage(group, setting, fd)
+                               ? lower_to_usage(group, setting)
                                : r;
 }
 

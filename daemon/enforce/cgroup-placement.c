@@ -92,6 +92,14 @@ static bool has_controller(const CgroupDriver *driver) {
         return false;
 }
 
+/* The controller comes with the first who is placed: it is a cost to all. PID 1 would enable it itself, and
+ * does not look whether somebody took it away since. */
+static int enable_controller(const CgroupDriver *driver) {
+        int r = group_write_file(driver->root_fd, "cgroup.subtree_control", "+cpuset");
+
+        return r < 0 ? r : group_write_file(driver->parent->fd, "cgroup.subtree_control", "+cpuset");
+}
+
 int tenant_group_place(TenantGroup *group, const CpuSet *cpus, const CpuSet *nodes) {
         GroupPlacement have;
         int r;
@@ -103,7 +111,9 @@ int tenant_group_place(TenantGroup *group, const CpuSet *cpus, const CpuSet *nod
                 return 0;
         if (!has_controller(group->driver))
                 return -EOPNOTSUPP;
-        return group->driver->ops->place(group, cpus, nodes);
+        if (!have.available)
+                r = enable_controller(group->driver);
+        return r < 0 ? r : group->driver->ops->place(group, cpus, nodes);
 }
 
 int group_write_placement(TenantGroup *group, const CpuSet *cpus, const CpuSet *nodes) {

@@ -152,29 +152,6 @@ static int systemd_make(CgroupDriver *driver, const char *tenant_id, char **ret_
         return 0;
 }
 
-/*
- * systemd enables on demand for a slice's children what the slice itself can have, of the controllers that it
- * knows. The others it leaves alone, and what is enabled of them stays over a daemon-reload.
- */
-static int systemd_enable(CgroupDriver *driver) {
-        const uint32_t beside =
-                        (1U << CONTROLLER_HUGETLB) | (1U << CONTROLLER_RDMA) | (1U << CONTROLLER_MISC);
-        uint32_t enabled = 0;
-        char text[4096];
-        int r;
-
-        r = group_enable_controllers(driver->root_fd, beside, &enabled);
-        if (r >= 0)
-                r = group_enable_controllers(driver->parent->fd, beside, &enabled);
-        if (r < 0)
-                driver->enable_error = r;
-        r = group_read_file(driver->parent->fd, "cgroup.controllers", text, sizeof(text));
-        if (r < 0)
-                return r;
-        driver->controllers = controllers_parse(text) & (~beside | enabled);
-        return 0;
-}
-
 static int systemd_find(CgroupDriver *driver, const char *tenant_id, char **ret_unit, char **ret_path) {
         _cleanup_free_ char *unit = systemd_slice(tenant_id), *path = NULL;
         Pid1 *pid1;
@@ -342,7 +319,8 @@ static bool systemd_parse_name(const char *name, char *ret_tenant_id) {
 const CgroupDriverOps cgroup_systemd_ops = {
         .kind = CGROUP_DRIVER_SYSTEMD,
         .make = systemd_make,
-        .enable = systemd_enable,
+        .on_demand = (1U << CONTROLLER_CPU) | (1U << CONTROLLER_MEMORY) | (1U << CONTROLLER_PIDS) |
+                     (1U << CONTROLLER_IO),
         .apply = systemd_apply,
         .place = systemd_place,
         .make_partition = systemd_make_partition,

@@ -134,16 +134,18 @@ static void tell_slot(CgroupWatch *watch, int descriptor, const char *gone_name,
 static void take_event(
                 CgroupWatch *watch, const struct inotify_event *event, CgroupWatchTell tell, void *userdata) {
         const char *name = event->len > 0 ? event->name : "";
+        bool is_parent = event->wd == watch->parent.descriptor;
 
         if (event->mask & IN_DELETE)
                 tell_slot(watch, 0, name, CGROUP_NEWS_WRITTEN, "", tell, userdata);
         else if (!(event->mask & IN_MODIFY))
                 return;
-        else if (strcmp(name, "cgroup.events") == 0 && event->wd != watch->parent.descriptor)
+        else if (strcmp(name, "cgroup.events") == 0 && !is_parent)
                 tell_slot(watch, event->wd, NULL, CGROUP_NEWS_EVENTS, name, tell, userdata);
-        else if (!cgroup_file_is_set(name) && !limit_file_is_set(name))
+        else if (!cgroup_file_is_set(name) && !limit_file_is_set(name) &&
+                        !(is_parent && strcmp(name, CGROUP_CONTROLLERS_FILE) == 0))
                 return; /* memory.events …: the kernel's own */
-        else if (event->wd == watch->parent.descriptor)
+        else if (is_parent)
                 tell(CGROUP_WATCH_PARENT, CGROUP_NEWS_WRITTEN, name, userdata);
         else
                 tell_slot(watch, event->wd, NULL, CGROUP_NEWS_WRITTEN, name, tell, userdata);

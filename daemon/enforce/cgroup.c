@@ -157,7 +157,7 @@ static int driver_ensure_parent(CgroupDriver *driver) {
                 return r;
         tenant_group_free(driver->parent);
         driver->parent = parent;
-        r = driver->ops->enable(driver);
+        r = driver_enable_controllers(driver);
         if (r < 0)
                 return r;
         driver->settings = driver_find_settings(driver);

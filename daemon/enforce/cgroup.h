@@ -66,6 +66,14 @@ typedef struct SiblingWeights {
  */
 int cgroup_parent_observe(CgroupDriver *driver, Settings *ret, SiblingWeights *ret_siblings);
 int cgroup_parent_apply(CgroupDriver *driver, const Settings *changes);
+#define CGROUP_CONTROLLERS_FILE "cgroup.subtree_control"
+/*
+ * Controllers that tenants' groups have, and those that they are to have, bits 1U << CgroupController:
+ * somebody took away what is missing, and with it all that was set. Giving it back (1; 0: nothing was
+ * missing) does not bring back what was set.
+ */
+int cgroup_parent_observe_controllers(CgroupDriver *driver, uint32_t *ret, uint32_t *ret_wanted);
+int cgroup_parent_give_controllers(CgroupDriver *driver);
 
 /*
  * The tenant's group: made where it is absent, held (directory and value files) until freed. Freeing leaves

@@ -173,6 +173,57 @@ Test(cgroup_driver, a_quota_goes_below_the_burst) {
         remove_group(group);
 }
 
+/* What was set is gone with it; it is set again in the files that there are by then. */
+Test(cgroup_driver, controllers_that_were_taken_are_given_again) {
+        const struct {
+                Setting setting;
+                uint64_t value;
+        } cases[] = {
+                { SETTING_CPU_MAX, 300000 },
+                { SETTING_MEMORY_MAX, 128 * MIB },
+                { SETTING_TASKS_MAX, 44 },
+                { SETTING_IO_WEIGHT, 250 },
+                { SETTING_HUGETLB_2M, 4 * MIB },
+        };
+        TenantGroup *group = ensure("test-taken");
+        size_t skipped = 0;
+
+        cr_assert_eq(cgroup_parent_give_controllers(driver), 0);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                const SettingInfo *info = setting_info(cases[i].setting);
+                Settings changes = { 0 }, holds;
+                uint32_t have, wanted;
+                char minus[32];
+
+                if (!(cgroup_driver_settings(driver) & (1U << cases[i].setting))) {
+                        skipped++;
+                        continue;
+                }
+                settings_put(&changes, cases[i].setting, cases[i].value);
+                cr_assert_eq(tenant_group_apply(group, &changes), 0);
+                cr_assert_eq(tenant_group_observe(group, &holds), 0);
+
+                (void) snprintf(minus, sizeof(minus), "-%s", controller_to_string(info->controller));
+                cr_assert(write_text(cgroup_driver_parent(driver), CGROUP_CONTROLLERS_FILE, minus), "%s",
+                                minus);
+                cr_assert_eq(tenant_group_observe(group, &holds), 0, "%s", info->file);
+                cr_assert_not(settings_has(&holds, cases[i].setting), "%s", info->file);
+                cr_assert_eq(cgroup_parent_observe_controllers(driver, &have, &wanted), 0);
+                cr_assert_eq(wanted & ~have, 1U << info->controller, "%s", minus);
+
+                cr_assert_eq(cgroup_parent_give_controllers(driver), 1, "%s", minus);
+                cr_assert_eq(cgroup_parent_observe_controllers(driver, &have, &wanted), 0);
+                cr_assert_eq(have, wanted, "%s", minus);
+                cr_assert_eq(tenant_group_apply(group, &changes), 0, "%s", info->file);
+                cr_assert_eq(tenant_group_observe(group, &holds), 0);
+                cr_assert(settings_has(&holds, cases[i].setting), "%s", info->file);
+                cr_assert_eq(holds.value[cases[i].setting], cases[i].value, "%s", info->file);
+        }
+        remove_group(group);
+        if (skipped == ELEMENTSOF(cases))
+                skip("no controller here");
+}
+
 /* The first of the lowest block devices; false: this node shows none. */
 static bool find_disk(char *ret_number) {
         _cleanup_free_ BlockDevice *devices = NULL;
