@@ -29,6 +29,9 @@ static const struct {
 typedef struct Count {
         uint64_t bytes, packets;
 } Count;
+_Static_assert(sizeof(Count) == 16, "a row of net_told");
+
+#define NET_TOLD_LAYOUT 1
 
 struct NetMeter {
         struct net_meter_bpf *skeleton; /* the programs of slot 0, attached nowhere */
@@ -39,11 +42,15 @@ struct NetMeter {
         char tags[DIRECTION_MAX][PIN_TAG_SIZE]; /* of the programs that we have */
         GroupLinks links;                       /* a way is a Direction */
         size_t n_adopted;
-        Count *told; /* owned; [slots], of what was sent, at most */
+        Table told; /* Count [slots]: of what was sent, at most */
 };
 
 static struct net_row *row_of(const NetMeter *meter, uint32_t cpu, uint32_t slot) {
         return (struct net_row *) meter->rows.rows + (size_t) cpu * meter->slots + slot;
+}
+
+static Count *told_of(const NetMeter *meter, uint32_t slot) {
+        return (Count *) meter->told.rows + slot;
 }
 
 static uint32_t classid_of(const NetMeter *meter, uint32_t slot) {
@@ -139,6 +146,22 @@ static int load_program(const NetMeter *meter, Direction direction, int constant
         return fd < 0 ? -errno : fd;
 }
 
+/* What was told outlives us as what was counted does: else the next of us would tell less. */
+static int open_tables(const char *pin_dir, NetMeter *meter) {
+        const TableShape rows = { "net_rows_" STRINGIFY(NET_METER_LAYOUT), BPF_MAP_TYPE_ARRAY,
+                sizeof(uint32_t), sizeof(struct net_row), meter->slots * meter->n_cpus };
+        const TableShape told = { "net_told_" STRINGIFY(NET_TOLD_LAYOUT), BPF_MAP_TYPE_ARRAY,
+                sizeof(uint32_t), sizeof(Count), meter->slots };
+        int r;
+
+        r = table_open(pin_dir, &rows, &meter->rows);
+        if (r >= 0)
+                r = table_open(pin_dir, &told, &meter->told);
+        if (r >= 0 && !meter->rows.adopted) /* all begins anew */
+                memset(meter->told.rows, 0, (size_t) meter->slots * sizeof(Count));
+        return r;
+}
+
 int net_meter_new(const char *pin_dir, uint32_t slots, uint32_t classid_base, NetMeter **ret) {
         _cleanup_(net_meter_free_p) NetMeter *meter = NULL;
         int r, n_cpus;
@@ -153,14 +176,12 @@ int net_meter_new(const char *pin_dir, uint32_t slots, uint32_t classid_base, Ne
                 return -ENOMEM;
         *meter = (NetMeter){
                 .rows = TABLE_NULL,
+                .told = TABLE_NULL,
                 .links.names = &names,
                 .slots = slots,
                 .n_cpus = n_cpus,
                 .classid_base = classid_base,
         };
-        meter->told = calloc(slots, sizeof(*meter->told));
-        if (!meter->told)
-                return -ENOMEM;
         if (pin_dir) {
                 meter->pin_dir = strdup(pin_dir);
                 if (!meter->pin_dir)
@@ -168,13 +189,9 @@ int net_meter_new(const char *pin_dir, uint32_t slots, uint32_t classid_base, Ne
                 meter->links.pin_dir = meter->pin_dir;
         }
 
-        r = table_open(pin_dir,
-                        &(TableShape){ "net_rows_" STRINGIFY(NET_METER_LAYOUT), BPF_MAP_TYPE_ARRAY,
-                                        sizeof(uint32_t), sizeof(struct net_row), slots * meter->n_cpus },
-                        &meter->rows);
+        r = open_tables(pin_dir, meter);
         if (r < 0)
                 return r;
-
         r = load(meter);
         if (r < 0)
                 return r;
@@ -197,8 +214,8 @@ NetMeter *net_meter_free(NetMeter *meter) {
                 return NULL;
 
         group_links_deinit(&meter->links);
-        free(meter->told);
         net_meter_bpf__destroy(meter->skeleton);
+        table_deinit(&meter->told);
         table_deinit(&meter->rows);
         free(meter->pin_dir);
         free(meter);
@@ -309,6 +326,7 @@ int net_meter_rows_fd(const NetMeter *meter) {
 
 void net_meter_keep_pins(const NetMeter *meter, PinTell tell, void *userdata) {
         table_keep_pin(meter->pin_dir, &meter->rows, tell, userdata);
+        table_keep_pin(meter->pin_dir, &meter->told, tell, userdata);
         group_links_keep_pins(&meter->links, tell, userdata);
 }
 
@@ -337,7 +355,7 @@ void net_meter_read(const NetMeter *meter, uint32_t slot, Sample *sample) {
                 add_count(&local_egress, &row->local_egress);
                 add_count(&local_ingress, &row->local_ingress);
         }
-        keep_told(&meter->told[slot], &egress);
+        keep_told(told_of(meter, slot), &egress);
 
         sample_put(sample, METRIC_NET_EGRESS_BYTES, egress.bytes);
         sample_put(sample, METRIC_NET_EGRESS_PACKETS, egress.packets);
@@ -352,5 +370,5 @@ void net_meter_read(const NetMeter *meter, uint32_t slot, Sample *sample) {
 void net_meter_clear(NetMeter *meter, uint32_t slot) {
         for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++)
                 memset(row_of(meter, cpu, slot), 0, sizeof(struct net_row));
-        meter->told[slot] = (Count){};
+        *told_of(meter, slot) = (Count){};
 }

@@ -9,11 +9,13 @@
 #include "host.h"
 
 #include <arpa/inet.h>
+#include <bpf/bpf.h>
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
+#include <linux/types.h>
 #include <net/if.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
@@ -23,6 +25,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+
+#include "bpf/net-meter.h"
 
 static pid_t peer_pid;
 
@@ -369,6 +373,68 @@ Test(net_meter, loopback_is_apart) {
         cr_expect(sample_has(&sample, METRIC_NET_EGRESS_BYTES) && sample.value[METRIC_NET_EGRESS_BYTES] == 0);
         cr_expect(sample_has(&sample, METRIC_NET_INGRESS_BYTES) &&
                         sample.value[METRIC_NET_INGRESS_BYTES] == 0);
+        meter_free(meter);
+}
+
+#define STAYED 7U
+
+/* As its programs do, of packets that were on their way into a namespace when the sample was taken. */
+static void move_to_local(const Meter *meter, uint64_t bytes, uint64_t packets) {
+        const uint32_t row = SLOT; /* of the first CPU */
+        struct net_row value;
+
+        cr_assert(bpf_map_lookup_elem(meter_net_rows_fd(meter), &row, &value) == 0, "%m");
+        value.egress.bytes -= bytes;
+        value.egress.packets -= packets;
+        value.local_egress.bytes += bytes;
+        value.local_egress.packets += packets;
+        cr_assert(bpf_map_update_elem(meter_net_rows_fd(meter), &row, &value, BPF_ANY) == 0, "%m");
+}
+
+/* A counter that fell would be counted once more from 0 by who reads it. */
+Test(net_meter, what_was_told_outlives_a_restart) {
+        const char *pins = host_bpffs();
+        Sample told, sample;
+        TestGroup group;
+        char path[256];
+        Meter *meter;
+
+        make_network(/* offload= */ false);
+        group = group_make("a");
+        meter = meter_make(pins, SLOTS, CLASSID_BASE);
+        meter_must_add(meter, SLOT, &group);
+        work_in(&group, send_udp, THERE);
+        told = meter_must_read(meter, SLOT);
+        cr_assert(told.value[METRIC_NET_EGRESS_PACKETS] == 200);
+        move_to_local(meter, STAYED * 100, STAYED);
+        meter_free(meter);
+
+        meter = meter_make(pins, SLOTS, CLASSID_BASE);
+        meter_must_add(meter, SLOT, &group);
+        sample = meter_must_read(meter, SLOT);
+        cr_expect_eq(sample.value[METRIC_NET_EGRESS_PACKETS], told.value[METRIC_NET_EGRESS_PACKETS]);
+        cr_expect_eq(sample.value[METRIC_NET_EGRESS_BYTES], told.value[METRIC_NET_EGRESS_BYTES]);
+        cr_expect_eq(sample.value[METRIC_NET_LOCAL_EGRESS_PACKETS], STAYED);
+        work_in(&group, send_udp, THERE);
+        sample = meter_must_read(meter, SLOT);
+        cr_expect_eq(sample.value[METRIC_NET_EGRESS_PACKETS], 400 - STAYED);
+        cr_expect_eq(sample.value[METRIC_NET_EGRESS_BYTES],
+                        2 * told.value[METRIC_NET_EGRESS_BYTES] - STAYED * 100);
+
+        meter_free(meter);
+
+        /* With what was counted it goes. */
+        snprintf(path, sizeof(path), "%s/meter/net_rows_%d", pins, NET_METER_LAYOUT);
+        cr_assert(unlink(path) == 0, "%s: %m", path);
+        meter = meter_make(pins, SLOTS, CLASSID_BASE);
+        meter_must_add(meter, SLOT, &group);
+        work_in(&group, send_udp, THERE);
+        cr_expect_eq(meter_must_read(meter, SLOT).value[METRIC_NET_EGRESS_PACKETS], 200);
+
+        /* The next who has the slot begins at 0. */
+        cr_assert(meter_remove(meter, SLOT) == 0);
+        meter_must_add(meter, SLOT, &group);
+        cr_expect_eq(meter_must_read(meter, SLOT).value[METRIC_NET_EGRESS_PACKETS], 0);
         meter_free(meter);
 }
 
