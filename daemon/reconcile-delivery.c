@@ -5,6 +5,8 @@
 
 #include "reconcile-internal.h"
 
+#include "meter/class-meter.h"
+
 /* Its promise holds now. */
 static bool is_promised(const Allocation *allocation) {
         return allocation->state == ALLOCATION_ACTIVE || allocation->state == ALLOCATION_HELD;
@@ -51,6 +53,18 @@ void reconciler_find_delivered(Reconciler *reconciler, Node *node) {
                 meter_each_delivered(reconciler->meter, take_sum, &node->calendar);
 }
 
+/* What each uplink takes of a packet that goes out beside what its class counts of it. */
+static void note_overhead(const Reconciler *reconciler, uint32_t slot, DeliveryReading *reading) {
+        for (size_t i = 0; i < CLASS_METER_LINKS_MAX; i++) {
+                const char *uplink = meter_uplink(reconciler->meter, CLASS_WAY_OUT, i);
+                uint64_t overhead = uplink ? uplinks_overhead(reconciler->uplinks, uplink) : 0;
+                uint64_t counters[NET_CLASS_COUNTERS];
+
+                if (overhead > 0 && meter_read_uplink(reconciler->meter, CLASS_WAY_OUT, i, slot, counters))
+                        delivery_add_overhead(reading, overhead * counters[NET_CLASS_PACKETS]);
+        }
+}
+
 static int note_tenant(Reconciler *reconciler, Calendar *calendar, Tenant *tenant, uint64_t boot_nsec) {
         const CalendarTenant *known = calendar_tenant(calendar, tenant->id);
         DeliveryReading reading = delivery_read(boot_nsec, &tenant->usage);
@@ -60,6 +74,8 @@ static int note_tenant(Reconciler *reconciler, Calendar *calendar, Tenant *tenan
         for (size_t i = 0; known && i < known->n; i++)
                 if (is_promised(known->allocations[i]))
                         delivery_promise(&reading, &known->allocations[i]->resources);
+        if (reading.floor[DELIVERY_FLOOR_NET_EGRESS] > 0)
+                note_overhead(reconciler, tenant->slot, &reading);
         delivery_follow(&tenant->delivery_before, &reading);
         for (size_t i = 0; known && i < known->n; i++) {
                 Allocation *allocation = known->allocations[i];

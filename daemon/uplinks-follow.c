@@ -160,6 +160,13 @@ static uint64_t overhead_of(const ConfigUplink *config) {
         return config->capacity_bps > 0 ? 0 : ETHERNET_OVERHEAD_BYTES;
 }
 
+uint64_t uplinks_overhead(const Uplinks *uplinks, const char *name) {
+        for (size_t i = 0; i < uplinks->config->n_uplinks; i++)
+                if (strcmp(uplinks->config->uplinks[i].name, name) == 0)
+                        return overhead_of(&uplinks->config->uplinks[i]);
+        return 0;
+}
+
 /* What is configured of the other two classes is of what goes out. */
 static UplinkCapacity capacity_of(const UplinkHold *hold, uint64_t capacity_bps) {
         const ConfigUplink *config = hold->config;

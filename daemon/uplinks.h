@@ -61,6 +61,9 @@ void uplinks_read_back(Uplinks *uplinks, FeatureSet *features, NetPlan *ret);
  * place in the configuration: 0 as the ifindex of one that is not there, or not shaped. `ret` has
  * CONFIG_UPLINKS_MAX; the caller deinits each. */
 void uplinks_read_stats(Uplinks *uplinks, ResourceKind kind, NetStats *ret);
+/* Bytes that the uplink's rates count with each packet that goes out, whether or not it is there; 0 of one
+ * that is not configured. */
+uint64_t uplinks_overhead(const Uplinks *uplinks, const char *name);
 /* Whether that would tell what classes counted that may be no more: to be read before their slots are
  * others', and before we end. */
 bool uplinks_have_left(const Uplinks *uplinks);

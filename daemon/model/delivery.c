@@ -79,6 +79,10 @@ void delivery_promise(DeliveryReading *reading, const ResourceSet *resources) {
                                                 reading->floor[k], resources->entries[i].amount.reserved);
 }
 
+void delivery_add_overhead(DeliveryReading *reading, uint64_t bytes) {
+        reading->value[DELIVERY_INPUT_NET_EGRESS_WIRE_BYTES] += bytes;
+}
+
 /* One interval, and what it adds to. */
 typedef struct Interval {
         const DeliveryReading *before, *after;
@@ -234,13 +238,26 @@ typedef struct NetworkWay {
         DeliveryFigure figure;
 } NetworkWay;
 
-static void add_network(const Interval *interval, const NetworkWay *way) {
-        uint64_t reserved_bits = in_interval(interval, interval->after->floor[way->floor]);
+/* So much of its rate a class has at once (htb-tree.c, edt-clock.h), and some milliseconds that lie between
+ * when classes are read and when the sample is taken. */
+#define NETWORK_BURST_NSEC 50000000ULL
+#define NETWORK_BURST_MIN_BYTES (4 * 1514ULL)
 
-        if (reserved_bits == 0 || !has(interval, way->drops) || !has(interval, way->bytes))
+/* By how much who is held to just what is reserved may seem to have had less of it in an interval. */
+static uint64_t network_burst(uint64_t reserved_bps) {
+        uint64_t bytes = (uint64_t) ((unsigned __int128) reserved_bps * NETWORK_BURST_NSEC / 8000000000);
+
+        return bytes > NETWORK_BURST_MIN_BYTES ? bytes : NETWORK_BURST_MIN_BYTES;
+}
+
+static void add_network(const Interval *interval, const NetworkWay *way) {
+        uint64_t reserved_bps = interval->after->floor[way->floor];
+        uint64_t reserved = in_interval(interval, reserved_bps) / 8, had;
+
+        if (reserved == 0 || !has(interval, way->drops) || !has(interval, way->bytes))
                 return;
-        add(interval, way->figure,
-                        growth(interval, way->bytes) < reserved_bits / 8 ? growth(interval, way->drops) : 0);
+        had = amount_add(growth(interval, way->bytes), network_burst(reserved_bps));
+        add(interval, way->figure, had < reserved ? growth(interval, way->drops) : 0);
 }
 
 /* Of the same counters, and later. */

@@ -79,6 +79,8 @@ typedef struct DeliveryReading {
 DeliveryReading delivery_read(uint64_t boot_nsec, const Sample *usage);
 /* Adds what one allocation reserves. */
 void delivery_promise(DeliveryReading *reading, const ResourceSet *resources);
+/* Adds to what was sent what links took of each packet beside what its class counts of it. */
+void delivery_add_overhead(DeliveryReading *reading, uint64_t bytes);
 /*
  * To be called before delivery_add(), once, however many are told of the interval: what of it the next ones
  * must know. cpu.wait has a wait when it ends, which can be many intervals after it began: meanwhile

@@ -46,7 +46,7 @@ bool net_plan_equal(const NetPlan *a, const NetPlan *b);
 typedef struct NetClassStats {
         uint32_t slot;
         bool anew;               /* we made it since the last reading: its counters began at 0 */
-        uint64_t bytes, packets; /* sent, wire bytes as the shaper charges them */
+        uint64_t bytes, packets; /* sent, with headers of the link, without the overhead that rates count */
         uint64_t drops;          /* by the class or the queue in it */
         uint64_t overlimits;     /* times it had to wait for its ceiling */
         uint64_t borrowed;       /* packets that went above its floor */
@@ -62,6 +62,7 @@ typedef enum ClassWay {
 
 /* What of a class is told: the counters, then the gauges. */
 #define NET_CLASS_COUNTERS 5U
+#define NET_CLASS_PACKETS 1U /* which of them are packets */
 #define NET_CLASS_GAUGES 2U
 #define NET_CLASS_FIGURES (NET_CLASS_COUNTERS + NET_CLASS_GAUGES)
 const Metric *net_class_metrics(ClassWay way);

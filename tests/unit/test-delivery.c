@@ -122,10 +122,15 @@ static const Case cases[] = {
                         TOLD_IO(300 * MSEC) },
         { "of one device", "io.read@8:0", 1 << 20, IO(0, 2 * SECOND), TOLD_IO(SECOND) },
 
-        { "drops below its floor", "net.egress", 8000, NET(999, 3), TOLD_NET(3) },
-        { "drops with its floor sent", "net.egress@eth1", 8000, NET(1000, 3), TOLD_NET(0) },
-        { "drops of what came in below its floor", "net.ingress", 8000, NET_IN(999, 3), TOLD_NET_IN(3) },
-        { "drops with its floor let in", "net.ingress@eth1", 8000, NET_IN(1000, 3), TOLD_NET_IN(0) },
+        { "drops below its floor", "net.egress", 8000000, NET(949999, 3), TOLD_NET(3) },
+        { "drops a burst below its floor", "net.egress@eth1", 8000000, NET(950000, 3), TOLD_NET(0) },
+        { "drops of what came in below its floor", "net.ingress", 8000000, NET_IN(949999, 3),
+                        TOLD_NET_IN(3) },
+        { "drops a burst below its floor of what comes in", "net.ingress@eth1", 8000000, NET_IN(950000, 3),
+                        TOLD_NET_IN(0) },
+        { "drops below a floor of which a burst is some packets", "net.egress", 80000,
+                        NET(10000 - 4 * 1514 - 1, 3), TOLD_NET(3) },
+        { "drops some packets below it", "net.egress", 80000, NET(10000 - 4 * 1514, 3), TOLD_NET(0) },
         { "what it sent is no floor of what comes in", "net.ingress", 8000, NET(0, 3), TOLD_NOTHING },
 };
 
@@ -167,6 +172,22 @@ Test(delivery, one_interval) {
                                         c->expected[figure]);
                 }
         }
+}
+
+/* A class that is held to its floor by frames of 100 bytes, of which the link takes 24 more each. */
+Test(delivery, what_the_link_takes_beside_the_frames) {
+        static const Case held = { "", "net.egress", 8000000, NET(806451, 3), {} };
+        DeliveryReading before = read_at(5 * SECOND, &held, false), after = read_at(6 * SECOND, &held, true);
+        Delivery sum = {};
+
+        delivery_add_overhead(&before, 24 * 1000000ULL);
+        delivery_add_overhead(&after, 24 * (1000000ULL + 8064));
+        delivery_add(&sum, &before, &after);
+        cr_expect_eq(sum.value[DELIVERY_NET_EGRESS_DROPS], 0);
+        delivery_add_overhead(&before, 24 * 1000000ULL);
+        delivery_add_overhead(&after, 24 * (1000000ULL - 8064));
+        delivery_add(&sum, &before, &after);
+        cr_expect_eq(sum.value[DELIVERY_NET_EGRESS_DROPS], 3);
 }
 
 Test(delivery, what_does_not_count) {
