@@ -173,9 +173,11 @@ static int on_groups(sd_event_source *source, int fd, uint32_t events, void *use
 static int on_links(sd_event_source *source, int fd, uint32_t events, void *userdata) {
         DriftWatch *watch = userdata;
 
-        if (link_watch_read(watch->links, on_link, watch) > 0)
+        if (link_watch_read(watch->links, on_link, watch) > 0) {
                 for (uint32_t i = watch->n_slots + 2; i < watch->n_places; i++)
                         mark(watch, i, MARK_TOUCHED);
+                reconciler_look_again_at_other_links(watch->manager->reconciler);
+        }
         arm_for_news(watch);
         return sd_event_source_set_enabled(source, SD_EVENT_OFF);
 }
@@ -459,6 +461,7 @@ void manager_check_drift(Manager *manager) {
         if (!manager->drift)
                 return;
         reconciler_retry_partitions(manager->reconciler);
+        reconciler_look_again_at_other_links(manager->reconciler);
         manager->drift->cursor = SLOT_FIRST;
         arm_for_news(manager->drift);
 }

@@ -326,6 +326,10 @@ void reconciler_note_other_link(Reconciler *reconciler, const LinkChange *change
         uplinks_note_other(reconciler->uplinks, change);
 }
 
+void reconciler_look_again_at_other_links(Reconciler *reconciler) {
+        uplinks_look_again_at_others(reconciler->uplinks);
+}
+
 int reconciler_follow_groups(Reconciler *reconciler, CgroupWatch *watch) {
         int r = 0;
 

@@ -125,6 +125,8 @@ const char *reconciler_uplink_pin_dir(const Reconciler *reconciler);
 bool reconciler_find_uplink(const Reconciler *reconciler, const LinkChange *change, uint32_t *ret_index);
 /* The change is of none. */
 void reconciler_note_other_link(Reconciler *reconciler, const LinkChange *change);
+/* The same of all, as news were lost, or there may have been none. */
+void reconciler_look_again_at_other_links(Reconciler *reconciler);
 /* Veths into network namespaces that have come: uplinks.h. */
 void reconciler_follow_namespaces(Reconciler *reconciler, FeatureSet *features);
 /* Watches the groups that there are now, and no others. */

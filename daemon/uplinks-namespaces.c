@@ -19,6 +19,12 @@ void uplinks_note_other(Uplinks *uplinks, const LinkChange *change) {
                 uplinks->local_due = true;
 }
 
+void uplinks_look_again_at_others(Uplinks *uplinks) {
+        if (uplinks->local)
+                net_local_look_again(uplinks->local);
+        uplinks->local_due = true;
+}
+
 void uplinks_follow_namespaces(
                 Uplinks *uplinks, int groups_fd, int rows_fd, uint32_t slots, FeatureSet *features) {
         const char *names[CONFIG_UPLINKS_MAX];

@@ -82,6 +82,8 @@ const char *uplinks_problem(const Uplinks *uplinks, size_t i, const ResourceSet 
 
 /* Somebody changed what is none of an uplink: it may be, or be on, a veth into a network namespace. */
 void uplinks_note_other(Uplinks *uplinks, const LinkChange *change);
+/* Or may have: what was told is not known. */
+void uplinks_look_again_at_others(Uplinks *uplinks);
 /* What comes from such veths is told apart from now on, where the configuration has it so; cheap where none
  * came. As in NetLocalOptions. */
 void uplinks_follow_namespaces(

@@ -352,16 +352,28 @@ static int list_hooks(NetLocal *local) {
         return any ? tc_hooks_list(local->netlink, note_hook, local) : 0;
 }
 
+/* What lasts, as another's filter in our place, is tried again with news of the veth, or when all are. */
+static bool may_have_passed(int error) {
+        return error == -EAGAIN || error == -ENOBUFS || error == -ENOMEM || error == -ETIMEDOUT;
+}
+
 int net_local_follow(NetLocal *local, const char *const *except, size_t n_except) {
-        int r;
+        int due = 0, r;
 
         r = list_veths(local, except, n_except);
         if (r >= 0)
                 r = list_hooks(local);
-        for (size_t i = 0; r >= 0 && i < local->n_veths; i++)
-                if (!local->veths[i].attached)
-                        (void) attach(local, &local->veths[i]);
-        return r;
+        for (size_t i = 0; r >= 0 && i < local->n_veths; i++) {
+                int k = local->veths[i].attached ? 0 : attach(local, &local->veths[i]);
+
+                due = due < 0 || !may_have_passed(k) ? due : k;
+        }
+        return r < 0 ? r : due;
+}
+
+void net_local_look_again(NetLocal *local) {
+        for (size_t i = 0; i < local->n_veths; i++)
+                local->veths[i].attached = false;
 }
 
 bool net_local_look_again_at(NetLocal *local, unsigned ifindex) {

@@ -37,9 +37,12 @@ DEFINE_CLEANUP(NetLocal *, net_local_free);
 
 /* Somebody changed a filter on this interface: whether it is one of those, to be looked at again. */
 bool net_local_look_again_at(NetLocal *local, unsigned ifindex);
+/* The next call of net_local_follow() believes of none of them that it is attached to. */
+void net_local_look_again(NetLocal *local);
 /*
  * Attaches to each veth into a namespace that has come since, except for those named. What is there already
- * is left. One that fails is tried again with the next call.
+ * is left. One that fails is tried again with the next call; an error that may have passed by then, of any
+ * of them, is returned once all have been tried.
  */
 int net_local_follow(NetLocal *local, const char *const *except, size_t n_except);
 
