@@ -2,14 +2,16 @@
 
 #include "remains.h"
 
-#include "util/cleanup.h"
+#include "util/printable.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 int remains_format(const Remains *remains, char **ret) {
         bool tell_memory = remains->memory_bytes >= REMAINS_MEMORY_MIN_BYTES;
-        char sockets[64] = "", memory[96] = "";
+        char sockets[64] = "", memory[96] = "", *words;
 
         if (remains->sockets == 0 && !tell_memory)
                 return 0;
@@ -20,8 +22,10 @@ int remains_format(const Remains *remains, char **ret) {
         if (tell_memory)
                 snprintf(memory, sizeof memory, "up to %" PRIu64 " MiB of memory, until it is freed",
                                 remains->memory_bytes >> 20);
-        return asprintf(ret, "process %d (%s) left with %s: %s%s%s", remains->pid, remains->name,
-                               remains->group, sockets, *sockets && *memory ? "; " : "", memory) < 0
-                               ? -ENOMEM
-                               : 1;
+        if (asprintf(&words, "process %d (%s) left with %s: %s%s%s", remains->pid, remains->name,
+                            remains->group, sockets, *sockets && *memory ? "; " : "", memory) < 0)
+                return -ENOMEM;
+        make_printable(words); /* a group's name is whatever its maker chose */
+        *ret = words;
+        return 1;
 }

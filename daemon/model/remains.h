@@ -19,5 +19,6 @@ typedef struct Remains {
         uint64_t memory_bytes; /* the most that can still be charged there */
 } Remains;
 
-/* One sentence, which the caller frees. 1: there is something to tell; 0: *ret stays as it is. */
+/* One sentence, which the caller frees; whatever the names are, it can be told. 1: there is something to
+ * tell; 0: *ret stays as it is. */
 int remains_format(const Remains *remains, char **ret);

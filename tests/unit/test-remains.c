@@ -37,3 +37,13 @@ Test(remains, in_words) {
                         cr_expect_null(words);
         }
 }
+
+/* Every byte but a newline may stand in a group's name. */
+Test(remains, a_name_that_is_no_text) {
+        const Remains remains = { 42, "nc", (char *) "/user.slice/\xff\033[2J\xc3\xa4", 1, 0 };
+        _cleanup_free_ char *words = NULL;
+
+        cr_assert_eq(remains_format(&remains, &words), 1);
+        cr_expect_str_eq(words,
+                        "process 42 (nc) left with /user.slice/??[2J\xc3\xa4: 1 socket, until it is closed");
+}

@@ -20,6 +20,7 @@
 #include "variant.h"
 
 #include "model/resource.h"
+#include "util/printable.h"
 
 #include <string.h>
 #include <time.h>
@@ -219,7 +220,7 @@ static int add_row(
                 return -ENOMEM;
         }
 
-        text_make_printable(row->label);
+        make_printable(row->label);
         r = make_steps(run, n, row);
         if (r < 0)
                 return r;
@@ -395,7 +396,7 @@ static int print_title(const Drawing *drawing, FILE *f) {
         if (!node_id)
                 return -ENOMEM;
 
-        text_make_printable(node_id);
+        make_printable(node_id);
         fprintf(f, "%s, %s to %s, %s a cell\n", node_id, format_minute(view->from_usec, from),
                         format_minute(view->until_usec, until),
                         units_format_usec(drawing->axis.cell_usec, cell));

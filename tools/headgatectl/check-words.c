@@ -8,6 +8,8 @@
 #include "variant.h"
 #include "view.h"
 
+#include "util/printable.h"
+
 #include <string.h>
 
 static void print_missing(FILE *f, const json_t *missing) {
@@ -111,7 +113,7 @@ int check_words_format(const json_t *check, uint64_t now_usec, char **ret) {
         if (r < 0)
                 return r;
 
-        text_make_printable(text);
+        make_printable(text);
         *ret = TAKE_PTR(text);
         return 0;
 }

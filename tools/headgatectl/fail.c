@@ -5,6 +5,8 @@
 #include "headgatectl.h"
 #include "table.h"
 
+#include "util/printable.h"
+
 #include <stdarg.h>
 #include <string.h>
 
@@ -20,7 +22,7 @@ int ctl_fail(int code, const char *format, ...) {
         if (n < 0)
                 text = NULL;
         else
-                text_make_printable(text);
+                make_printable(text);
 
         fprintf(stderr, "headgatectl: %s\n", text ?: "out of memory");
         return code;

@@ -6,6 +6,8 @@
 
 #include "table.h"
 
+#include "util/printable.h"
+
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
@@ -77,16 +79,6 @@ Table *table_free(Table *table) {
         return NULL;
 }
 
-void text_make_printable(char *text) {
-        unsigned char *p = (unsigned char *) text;
-
-        for (; *p; p++)
-                if (*p < 0x20 || *p == 0x7f)
-                        *p = '?';
-                else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
-                        p[0] = p[1] = '?';
-}
-
 static void table_take(Table *table, TableStyle style, char *text) {
         size_t column, width;
 
@@ -109,7 +101,7 @@ static void table_take(Table *table, TableStyle style, char *text) {
                 return;
         }
 
-        text_make_printable(text);
+        make_printable(text);
         column = table->n % table->n_columns;
         width = text_width(text);
         if (width > table->widths[column])

@@ -47,6 +47,3 @@ int table_format_row(const Table *table, size_t row, bool color, char **ret);
 
 /* The heading (where it has one and `legend` is set) and all rows, each after `indent`. */
 int table_print(const Table *table, FILE *f, const char *indent, bool legend, bool color);
-
-/* Makes control characters harmless in place: C0, DEL, and C1 in UTF-8. */
-void text_make_printable(char *text);

@@ -5,6 +5,8 @@
 #include "client.h"
 #include "view.h"
 
+#include "util/printable.h"
+
 /* "cpu.max is 60000 100000, in force max 100000", and below it why. */
 static int print(const json_t *entry) {
         const char *value = variant_get_string(entry, "Value"),
@@ -25,7 +27,7 @@ static int print(const json_t *entry) {
         }
 
         for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-                text_make_printable(line);
+                make_printable(line);
                 puts(line);
         }
 

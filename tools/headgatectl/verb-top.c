@@ -13,6 +13,8 @@
 #include "units.h"
 #include "view.h"
 
+#include "util/printable.h"
+
 #include <string.h>
 #include <time.h>
 
@@ -152,7 +154,7 @@ static int print_plain(
                 return r;
 
         format_title(reading, title, sizeof(title));
-        text_make_printable(title);
+        make_printable(title);
         if (ctl->legend)
                 printf("%s\n", title);
 
@@ -220,7 +222,7 @@ static int draw(TopScreen *screen, const TopChoice *choice, const Reading *befor
                 return r;
 
         format_title(now, title, sizeof(title));
-        text_make_printable(title);
+        make_printable(title);
         format_choice(choice, chosen, sizeof(chosen));
         return top_screen_draw(screen, title, trouble, chosen, table);
 }

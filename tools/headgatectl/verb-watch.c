@@ -9,6 +9,8 @@
 #include "units.h"
 #include "view.h"
 
+#include "util/printable.h"
+
 #include <string.h>
 #include <time.h>
 
@@ -53,7 +55,7 @@ static void print_line(Watch *watch, json_t *event, const char *object, const ch
                 if (asprintf(&line, "%s %s: %s", units_format_time(now_usec(), time), object, text) < 0)
                         line = NULL;
                 else
-                        text_make_printable(line);
+                        make_printable(line);
                 printf("%s\n", line ?: "out of memory");
         }
 
