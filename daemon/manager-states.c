@@ -50,6 +50,12 @@ void manager_keep_guarded(Manager *manager, Tenant *tenant) {
         manager_log_lost(state_put_tenant(manager->state, tenant), "A tenant's guard of devices");
 }
 
+/* While another runs, its processes have a share, and are not told. */
+static bool is_told_of_end(const Manager *manager, const Tenant *tenant) {
+        return tenant && !tenant->observed &&
+               calendar_tenant_running(calendar_tenant(&manager->node.calendar, tenant->id)) == 0;
+}
+
 static void allocation_signal_end(Manager *manager, const Allocation *allocation, const Tenant *tenant) {
         const LogFields fields = { .tenant = tenant->id, .allocation = allocation->id };
         TenantGroup *group;
@@ -77,6 +83,7 @@ void manager_enter_state(Manager *manager, Allocation *allocation, AllocationSta
         if (r < 0)
                 (void) log_write_errno(LOG_ERR, &fields, r, "Allocation %s is not counted in the calendar",
                                 allocation->id);
+        allocation->signal_waits = false;
         free(allocation->reason);
         allocation->reason = strdup(reason);
         rests = tenant && was_current &&
@@ -93,10 +100,11 @@ void manager_enter_state(Manager *manager, Allocation *allocation, AllocationSta
                         tenant_wakes(manager, tenant);
                 break;
         case ALLOCATION_ENDING:
-                /* While another runs, its processes have a share, and are not told. */
-                if (tenant && !tenant->observed &&
-                                calendar_tenant_running(
-                                                calendar_tenant(&manager->node.calendar, tenant->id)) == 0)
+                if (!is_told_of_end(manager, tenant))
+                        break;
+                /* It cannot be taken back, and an end by a clock that is wrong can. */
+                allocation->signal_waits = manager->node.calendar.irrevocable_waits;
+                if (!allocation->signal_waits)
                         allocation_signal_end(manager, allocation, tenant);
                 break;
         default: /* pending again, for its next window; or over */
@@ -181,12 +189,36 @@ static void move(Allocation *allocation, void *userdata) {
                 api_allocation_moved(manager->api, allocation);
 }
 
+/* EndSignals that waited for a clock that is trusted, of those that are over by this one: the grace begins
+ * now, and is whole. */
+static void send_waiting_signals(Manager *manager, const Instant *now) {
+        Calendar *calendar = &manager->node.calendar;
+
+        for (size_t i = 0; i < calendar->n; i++) {
+                Allocation *allocation = calendar->allocations[i];
+                const Tenant *tenant;
+
+                if (!allocation->signal_waits ||
+                                calendar_state_at(calendar, allocation, now) != ALLOCATION_ENDING)
+                        continue;
+                allocation->signal_waits = false;
+                allocation->state_boottime_usec = now->boottime_usec;
+                calendar_look_again(calendar, allocation);
+                tenant = node_find_tenant(&manager->node, allocation->tenant_id);
+                if (is_told_of_end(manager, tenant))
+                        allocation_signal_end(manager, allocation, tenant);
+                manager_log_lost(state_put_allocation(manager->state, allocation), "An EndSignal");
+        }
+}
+
 void manager_advance(Manager *manager, const Instant *now, bool all) {
         Calendar *calendar = &manager->node.calendar;
         int r;
 
         calendar->irrevocable_waits = !manager->node.clock_trusted;
         calendar->uncommitted = manager->in_transaction;
+        if (all && !calendar->irrevocable_waits)
+                send_waiting_signals(manager, now);
         r = calendar_advance(calendar, now, all, &(CalendarSteps){ enter, warn, move }, manager);
         if (r < 0)
                 (void) log_error_errno(r, "Windows that recur cannot be reckoned");

@@ -49,6 +49,7 @@ static const Field allocation_fields[] = {
         { "LeaseExpiryBoottime", FIELD_U64, offsetof(Allocation, lease_expiry_boottime_usec) },
         { "Cut", FIELD_BOOL, offsetof(Allocation, cut) },
         { "Warned", FIELD_BOOL, offsetof(Allocation, warned) },
+        { "SignalWaits", FIELD_BOOL, offsetof(Allocation, signal_waits) },
         { "AssignedCpus", FIELD_STRING, offsetof(Allocation, assigned_cpus) },
         { "NodeMemory", FIELD_U64, offsetof(Allocation, node_memory_bytes) },
         { "Loans", FIELD_LOANS, offsetof(Allocation, loan_texts) },

@@ -8,8 +8,9 @@
  *   4. within, unless preemption cut it short: suspended while it lends, held once its lease is over, else
  *      active; where the node drains, what has not begun does not begin;
  *   5. after: its grace, and then pending for its next window, or over.
- * What cannot be undone waits while `irrevocable_waits` says so: 2. does not happen, and who is to be
- * cancelled is suspended meanwhile. It is told the time; it never asks.
+ * What cannot be undone waits while `irrevocable_waits` says so: 2. does not happen, who is to be cancelled
+ * is suspended meanwhile, and a grace whose EndSignal could not be sent is not over. It is told the time; it
+ * never asks.
  */
 
 #include "calendar-internal.h"
@@ -18,6 +19,8 @@
 static bool grace_is_over(const Allocation *allocation, const Instant *now, bool cut) {
         if (allocation->grace_usec == 0)
                 return true;
+        if (allocation->state == ALLOCATION_ENDING && allocation->signal_waits)
+                return false;
         if (allocation->state == ALLOCATION_ENDING && allocation->state_boottime_usec > 0)
                 return now->boottime_usec >=
                        amount_add(allocation->state_boottime_usec, allocation->grace_usec);

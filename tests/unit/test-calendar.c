@@ -69,6 +69,25 @@ Test(calendar, states_follow_the_window) {
         }
 }
 
+/* No signal, no grace: however long the clock is doubted. */
+Test(calendar, a_grace_waits_for_its_signal) {
+        Calendar calendar = CALENDAR_NULL;
+        Allocation *a = put(&calendar, "a", "t", 1000, 2000, (Amount){ 0, 100 });
+
+        a->state = ALLOCATION_ENDING;
+        a->grace_usec = 50;
+        a->state_boottime_usec = 100;
+        a->signal_waits = true;
+        cr_expect_eq(calendar_state_at(&calendar, a, &(Instant){ 9000, 9000 }), ALLOCATION_ENDING);
+        cr_expect_eq(calendar_state_at(&calendar, a, &(Instant){ 1999, 9000 }), ALLOCATION_ACTIVE);
+        cr_expect_eq(calendar_settle(&calendar, a, &(Instant){ 9000, 9000 }), 0);
+        cr_expect_null(calendar_due(&calendar, &(Instant){ UINT64_MAX, UINT64_MAX }),
+                        "nothing is asked again");
+        a->signal_waits = false;
+        cr_expect_eq(calendar_state_at(&calendar, a, &(Instant){ 9000, 9000 }), ALLOCATION_ENDED);
+        calendar_deinit(&calendar);
+}
+
 Test(calendar, next_change_is_the_soonest) {
         Calendar calendar = CALENDAR_NULL;
         Allocation *a = put(&calendar, "a", "t", 1000, 2000, (Amount){ 0, 100 });
