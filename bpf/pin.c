@@ -40,8 +40,11 @@ void pin_words_begin(void) {
         words_last[0] = '\0';
 }
 
-const char *pin_words_last(void) {
-        return words_last;
+const char *pin_words_why(int r) {
+        static __thread char why[128 + sizeof(words_last)];
+
+        snprintf(why, sizeof(why), "%s%s%s", strerror(-r), words_last[0] ? "; " : "", words_last);
+        return why;
 }
 
 static int path_format(const char *dir, const char *name, char **ret) {

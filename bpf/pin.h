@@ -105,7 +105,7 @@ int pin_program_tag(int program_fd, char ret[static PIN_TAG_SIZE]);
 /* A descriptor of the program for when its skeleton is gone: that holds all that it was loaded from, too. */
 int pin_keep_program(const struct bpf_program *program);
 
-/* From here on, what libbpf would print is kept; the last line of it, "" for none, is for the words of a
- * feature. */
+/* From here on, what libbpf would print is kept; why something failed with `r`, and its last line, are for
+ * the words of a feature, until this is asked again. */
 void pin_words_begin(void);
-const char *pin_words_last(void);
+const char *pin_words_why(int r);

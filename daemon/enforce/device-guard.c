@@ -114,8 +114,8 @@ int device_guard_new(const char *pin_dir, FeatureSet *features, DeviceGuard **re
         pin_words_begin();
         r = set_up(guard, pin_dir, &words);
         if (r < 0)
-                k = feature_set_put(features, "devices", false, "%s (%s%s%s): Devices is not enforced", words,
-                                strerror(-r), pin_words_last()[0] ? "; " : "", pin_words_last());
+                k = feature_set_put(features, "devices", false, "%s (%s): Devices is not enforced", words,
+                                pin_words_why(r));
         else
                 k = feature_set_put(features, "devices", true,
                                 "a BPF program at the group of each tenant that is held to its devices, "

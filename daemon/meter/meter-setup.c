@@ -42,20 +42,17 @@ static int set_up_sched(Meter *meter, bool full, FeatureSet *features) {
                 return r;
         if (r < 0)
                 return feature_set_put(features, "meter.cpu", false,
-                                "the scheduler's meter does not load (%s%s%s): cpu.time is read from "
-                                "cpu.stat, there is no "
-                                "cpu.wait and no cpu.switches",
-                                strerror(-r), pin_words_last()[0] ? "; " : "", pin_words_last());
+                                "the scheduler's meter does not load (%s): cpu.time is read from "
+                                "cpu.stat, there is no cpu.wait and no cpu.switches",
+                                pin_words_why(r));
         return feature_set_put(features, "meter.cpu", true,
                         "one BPF program at sched_switch, at the %s level%s%s%s", full ? "full" : "basic",
                         sched_meter_adopted(meter->sched) ? ", adopted as it was running" : "",
                         sched_meter_splits_moves(meter->sched) ? ""
                         : sched_meter_sees_moves(meter->sched)
                                         ? "; without fentry, what a task ran since the last tick before it "
-                                          "moved to "
-                                          "another group, and of threads but the first what they ran since "
-                                          "they "
-                                          "have their CPU, can be counted with the wrong one"
+                                          "moved to another group, and of threads but the first what they "
+                                          "ran since they have their CPU, can be counted with the wrong one"
                                         : "; what a task ran before it moved to another group is the new "
                                           "group's until it leaves its CPU",
                         sched_meter_follows_waits(meter->sched) ? ""
@@ -63,8 +60,7 @@ static int set_up_sched(Meter *meter, bool full, FeatureSet *features) {
                                         ? "; what a task waited on a CPU's queue before it was taken to "
                                           "another's is not told: nor is when one is taken"
                                         : "; what a task waited on a CPU's queue before it was taken to "
-                                          "another's "
-                                          "is not told: this kernel has no CONFIG_SCHEDSTATS");
+                                          "another's is not told: this kernel has no CONFIG_SCHEDSTATS");
 }
 
 static int set_up_net(Meter *meter, uint32_t classid_base, FeatureSet *features) {
@@ -76,10 +72,9 @@ static int set_up_net(Meter *meter, uint32_t classid_base, FeatureSet *features)
                 return r;
         if (r < 0)
                 return feature_set_put(features, "meter.network", false,
-                                "the network meter does not load (%s%s%s): there are no figures of packets, "
-                                "and they "
-                                "get their class at the uplink or not at all",
-                                strerror(-r), pin_words_last()[0] ? "; " : "", pin_words_last());
+                                "the network meter does not load (%s): there are no figures of packets, "
+                                "and they get their class at the uplink or not at all",
+                                pin_words_why(r));
         return feature_set_put(features, "meter.network", true,
                         "BPF programs at each tenant's group, IP bytes before any queue%s; %zu links found "
                         "from before",
@@ -101,8 +96,8 @@ static int set_up_tcp(Meter *meter, bool full, FeatureSet *features) {
                 return r;
         if (r < 0)
                 return feature_set_put(features, "meter.tcp", false,
-                                "the meter of TCP does not load (%s%s%s): there are no net.tcp.* figures",
-                                strerror(-r), pin_words_last()[0] ? "; " : "", pin_words_last());
+                                "the meter of TCP does not load (%s): there are no net.tcp.* figures",
+                                pin_words_why(r));
         return feature_set_put(features, "meter.tcp", true,
                         "one BPF program at each tenant's group, called where TCP is about connections, "
                         "round trips and what is sent again; %zu links found from before",
@@ -149,8 +144,8 @@ static int set_up_open_sockets(Meter *meter, const MeterOptions *options, Featur
                 return r;
         if (r < 0)
                 return feature_set_put(features, "meter.sockets", false,
-                                "the meter of sockets does not load (%s%s%s): how many are open is not told",
-                                strerror(-r), pin_words_last()[0] ? "; " : "", pin_words_last());
+                                "the meter of sockets does not load (%s): how many are open is not told",
+                                pin_words_why(r));
         return feature_set_put(features, "meter.sockets", true,
                         "one BPF program where sockets are made, and a pass over those of tenants%s",
                         socket_meter_adopted(meter->open_sockets) ? "; those from before are known" : "");
@@ -187,8 +182,8 @@ static int set_up_delay(Meter *meter, const MeterOptions *options, FeatureSet *f
                 return r;
         if (r < 0)
                 return feature_set_put(features, "meter.delay", false,
-                                "the meter of the control class's delay does not load (%s%s%s)", strerror(-r),
-                                pin_words_last()[0] ? "; " : "", pin_words_last());
+                                "the meter of the control class's delay does not load (%s)",
+                                pin_words_why(r));
         return feature_set_put(features, "meter.delay", true,
                         "BPF programs where an uplink's queue takes a packet and where it gives it up%s",
                         control_delay_adopted(meter->delay) ? ", adopted as they were running" : "");
@@ -210,10 +205,9 @@ static int set_up_block(Meter *meter, bool full, FeatureSet *features) {
                 return r;
         if (r < 0)
                 return feature_set_put(features, "meter.io-latency", false,
-                                "the meter of block devices does not load (%s%s%s): how long reads and "
-                                "writes "
-                                "take is not told",
-                                strerror(-r), pin_words_last()[0] ? "; " : "", pin_words_last());
+                                "the meter of block devices does not load (%s): how long reads and "
+                                "writes take is not told",
+                                pin_words_why(r));
         return feature_set_put(features, "meter.io-latency", true,
                         "one BPF program where block devices are done with a request, for the first %d "
                         "devices one by one",
@@ -231,10 +225,9 @@ static int set_up_oom(Meter *meter, FeatureSet *features) {
                 return r;
         if (r < 0)
                 return feature_set_put(features, "meter.oom-victims", false,
-                                "the meter of OOM kills does not load (%s%s%s): memory.oom-kills is told, "
-                                "and "
-                                "not whom they were of",
-                                strerror(-r), pin_words_last()[0] ? "; " : "", pin_words_last());
+                                "the meter of OOM kills does not load (%s): memory.oom-kills is told, "
+                                "and not whom they were of",
+                                pin_words_why(r));
         return feature_set_put(features, "meter.oom-victims", true,
                         "one BPF program where processes exit; the last %d of each tenant", OOM_VICTIMS_MAX);
 }
@@ -329,9 +322,9 @@ static int set_up_sockets(Meter *meter, FeatureSet *features) {
                 return r;
         if (r < 0)
                 return feature_set_put(features, "attach.sockets", false,
-                                "the iterator over sockets does not load (%s%s%s): sockets that a process "
+                                "the iterator over sockets does not load (%s): sockets that a process "
                                 "had before it was attached are not told",
-                                strerror(-r), pin_words_last()[0] ? "; " : "", pin_words_last());
+                                pin_words_why(r));
         return feature_set_put(features, "attach.sockets", true,
                         "a BPF iterator over the files of a process that is attached");
 }
@@ -344,8 +337,8 @@ static int note_lost(Meter *meter, FeatureSet *features) {
         return !meter->lost ? -ENOMEM
                             : feature_set_put(features, "meter.pins", true,
                                               "counters and programs are pinned in %s; with this start "
-                                              "counters began anew that "
-                                              "an earlier one had in another layout or for another number of "
+                                              "counters began anew that an earlier one had in another layout "
+                                              "or for another number of "
                                               "tenants: %s",
                                               meter->pin_dir, meter->lost);
 }
@@ -359,8 +352,7 @@ static int set_up_delivered(Meter *meter, FeatureSet *features) {
         if (r < 0)
                 return feature_set_put(features, "meter.delivered", false,
                                 "there is no table to keep it in (%s): what was delivered of what was "
-                                "promised is "
-                                "not told",
+                                "promised is not told",
                                 strerror(-r));
         return feature_set_put(features, "meter.delivered", true,
                         "summed at each sample, of %" PRIu32 " allocations at most", rows);
