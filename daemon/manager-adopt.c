@@ -163,36 +163,36 @@ int manager_abandon(
         return 0;
 }
 
-void manager_look_at_adopted(Manager *manager) {
+static bool has_gone(const Manager *manager, const AdoptedGroup *group) {
+        return !reconciler_adopted_lives(manager->reconciler, group);
+}
+
+static bool is_of_another_boot(const Manager *manager, const AdoptedGroup *group) {
+        return strcmp(group->boot_id, manager->node.boot_id) != 0;
+}
+
+static void forget_past(
+                Manager *manager, bool (*is_past)(const Manager *, const AdoptedGroup *), const char *what) {
         for (size_t i = 0; i < manager->node.n_tenants; i++) {
                 Tenant *tenant = manager->node.tenants[i];
 
                 for (size_t k = tenant->adopted.n; k-- > 0;) {
                         const AdoptedGroup *group = &tenant->adopted.entries[k];
 
-                        if (reconciler_adopted_lives(manager->reconciler, group))
+                        if (!is_past(manager, group))
                                 continue;
                         log_write(LOG_INFO, &(LogFields){ .tenant = tenant->id, .object = group->path },
-                                        "Group %s, which tenant %s had adopted, is gone", group->path,
-                                        tenant->id);
+                                        "Group %s, which tenant %s had adopted, %s", group->path, tenant->id,
+                                        what);
                         manager_log_lost(forget(manager, tenant, group), "The end of an adoption");
                 }
         }
 }
 
+void manager_look_at_adopted(Manager *manager) {
+        forget_past(manager, has_gone, "is gone");
+}
+
 void manager_forget_old_adoptions(Manager *manager) {
-        for (size_t i = 0; i < manager->node.n_tenants; i++) {
-                Tenant *tenant = manager->node.tenants[i];
-
-                for (size_t k = tenant->adopted.n; k-- > 0;) {
-                        const AdoptedGroup *group = &tenant->adopted.entries[k];
-
-                        if (strcmp(group->boot_id, manager->node.boot_id) == 0)
-                                continue;
-                        log_write(LOG_INFO, &(LogFields){ .tenant = tenant->id, .object = group->path },
-                                        "Group %s, which tenant %s had adopted, was another boot's",
-                                        group->path, tenant->id);
-                        manager_log_lost(forget(manager, tenant, group), "The end of an adoption");
-                }
-        }
+        forget_past(manager, is_of_another_boot, "was another boot's");
 }
