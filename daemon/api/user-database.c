@@ -126,7 +126,8 @@ static void *run_task(void *userdata) {
         Answer answer = {};
 
         answer.r = look_up(task, &answer);
-        (void) write(task->fd, &answer, sizeof(answer));
+        while (write(task->fd, &answer, sizeof(answer)) < 0 && errno == EINTR)
+                ;
         return NULL;
 }
 
