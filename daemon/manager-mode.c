@@ -40,6 +40,8 @@ int manager_set_mode(
                                 "tenant %s: Mode '%.64s' must be enforce or observe", tenant_id, mode);
         if (tenant->observed == observed)
                 return 0;
+        if (observed) /* its classes go, with what they counted */
+                (void) manager_take_sample(manager, /* all= */ false);
         was_doomed = tenant->doomed;
         was_to_be_opened = tenant->to_be_opened;
         take_mode(tenant, observed);
