@@ -11,7 +11,8 @@
 #define NET_METER_LAYOUT 1
 
 struct net_count {
-        __u64 bytes; /* IP bytes as on the wire: every segment with its headers, no link layer */
+        __u64 bytes; /* IP bytes: every segment with its headers as on the wire, a datagram before it is cut
+                        into fragments or when it is whole again; no link layer */
         __u64 packets;
 };
 

@@ -48,8 +48,8 @@ typedef struct NetClassStats {
         bool anew;               /* we made it since the last reading: its counters began at 0 */
         uint64_t bytes, packets; /* sent, with headers of the link, without the overhead that rates count */
         uint64_t drops;          /* by the class or the queue in it */
-        uint64_t overlimits;     /* times it had to wait for its ceiling */
-        uint64_t borrowed;       /* packets that went above its floor */
+        uint64_t overlimits;     /* times it had to wait for its ceiling; of the pacer, packets that waited */
+        uint64_t borrowed;       /* packets that went above its floor; what HTB segments later is one */
         uint64_t backlog_bytes, backlog_packets;
 } NetClassStats;
 

@@ -44,8 +44,8 @@ typedef enum Metric {
         METRIC_NET_EGRESS_WIRE_BYTES, /* sent by its classes at the uplinks, headers of the link included */
         METRIC_NET_EGRESS_WIRE_PACKETS,
         METRIC_NET_EGRESS_DROPS,           /* packets; by the queues of these classes, and no other */
-        METRIC_NET_EGRESS_OVERLIMITS,      /* times that one of these classes had to wait for its ceiling */
-        METRIC_NET_EGRESS_BORROWED,        /* packets that it sent above its floor */
+        METRIC_NET_EGRESS_OVERLIMITS,      /* times that a class had to wait, or packets (network.h) */
+        METRIC_NET_EGRESS_BORROWED,        /* packets that it sent above its floor (network.h) */
         METRIC_NET_EGRESS_BACKLOG,         /* bytes that wait in these classes */
         METRIC_NET_EGRESS_BACKLOG_PACKETS, /* packets; one that is to be segmented counts once */
         METRIC_NET_INGRESS_BYTES,
