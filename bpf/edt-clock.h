@@ -17,7 +17,8 @@
  *      capacity * (T + EDT_HORIZON_NSEC), as the floors together are within the capacity, and a floor holds
  *      whatever the others do.
  *   4. The control class has neither 1. nor 3.: its ceiling alone.
- *   5. Packets of a class depart in the order in which they came.
+ *   5. Packets of a class depart in the order in which they came, but for one whose socket asked for later:
+ * it alone waits for that.
  *   6. What would depart later than the horizon is dropped, and marked from half of it on, where it can carry
  *      a mark: the backlog of a class is so much of its rate, and no more.
  *   7. What waits is what departs in a later part of time than the present one: so what a class sent, dropped
@@ -32,6 +33,9 @@
 #define EDT_HORIZON_NSEC 50000000ULL
 #define EDT_HORIZON_BYTES 16384ULL   /* and the time of so much, for classes with little */
 #define EDT_HORIZON_MAX 200000000ULL /* far below fq's own, 10 s */
+/* A socket may ask for a later time than ours, but not fill the queue with what is to wait for long; a stamp
+ * beyond is of another clock. */
+#define EDT_ASKED_NSEC EDT_HORIZON_NSEC
 #define EDT_EPOCH_NSEC 16000000ULL
 #define EDT_EPOCHS_IDLE 16ULL /* after so many without a packet nothing is to be learnt */
 /* How far the link's clock may be ahead for nothing. */
@@ -111,9 +115,10 @@ struct edt_verdict {
         bool congested;  /* it is to carry the mark of that, if it can */
 };
 
-/* 2. to 7., under the state's lock. `gate`: the link's clock; `overhead`: bytes that the link adds. */
+/* 2. to 7., under the state's lock. `gate`: the link's clock; `overhead`: bytes that the link adds; `asked`:
+ * the packet's time when it came. */
 static __always_inline struct edt_verdict edt_pass(const struct edt_class *class, struct edt_state *state,
-                __u64 rate, __u64 gate, __u64 now, __u64 bytes, __u64 packets, __u64 overhead) {
+                __u64 rate, __u64 gate, __u64 now, __u64 bytes, __u64 packets, __u64 overhead, __u64 asked) {
         __u64 share = edt_share_clock(state, rate, now), departure, horizon = edt_horizon(rate);
         struct edt_verdict verdict = { 0 };
         bool is_control = class->level == EDT_LEVEL_CONTROL, in_floor;
@@ -133,7 +138,7 @@ static __always_inline struct edt_verdict edt_pass(const struct edt_class *class
                 return verdict;
         }
         verdict.congested = departure - now > horizon / 2;
-        verdict.departure = departure;
+        verdict.departure = asked > departure && asked < now + EDT_ASKED_NSEC ? asked : departure;
 
         state->ceil_clock = edt_max(state->ceil_clock, now - EDT_CREDIT_NSEC) +
                             edt_time(bytes + overhead, class->ceil_bytes);
@@ -147,7 +152,7 @@ static __always_inline struct edt_verdict edt_pass(const struct edt_class *class
         state->last = departure;
         state->bytes += bytes;
         state->packets += packets;
-        edt_note_departure(state, departure, bytes, packets);
+        edt_note_departure(state, verdict.departure, bytes, packets);
         if (departure > now)
                 state->overlimits += packets;
         return verdict;

@@ -17,10 +17,6 @@
 #define TC_ACT_UNSPEC (-1)
 #define TC_ACT_SHOT 2
 
-/* A socket may ask for a later time than ours, but not fill the queue with what is to wait for long; a stamp
- * beyond is of another clock. */
-#define ASKED_MAX EDT_HORIZON_NSEC
-
 /* No slot's, and with the lower bits of a priority of 0: an HTB below has no such class, and takes its
  * default. */
 #define MINOR_PLAIN 0xfff0
@@ -91,7 +87,7 @@ int EDT_PACER_PROGRAM(struct __sk_buff *skb) {
         gate = link->clock;
         overhead = link->overhead_bytes * packets;
         bpf_spin_lock(&state->lock);
-        verdict = edt_pass(class, state, rate, gate, now, bytes, packets, overhead);
+        verdict = edt_pass(class, state, rate, gate, now, bytes, packets, overhead, asked);
         bpf_spin_unlock(&state->lock);
         edt_charge(link, class->level, now, bytes + overhead, &verdict);
         if (!verdict.departure)
@@ -99,8 +95,6 @@ int EDT_PACER_PROGRAM(struct __sk_buff *skb) {
 
         if (verdict.congested && bpf_skb_ecn_set_ce(skb) == 1)
                 __sync_fetch_and_add(&state->marks, packets);
-        if (asked > verdict.departure && asked < now + ASKED_MAX)
-                verdict.departure = asked;
         skb->tstamp = verdict.departure;
         skb->priority = fq_priority(slot);
         return TC_ACT_UNSPEC;

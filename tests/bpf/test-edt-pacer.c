@@ -13,13 +13,17 @@
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <inttypes.h>
+#include <linux/bpf.h>
 #include <linux/if_packet.h>
+#include <linux/net_tstamp.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+
+#include "bpf/edt-pacer.h"
 
 TestSuite(edt_pacer, .init = host_init, .fini = host_deinit, .timeout = 60);
 
@@ -93,6 +97,34 @@ static void send_frames(uint32_t priority, unsigned n) {
                                 "%m");
 }
 
+/* Which is to depart then. */
+static void send_frame_at(uint32_t priority, uint64_t nsec) {
+        struct sockaddr_ll name = { .sll_family = AF_PACKET,
+                .sll_protocol = htons(ETH_P_IP),
+                .sll_ifindex = (int) if_nametoindex("hg0"),
+                .sll_halen = 6 };
+        _cleanup_close_ int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        char data[DATA_BYTES] = "", control[CMSG_SPACE(sizeof(nsec))] = "";
+        struct iovec piece = { data, sizeof(data) };
+        struct msghdr message = { .msg_name = &name,
+                .msg_namelen = sizeof(name),
+                .msg_iov = &piece,
+                .msg_iovlen = 1,
+                .msg_control = control,
+                .msg_controllen = sizeof(control) };
+        struct sock_txtime clock = { .clockid = CLOCK_MONOTONIC };
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+        *header = (struct cmsghdr){
+                .cmsg_len = CMSG_LEN(sizeof(nsec)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_TXTIME
+        };
+        memcpy(CMSG_DATA(header), &nsec, sizeof(nsec));
+        cr_assert(setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &priority, sizeof(priority)) == 0 &&
+                                        setsockopt(fd, SOL_SOCKET, SO_TXTIME, &clock, sizeof(clock)) == 0 &&
+                                        sendmsg(fd, &message, 0) > 0,
+                        "%m");
+}
+
 static NetClassStats stats_of(EdtPacer *program, uint32_t slot) {
         _cleanup_free_ NetClassStats *stats = NULL;
         size_t n;
@@ -150,6 +182,29 @@ Test(edt_pacer, lets_in_what_the_horizon_takes) {
                 cr_expect_eq(stats.bytes, stats.packets * FRAME_BYTES, "%s", cases[i].name);
                 cr_expect_eq(stats.backlog_bytes, stats.backlog_packets * FRAME_BYTES, "%s", cases[i].name);
         }
+        edt_pacer_free(program);
+        cr_expect_eq(edt_pacer_remove(host_bpffs(), if_nametoindex("hg0")), 0);
+}
+
+/* Until then it waits, and is not sent. A machine that is slow to look sees it gone: it is asked again. */
+Test(edt_pacer, what_asks_for_later_waits) {
+        bool seen = false;
+        EdtPacer *program;
+
+        make_link();
+        program = make_program();
+        (void) set_plan(program, &plan);
+        cr_assert_eq(attach(program), 1);
+        for (unsigned i = 0; i < 50 && !seen; i++) {
+                const uint64_t asked = now_nsec() + 45000000;
+                NetClassStats stats;
+
+                send_frame_at(CLASSID(SLOT_OPEN), asked);
+                stats = stats_of(program, SLOT_OPEN);
+                seen = now_nsec() + (1U << EDT_PART_SHIFT) < asked;
+                cr_expect(!seen || stats.backlog_packets >= 1);
+        }
+        cr_expect(seen);
         edt_pacer_free(program);
         cr_expect_eq(edt_pacer_remove(host_bpffs(), if_nametoindex("hg0")), 0);
 }

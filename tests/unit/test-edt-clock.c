@@ -6,6 +6,8 @@
  * up.
  */
 
+#include "util/cleanup.h"
+
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <linux/bpf.h>
@@ -32,6 +34,7 @@ typedef struct Sender {
         uint64_t offered; /* bytes a second; 0: as many packets under way as `window` */
         uint32_t window;
         uint64_t from_nsec, until_nsec; /* 0: to the end */
+        uint64_t asks_nsec;             /* of every other packet: to depart so much later than it comes */
         /* Of the simulation. */
         struct edt_class class;
         struct edt_state state;
@@ -87,7 +90,8 @@ static void send_one(struct edt_link *link, Sender *sender, uint64_t now) {
         const uint64_t clock = BEGIN_NSEC + now;
         struct edt_verdict verdict = edt_pass(&sender->class, &sender->state,
                         edt_rate(&sender->class, link->multiplier[sender->level]), link->clock, clock,
-                        sender->packet_bytes, 1, 0);
+                        sender->packet_bytes, 1, 0,
+                        sender->asks_nsec && sender->sent % 2 ? clock + sender->asks_nsec : 0);
         uint64_t departure;
 
         edt_charge(link, sender->level, clock, sender->packet_bytes, &verdict);
@@ -235,6 +239,31 @@ Test(edt_clock, a_ceiling_is_never_exceeded) {
 
 /* All that one has for nothing must be given back at once when others come, how many these may be; and the
  * control class waits for none of it. */
+/* Said of each packet when it departs (check_told()); the others do not wait with those that asked. What asks
+ * for too late asks for nothing. */
+Test(edt_clock, what_asks_for_later_is_sent_later) {
+        static const struct {
+                uint64_t asks, delay;
+        } cases[] = {
+                { 0, 0 },
+                { 40000000, 40000000 },
+                { EDT_ASKED_NSEC, 0 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                Sender senders[] = { { .floor = 10 * MBIT,
+                                .ceil = 100 * MBIT,
+                                .level = EDT_LEVEL_TENANT,
+                                .packet_bytes = 1500,
+                                .offered = 5 * MBIT,
+                                .asks_nsec = cases[i].asks } };
+
+                simulate(100 * MBIT, EDT_MULTIPLIER_ONE, senders, ELEMENTSOF(senders));
+                cr_expect_eq(senders[0].delay_max_nsec, cases[i].delay);
+                cr_expect_eq(senders[0].lost, 0);
+        }
+}
+
 Test(edt_clock, the_link_is_never_exceeded) {
         Sender *senders = calloc(201, sizeof(Sender));
 
