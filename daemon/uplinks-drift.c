@@ -35,12 +35,13 @@ static void tell_if_there(const char *key, const char *have, const char *want, v
                 comparison->tell(key, have, want, comparison->userdata);
 }
 
-static void hold_check(const UplinkHold *hold, UplinkDifference tell, void *userdata) {
+static void hold_check(UplinkHold *hold, UplinkDifference tell, void *userdata) {
         Comparison comparison = { hold, tell, userdata };
 
         if (!hold->uplink || hold->applied.n_classes == 0)
                 return; /* the next apply looks at it in any case */
         (void) uplink_compare(hold->uplink, &hold->applied, tell_if_there, &comparison);
+        hold->classifier_due = !hold->classifier;
         if (hold->classifier && !net_classifier_alive(hold->classifier))
                 tell_if_there("filter", "none", "net.classify", &comparison);
         if (hold->ingress && !net_ingress_alive(hold->ingress))

@@ -18,6 +18,7 @@ typedef struct UplinkHold {
         uint64_t capacity_bps;     /* when it was last looked for */
         Uplink *uplink;            /* NULL while it is absent or has no known capacity */
         NetClassifier *classifier; /* of what goes out; NULL where there is none */
+        bool classifier_due;       /* it could not be attached, and what was in the way may have gone */
         NetIngress *ingress;       /* of what comes in; NULL where the uplink is not there */
         Overrun overrun;           /* of that */
         int error;                 /* of the last apply */

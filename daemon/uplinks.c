@@ -76,6 +76,7 @@ static void ensure_classifier(const Uplinks *uplinks, UplinkHold *hold, int grou
         hold->classifier = net_classifier_free(hold->classifier);
         (void) net_classifier_new(
                         hold->config->name, groups_fd, uplinks->pin_dir, features, &hold->classifier);
+        hold->classifier_due = false;
 }
 
 /* `ret_words`: why not, where there are any. */
@@ -97,7 +98,7 @@ static bool hold_is_read_back(const UplinkHold *hold) {
 static void hold_apply(Uplinks *uplinks, UplinkHold *hold, const NetPlan *plan, int groups_fd,
                 FeatureSet *features, unsigned *changes) {
         unsigned messages = 0;
-        bool read_back = false;
+        bool read_back = false, look = false;
         const char *words;
         int r = -ESTALE;
 
@@ -105,19 +106,21 @@ static void hold_apply(Uplinks *uplinks, UplinkHold *hold, const NetPlan *plan, 
                 r = uplink_change(hold->uplink, &hold->applied, plan, &messages);
         if (r >= 0)
                 read_back = r > 0;
-        else
+        else {
+                look = true; /* at the filters, too; of what was read back, news would tell */
                 r = uplink_apply(hold->uplink, plan, &messages);
+        }
         *changes += messages;
         words = uplink_words(hold->uplink);
         if (r >= 0) {
                 hold_remember(hold, plan, read_back);
                 words = NULL;
-                if (hold->ingress)
+                if (hold->ingress && look)
                         r = ensure_ingress(uplinks, hold, groups_fd, features, &words);
         }
         uplink_hold_note(hold, r < 0 ? r : 0, words, features);
         uplink_hold_note_fallback(hold, features);
-        if (r >= 0 && !hold->ingress)
+        if (r >= 0 && !hold->ingress && (look || hold->classifier_due))
                 ensure_classifier(uplinks, hold, groups_fd, features);
 }
 
