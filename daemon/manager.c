@@ -513,6 +513,10 @@ int manager_run(Manager *manager) {
                         node_state_to_string(manager->node.state));
         (void) sd_notify(false, "READY=1");
         watchdog_begin();
+        r = reconciler_order_units(manager->reconciler);
+        if (r < 0)
+                (void) log_warning_errno(
+                                r, "Units of tenants may start before their limits at the next boot");
         r = sd_event_loop(manager->event);
         (void) sd_notify(false, "STOPPING=1");
         return r < 0 ? log_error_errno(r, "The event loop failed") : r;

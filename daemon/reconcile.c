@@ -128,6 +128,10 @@ Reconciler *reconciler_free(Reconciler *reconciler) {
         return NULL;
 }
 
+int reconciler_order_units(Reconciler *reconciler) {
+        return reconciler->driver ? cgroup_driver_order_units(reconciler->driver) : 0;
+}
+
 void reconciler_rest(Reconciler *reconciler) {
         if (reconciler->driver)
                 cgroup_driver_rest(reconciler->driver);

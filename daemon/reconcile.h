@@ -78,6 +78,8 @@ int reconciler_diff(Reconciler *reconciler, const Node *node, const char *only_t
  * the resource of that name; "" is all. What no value has adds nothing. */
 int reconciler_explain(Reconciler *reconciler, const Node *node, const char *tenant_id, const char *name,
                 ExplanationList *ret);
+/* cgroup_driver_order_units(). */
+int reconciler_order_units(Reconciler *reconciler);
 /* To be called when a turn of the loop is over: cgroup_driver_rest(), meter_rest(). */
 void reconciler_rest(Reconciler *reconciler);
 /* Believe nothing of what was read back before: the next apply looks at every group and uplink. */

@@ -49,6 +49,7 @@ typedef struct CgroupDriverOps {
         /* Moves the processes and says into which group; checks nothing afterwards. */
         int (*attach)(TenantGroup *group, const Process *processes, size_t n, char **ret_group);
         int (*attach_unit)(TenantGroup *group, const char *unit, char **ret_group);
+        int (*order_units)(CgroupDriver *driver); /* NULL: it ties none */
         int (*signal)(TenantGroup *group, int signal);
         /* Removes a group that was found empty or absent, and all else that was made for it. */
         int (*untie)(CgroupDriver *driver,

@@ -6,6 +6,7 @@
  */
 
 #include "enforce/cgroup-dropin.h"
+#include "util/strv.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,6 +17,11 @@
 #define DROPIN_NAME "50-headgate.conf"
 #define DROPIN_NEW "50-headgate.conf.new" /* systemd reads only what ends in .conf */
 #define UNIT_NAME_MAX 255                 /* systemd.unit(5) */
+#define TEXT_SIZE 1024
+
+#define MARK "# Written by headgated"
+#define ORDER "[Unit]\nAfter=headgated.service\n"
+#define SLICE "\nSlice="
 
 /* In the order of trying. */
 static const char *const directories[] = { "/etc/systemd/system", "/run/systemd/system" };
@@ -44,11 +50,11 @@ const char *dropin_section(const char *unit) {
         return NULL;
 }
 
-char *dropin_format(const char *unit, const char *slice) {
+char *dropin_format(const char *unit, const char *slice, bool ordered) {
         char *text;
 
-        if (asprintf(&text, "# Written by headgated: this unit belongs to a tenant.\n[%s]\nSlice=%s\n",
-                            dropin_section(unit), slice) < 0)
+        if (asprintf(&text, MARK ": this unit belongs to a tenant.\n%s[%s]" SLICE "%s\n",
+                            ordered ? ORDER : "", dropin_section(unit), slice) < 0)
                 return NULL;
         return text;
 }
@@ -108,13 +114,13 @@ static int remove_in(const char *directory, const char *unit_d) {
         return 0;
 }
 
-int dropin_write(const char *unit, const char *slice) {
+int dropin_write(const char *unit, const char *slice, bool ordered) {
         _cleanup_free_ char *text = NULL, *unit_d = NULL;
         int r = -ENOENT;
 
         if (!dropin_section(unit))
                 return -EINVAL;
-        text = dropin_format(unit, slice);
+        text = dropin_format(unit, slice, ordered);
         if (!text || asprintf(&unit_d, "%s.d", unit) < 0)
                 return -ENOMEM;
         for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
@@ -142,23 +148,90 @@ int dropin_remove(const char *unit) {
         return r;
 }
 
-/* Whether <unit_d>/50-headgate.conf ties its unit to the slice. */
-static bool ties_to(int fd, const char *unit_d, const char *slice) {
-        _cleanup_free_ char *path = NULL, *line = NULL;
-        char text[1024];
+/* The text of <unit_d>/50-headgate.conf; false where there is none. `ret` has TEXT_SIZE. */
+static bool read_text(int fd, const char *unit_d, char *ret) {
+        _cleanup_free_ char *path = NULL;
         _cleanup_close_ int file_fd = -EBADF;
         ssize_t n;
 
-        if (asprintf(&path, "%s/" DROPIN_NAME, unit_d) < 0 || asprintf(&line, "\nSlice=%s\n", slice) < 0)
+        if (asprintf(&path, "%s/" DROPIN_NAME, unit_d) < 0)
                 return false;
         file_fd = openat(fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
         if (file_fd < 0)
                 return false;
-        n = read(file_fd, text, sizeof(text) - 1);
+        n = read(file_fd, ret, TEXT_SIZE - 1);
         if (n < 0)
                 return false;
-        text[n] = '\0';
-        return strstr(text, line) != NULL;
+        ret[n] = '\0';
+        return true;
+}
+
+/* Whether <unit_d>/50-headgate.conf ties its unit to the slice. */
+static bool ties_to(int fd, const char *unit_d, const char *slice) {
+        _cleanup_free_ char *line = NULL;
+        char text[TEXT_SIZE];
+
+        return asprintf(&line, SLICE "%s\n", slice) >= 0 && read_text(fd, unit_d, text) &&
+               strstr(text, line) != NULL;
+}
+
+static bool is_unordered(int fd, const char *unit_d) {
+        char text[TEXT_SIZE];
+
+        return read_text(fd, unit_d, text) && strncmp(text, MARK, strlen(MARK)) == 0 &&
+               strstr(text, "[Service]" SLICE) != NULL && strstr(text, ORDER) == NULL;
+}
+
+int dropin_list_unordered(char ***ret_units) {
+        _cleanup_strv_ char **units = NULL;
+        int r = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
+                DIR *d = opendir(directories[i]);
+                struct dirent *entry;
+
+                while (d && r >= 0 && (entry = readdir(d))) {
+                        size_t length = strlen(entry->d_name);
+
+                        if (length >= 3 && strcmp(entry->d_name + length - 2, ".d") == 0 &&
+                                        is_unordered(dirfd(d), entry->d_name))
+                                r = strv_pushf(&units, "%.*s", (int) length - 2, entry->d_name);
+                }
+                if (d)
+                        closedir(d);
+        }
+        if (r >= 0)
+                *ret_units = TAKE_PTR(units);
+        return r;
+}
+
+static int order_in(const char *directory, const char *unit, const char *unit_d) {
+        _cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_free_ char *text = NULL;
+        char before[TEXT_SIZE], *slice;
+
+        if (fd < 0 || !read_text(fd, unit_d, before))
+                return 0;
+        slice = strstr(before, SLICE);
+        if (!slice)
+                return 0;
+        slice += strlen(SLICE);
+        slice[strcspn(slice, "\n")] = '\0';
+        text = dropin_format(unit, slice, /* ordered= */ true);
+        return text ? write_in(directory, unit_d, text) : -ENOMEM;
+}
+
+int dropin_order(const char *unit) {
+        _cleanup_free_ char *unit_d = NULL;
+        int r = 0;
+
+        if (!dropin_section(unit))
+                return -EINVAL;
+        if (asprintf(&unit_d, "%s.d", unit) < 0)
+                return -ENOMEM;
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(directories); i++)
+                r = order_in(directories[i], unit, unit_d);
+        return r;
 }
 
 static int remove_all_in(const char *directory, const char *slice, bool *removed) {

@@ -13,15 +13,22 @@
 /* The unit file section that Slice= stands in for this kind of unit; NULL where it cannot be tied: scopes,
  * slices. */
 const char *dropin_section(const char *unit);
-/* What is written; NULL without memory. */
-char *dropin_format(const char *unit, const char *slice);
+/*
+ * What is written; NULL without memory. `ordered`: at a boot the unit is started after us, in whose slice no
+ * limit is in force before. It does not wait for us where we are not started, or fail.
+ */
+char *dropin_format(const char *unit, const char *slice, bool ordered);
 
 /*
- * Both take effect at the next daemon-reload. Written to /etc/systemd/system, so that a unit started at boot
- * is in its tenant before we are; to /run/systemd/system where that cannot be written. -EINVAL: no name of
+ * Both take effect at the next daemon-reload. Written to /etc/systemd/system, so that a unit is in its tenant
+ * from the next boot on, too; to /run/systemd/system where that cannot be written. -EINVAL: no name of
  * such a unit.
  */
-int dropin_write(const char *unit, const char *slice);
+int dropin_write(const char *unit, const char *slice, bool ordered);
 int dropin_remove(const char *unit);
+/* Services that are tied and not ordered; the caller frees. */
+int dropin_list_unordered(char ***ret_units);
+/* Writes the unit's anew, ordered, where it is. */
+int dropin_order(const char *unit);
 /* Removes those of every unit that is tied to this slice; *ret_removed: there was one. */
 int dropin_remove_all(const char *slice, bool *ret_removed);

@@ -120,7 +120,9 @@ static int tie_unit(Pid1 *pid1, const char *unit, const char *slice) {
         _cleanup_free_ char *taken = NULL;
         int r;
 
-        r = dropin_write(unit, slice);
+        r = systemd_may_order(pid1, unit);
+        if (r >= 0)
+                r = dropin_write(unit, slice, /* ordered= */ r > 0);
         if (r < 0)
                 return r;
         r = reload(pid1);

@@ -327,6 +327,7 @@ const CgroupDriverOps cgroup_systemd_ops = {
         .attach = systemd_attach,
         .attach_unit = systemd_attach_unit,
         .signal = systemd_signal,
+        .order_units = systemd_order_units,
         .untie = systemd_untie,
         .remove = systemd_remove,
         .find = systemd_find,

@@ -22,5 +22,9 @@ int systemd_untie(CgroupDriver *driver, const char *tenant_id);
 /* The same by the slice's name. */
 int systemd_untie_slice(Pid1 *pid1, const char *slice);
 
+/* cgroup-systemd-order.c: whether the unit can be started after us at a boot. */
+int systemd_may_order(Pid1 *pid1, const char *unit);
+int systemd_order_units(CgroupDriver *driver);
+
 /* cgroup-systemd-remove.c */
 int systemd_remove(CgroupDriver *driver, const char *tenant_id);

@@ -333,6 +333,10 @@ int tenant_group_untie(CgroupDriver *driver, const char *tenant_id) {
         return driver->ops->untie ? driver->ops->untie(driver, tenant_id) : 0;
 }
 
+int cgroup_driver_order_units(CgroupDriver *driver) {
+        return driver->ops->order_units ? driver->ops->order_units(driver) : 0;
+}
+
 void cgroup_driver_rest(CgroupDriver *driver) {
         if (driver->ops->rest)
                 driver->ops->rest(driver);

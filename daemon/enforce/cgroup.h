@@ -39,6 +39,9 @@ int cgroup_driver_new(CgroupDriverKind kind, const char *root, FeatureSet *featu
 CgroupDriver *cgroup_driver_free(CgroupDriver *driver);
 DEFINE_CLEANUP(CgroupDriver *, cgroup_driver_free);
 
+/* Services that were attached when they were not yet started after us are, from the next boot on. */
+int cgroup_driver_order_units(CgroupDriver *driver);
+
 /* What was opened for the operations of one turn, and would be filled by others while nobody reads it. */
 void cgroup_driver_rest(CgroupDriver *driver);
 
@@ -124,7 +127,7 @@ int tenant_group_attach(TenantGroup *group, const int *pidfds, size_t n, char **
 
 /*
  * Writes a Slice= drop-in for the unit, which counts at its next start, and has PID 1 reload (seconds, on a
- * large system). In /etc/systemd/system, or /run/systemd/system where that is read-only;
+ * large system). At a boot a service is started after us by it, unless we are after that service ourselves. In /etc/systemd/system, or /run/systemd/system where that is read-only;
  * tenant_group_remove() takes it back. -EOPNOTSUPP with the cgroupfs driver, -ENOENT: no such unit, -EINVAL:
  * not a service, socket, mount or swap, -EEXIST: another drop-in of the unit names another slice.
  * `ret_group`: the unit's present group, or NULL where it is not running.

@@ -341,10 +341,14 @@ Test(cgroup_text, units_that_can_be_tied) {
 }
 
 Test(cgroup_text, dropin) {
-        _cleanup_free_ char *text = dropin_format("nginx.service", "headgate-a\\x2db.slice");
+        _cleanup_free_ char *early = dropin_format("nginx.service", "headgate-a\\x2db.slice", false),
+                            *ordered = dropin_format("nginx.service", "headgate-a\\x2db.slice", true);
 
-        cr_assert_str_eq(text, "# Written by headgated: this unit belongs to a "
-                               "tenant.\n[Service]\nSlice=headgate-a\\x2db.slice\n");
+        cr_assert_str_eq(early, "# Written by headgated: this unit belongs to a "
+                                "tenant.\n[Service]\nSlice=headgate-a\\x2db.slice\n");
+        cr_assert_str_eq(ordered, "# Written by headgated: this unit belongs to a "
+                                  "tenant.\n[Unit]\nAfter=headgated.service\n[Service]\n"
+                                  "Slice=headgate-a\\x2db.slice\n");
 }
 
 Test(cgroup_text, files_that_are_set) {
