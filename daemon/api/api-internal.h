@@ -80,6 +80,10 @@ sd_bus_slot **api_slot(ApiConnection *connection);
 /* Answers a refusal, or an errno, by its D-Bus name; for use as `return api_fail(...)` in a handler. */
 int api_fail(int r, const Failure *failure, sd_bus_error *ret_error);
 
+/* Answers with aa{sv}: an a{sv} of each of the n. */
+int api_reply_list(sd_bus_message *message, const void *list, size_t n,
+                int (*append)(sd_bus_message *reply, const void *list, size_t i));
+
 /* The effective uid behind a message: a peer's by its socket, whatever name it claims; of others the bus
  * daemon is asked once a connection. */
 int api_caller(Api *api, sd_bus_message *message, uid_t *ret_uid);

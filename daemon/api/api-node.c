@@ -47,7 +47,8 @@ int api_method_snapshot(sd_bus_message *message, void *userdata, sd_bus_error *r
         return r != 0 ? api_fail(r, &failure, ret_error) : sd_bus_reply_method_return(message, "h", fd);
 }
 
-static int append_segment(sd_bus_message *reply, const Segment *segment) {
+static int append_segment(sd_bus_message *reply, const void *list, size_t i) {
+        const Segment *segment = (const Segment *) list + i;
         char name[RESOURCE_NAME_SIZE];
 
         resource_format_name(segment->kind, segment->target, name);
@@ -57,7 +58,6 @@ static int append_segment(sd_bus_message *reply, const Segment *segment) {
 }
 
 int api_method_get_calendar(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_failure_ Failure failure = FAILURE_NULL;
         _cleanup_free_ Segment *segments = NULL;
         uint64_t from_usec, until_usec;
@@ -70,14 +70,7 @@ int api_method_get_calendar(sd_bus_message *message, void *userdata, sd_bus_erro
                 r = api->operations->calendar(api->userdata, from_usec, until_usec, &segments, &n, &failure);
         if (r != 0)
                 return api_fail(r, &failure, ret_error);
-        r = sd_bus_message_new_method_return(message, &reply);
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "a{sv}");
-        for (size_t i = 0; r >= 0 && i < n; i++)
-                r = append_segment(reply, &segments[i]);
-        if (r >= 0)
-                r = sd_bus_message_close_container(reply);
-        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+        return api_reply_list(message, segments, n, append_segment);
 }
 
 int api_method_drain(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {

@@ -95,14 +95,22 @@ static int append_preempted(sd_bus_message *reply, const Verdict *verdict) {
         return r;
 }
 
-static int append_verdict(sd_bus_message *reply, const Allocation *request, const Verdict *verdict) {
+/* Of each request a verdict. */
+typedef struct Judged {
+        Allocation *const *requests;
+        const Verdict *verdicts;
+} Judged;
+
+static int append_verdict(sd_bus_message *reply, const void *list, size_t i) {
+        const Judged *judged = list;
+        const Verdict *verdict = &judged->verdicts[i];
         int r;
 
         r = sd_bus_message_open_container(reply, 'a', "{sv}");
         if (r >= 0)
-                r = sd_bus_message_append(reply, "{sv}{sv}{sv}", "AllocationId", "s", request->id ?: "",
-                                "Fits", "b", (int) verdict->fits, "Reason", "s",
-                                verdict->failure.message ?: "");
+                r = sd_bus_message_append(reply, "{sv}{sv}{sv}", "AllocationId", "s",
+                                judged->requests[i]->id ?: "", "Fits", "b", (int) verdict->fits, "Reason",
+                                "s", verdict->failure.message ?: "");
         if (r >= 0 && verdict->missing.n > 0)
                 r = sd_bus_message_append(reply, "{sv}{sv}", "MissingFrom", "t", verdict->shortage.start_usec,
                                 "MissingUntil", "t", verdict->shortage.end_usec);
@@ -118,24 +126,9 @@ static int append_verdict(sd_bus_message *reply, const Allocation *request, cons
                 r = sd_bus_message_open_container(reply, 'v', "a{s(tt)}");
         if (r >= 0)
                 r = codec_append_amounts(reply, &verdict->missing);
-        for (int i = 0; r >= 0 && i < 3; i++) /* the variant, the entry, the dictionary */
+        for (int k = 0; r >= 0 && k < 3; k++) /* the variant, the entry, the dictionary */
                 r = sd_bus_message_close_container(reply);
         return r;
-}
-
-static int reply_verdicts(
-                sd_bus_message *message, Allocation *const *requests, const Verdict *verdicts, size_t n) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        int r;
-
-        r = sd_bus_message_new_method_return(message, &reply);
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "a{sv}");
-        for (size_t i = 0; r >= 0 && i < n; i++)
-                r = append_verdict(reply, requests[i], &verdicts[i]);
-        if (r >= 0)
-                r = sd_bus_message_close_container(reply);
-        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
 }
 
 int api_method_check(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
@@ -153,7 +146,8 @@ int api_method_check(sd_bus_message *message, void *userdata, sd_bus_error *ret_
                                        verdicts, &failure)
                      : -ENOMEM;
         r = r != 0 ? api_fail(r, &failure, ret_error)
-                   : reply_verdicts(message, requests.list, verdicts, requests.n);
+                   : api_reply_list(message, &(Judged){ requests.list, verdicts }, requests.n,
+                                     append_verdict);
         for (size_t i = 0; verdicts && i < requests.n; i++)
                 verdict_deinit(&verdicts[i]);
         codec_requests_free(requests.list, requests.n);

@@ -21,14 +21,15 @@ int api_method_set_mode(sd_bus_message *message, void *userdata, sd_bus_error *r
         return r != 0 ? api_fail(r, &failure, ret_error) : sd_bus_reply_method_return(message, "");
 }
 
-static int append_difference(sd_bus_message *reply, const Difference *entry) {
+static int append_difference(sd_bus_message *reply, const void *list, size_t i) {
+        const Difference *entry = (const Difference *) list + i;
+
         return sd_bus_message_append(reply, "a{sv}", 6, "TenantId", "s", entry->tenant_id ?: "", "Object",
                         "s", entry->object, "Name", "s", entry->name, "Have", "s", entry->have, "Want", "s",
                         entry->want, "HeldBack", "s", entry->held_back ?: "");
 }
 
 int api_method_diff(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_differences_ DifferenceList list = DIFFERENCE_LIST_NULL;
         _cleanup_failure_ Failure failure = FAILURE_NULL;
         const char *tenant;
@@ -40,14 +41,7 @@ int api_method_diff(sd_bus_message *message, void *userdata, sd_bus_error *ret_e
                 r = api->operations->diff(api->userdata, tenant, &list, &failure);
         if (r != 0)
                 return api_fail(r, &failure, ret_error);
-        r = sd_bus_message_new_method_return(message, &reply);
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "a{sv}");
-        for (size_t i = 0; r >= 0 && i < list.n; i++)
-                r = append_difference(reply, &list.entries[i]);
-        if (r >= 0)
-                r = sd_bus_message_close_container(reply);
-        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+        return api_reply_list(message, list.entries, list.n, append_difference);
 }
 
 /* A tenant's users may ask of it and of its allocations. */
@@ -60,13 +54,14 @@ static bool is_own(const Api *api, const char *object, uid_t caller) {
         return allocation && api_is_tenant_user(api, allocation->tenant_id, caller);
 }
 
-static int append_explanation(sd_bus_message *reply, const Explanation *entry) {
+static int append_explanation(sd_bus_message *reply, const void *list, size_t i) {
+        const Explanation *entry = (const Explanation *) list + i;
+
         return sd_bus_message_append(reply, "a{sv}", 4, "Name", "s", entry->name, "Value", "s", entry->value,
                         "InForce", "s", entry->in_force, "Why", "s", entry->why);
 }
 
 int api_method_explain(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_explanations_ ExplanationList list = EXPLANATION_LIST_NULL;
         _cleanup_failure_ Failure failure = FAILURE_NULL;
         const char *object, *name;
@@ -91,12 +86,5 @@ int api_method_explain(sd_bus_message *message, void *userdata, sd_bus_error *re
                 r = api->operations->explain(api->userdata, is_reader, object, name, &list, &failure);
         if (r != 0)
                 return api_fail(r, &failure, ret_error);
-        r = sd_bus_message_new_method_return(message, &reply);
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "a{sv}");
-        for (size_t i = 0; r >= 0 && i < list.n; i++)
-                r = append_explanation(reply, &list.entries[i]);
-        if (r >= 0)
-                r = sd_bus_message_close_container(reply);
-        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+        return api_reply_list(message, list.entries, list.n, append_explanation);
 }

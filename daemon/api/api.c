@@ -45,6 +45,21 @@ static char *encode_path(const char *prefix, const char *id) {
         return sd_bus_path_encode(prefix, id, &path) < 0 ? NULL : path;
 }
 
+int api_reply_list(sd_bus_message *message, const void *list, size_t n,
+                int (*append)(sd_bus_message *reply, const void *list, size_t i)) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_return(message, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = append(reply, list, i);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+}
+
 char *api_tenant_path(const char *id) {
         return encode_path(API_TENANT_PREFIX, id);
 }
