@@ -69,8 +69,8 @@ static __always_inline __u64 peak_pages(struct signal_struct *signal) {
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(oom_meter_exit, struct task_struct *task) {
         struct oom_victim *victim;
-        struct oom_row *row;
-        __u32 slot;
+        struct oom_row *row, *all;
+        __u32 slot, nobody = 0;
 
         if (!is_last_of_victim(task))
                 return 0;
@@ -84,6 +84,10 @@ int BPF_PROG(oom_meter_exit, struct task_struct *task) {
         victim->peak_bytes = peak_pages(task->signal) * page_bytes;
         victim->pid = task->tgid;
         BPF_CORE_READ_STR_INTO(&victim->comm, task, group_leader, comm);
+
+        all = bpf_map_lookup_elem(&oom_rows, &nobody);
+        if (all)
+                __sync_fetch_and_add(&all->count, 1);
         return 0;
 }
 

@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * What the meter of OOM kills shares with the daemon: for each slot, who was killed last.
+ * What the meter of OOM kills shares with the daemon: for each slot, who was killed last. Of slot 0, which is
+ * nobody's, only `count` is used: how many have been noted of all slots, raised after they were.
  *
  * Include after vmlinux.h or <linux/types.h>.
  */

@@ -189,6 +189,12 @@ static int manager_snapshot(void *userdata, const char *format, char *const *onl
                         format);
 }
 
+static int manager_refresh_blames(void *userdata, Failure *ret_failure) {
+        Manager *manager = userdata;
+
+        return reconciler_refresh_blames(manager->reconciler, &manager->node);
+}
+
 const ApiOperations manager_operations = {
         .apply = manager_apply,
         .sync = manager_sync,
@@ -202,6 +208,7 @@ const ApiOperations manager_operations = {
         .explain = manager_explain,
         .adopt = manager_adopt,
         .abandon = manager_abandon,
+        .refresh_blames = manager_refresh_blames,
         .snapshot = manager_snapshot,
         .calendar = manager_segments,
         .drain = manager_drain,

@@ -48,7 +48,8 @@ struct Reconciler {
         char parent_problem[128]; /* what of it is not as planned; "" where all is */
         SiblingWeights siblings;  /* beside it, as of then */
         int parent_fd;            /* held locked: one headgated a parent group */
-        unsigned samples;
+        uint64_t samples, blamed; /* how many there were, and as of which of them the blames are */
+        uint64_t victims;         /* of all tenants, as of the last sample; UINT64_MAX: none was yet */
         uint32_t n_slots;
         Uplinks *uplinks;
         Devices *devices; /* NULL in a dry run */

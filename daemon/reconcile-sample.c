@@ -9,9 +9,6 @@
 
 #include <string.h>
 
-/* Who made whom wait is a table to be walked, some milliseconds where it is full. */
-#define SAMPLES_A_BLAME 16
-
 typedef struct BlameWalk {
         Tenant **by_slot; /* [slots] */
         uint32_t slots;
@@ -38,7 +35,8 @@ static Tenant **tenants_by_slot(const Reconciler *reconciler, const Node *node) 
         return by_slot;
 }
 
-static int sample_blames(Reconciler *reconciler, Node *node) {
+/* A table to be walked, some milliseconds where it is full. */
+static int read_blames(Reconciler *reconciler, Node *node) {
         _cleanup_free_ Tenant **by_slot = tenants_by_slot(reconciler, node);
         BlameWalk walk = { by_slot, reconciler->n_slots, 0 };
         int r;
@@ -61,6 +59,17 @@ static int sample_blames(Reconciler *reconciler, Node *node) {
         return walk.error;
 }
 
+int reconciler_refresh_blames(Reconciler *reconciler, Node *node) {
+        int r;
+
+        if (!reconciler->meter || reconciler->blamed == reconciler->samples)
+                return 0;
+        r = read_blames(reconciler, node);
+        if (r >= 0)
+                reconciler->blamed = reconciler->samples;
+        return r;
+}
+
 /* Of most tenants nobody ever is. */
 static int read_victims(const Reconciler *reconciler, Tenant *tenant) {
         const OomVictims victims = meter_read_victims(reconciler->meter, tenant->slot);
@@ -78,13 +87,14 @@ static int read_victims(const Reconciler *reconciler, Tenant *tenant) {
         return 0;
 }
 
-/* What could not be counted stays as it was. */
-static int read_tenant(const Reconciler *reconciler, Tenant *tenant) {
+/* What could not be counted stays as it was. `victims`: there may be new ones. Those that are known are read
+ * again all the same, as their times follow the clock. */
+static int read_tenant(const Reconciler *reconciler, Tenant *tenant, bool victims) {
         int r = meter_read(reconciler->meter, tenant->slot, &tenant->usage);
 
-        if (r < 0)
-                return r == -ENOENT ? 0 : r;
-        return read_victims(reconciler, tenant);
+        if (r < 0 && r != -ENOENT)
+                return r;
+        return victims || tenant->victims ? read_victims(reconciler, tenant) : 0;
 }
 
 int reconciler_sample_tenant(Reconciler *reconciler, Tenant *tenant) {
@@ -94,7 +104,7 @@ int reconciler_sample_tenant(Reconciler *reconciler, Tenant *tenant) {
                 return 0;
         r = meter_refresh_slot(reconciler->meter, tenant->slot);
         if (r >= 0)
-                r = read_tenant(reconciler, tenant);
+                r = read_tenant(reconciler, tenant, /* victims= */ true);
         meter_rest(reconciler->meter);
         return r;
 }
@@ -207,9 +217,11 @@ bool reconciler_look_for_overruns(Reconciler *reconciler, uint64_t boot_usec) {
 }
 
 static int sample(Reconciler *reconciler, Node *node, bool all) {
+        uint64_t victims = meter_count_victims(reconciler->meter);
         bool gone = false;
         int r;
 
+        reconciler->samples++;
         r = sample_classes(reconciler, node);
         if (r >= 0)
                 r = meter_refresh(reconciler->meter, all);
@@ -220,13 +232,14 @@ static int sample(Reconciler *reconciler, Node *node, bool all) {
                 Tenant *tenant = node->tenants[i];
                 TenantGroup *group = reconciler->groups[tenant->slot];
 
-                r = read_tenant(reconciler, tenant);
+                r = read_tenant(reconciler, tenant, victims != reconciler->victims);
                 if (r < 0)
                         return r;
                 gone = gone || (group && !is_alive(reconciler, tenant->slot, group));
         }
-        if (all || reconciler->samples++ % SAMPLES_A_BLAME == 0) {
-                r = sample_blames(reconciler, node);
+        reconciler->victims = victims;
+        if (all) {
+                r = reconciler_refresh_blames(reconciler, node);
                 if (r >= 0)
                         r = sample_latencies(reconciler, node);
                 if (r < 0)

@@ -69,6 +69,7 @@ int reconciler_new(const ReconcilerOptions *options, FeatureSet *features,
                 return -ENOMEM;
         reconciler->options = *options;
         reconciler->parent_fd = -EBADF;
+        reconciler->victims = UINT64_MAX;
         reconciler->n_slots = SLOT_FIRST + (uint32_t) options->config->tenants_max;
         reconciler->groups = calloc(reconciler->n_slots, sizeof(TenantGroup *));
         reconciler->verified = calloc(reconciler->n_slots, sizeof(Verified));

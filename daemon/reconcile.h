@@ -141,9 +141,11 @@ int reconciler_watch_control(const Reconciler *reconciler, ArrivalWatch **ret);
 
 /* uplinks_look_for_overruns(): the next apply tells tenants of it. */
 bool reconciler_look_for_overruns(Reconciler *reconciler, uint64_t boot_usec);
-/* Reads every tenant's counters into the node, and what takes turns with `all`, as meter_refresh() does: 1
- * where a group is gone. */
+/* Reads every tenant's counters into the node, and with `all` what takes turns, as meter_refresh() does, the
+ * blames and the latencies of block devices: 1 where a group is gone. */
 int reconciler_sample(Reconciler *reconciler, Node *node, bool all);
+/* The blames, where they are from before the last sample. */
+int reconciler_refresh_blames(Reconciler *reconciler, Node *node);
 /* A DurationSource's, whose userdata is the Reconciler. */
 bool reconciler_read_duration(void *userdata, const Tenant *tenant, Duration duration, Histogram *ret);
 

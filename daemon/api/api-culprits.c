@@ -7,7 +7,7 @@
 int api_method_culprits(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_failure_ Failure failure = FAILURE_NULL;
-        const Node *node = ((const Api *) userdata)->node;
+        const Api *api = userdata;
         const Tenant *tenant;
         const char *id;
         int r;
@@ -15,11 +15,14 @@ int api_method_culprits(sd_bus_message *message, void *userdata, sd_bus_error *r
         r = sd_bus_message_read(message, "s", &id);
         if (r < 0)
                 return r;
-        tenant = node_find_tenant(node, id);
+        tenant = node_find_tenant(api->node, id);
         if (!tenant || tenant->untold)
                 return api_fail(failure_set(&failure, FAILURE_NO_SUCH_TENANT, "there is no tenant '%.64s'",
                                                 id),
                                 &failure, ret_error);
+        r = api->operations->refresh_blames(api->userdata, &failure);
+        if (r != 0)
+                return api_fail(r, &failure, ret_error);
         r = sd_bus_message_new_method_return(message, &reply);
         if (r >= 0)
                 r = sd_bus_message_open_container(reply, 'a', "{st}");

@@ -52,6 +52,8 @@ typedef struct ApiOperations {
          * `name` names, or with "" all. To a reader allocations of other tenants are named. */
         int (*explain)(void *userdata, bool is_reader, const char *object, const char *name,
                         ExplanationList *ret, Failure *ret_failure);
+        /* Who made whom wait is in the node from here on as it was at the last sample, or later. */
+        int (*refresh_blames)(void *userdata, Failure *ret_failure);
         /* A sealed memfd that the caller closes. */
         int (*snapshot)(void *userdata, const char *format, char *const *only_tenants, int *ret_fd,
                         Failure *ret_failure);

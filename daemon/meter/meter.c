@@ -555,8 +555,10 @@ void meter_rest(const Meter *meter) {
                 tcp_meter_rest(meter->tcp);
         if (meter->block)
                 block_meter_rest(meter->block);
-        if (meter->oom)
-                oom_meter_rest(meter->oom);
+}
+
+uint64_t meter_count_victims(const Meter *meter) {
+        return meter->oom ? oom_meter_count(meter->oom) : 0;
 }
 
 OomVictims meter_read_victims(const Meter *meter, uint32_t slot) {

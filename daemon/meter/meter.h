@@ -119,11 +119,14 @@ uint64_t meter_read_unascribed(const Meter *meter, uint32_t slot);
 
 /* Adds to `ret` how long the slot's reads and writes of each device took. -EOPNOTSUPP: that is not told. */
 int meter_read_latencies(const Meter *meter, uint32_t slot, BlockLatencies *ret);
+/* To be called after the last slot of which these or a duration were read: it lets go of what is mapped for
+ * them. */
+void meter_rest(const Meter *meter);
+
+/* As oom_meter_count(). */
+uint64_t meter_count_victims(const Meter *meter);
 /* Who of the slot was killed last for want of memory; none where that is not told. */
 OomVictims meter_read_victims(const Meter *meter, uint32_t slot);
-/* To be called after the last slot of which one of these two or a duration was read: it lets go of what is
- * mapped for them. */
-void meter_rest(const Meter *meter);
 
 /* Whether what was delivered can be kept at all. */
 bool meter_keeps_delivered(const Meter *meter);

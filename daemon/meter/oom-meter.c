@@ -18,20 +18,14 @@ static const HookNames exit_hook = { "oom_exit_1", "oom-exit-stub-1", "oom-exit-
 struct OomMeter {
         struct oom_meter_bpf *skeleton; /* until its programs hang */
         Table rows;
-        struct oom_row *mapped; /* [slots], from the first that is read on, until it rests */
-        uint32_t slots;
         Hook hook;
 };
 
-static size_t rows_size(const OomMeter *meter) {
-        return meter->slots * sizeof(struct oom_row);
-}
+/* All zeroes where it cannot be read. Most rows are never asked for: a copy of one costs less than a map. */
+static struct oom_row read_row(const OomMeter *meter, uint32_t slot) {
+        struct oom_row row;
 
-/* NULL where it cannot be mapped. */
-static const struct oom_row *row_of(OomMeter *meter, uint32_t slot) {
-        if (!meter->mapped)
-                meter->mapped = table_map(&meter->rows, 0, rows_size(meter));
-        return meter->mapped ? meter->mapped + slot : NULL;
+        return bpf_map_lookup_elem(meter->rows.fd, &slot, &row) == 0 ? row : (struct oom_row){};
 }
 
 static int load(OomMeter *meter, uint32_t slots, int groups_fd) {
@@ -57,7 +51,7 @@ int oom_meter_new(const char *pin_dir, uint32_t slots, int groups_fd, OomMeter *
 
         if (!meter)
                 return -ENOMEM;
-        *meter = (OomMeter){ .rows = TABLE_NULL, .hook = HOOK_NULL, .slots = slots };
+        *meter = (OomMeter){ .rows = TABLE_NULL, .hook = HOOK_NULL };
         r = table_open(pin_dir,
                         &(TableShape){ "oom_rows_" STRINGIFY(OOM_METER_LAYOUT), BPF_MAP_TYPE_ARRAY,
                                         sizeof(uint32_t), sizeof(struct oom_row), slots,
@@ -82,7 +76,6 @@ OomMeter *oom_meter_free(OomMeter *meter) {
                 return NULL;
         hook_close(&meter->hook);
         oom_meter_bpf__destroy(meter->skeleton);
-        oom_meter_rest(meter);
         table_deinit(&meter->rows);
         free(meter);
         return NULL;
@@ -107,9 +100,13 @@ static void copy_comm(const char from[static OOM_COMM_SIZE], char ret[static OOM
         ret[OOM_COMM_MAX - 1] = '\0';
 }
 
-OomVictims oom_meter_read(OomMeter *meter, uint32_t slot) {
-        const struct oom_row *row = row_of(meter, slot);
-        uint64_t count = row ? __atomic_load_n(&row->count, __ATOMIC_ACQUIRE) : 0, boot_usec, utc_usec;
+uint64_t oom_meter_count(const OomMeter *meter) {
+        return read_row(meter, 0).count;
+}
+
+OomVictims oom_meter_read(const OomMeter *meter, uint32_t slot) {
+        const struct oom_row row = read_row(meter, slot);
+        uint64_t count = row.count, boot_usec, utc_usec;
         OomVictims victims = {};
 
         if (count == 0)
@@ -118,7 +115,7 @@ OomVictims oom_meter_read(OomMeter *meter, uint32_t slot) {
         utc_usec = now_usec(CLOCK_REALTIME);
         victims.n = count < OOM_VICTIMS ? (size_t) count : OOM_VICTIMS;
         for (size_t i = 0; i < victims.n; i++) {
-                const struct oom_victim *from = &row->last[(count - 1 - i) % OOM_VICTIMS];
+                const struct oom_victim *from = &row.last[(count - 1 - i) % OOM_VICTIMS];
                 OomVictim *to = &victims.entries[i];
 
                 copy_comm(from->comm, to->comm);
@@ -127,11 +124,6 @@ OomVictims oom_meter_read(OomMeter *meter, uint32_t slot) {
                 to->time_usec = utc_usec - (boot_usec - from->boot_nsec / 1000);
         }
         return victims;
-}
-
-void oom_meter_rest(OomMeter *meter) {
-        table_unmap(meter->mapped, rows_size(meter));
-        meter->mapped = NULL;
 }
 
 void oom_meter_clear(OomMeter *meter, uint32_t slot) {

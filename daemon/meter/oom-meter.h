@@ -17,8 +17,8 @@ DEFINE_CLEANUP(OomMeter *, oom_meter_free);
 
 void oom_meter_keep_pins(const OomMeter *meter, const char *pin_dir, PinTell tell, void *userdata);
 
+/* How many have ever been noted of all slots. As long as it is the same, nobody else is known of a slot. */
+uint64_t oom_meter_count(const OomMeter *meter);
 /* Those that are still known, by the clocks as they are now. */
-OomVictims oom_meter_read(OomMeter *meter, uint32_t slot);
-/* After the last of those that are read one after another, as block_meter_rest(). */
-void oom_meter_rest(OomMeter *meter);
+OomVictims oom_meter_read(const OomMeter *meter, uint32_t slot);
 void oom_meter_clear(OomMeter *meter, uint32_t slot);

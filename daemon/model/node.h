@@ -48,10 +48,10 @@ typedef struct Tenant {
         bool residual;         /* no allocation is active */
         Sample usage;
         UplinkUsages uplinks;            /* where there are several; as of the last sample of all */
-        BlockLatencies latencies;        /* of when the blames are */
+        BlockLatencies latencies;        /* as of the last sample of all */
         DeliveryReading delivery_before; /* up to where its allocations have been told what was delivered */
         OomVictims *victims;             /* owned; who was killed last for want of memory; NULL: nobody */
-        Blames blames;                   /* as of the last time that all was sampled, or some samples ago */
+        Blames blames;                   /* as of when they were last asked for: with all, or alone */
         char **problems;                 /* sentences; empty when all that is desired is in force */
         char **remains; /* sentences; what processes that were attached left with their old groups: told with
                            its problems, but nothing that this node does not do */

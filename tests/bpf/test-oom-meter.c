@@ -163,6 +163,7 @@ Test(oom_meter, the_last_ones) {
                 cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "it ended with %#x", status);
                 cr_expect_eq(meter_read_victims(meter, SLOT).n,
                                 i < OOM_VICTIMS_MAX ? i + 1 : OOM_VICTIMS_MAX);
+                cr_expect_eq(meter_count_victims(meter), i + 1);
         }
         if (strcmp(limited, group.path) != 0)
                 rmdir(limited);
@@ -222,5 +223,6 @@ Test(oom_meter, others_who_exit) {
         worker_run(&worker);
         worker_stop(&worker);
         cr_expect_eq(meter_read_victims(meter, SLOT).n, 0);
+        cr_expect_eq(meter_count_victims(meter), 0);
         meter_free(meter);
 }

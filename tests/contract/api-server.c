@@ -196,6 +196,7 @@ static const ApiOperations operations = {
         .explain = fake_explain,
         .adopt = fake_adopt,
         .abandon = fake_abandon,
+        .refresh_blames = fake_nothing,
         .snapshot = fake_snapshot,
 };
 

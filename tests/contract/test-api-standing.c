@@ -131,6 +131,7 @@ Test(api_standing, who_made_whom_wait_is_told_to_readers) {
         cr_assert_gt(sd_bus_message_read(reply, "{st}", &culprit, &nsec), 0);
         cr_expect_str_eq(culprit, "beta-2");
         cr_expect_eq(nsec, 999999999);
+        cr_expect_str_eq(asked.id, "asked", "what is told is not brought up to date before");
         sd_bus_message_unref(reply);
 
         m = manager_method("Culprits");
