@@ -20,13 +20,37 @@ void group_links_deinit(GroupLinks *links) {
         links->n = 0;
 }
 
-static int push_link(GroupLinks *links, const GroupLink *link) {
+static bool is_before(const GroupLink *link, uint32_t way, uint64_t group_id) {
+        return link->group_id != group_id ? link->group_id < group_id : link->way < way;
+}
+
+/* The first that is not before it. */
+static size_t find_place(const GroupLinks *links, uint32_t way, uint64_t group_id) {
+        size_t low = 0, high = links->n;
+
+        while (low < high) {
+                size_t middle = low + (high - low) / 2;
+
+                if (is_before(links->links + middle, way, group_id))
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return low;
+}
+
+/* Behind another of the same place. */
+static int insert_link(GroupLinks *links, const GroupLink *link) {
         GroupLink *grown = reallocarray(links->links, links->n + 1, sizeof(*grown));
+        size_t i;
 
         if (!grown)
                 return -ENOMEM;
         links->links = grown;
-        grown[links->n++] = *link;
+        i = find_place(links, link->way + 1, link->group_id);
+        memmove(grown + i + 1, grown + i, (links->n - i) * sizeof(*grown));
+        grown[i] = *link;
+        links->n++;
         return 0;
 }
 
@@ -64,7 +88,7 @@ void group_links_adopt(GroupLinks *links, const char *name, bool stray) {
                 forget_tag(links, held);
                 return;
         }
-        if (push_link(links, &link) < 0)
+        if (insert_link(links, &link) < 0)
                 close(link.fd);
 }
 
@@ -76,17 +100,16 @@ int group_links_add(GroupLinks *links, const GroupLink *link) {
         r = pin_put(links->pin_dir, name, link->fd);
         if (r < 0)
                 return r;
-        r = push_link(links, link);
+        r = insert_link(links, link);
         if (r < 0)
                 pin_remove(links->pin_dir, name);
         return r;
 }
 
 GroupLink *group_links_find(const GroupLinks *links, uint32_t way, uint64_t group_id) {
-        for (size_t i = 0; i < links->n; i++)
-                if (links->links[i].way == way && links->links[i].group_id == group_id)
-                        return links->links + i;
-        return NULL;
+        GroupLink *link = links->links + find_place(links, way, group_id);
+
+        return link < links->links + links->n && link->way == way && link->group_id == group_id ? link : NULL;
 }
 
 int group_links_rename(GroupLinks *links, GroupLink *link, const GroupLink *wanted) {
@@ -142,7 +165,8 @@ void group_links_drop(GroupLinks *links, GroupLink *link) {
         else if (is_pinned_as(links, link, name))
                 pin_remove(links->pin_dir, name);
         close(link->fd);
-        *link = links->links[--links->n];
+        links->n--;
+        memmove(link, link + 1, (size_t) (links->links + links->n - link) * sizeof(*link));
 }
 
 bool group_link_lives(const GroupLink *link) {

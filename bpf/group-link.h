@@ -26,7 +26,7 @@ typedef struct GroupLinkNames {
 typedef struct GroupLinks {
         const GroupLinkNames *names;
         const char *pin_dir; /* not owned; NULL: nothing is pinned */
-        GroupLink *links;    /* owned, in no order */
+        GroupLink *links;    /* owned, ordered by group and way */
         size_t n;
 } GroupLinks;
 

@@ -121,13 +121,6 @@ static void check_adopted(Telling *telling, const Tenant *tenant) {
         }
 }
 
-static const Tenant *find_tenant(const Node *node, uint32_t slot) {
-        for (size_t i = 0; i < node->n_tenants; i++)
-                if (node->tenants[i]->slot == slot)
-                        return node->tenants[i];
-        return NULL;
-}
-
 /* What has gone with a controller that somebody took is looked at when it has been given back. */
 static void check_controllers(Telling *telling) {
         char have[CONTROLLERS_TEXT_SIZE], want[CONTROLLERS_TEXT_SIZE];
@@ -136,8 +129,9 @@ static void check_controllers(Telling *telling) {
                 tell(telling, DRIFT_CGROUP_FILE, CGROUP_CONTROLLERS_FILE, *have ? have : "none", want);
 }
 
-static void check_tenant(Telling *telling, const Tenant *tenant, uint32_t slot) {
+static void check_tenant(Telling *telling, const Node *node, uint32_t slot) {
         const Reconciler *reconciler = telling->reconciler;
+        const Tenant *tenant;
         const Verified *verified = &reconciler->verified[slot];
         TenantGroup *group = reconciler->groups[slot];
         _cleanup_(group_state_deinit) GroupState observed = {};
@@ -164,6 +158,7 @@ static void check_tenant(Telling *telling, const Tenant *tenant, uint32_t slot) 
                 reconciler_check_placement(reconciler, slot, tell_placement, telling);
         }
         check_pinned(telling, slot, tenant_group_id(group), /* whose= */ "");
+        tenant = node_find_tenant(node, tenant_group_tenant(group));
         if (tenant)
                 check_adopted(telling, tenant);
 }
@@ -231,7 +226,7 @@ unsigned reconciler_check(Reconciler *reconciler, const Node *node, const DriftP
                 return 0;
         switch (place->kind) {
         case DRIFT_PLACE_TENANT:
-                check_tenant(&telling, find_tenant(node, place->index), place->index);
+                check_tenant(&telling, node, place->index);
                 break;
         case DRIFT_PLACE_PARENT:
                 check_parent(&telling);

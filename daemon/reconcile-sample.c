@@ -155,13 +155,16 @@ static int note_backlogs(Tenant **by_slot, uint32_t slots, ClassWay way, const N
         return 0;
 }
 
-static int sample_way(Reconciler *reconciler, Node *node, Tenant **by_slot, ClassWay way,
+static int sample_way(Reconciler *reconciler, Node *node, ClassWay way,
                 const NetStats links[static CONFIG_UPLINKS_MAX]) {
-        int r = 0;
+        _cleanup_free_ Tenant **by_slot = NULL;
+        int r;
 
         meter_note_classes(reconciler->meter, way, links, CONFIG_UPLINKS_MAX);
         if (!has_several_uplinks(reconciler))
                 return 0;
+        by_slot = tenants_by_slot(reconciler, node);
+        r = by_slot ? 0 : -ENOMEM;
         for (size_t i = 0; r >= 0 && i < node->n_tenants; i++)
                 r = read_uplinks(reconciler->meter, way, node->tenants[i]);
         for (size_t i = 0; r >= 0 && i < CONFIG_UPLINKS_MAX; i++)
@@ -171,8 +174,7 @@ static int sample_way(Reconciler *reconciler, Node *node, Tenant **by_slot, Clas
 
 static int sample_classes(Reconciler *reconciler, Node *node) {
         static const ResourceKind kinds[CLASS_WAY_MAX] = { RESOURCE_NET_EGRESS, RESOURCE_NET_INGRESS };
-        _cleanup_free_ Tenant **by_slot = tenants_by_slot(reconciler, node);
-        int r = by_slot ? 0 : -ENOMEM;
+        int r = 0;
 
         _Static_assert(CONFIG_UPLINKS_MAX <= CLASS_METER_LINKS_MAX, "a place for each");
         for (size_t i = 0; i < node->n_tenants; i++)
@@ -181,7 +183,7 @@ static int sample_classes(Reconciler *reconciler, Node *node) {
                 NetStats links[CONFIG_UPLINKS_MAX] = {};
 
                 uplinks_read_stats(reconciler->uplinks, kinds[way], links);
-                r = sample_way(reconciler, node, by_slot, way, links);
+                r = sample_way(reconciler, node, way, links);
                 for (size_t i = 0; i < CONFIG_UPLINKS_MAX; i++)
                         net_stats_deinit(&links[i]);
         }

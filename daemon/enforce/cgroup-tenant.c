@@ -20,6 +20,10 @@ const char *tenant_group_path(const TenantGroup *group) {
         return group->path;
 }
 
+const char *tenant_group_tenant(const TenantGroup *group) {
+        return group->tenant_id;
+}
+
 int tenant_group_fd(const TenantGroup *group) {
         return group->fd;
 }

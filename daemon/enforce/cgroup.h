@@ -87,7 +87,8 @@ TenantGroup *tenant_group_free(TenantGroup *group);
 DEFINE_CLEANUP(TenantGroup *, tenant_group_free);
 
 const char *tenant_group_path(
-                const TenantGroup *group);     /* below the mount, "/headgate.slice/headgate-a.slice" */
+                const TenantGroup *group); /* below the mount, "/headgate.slice/headgate-a.slice" */
+const char *tenant_group_tenant(const TenantGroup *group); /* its id; NULL: the parent of all tenants */
 int tenant_group_fd(const TenantGroup *group); /* the directory, O_PATH or O_DIRECTORY; owned by the group */
 uint64_t tenant_group_id(const TenantGroup *group); /* 64-bit cgroup id, as in bpf_get_current_cgroup_id() */
 /* False once the held group was removed or replaced by one of the same name. */

@@ -55,7 +55,7 @@ struct Meter {
         ClassMeter *classes[CLASS_WAY_MAX]; /* that of what comes in is NULL where nothing is shaped */
         SocketIter *sockets;                /* NULL where it does not load */
         SocketMeter *open_sockets;          /* as tcp */
-        Group *groups;                      /* owned, in no order */
+        Group *groups;                      /* owned, ordered by id */
         size_t n_groups;
         struct SlotState {
                 bool known;   /* a group was added */

@@ -13,23 +13,40 @@
 #include <bpf/bpf.h>
 #include <string.h>
 
-static int push_group(Meter *meter, Group group) {
+/* The first whose id is not less. */
+static size_t find_place(const Meter *meter, uint64_t id) {
+        size_t low = 0, high = meter->n_groups;
+
+        while (low < high) {
+                size_t middle = low + (high - low) / 2;
+
+                if (meter->groups[middle].id < id)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return low;
+}
+
+static Group *find_group(const Meter *meter, uint64_t id) {
+        Group *group = meter->groups + find_place(meter, id);
+
+        return group < meter->groups + meter->n_groups && group->id == id ? group : NULL;
+}
+
+/* One that is not there yet. */
+static int insert_group(Meter *meter, Group group) {
+        size_t i = find_place(meter, group.id);
         Group *groups;
 
         groups = reallocarray(meter->groups, meter->n_groups + 1, sizeof(*groups));
         if (!groups)
                 return -ENOMEM;
         meter->groups = groups;
-        groups[meter->n_groups++] = group;
+        memmove(groups + i + 1, groups + i, (meter->n_groups - i) * sizeof(*groups));
+        groups[i] = group;
+        meter->n_groups++;
         return 0;
-}
-
-static Group *find_group(const Meter *meter, uint64_t id) {
-        for (size_t i = 0; i < meter->n_groups; i++)
-                if (meter->groups[i].id == id)
-                        return meter->groups + i;
-
-        return NULL;
 }
 
 static void note_group(Meter *meter, const Group *group) {
@@ -72,7 +89,8 @@ static void withdraw_group(Meter *meter, const Group *group) {
 static void drop_group(Meter *meter, Group *group) {
         withdraw_group(meter, group);
         free(group->path);
-        *group = meter->groups[--meter->n_groups];
+        meter->n_groups--;
+        memmove(group, group + 1, (size_t) (meter->groups + meter->n_groups - group) * sizeof(*group));
 }
 
 /* What an earlier run left in the groups map. A group that is gone has no use for its entry. */
@@ -85,7 +103,7 @@ static int adopt_groups(Meter *meter) {
                 previous = &id;
                 if (bpf_map_lookup_elem(meter->groups_map.fd, &id, &slot) < 0)
                         continue;
-                r = push_group(meter, (Group){ .id = id, .slot = slot });
+                r = insert_group(meter, (Group){ .id = id, .slot = slot });
                 if (r < 0)
                         return r;
         }
@@ -237,10 +255,10 @@ static int claim_group(Meter *meter, uint32_t slot, const char *path, uint64_t i
 
         group = find_group(meter, id);
         if (!group) {
-                r = push_group(meter, (Group){ .id = id });
+                r = insert_group(meter, (Group){ .id = id });
                 if (r < 0)
                         return r;
-                group = meter->groups + meter->n_groups - 1;
+                group = find_group(meter, id);
         }
         if (!group->path) {
                 copy = strdup(path);

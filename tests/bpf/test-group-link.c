@@ -223,3 +223,32 @@ Test(group_link, what_is_not_pinned_so_is_not_so) {
         group_links_drop(&links, links.links);
         group_links_deinit(&links);
 }
+
+/* Two ways at each of three groups; none of them is a link of the kernel's. */
+Test(group_link, each_is_found_in_whatever_order_they_come_and_go) {
+        static const uint64_t ids[] = { 50, 7, 90, 7, 90, 50 };
+        static const uint32_t ways[] = { 1, 0, 0, 1, 1, 0 };
+        GroupLinks links = { .names = &names };
+
+        for (uint32_t i = 0; i < ELEMENTSOF(ids); i++) {
+                GroupLink link = { .fd = -EBADF, .group_id = ids[i], .way = ways[i], .slot = i };
+
+                cr_assert_null(group_links_find(&links, ways[i], ids[i]));
+                cr_assert_eq(group_links_add(&links, &link), 0);
+                for (uint32_t k = 0; k <= i; k++)
+                        cr_assert(group_links_find(&links, ways[k], ids[k]) &&
+                                                        group_links_find(&links, ways[k], ids[k])->slot == k,
+                                        "%" PRIu32 " of %" PRIu32, k, i);
+        }
+        cr_expect_null(group_links_find(&links, 0, 8));
+        cr_expect_null(group_links_find(&links, 2, 90));
+        for (uint32_t i = 0; i < ELEMENTSOF(ids); i++) {
+                group_links_drop(&links, group_links_find(&links, ways[i], ids[i]));
+                cr_assert_null(group_links_find(&links, ways[i], ids[i]));
+                for (uint32_t k = i + 1; k < ELEMENTSOF(ids); k++)
+                        cr_assert(group_links_find(&links, ways[k], ids[k]) &&
+                                                        group_links_find(&links, ways[k], ids[k])->slot == k,
+                                        "%" PRIu32 " after %" PRIu32, k, i);
+        }
+        group_links_deinit(&links);
+}
