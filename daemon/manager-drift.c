@@ -43,13 +43,15 @@ struct DriftWatch {
         uint32_t turn_from; /* the place that the next turn begins with: each has its turn */
         uint64_t turn_usec; /* boot time of the last turn */
         uint64_t reload_until_usec; /* boot time until which a reload is waited for; 0: there is none */
-        sd_event_source *turn;
-        CgroupWatch *groups; /* NULL where it cannot be had; so are the next */
+        sd_event_source *turn;      /* when some place may be looked at */
+        sd_event_source *next_turn; /* or at once: no timer need be set for it */
+        CgroupWatch *groups;        /* NULL where it cannot be had; so are the next */
         LinkWatch *links;
         PinWatch *pins;
         UnitWatch *units; /* with the systemd driver alone */
         sd_event_source *sources[3];
         bool groups_left; /* some cannot be watched: the slow check alone finds what is changed there */
+        bool pins_due;    /* our directories of pins may be others than those that are watched */
         bool devices_due; /* device names mean others than when they were last read back */
         DriftCause cause; /* of settings that differ at the place that is checked */
         Found *found;     /* owned */
@@ -69,12 +71,24 @@ static DriftPlace place_at(const DriftWatch *watch, uint32_t i) {
 /* --- when to take a turn --- */
 
 static void arm_at(DriftWatch *watch, uint64_t boottime_usec) {
-        int r = sd_event_source_set_time(watch->turn, boottime_usec);
+        int r = sd_event_source_set_enabled(watch->next_turn, SD_EVENT_OFF);
 
+        if (r >= 0)
+                r = sd_event_source_set_time(watch->turn, boottime_usec);
         if (r >= 0)
                 r = sd_event_source_set_enabled(watch->turn, SD_EVENT_ONESHOT);
         if (r < 0)
                 (void) log_error_errno(r, "The timer of the check for drift cannot be set");
+}
+
+/* After what else is due now, and instead of a time that was set. */
+static void arm_next(DriftWatch *watch) {
+        int r = sd_event_source_set_enabled(watch->turn, SD_EVENT_OFF);
+
+        if (r >= 0)
+                r = sd_event_source_set_enabled(watch->next_turn, SD_EVENT_ONESHOT);
+        if (r < 0)
+                (void) log_error_errno(r, "The next check for drift cannot be asked for");
 }
 
 static void arm_for_news(DriftWatch *watch) {
@@ -261,6 +275,7 @@ static uint64_t check_place(DriftWatch *watch, uint32_t i, uint64_t now_usec) {
                 return due;
         watch->cause = watch->marks[i] & MARK_SYSTEMD ? DRIFT_SYSTEMD : DRIFT_CGROUP_FILE;
         watch->marks[i] = 0;
+        watch->pins_due = watch->pins_due || place.kind == DRIFT_PLACE_PINS;
         watch->devices_due = reconciler_devices_changed(reconciler, &place) || watch->devices_due;
         if (!object || reconciler_check(reconciler, &watch->manager->node, &place) == 0)
                 return now_usec;
@@ -338,16 +353,16 @@ static void listen_again(DriftWatch *watch) {
                 reconciler_device_pin_dir(watch->manager->reconciler),
                 reconciler_uplink_pin_dir(watch->manager->reconciler) };
 
-        for (size_t i = 0; watch->pins && i < ELEMENTSOF(dirs); i++)
+        for (size_t i = 0; watch->pins && watch->pins_due && i < ELEMENTSOF(dirs); i++)
                 if (dirs[i])
                         (void) pin_watch_follow(watch->pins, dirs[i]);
+        watch->pins_due = false;
         for (size_t i = 0; i < ELEMENTSOF(watch->sources); i++)
                 if (watch->sources[i])
                         (void) sd_event_source_set_enabled(watch->sources[i], SD_EVENT_ON);
 }
 
-static int on_turn(sd_event_source *source, uint64_t usec, void *userdata) {
-        DriftWatch *watch = userdata;
+static void take_turn(DriftWatch *watch) {
         uint64_t now_usec = manager_now().boottime_usec, next;
         bool due;
 
@@ -363,8 +378,19 @@ static int on_turn(sd_event_source *source, uint64_t usec, void *userdata) {
         listen_again(watch);
         if (watch->cursor < watch->n_places)
                 next = now_usec;
-        if (next != UINT64_MAX)
+        if (next <= now_usec)
+                arm_next(watch);
+        else if (next != UINT64_MAX)
                 arm_at(watch, next);
+}
+
+static int on_turn(sd_event_source *source, uint64_t usec, void *userdata) {
+        take_turn(userdata);
+        return 0;
+}
+
+static int on_next_turn(sd_event_source *source, void *userdata) {
+        take_turn(userdata);
         return 0;
 }
 
@@ -508,10 +534,15 @@ int manager_watch_drift(Manager *manager) {
         if (r >= 0)
                 r = sd_event_source_set_enabled(watch->turn, SD_EVENT_OFF);
         if (r >= 0)
+                r = sd_event_add_defer(manager->event, &watch->next_turn, on_next_turn, watch);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(watch->next_turn, SD_EVENT_OFF);
+        if (r >= 0)
                 r = open_watches(watch);
         if (r < 0)
                 return r;
         reconciler_tell_drift(manager->reconciler, take_drift, watch);
+        watch->pins_due = true;
         listen_again(watch);
         /* What was written between the first look at everything and the first watch. */
         mark_groups(watch, MARK_TOUCHED);
@@ -526,6 +557,7 @@ DriftWatch *drift_watch_free(DriftWatch *watch) {
         if (!watch)
                 return NULL;
         sd_event_source_disable_unref(watch->turn);
+        sd_event_source_disable_unref(watch->next_turn);
         for (size_t i = 0; i < ELEMENTSOF(watch->sources); i++)
                 sd_event_source_disable_unref(watch->sources[i]);
         cgroup_watch_free(watch->groups);

@@ -21,7 +21,8 @@ struct TenantGroup {
         char *path;                 /* below the mount */
         int fd;                     /* the directory, readable */
         int events_fd;              /* cgroup.events: every read of it says whether the group still exists */
-        int value_fds[SETTING_MAX]; /* opened when first needed; -EBADF before */
+        int value_fds[SETTING_MAX]; /* opened when first needed; -EBADF before; so is the next */
+        int freeze_fd;              /* cgroup.freeze, which no controller takes away */
         uint64_t id;
 };
 

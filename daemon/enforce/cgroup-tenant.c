@@ -8,6 +8,7 @@
 #include "enforce/cgroup-driver.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <time.h>
@@ -241,9 +242,12 @@ int tenant_group_freeze(TenantGroup *group, bool frozen) {
 
 int tenant_group_is_frozen(TenantGroup *group) {
         char text[SETTING_TEXT_SIZE];
-        int r;
+        int r = 0;
 
-        r = group_read_file(group->fd, "cgroup.freeze", text, sizeof(text));
+        if (group->freeze_fd < 0)
+                r = group_open_file(group->fd, "cgroup.freeze", O_RDONLY, &group->freeze_fd);
+        if (r >= 0)
+                r = group_read_fd(group->freeze_fd, text, sizeof(text));
         return r < 0 ? r : *text == '1';
 }
 

@@ -69,6 +69,7 @@ TenantGroup *tenant_group_free(TenantGroup *group) {
         for (int i = 0; i < SETTING_MAX; i++)
                 if (group->value_fds[i] >= 0)
                         close(group->value_fds[i]);
+        cleanup_close(&group->freeze_fd);
         if (group->events_fd >= 0)
                 close(group->events_fd);
         if (group->fd >= 0)
@@ -91,9 +92,12 @@ static int group_new(CgroupDriver *driver, const char *tenant_id, char *unit, ch
                 free(path);
                 return -ENOMEM;
         }
-        *group = (TenantGroup){
-                .driver = driver, .unit = unit, .path = path, .fd = -EBADF, .events_fd = -EBADF
-        };
+        *group = (TenantGroup){ .driver = driver,
+                .unit = unit,
+                .path = path,
+                .fd = -EBADF,
+                .events_fd = -EBADF,
+                .freeze_fd = -EBADF };
         for (int i = 0; i < SETTING_MAX; i++)
                 group->value_fds[i] = -EBADF;
 
