@@ -46,13 +46,11 @@ static void tell_link(uint32_t index, const char *have, const char *want, void *
 #define SYSFS "/sys"
 
 /* 1 where it changed. Memory and cores are looked at only when CPUs come and go. */
-static int refresh_topology(Topology *topology) {
+static int refresh_topology(Topology *topology, int error, const CpuSet *online) {
         Topology found = TOPOLOGY_NULL;
-        CpuSet online;
-        int r;
+        int r = error;
 
-        r = topology_read_online(SYSFS, &online);
-        if (r >= 0 && topology->n_cpus > 0 && cpu_set_equal(&online, &topology->online))
+        if (r >= 0 && topology->n_cpus > 0 && cpu_set_equal(online, &topology->online))
                 return 0;
         if (r >= 0)
                 r = topology_read(SYSFS, &found);
@@ -63,12 +61,20 @@ static int refresh_topology(Topology *topology) {
         return 1;
 }
 
+/* libc reads the same file. */
+static uint64_t count_cpus(int error, const CpuSet *online) {
+        return error < 0 || cpu_set_is_empty(online) ? (uint64_t) sysconf(_SC_NPROCESSORS_ONLN)
+                                                     : cpu_set_count(online);
+}
+
 int reconciler_refresh_capacity(
                 Reconciler *reconciler, FeatureSet *features, const ResourceSet *operator_capacity) {
         _cleanup_resource_set_ ResourceSet bounded = RESOURCE_SET_NULL;
         const Config *config = reconciler->options.config;
         _cleanup_resource_set_ ResourceSet total = RESOURCE_SET_NULL;
-        const uint64_t cpu_millicores = (uint64_t) sysconf(_SC_NPROCESSORS_ONLN) * 1000;
+        CpuSet online;
+        const int error = topology_read_online(SYSFS, &online);
+        const uint64_t cpu_millicores = count_cpus(error, &online) * 1000;
         const UplinkCapacity *uplinks;
         size_t n_uplinks;
         CapacityNews news = CAPACITY_NEWS_NONE;
@@ -91,7 +97,7 @@ int reconciler_refresh_capacity(
         for (size_t i = 0; i < n_uplinks; i++)
                 if (uplinks[i].is_default)
                         reconciler->capacity.default_uplink = uplinks[i].name;
-        hardware_changed = refresh_topology(&reconciler->capacity.topology) > 0 || r > 0 ||
+        hardware_changed = refresh_topology(&reconciler->capacity.topology, error, &online) > 0 || r > 0 ||
                            cpu_millicores != reconciler->cpu_millicores;
         r = bound_capacity(&total, operator_capacity, &bounded);
         if (r < 0)

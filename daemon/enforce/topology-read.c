@@ -123,7 +123,8 @@ int topology_read(const char *sysfs, Topology *ret) {
 }
 
 int topology_read_online(const char *sysfs, CpuSet *ret) {
-        _cleanup_close_ int fd = open(sysfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        char path[256];
+        int n = snprintf(path, sizeof path, "%s/" CPUS "/online", sysfs);
 
-        return fd < 0 ? -errno : read_list(fd, CPUS "/online", ret);
+        return n >= (int) sizeof path ? -ENAMETOOLONG : read_list(AT_FDCWD, path, ret);
 }
