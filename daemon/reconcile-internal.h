@@ -35,6 +35,19 @@ typedef struct Placed {
 
 typedef struct Devices Devices;
 
+/* What holds now of what was promised to a tenant: of reconcile-delivery.c alone, as the next. */
+typedef struct Promise {
+        uint64_t floor[DELIVERY_FLOOR_MAX];
+        size_t n_sums; /* allocations whose promise it is */
+} Promise;
+
+/* Of all tenants, made anew with each change of the calendar. */
+typedef struct Promises {
+        Promise *entries;  /* owned, in the order of the node's tenants; NULL: not yet made */
+        Delivery **sums;   /* owned; of one tenant's allocations after another's */
+        uint64_t n_marked; /* the calendar's, as of when they were made */
+} Promises;
+
 struct Reconciler {
         ReconcilerOptions options;
         CgroupDriver *driver;
@@ -52,6 +65,7 @@ struct Reconciler {
         uint64_t victims;         /* of all tenants, as of the last sample; UINT64_MAX: none was yet */
         uint32_t n_slots;
         Uplinks *uplinks;
+        Promises promises;
         Devices *devices; /* NULL in a dry run */
         DriftTell tell_drift;
         void *tell_userdata;

@@ -109,6 +109,8 @@ Reconciler *reconciler_free(Reconciler *reconciler) {
         for (uint32_t slot = 0; reconciler->verified && slot < reconciler->n_slots; slot++)
                 verified_forget(&reconciler->verified[slot]);
         plan_deinit(&reconciler->plan);
+        free(reconciler->promises.entries);
+        free(reconciler->promises.sums);
         free(reconciler->groups);
         free(reconciler->block_devices);
         free(reconciler->partitions);

@@ -18,6 +18,7 @@ static void forget_ids(CalendarMarks *marks) {
 }
 
 void calendar_mark_all(Calendar *calendar) {
+        calendar->n_marked++;
         calendar->marks.all = true;
         forget_ids(&calendar->marks);
 }
@@ -37,6 +38,7 @@ void calendar_mark(Calendar *calendar, const char *tenant_id) {
         _cleanup_free_ char *id = NULL;
         char **ids;
 
+        calendar->n_marked++;
         if (marks->all || (marks->n > 0 && strcmp(marks->ids[marks->n - 1], tenant_id) == 0))
                 return;
         id = strdup(tenant_id);

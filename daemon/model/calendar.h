@@ -50,7 +50,9 @@ typedef struct Calendar {
         size_t n_resources;
         CalendarQueue queues[QUEUE_CLOCK_MAX];
         CalendarMarks marks;
-        size_t n_short; /* allocations of which something is missing */
+        uint64_t n_marked; /* how often anybody was marked, or all: as long as it is the same, so is what a
+                              plan is made of */
+        size_t n_short;    /* allocations of which something is missing */
         size_t n_loans;
         bool loans_changed;     /* of some allocation, since they were last kept on disk */
         uint64_t horizon_usec;  /* how far ahead windows that recur are reckoned */

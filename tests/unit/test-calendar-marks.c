@@ -71,6 +71,21 @@ Test(calendar_marks, all_take_the_place_of_many) {
         node_deinit(&node);
 }
 
+/* Who looks at nothing but the number hears of each, marked already or not. */
+Test(calendar_marks, each_mark_is_counted) {
+        uint64_t before = node.calendar.n_marked;
+
+        calendar_mark(&node.calendar, "acme");
+        calendar_mark(&node.calendar, "acme");
+        cr_expect_eq(node.calendar.n_marked, before + 2);
+        calendar_mark_all(&node.calendar);
+        calendar_mark(&node.calendar, "acme");
+        cr_expect_eq(node.calendar.n_marked, before + 4);
+        calendar_unmark(&node.calendar);
+        cr_expect_eq(node.calendar.n_marked, before + 4);
+        node_deinit(&node);
+}
+
 Test(calendar_marks, the_node_finds_those_that_are_here) {
         size_t cursor = 0;
         Tenant *acme, *best;
