@@ -255,7 +255,7 @@ static int tc_message_parse(const struct nlmsghdr *header, uint16_t type, const 
 }
 
 int htb_message_parse_link(const struct nlmsghdr *header, HtbLink *ret) {
-        struct nlattr *attributes[IFLA_MAX + 1];
+        struct nlattr *attributes[IFLA_MAX + 1], *info[IFLA_INFO_MAX + 1];
         const struct ifinfomsg *body;
         HtbLink link = { 0 };
 
@@ -273,6 +273,9 @@ int htb_message_parse_link(const struct nlmsghdr *header, HtbLink *ret) {
                                       ? nla_get_u32(attributes[IFLA_NUM_TX_QUEUES])
                                       : 1;
         attribute_copy_string(attributes[IFLA_IFNAME], link.name, sizeof(link.name));
+        link.is_bridge = attributes[IFLA_LINKINFO] &&
+                         nla_parse_nested(info, IFLA_INFO_MAX, attributes[IFLA_LINKINFO], NULL) >= 0 &&
+                         info[IFLA_INFO_KIND] && nla_strcmp(info[IFLA_INFO_KIND], "bridge") == 0;
         *ret = link;
         return 1;
 }

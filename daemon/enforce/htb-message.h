@@ -20,6 +20,7 @@ typedef struct HtbLink {
         uint32_t mtu;
         uint32_t queues; /* that it can send by */
         char name[IFNAMSIZ];
+        bool is_bridge;
 } HtbLink;
 
 typedef struct HtbQdisc {

@@ -147,6 +147,21 @@ static int choose_discipline(Uplink *uplink, const UplinkOptions *options, Featu
                         "a BPF program gives each packet the time of its departure, fq keeps it");
 }
 
+/* The kernel's bridge hands what it forwards to the port's queues, past its own (br_dev_queue_push_xmit()).
+ */
+static int say_bridge(const Uplink *uplink, FeatureSet *features) {
+        char feature[sizeof("net.bridge@") + IFNAMSIZ];
+
+        if (!uplink->seen.is_bridge)
+                return 0;
+        snprintf(feature, sizeof(feature), "net.bridge@%s", uplink->name);
+        return feature_set_put(features, feature, true,
+                        "%s is a bridge: what this node itself sends through it is shaped, what it forwards "
+                        "from one of its ports to another is not; name the port that is the uplink, not the "
+                        "bridge",
+                        uplink->name);
+}
+
 int uplink_new(const UplinkOptions *options, FeatureSet *features, Uplink **ret) {
         _cleanup_(uplink_free_p) Uplink *uplink = NULL;
         int r;
@@ -167,6 +182,8 @@ int uplink_new(const UplinkOptions *options, FeatureSet *features, Uplink **ret)
         r = probe(uplink, options->capacity_bps, features);
         if (r >= 0)
                 r = choose_discipline(uplink, options, features);
+        if (r >= 0)
+                r = say_bridge(uplink, features);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(uplink);

@@ -250,6 +250,7 @@ Test(uplink_traffic, bridges_vlans_and_bonds) {
                 _cleanup_net_stats_ NetStats stats = {}, stats_below = {};
                 _cleanup_close_ _unused_ int receiver = udp_receiver(&pair, 7); /* or the peer would answer */
                 _cleanup_close_ int sender = -EBADF;
+                const Feature *feature;
                 unsigned changes = 999;
 
                 if (strstr(made, "Unknown device type")) {
@@ -263,6 +264,8 @@ Test(uplink_traffic, bridges_vlans_and_bonds) {
                                 cases[i].name, cases[i].name, cases[i].name));
                 before = run("tc qdisc show dev %s", cases[i].name);
                 cr_assert_eq(uplink_new(&(UplinkOptions){ cases[i].name }, &features, &uplink), 0);
+                feature = feature_set_get(&features, "net.bridge@br7");
+                cr_expect_eq(feature != NULL, i == 0, "%s", cases[i].name);
                 cr_assert_eq(uplink_apply(uplink, &plan, NULL), 0, "%s: %s", cases[i].name,
                                 uplink_words(uplink));
                 cr_assert_eq(uplink_apply(below, &plan_of_four, NULL), 0);
