@@ -8,6 +8,7 @@
 
 #include "uplinks-internal.h"
 
+#include "enforce/ifb.h"
 #include "enforce/uplink-marks.h"
 #include "util/log.h"
 
@@ -46,7 +47,7 @@ void uplinks_release_former(const Uplinks *uplinks) {
         char ifname[IF_NAMESIZE];
         int r;
 
-        net_ingress_drop_stale();
+        ifb_drop_stale();
         r = uplink_marks_find(&marks);
         if (r < 0)
                 (void) log_warning_errno(r, "Uplinks of an earlier configuration cannot be looked for");

@@ -3,6 +3,7 @@
 #include "edt-message.h"
 
 #include "htb-message.h"
+#include "netlink.h"
 #include "uplink.h"
 #include "util/cleanup.h"
 
@@ -26,11 +27,6 @@
 #define FQ_BANDS 3
 #define BAND_CONTROL 0
 #define BAND_OTHERS 1
-
-static void nl_msg_free_p(struct nl_msg **message) {
-        nlmsg_free(*message);
-}
-#define _cleanup_nl_msg_ _cleanup_(nl_msg_free_p)
 
 /* The lower bits of skb->priority: the pacer leaves 0 of tenants, and of the control class its minor's. */
 static int bands_put(struct nl_msg *message) {

@@ -7,6 +7,7 @@
 
 #include "edt-message.h"
 #include "htb-message.h"
+#include "netlink.h"
 #include "uplink.h"
 
 #include <assert.h>
@@ -27,11 +28,6 @@
 
 /* Of the kernel's default, 1024, each class would cost 70 KiB of kernel memory, used or not. */
 #define LEAF_FLOWS 128U
-
-static void nl_msg_free_p(struct nl_msg **message) {
-        nlmsg_free(*message);
-}
-#define _cleanup_nl_msg_ _cleanup_(nl_msg_free_p)
 
 static int message_new(
                 uint16_t type, uint16_t flags, const void *body, size_t body_size, struct nl_msg **ret) {

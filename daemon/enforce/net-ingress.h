@@ -33,8 +33,6 @@ DEFINE_CLEANUP(NetIngress *, net_ingress_free);
 bool net_ingress_stands(const NetIngress *ingress);
 /* The IFB's name, "hg-in-3" of the interface with the index 3. */
 const char *net_ingress_device(const NetIngress *ingress);
-/* The index that such a name is of; 0 where it is none. */
-unsigned net_ingress_device_of(const char *device);
 
 /*
  * Sends what comes in there. The interface has a clsact already (net-class.h). `groups_fd`: the meter's map
@@ -50,5 +48,3 @@ int net_ingress_arrived(const NetIngress *ingress, uint64_t *ret_bytes);
 
 /* Filter, IFB and pin of the interface, those of an earlier run too; nothing where there are none. */
 int net_ingress_remove(const char *ifname, const char *pin_dir);
-/* The IFBs of interfaces that are no more, with which their filters went. */
-void net_ingress_drop_stale(void);

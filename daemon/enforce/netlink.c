@@ -69,6 +69,10 @@ Netlink *netlink_free(Netlink *netlink) {
         return NULL;
 }
 
+void netlink_message_free_p(struct nl_msg **message) {
+        nlmsg_free(*message);
+}
+
 static int netlink_set_up(Netlink *netlink) {
         struct timeval timeout = { .tv_sec = TIMEOUT_SEC };
 

@@ -30,6 +30,9 @@ uint32_t netlink_port(const Netlink *netlink);
 /* What the kernel said of the last error, "" where it said nothing; good until the next call. */
 const char *netlink_words(const Netlink *netlink);
 
+void netlink_message_free_p(struct nl_msg **message);
+#define _cleanup_nl_msg_ _cleanup_(netlink_message_free_p)
+
 /* Called for each message of an answer; a negative return ends the calls and is returned in the end. */
 typedef int (*NetlinkHandler)(const struct nlmsghdr *header, void *userdata);
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "enforce/tc-filter.h"
+#include "enforce/tc-redirect.h"
 #include "enforce/uplink.h"
 
 #include <bpf/bpf.h>
 #include <limits.h>
+#include <linux/if_ether.h>
 #include <linux/magic.h>
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
@@ -20,6 +22,7 @@
  */
 #define FILTER_HANDLE UPLINK_HTB_MAJOR
 #define FILTER_PRIORITY 0x48U
+#define FILTER_PRIORITY_LAST 0xff48U
 
 int tc_print_nothing(enum libbpf_print_level level, const char *format, va_list arguments) {
         return 0;
@@ -35,30 +38,43 @@ typedef struct Look {
 } Look;
 
 static uint32_t priority_of(const TcFilter *filter) {
-        return FILTER_PRIORITY + filter->rank;
+        return filter->last ? FILTER_PRIORITY_LAST : FILTER_PRIORITY + filter->rank;
 }
 
 static uint32_t hook_parent(bool ingress) {
         return TC_H_MAKE(TC_H_CLSACT, ingress ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
 }
 
-/* libbpf names a filter "<program>:[<id>]". */
-static bool filter_is_ours(const TcFilter *filter, struct nlattr *options, uint32_t *ret_program_id) {
-        struct nlattr *attributes[TCA_BPF_MAX + 1];
-        size_t n = strlen(filter->program);
+struct tcmsg tc_filter_place(const TcFilter *filter) {
+        return (struct tcmsg){
+                .tcm_family = AF_UNSPEC,
+                .tcm_ifindex = (int) filter->ifindex,
+                .tcm_parent = hook_parent(filter->ingress),
+                .tcm_handle = FILTER_HANDLE,
+                .tcm_info = TC_H_MAKE(priority_of(filter) << 16, htons(ETH_P_ALL)),
+        };
+}
 
-        if (!options || nla_parse_nested(attributes, TCA_BPF_MAX, options, NULL) < 0 ||
-                        !attributes[TCA_BPF_NAME] ||
-                        strncmp(nla_get_string(attributes[TCA_BPF_NAME]), filter->program, n) != 0 ||
-                        strncmp(nla_get_string(attributes[TCA_BPF_NAME]) + n, ":[", 2) != 0)
-                return false;
-        *ret_program_id = attributes[TCA_BPF_ID] ? nla_get_u32(attributes[TCA_BPF_ID]) : 0;
-        return true;
+/* libbpf names a filter "<program>:[<id>]". */
+static bool runs_program(
+                const char *program, struct nlattr *options, struct nlattr *ret_attributes[TCA_BPF_MAX + 1]) {
+        size_t n = strlen(program);
+
+        return options && nla_parse_nested(ret_attributes, TCA_BPF_MAX, options, NULL) >= 0 &&
+               ret_attributes[TCA_BPF_NAME] &&
+               strncmp(nla_get_string(ret_attributes[TCA_BPF_NAME]), program, n) == 0 &&
+               strncmp(nla_get_string(ret_attributes[TCA_BPF_NAME]) + n, ":[", 2) == 0;
+}
+
+static void note_ours(struct nlattr *attributes[TCA_BPF_MAX + 1], TcSight *sight) {
+        sight->has_ours = true;
+        sight->program_id = attributes[TCA_BPF_ID] ? nla_get_u32(attributes[TCA_BPF_ID]) : 0;
+        sight->to_ifindex = tc_redirect_target(attributes[TCA_BPF_ACT]);
 }
 
 static int note_filter(const struct nlmsghdr *header, void *userdata) {
+        struct nlattr *attributes[TCA_MAX + 1], *options[TCA_BPF_MAX + 1];
         const struct tcmsg *tc = nlmsg_data(header);
-        struct nlattr *attributes[TCA_MAX + 1];
         Look *look = userdata;
         TcSight *sight = &look->sight;
 
@@ -70,7 +86,8 @@ static int note_filter(const struct nlmsghdr *header, void *userdata) {
         sight->n++;
         if (tc->tcm_handle == FILTER_HANDLE && TC_H_MAJ(tc->tcm_info) >> 16 == priority_of(look->filter) &&
                         tc->tcm_parent == hook_parent(look->filter->ingress)) {
-                sight->has_ours = filter_is_ours(look->filter, attributes[TCA_OPTIONS], &sight->program_id);
+                if (runs_program(look->filter->program, attributes[TCA_OPTIONS], options))
+                        note_ours(options, sight);
                 sight->has_foreign = !sight->has_ours;
         }
         return 0;
@@ -138,20 +155,16 @@ typedef struct Bearing {
 } Bearing;
 
 static int note_bearing(const struct nlmsghdr *header, void *userdata) {
+        struct nlattr *attributes[TCA_MAX + 1], *options[TCA_BPF_MAX + 1];
         const struct tcmsg *tc = nlmsg_data(header);
-        struct nlattr *attributes[TCA_MAX + 1];
         Bearing *bearing = userdata;
 
         if (header->nlmsg_type != RTM_NEWTFILTER || tc->tcm_handle != FILTER_HANDLE ||
                         nlmsg_parse((struct nlmsghdr *) header, sizeof(*tc), attributes, TCA_MAX, NULL) < 0 ||
                         tc->tcm_ifindex != (int) bearing->ifindex)
                 return 0;
-        for (size_t i = 0; i < bearing->n; i++) {
-                const TcFilter filter = { .program = bearing->programs[i] };
-                uint32_t id;
-
-                bearing->found = bearing->found || filter_is_ours(&filter, attributes[TCA_OPTIONS], &id);
-        }
+        for (size_t i = 0; i < bearing->n && !bearing->found; i++)
+                bearing->found = runs_program(bearing->programs[i], attributes[TCA_OPTIONS], options);
         return 0;
 }
 

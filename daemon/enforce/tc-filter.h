@@ -12,6 +12,7 @@
 #include "enforce/netlink.h"
 
 #include <bpf/libbpf.h>
+#include <linux/rtnetlink.h>
 #include <stdbool.h>
 
 typedef struct TcFilter {
@@ -20,6 +21,7 @@ typedef struct TcFilter {
         const char *program; /* its name, our mark on the filter: libbpf puts it, with the program's id, into
                                 TCA_BPF_NAME */
         unsigned rank;       /* among ours at the same hook: they run in this order, from 0 on */
+        bool last;           /* behind all others at the hook, of others too */
 } TcFilter;
 
 /* What is there. */
@@ -28,9 +30,12 @@ typedef struct TcSight {
         bool has_ours;       /* a filter at our handle and priority, of our program's name */
         bool has_foreign;    /* a filter there of another name */
         uint32_t program_id; /* what ours runs; 0: the kernel does not say */
+        int to_ifindex;      /* where ours sends to (tc-redirect.h); 0: nowhere */
         unsigned n;          /* filters in both directions, ours among them */
 } TcSight;
 
+/* For messages: where it is. */
+struct tcmsg tc_filter_place(const TcFilter *filter);
 int tc_filter_look(Netlink *netlink, const TcFilter *filter, TcSight *ret);
 /* The same where it is known whether the interface has a clsact, in two steps for many interfaces: one dump
  * of all qdiscs tells of each that has one. */

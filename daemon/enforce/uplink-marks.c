@@ -2,7 +2,7 @@
 
 #include "enforce/uplink-marks.h"
 
-#include "enforce/net-ingress.h"
+#include "enforce/ifb.h"
 #include "enforce/tc-filter.h"
 #include "uplink-internal.h"
 
@@ -41,7 +41,7 @@ static int put(UplinkMarks *marks, unsigned ifindex) {
 static bool is_our_ifb(unsigned ifindex) {
         char name[IF_NAMESIZE];
 
-        return if_indextoname(ifindex, name) && net_ingress_device_of(name) > 0;
+        return if_indextoname(ifindex, name) && ifb_name_of(name) > 0;
 }
 
 static int take_qdisc(const struct nlmsghdr *header, void *userdata) {
@@ -68,7 +68,7 @@ static int find_ifbs(UplinkMarks *marked) {
         int r = 0;
 
         for (struct if_nameindex *i = interfaces; r >= 0 && i && i->if_index > 0; i++) {
-                unsigned ifindex = net_ingress_device_of(i->if_name);
+                unsigned ifindex = ifb_name_of(i->if_name);
 
                 if (ifindex > 0)
                         r = put(marked, ifindex);
