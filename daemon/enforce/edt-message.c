@@ -14,8 +14,6 @@
 #include <netlink/msg.h>
 #include <string.h>
 
-#define OUR_HANDLE (UPLINK_HTB_MAJOR << 16)
-
 /* What is to be dropped the pacer drops, by time; so neither all packets together nor one socket's are to
  * reach a limit of fq's before. */
 #define PACKETS_MAX 200000U
@@ -64,9 +62,9 @@ static int queue_message(uint16_t flags, int ifindex, uint32_t parent, uint32_t 
 }
 
 int edt_message_root_add(int ifindex, const char *kind, struct nl_msg **ret) {
-        return queue_message(NLM_F_CREATE | NLM_F_EXCL, ifindex, TC_H_ROOT, OUR_HANDLE, kind, ret);
+        return queue_message(NLM_F_CREATE | NLM_F_EXCL, ifindex, TC_H_ROOT, UPLINK_HANDLE, kind, ret);
 }
 
 int edt_message_queue_add(int ifindex, uint32_t queue, struct nl_msg **ret) {
-        return queue_message(NLM_F_CREATE | NLM_F_REPLACE, ifindex, OUR_HANDLE | queue, 0, "fq", ret);
+        return queue_message(NLM_F_CREATE | NLM_F_REPLACE, ifindex, UPLINK_HANDLE | queue, 0, "fq", ret);
 }

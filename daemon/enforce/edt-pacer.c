@@ -21,8 +21,6 @@
  * names of maps they must do without dashes. */
 #define PREFIX "edt_"
 
-#define LOOKS 5U
-
 enum { CLASSES, STATES, LINK, PROGRAM, PINS_MAX };
 static const char *const pin_words[PINS_MAX] = { "classes", "states", "link", "program" };
 
@@ -176,15 +174,6 @@ EdtPacer *edt_pacer_free(EdtPacer *program) {
         return NULL;
 }
 
-static int look(const EdtPacer *program, TcSight *ret) {
-        int r = -EAGAIN;
-
-        /* A dump that changed under way, or a lost reply, is asked for again. */
-        for (unsigned i = 0; i < LOOKS && (r == -EAGAIN || r == -ENOBUFS); i++)
-                r = tc_filter_look(program->netlink, &program->filter, ret);
-        return r;
-}
-
 /* What hangs there does the same, by the same maps: it is left as it is. */
 static bool runs_already(EdtPacer *program, const TcSight *sight) {
         const int maps[] = { program->fds[CLASSES], program->fds[STATES], program->link.fd };
@@ -210,7 +199,7 @@ int edt_pacer_attach(EdtPacer *program, const char **ret_words) {
         int r;
 
         *ret_words = "its filters can't be read";
-        r = look(program, &sight);
+        r = tc_filter_look(program->netlink, &program->filter, &sight);
         if (r < 0)
                 return r;
         *ret_words = "a filter of another owner has the pacer's place at clsact egress";
@@ -245,7 +234,7 @@ void edt_pacer_keep_pins(const EdtPacer *program, PinTell tell, void *userdata) 
 bool edt_pacer_is_attached(const EdtPacer *program) {
         TcSight sight;
 
-        return look(program, &sight) >= 0 && sight.has_ours;
+        return tc_filter_look(program->netlink, &program->filter, &sight) >= 0 && sight.has_ours;
 }
 
 static struct edt_link *link_of(const EdtPacer *program) {

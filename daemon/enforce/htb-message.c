@@ -18,8 +18,7 @@
 #include <netlink/msg.h>
 #include <string.h>
 
-#define OUR_HANDLE (UPLINK_HTB_MAJOR << 16)
-#define OUR_CLASS(minor) (OUR_HANDLE | (minor))
+#define OUR_CLASS(minor) (UPLINK_HANDLE | (minor))
 
 /* The largest of ours, a class with 64-bit rates, has 132 bytes. */
 #define MESSAGE_SIZE 256U
@@ -97,7 +96,7 @@ int htb_message_root_add(int ifindex, struct nl_msg **ret) {
         struct nlattr *nest;
         int r;
 
-        r = tc_message_new(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, ifindex, TC_H_ROOT, OUR_HANDLE, "htb",
+        r = tc_message_new(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, ifindex, TC_H_ROOT, UPLINK_HANDLE, "htb",
                         &message);
         if (r < 0)
                 return r;
@@ -316,7 +315,7 @@ static int our_class_parse(const struct nlmsghdr *header, int ifindex, const str
         r = tc_message_parse(header, RTM_NEWTCLASS, ret_body, ret_attributes);
         if (r <= 0)
                 return r;
-        if ((*ret_body)->tcm_ifindex != ifindex || TC_H_MAJ((*ret_body)->tcm_handle) != OUR_HANDLE)
+        if ((*ret_body)->tcm_ifindex != ifindex || TC_H_MAJ((*ret_body)->tcm_handle) != UPLINK_HANDLE)
                 return 0;
         if (!attribute_holds(ret_attributes[TCA_KIND], 1))
                 return -EBADMSG;
@@ -419,7 +418,7 @@ int htb_message_parse_leaf_drops(
         r = tc_message_parse(header, RTM_NEWQDISC, &body, attributes);
         if (r <= 0)
                 return r;
-        if (body->tcm_ifindex != ifindex || TC_H_MAJ(body->tcm_parent) != OUR_HANDLE ||
+        if (body->tcm_ifindex != ifindex || TC_H_MAJ(body->tcm_parent) != UPLINK_HANDLE ||
                         TC_H_MIN(body->tcm_parent) < UPLINK_MINOR_SLOT_BASE)
                 return 0;
         r = stats_parse(attributes, stats);

@@ -269,6 +269,10 @@ int netlink_request(Netlink *netlink, struct nl_msg *message, NetlinkHandler han
         return answer_collect(netlink, &answer);
 }
 
+bool netlink_try_again(int error, unsigned *n) {
+        return (error == -EAGAIN || error == -ENOBUFS) && (*n)++ < NETLINK_ATTEMPTS;
+}
+
 void netlink_batch_deinit(NetlinkBatch *batch) {
         free(batch->data);
         *batch = (NetlinkBatch) NETLINK_BATCH_NULL;

@@ -10,12 +10,15 @@
 #include "util/cleanup.h"
 
 #include <linux/netlink.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct nl_msg;
 
 typedef struct Netlink Netlink;
+
+#define NETLINK_ATTEMPTS 5U
 
 /* In the network namespace of the calling thread, for good. */
 int netlink_new(Netlink **ret);
@@ -41,6 +44,10 @@ typedef int (*NetlinkHandler)(const struct nlmsghdr *header, void *userdata);
  * acknowledgement. Kernel's errors as they are; -ETIMEDOUT where nothing came for 5 s.
  */
 int netlink_request(Netlink *netlink, struct nl_msg *message, NetlinkHandler handler, void *userdata);
+
+/* For loops over calls that may answer so: whether the last did, and it is worth another attempt, of which
+ * `n` counts. Begins with -EAGAIN and 0. */
+bool netlink_try_again(int error, unsigned *n);
 
 /* Messages in a row, to be sent together. */
 typedef struct NetlinkBatch {

@@ -130,17 +130,29 @@ static int note_hook(const struct nlmsghdr *header, void *userdata) {
 /* The kernel has no filter for a dump of qdiscs: it tells of every interface's. */
 int tc_hooks_list(Netlink *netlink, void (*tell)(unsigned ifindex, void *userdata), void *userdata) {
         Hooks hooks = { tell, userdata };
+        int r = -EAGAIN;
 
-        return dump(netlink, RTM_GETQDISC, 0, 0, note_hook, &hooks);
+        for (unsigned n = 0; netlink_try_again(r, &n);)
+                r = dump(netlink, RTM_GETQDISC, 0, 0, note_hook, &hooks);
+        return r;
+}
+
+static int look_behind(Netlink *netlink, const TcFilter *filter, bool has_hook, Look *look) {
+        int r = 0;
+
+        *look = (Look){ .filter = filter, .sight.has_hook = has_hook };
+        for (int ingress = 0; r >= 0 && has_hook && ingress < 2; ingress++)
+                r = dump(netlink, RTM_GETTFILTER, (int) filter->ifindex, hook_parent(ingress), note_filter,
+                                look);
+        return r;
 }
 
 int tc_filter_look_behind(Netlink *netlink, const TcFilter *filter, bool has_hook, TcSight *ret) {
-        Look look = { .filter = filter, .sight.has_hook = has_hook };
-        int r = 0;
+        int r = -EAGAIN;
+        Look look;
 
-        for (int ingress = 0; r >= 0 && has_hook && ingress < 2; ingress++)
-                r = dump(netlink, RTM_GETTFILTER, (int) filter->ifindex, hook_parent(ingress), note_filter,
-                                &look);
+        for (unsigned n = 0; netlink_try_again(r, &n);)
+                r = look_behind(netlink, filter, has_hook, &look);
         if (r < 0)
                 return r;
         *ret = look.sight;

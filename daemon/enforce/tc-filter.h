@@ -38,7 +38,7 @@ typedef struct TcSight {
 struct tcmsg tc_filter_place(const TcFilter *filter);
 int tc_filter_look(Netlink *netlink, const TcFilter *filter, TcSight *ret);
 /* The same where it is known whether the interface has a clsact, in two steps for many interfaces: one dump
- * of all qdiscs tells of each that has one. */
+ * of all qdiscs tells of each that has one, or twice where it was asked for again. */
 int tc_filter_look_behind(Netlink *netlink, const TcFilter *filter, bool has_hook, TcSight *ret);
 int tc_hooks_list(Netlink *netlink, void (*tell)(unsigned ifindex, void *userdata), void *userdata);
 /* Whether one of these programs hangs on the clsact that the interface has, at our handle. */

@@ -61,7 +61,7 @@ static bool echo_says(const Echoes *echoes, const HtbChange *change, const struc
         case HTB_CHANGE_SET_LEAF:
         case HTB_CHANGE_SET_FIFO:
                 return htb_message_parse_qdisc(header, &leaf) > 0 && leaf.ifindex == ifindex &&
-                       leaf.parent == (UPLINK_HTB_MAJOR << 16 | change->class.minor) &&
+                       leaf.parent == (UPLINK_HANDLE | change->class.minor) &&
                        (change->kind == HTB_CHANGE_SET_FIFO ? leaf.fifo_bytes == change->class.queue_bytes
                                                             : strcmp(leaf.kind, "fq_codel") == 0);
         case HTB_CHANGE_DELETE:

@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OUR_HANDLE (UPLINK_HTB_MAJOR << 16)
 #define QUEUES_MAX 4096U
 
 typedef struct EdtSight {
@@ -28,10 +27,6 @@ typedef struct EdtSight {
         UplinkGuests guests;
         bool missing; /* a queue has no fq */
 } EdtSight;
-
-static int take_link(const struct nlmsghdr *header, void *userdata) {
-        return htb_message_parse_link(header, userdata);
-}
 
 static int take_qdisc(const struct nlmsghdr *header, void *userdata) {
         EdtSight *sight = userdata;
@@ -45,7 +40,7 @@ static int take_qdisc(const struct nlmsghdr *header, void *userdata) {
         queue = TC_H_MIN(qdisc.parent) - 1;
         if (qdisc.parent == TC_H_ROOT)
                 sight->root = qdisc;
-        else if (TC_H_MAJ(qdisc.parent) == OUR_HANDLE && queue < QUEUES_MAX)
+        else if (TC_H_MAJ(qdisc.parent) == UPLINK_HANDLE && queue < QUEUES_MAX)
                 sight->has_fq[queue] = strcmp(qdisc.kind, "fq") == 0;
         uplink_note_guest(&sight->guests, &qdisc, sight->fq_codel);
         return r;
@@ -60,7 +55,7 @@ static const char *root_kind(const EdtSight *sight) {
 }
 
 static bool root_is_ours(const EdtSight *sight) {
-        return sight->root.handle == OUR_HANDLE && strcmp(sight->root.kind, root_kind(sight)) == 0;
+        return sight->root.handle == UPLINK_HANDLE && strcmp(sight->root.kind, root_kind(sight)) == 0;
 }
 
 static int look_once(Uplink *uplink, EdtSight *sight) {
@@ -68,12 +63,9 @@ static int look_once(Uplink *uplink, EdtSight *sight) {
         int r;
 
         *sight = (EdtSight){ .fq_codel = uplink->fq_codel };
-        r = htb_message_link_get(uplink->name, &message);
-        r = uplink_request(uplink, r, message, take_link, &sight->link);
+        r = uplink_look_up_link(uplink, &sight->link);
         if (r < 0)
                 return r;
-        if (sight->link.ifindex <= 0 || strcmp(sight->link.name, uplink->name) != 0)
-                return -ENODEV;
         r = htb_message_qdisc_dump(&message);
         r = uplink_request(uplink, r, message, take_qdisc, sight);
         if (r < 0)
@@ -88,7 +80,7 @@ static int look(Uplink *uplink, EdtSight **ret) {
         _cleanup_free_ EdtSight *sight = malloc(sizeof(EdtSight));
         int r = sight ? -EAGAIN : -ENOMEM;
 
-        for (unsigned i = 0; i < UPLINK_ATTEMPTS && uplink_is_passing(r); i++)
+        for (unsigned n = 0; netlink_try_again(r, &n);)
                 r = look_once(uplink, sight);
         if (r < 0)
                 return r;
@@ -97,17 +89,13 @@ static int look(Uplink *uplink, EdtSight **ret) {
 }
 
 static bool root_is_foreign(const EdtSight *sight) {
-        return sight->root.handle != 0 && sight->root.handle != OUR_HANDLE;
+        return sight->root.handle != 0 && sight->root.handle != UPLINK_HANDLE;
 }
 
 static int refuse_foreign(Uplink *uplink, const EdtSight *sight) {
         if (root_is_foreign(sight) && !uplink->take_over)
                 return uplink_refuse_foreign(uplink, &sight->root);
         return uplink_refuse_guest(uplink, &sight->root, &sight->guests);
-}
-
-static int put(NetlinkBatch *batch, int made, struct nl_msg *message) {
-        return made < 0 ? made : netlink_batch_put(batch, message);
 }
 
 /* A root of ours of another discipline, or for another number of queues, goes first; so does one that is
@@ -120,17 +108,17 @@ static int apply_qdiscs(Uplink *uplink, const EdtSight *sight, uint32_t handle, 
 
         if (!ours && handle != 0) {
                 r = htb_message_root_delete(ifindex, handle, &message);
-                r = put(&batch, r, message);
+                r = uplink_batch_put(&batch, r, message);
         }
         if (!ours && r >= 0) {
                 r = edt_message_root_add(ifindex, root_kind(sight), &message);
-                r = put(&batch, r, message);
+                r = uplink_batch_put(&batch, r, message);
         }
         for (uint32_t i = 0; r >= 0 && sight->link.queues > 1 && i < queues_of(&sight->link); i++) {
                 if (ours && sight->has_fq[i])
                         continue;
                 r = edt_message_queue_add(ifindex, i + 1, &message);
-                r = put(&batch, r, message);
+                r = uplink_batch_put(&batch, r, message);
         }
         if (r < 0)
                 return r;
@@ -173,7 +161,7 @@ static int apply_pacer(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
 
 /* What an HTB of ours counted, as long as it is there. */
 static void read_parting(Uplink *uplink, const EdtSight *sight, NetStats *ret) {
-        if (sight->root.handle == OUR_HANDLE && strcmp(sight->root.kind, "htb") == 0)
+        if (sight->root.handle == UPLINK_HANDLE && strcmp(sight->root.kind, "htb") == 0)
                 (void) uplink_read_classes(uplink, sight->link.ifindex, ret);
 }
 
@@ -359,8 +347,8 @@ int uplink_edt_release(Uplink *uplink) {
         r = look(uplink, &sight);
         if (r < 0)
                 return r == -ENODEV ? 0 : r;
-        if (sight->root.handle == OUR_HANDLE) {
-                r = uplink_give_back(uplink, sight->link.ifindex, OUR_HANDLE);
+        if (sight->root.handle == UPLINK_HANDLE) {
+                r = uplink_give_back(uplink, sight->link.ifindex, UPLINK_HANDLE);
                 if (r < 0)
                         return r;
         } else

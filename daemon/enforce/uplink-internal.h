@@ -11,10 +11,6 @@
 
 #include <stdbool.h>
 
-/* A dump that changed under way, or a lost reply, is asked for again; so is a change that another was quicker
- * with. */
-#define UPLINK_ATTEMPTS 5U
-
 typedef enum RootOwner {
         ROOT_DEFAULT, /* the kernel's, or none */
         ROOT_OURS,
@@ -68,6 +64,8 @@ struct Uplink {
 
 /* Sends what a maker of htb-message.h returned, and frees it. */
 int uplink_request(Uplink *uplink, int made, struct nl_msg *message, NetlinkHandler handler, void *userdata);
+/* Puts it into the batch, which frees it. */
+int uplink_batch_put(NetlinkBatch *batch, int made, struct nl_msg *message);
 void uplink_set_words(Uplink *uplink, const char *format, ...) _printf_(2, 3);
 /* Ours, which has this handle, goes, and what it took the place of comes back, in one system call. */
 int uplink_give_back(Uplink *uplink, int ifindex, uint32_t handle);
@@ -78,8 +76,6 @@ void uplink_note_guest(UplinkGuests *guests, const HtbQdisc *qdisc, bool fq_code
 /* -EBUSY, and words, where somebody put one of another kind into this root of ours, which is of another
  * discipline and would go with all that is in it. It could not be put back, so take_over is nothing to it. */
 int uplink_refuse_guest(Uplink *uplink, const HtbQdisc *root, const UplinkGuests *guests);
-/* Errors after which a second look is worth it. */
-bool uplink_is_passing(int error);
 
 /* uplink-stats.c */
 /* As uplink_read_stats(), of HTB's classes alone. */

@@ -103,7 +103,7 @@ int uplink_marks_find(UplinkMarks *ret) {
         if (r < 0)
                 return r;
         r = -EAGAIN;
-        for (unsigned i = 0; i < UPLINK_ATTEMPTS && uplink_is_passing(r); i++)
+        for (unsigned n = 0; netlink_try_again(r, &n);)
                 r = find_once(netlink, &search);
         uplink_marks_deinit(&search.hooks);
         if (r < 0) {

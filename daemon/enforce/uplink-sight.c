@@ -47,7 +47,7 @@ static void join_fifos(UplinkSight *sight) {
                 return;
         qsort(sight->fifos, sight->n_fifos, sizeof(HtbQdisc), compare_parent);
         for (size_t i = 0; i < sight->tree.n; i++) {
-                const HtbQdisc key = { .parent = UPLINK_HTB_MAJOR << 16 | sight->tree.classes[i].minor };
+                const HtbQdisc key = { .parent = UPLINK_HANDLE | sight->tree.classes[i].minor };
                 const HtbQdisc *fifo =
                                 bsearch(&key, sight->fifos, sight->n_fifos, sizeof(HtbQdisc), compare_parent);
 
@@ -103,7 +103,7 @@ static int take_class(const struct nlmsghdr *header, void *userdata) {
 RootOwner uplink_root_owner(const HtbQdisc *root) {
         if (root->handle == 0)
                 return ROOT_DEFAULT;
-        if (root->handle != UPLINK_HTB_MAJOR << 16)
+        if (root->handle != UPLINK_HANDLE)
                 return ROOT_FOREIGN;
         /* The other discipline's. */
         if (strcmp(root->kind, "mq") == 0 || strcmp(root->kind, "fq") == 0)
@@ -127,7 +127,7 @@ int uplink_refuse_guest(Uplink *uplink, const HtbQdisc *root, const UplinkGuests
         const bool is_htb = strcmp(root->kind, "htb") == 0;
         const char *kind = is_htb ? guests->of_class : guests->of_queue;
 
-        if (root->handle != UPLINK_HTB_MAJOR << 16 || kind[0] == '\0')
+        if (root->handle != UPLINK_HANDLE || kind[0] == '\0')
                 return 0;
         uplink_set_words(uplink,
                         "a %s of our %s %x: holds a %s that is not ours, and all was left alone; 'tc qdisc "
@@ -183,14 +183,10 @@ static int look_once(Uplink *uplink, UplinkSight *ret) {
         return 0;
 }
 
-bool uplink_is_passing(int error) {
-        return error == -EAGAIN || error == -ENOBUFS;
-}
-
 int uplink_look(Uplink *uplink, UplinkSight *ret) {
         int r = -EAGAIN;
 
-        for (unsigned i = 0; i < UPLINK_ATTEMPTS && uplink_is_passing(r); i++)
+        for (unsigned n = 0; netlink_try_again(r, &n);)
                 r = look_once(uplink, ret);
         if (r >= 0)
                 uplink->seen = ret->link;

@@ -91,7 +91,7 @@ int uplink_read_classes(Uplink *uplink, int ifindex, NetStats *ret) {
         _cleanup_(reading_deinit) Reading reading = { .stats.ifindex = ifindex };
         int r = -EAGAIN;
 
-        for (unsigned i = 0; i < UPLINK_ATTEMPTS && uplink_is_passing(r); i++)
+        for (unsigned n = 0; netlink_try_again(r, &n);)
                 r = read_once(uplink, &reading);
         if (r < 0)
                 return r;

@@ -48,7 +48,7 @@ int uplink_refuse_foreign(Uplink *uplink, const HtbQdisc *root) {
 
 /* By the other discipline than HTB. */
 static bool root_is_paced(const HtbQdisc *root) {
-        return root->handle == UPLINK_HTB_MAJOR << 16 &&
+        return root->handle == UPLINK_HANDLE &&
                (strcmp(root->kind, "mq") == 0 || strcmp(root->kind, "fq") == 0);
 }
 
@@ -240,7 +240,7 @@ int uplink_speed(const char *ifname, uint64_t *ret_bps) {
         return 0;
 }
 
-static int batch_put(NetlinkBatch *batch, int made, struct nl_msg *message) {
+int uplink_batch_put(NetlinkBatch *batch, int made, struct nl_msg *message) {
         return made < 0 ? made : netlink_batch_put(batch, message);
 }
 
@@ -258,13 +258,13 @@ static int batch_from_difference(
 
         if (sight->owner == ROOT_MISSHAPEN || sight->owner == ROOT_FOREIGN) {
                 r = htb_message_root_delete(ifindex, sight->root.handle, &message);
-                r = batch_put(batch, r, message);
+                r = uplink_batch_put(batch, r, message);
                 if (r < 0)
                         return r;
         }
         if (sight->owner != ROOT_OURS) {
                 r = htb_message_root_add(ifindex, &message);
-                r = batch_put(batch, r, message);
+                r = uplink_batch_put(batch, r, message);
                 if (r < 0)
                         return r;
         }
@@ -310,7 +310,8 @@ static int apply_once(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
 /* Errors that a second look may resolve: the interface or a class came or went between the look and the
  * change. */
 static bool is_race(int error) {
-        return uplink_is_passing(error) || error == -EEXIST || error == -ENOENT || error == -ENODEV;
+        return error == -EAGAIN || error == -ENOBUFS || error == -EEXIST || error == -ENOENT ||
+               error == -ENODEV;
 }
 
 /* What the other discipline left on the interface, once HTB does its work. */
@@ -320,7 +321,7 @@ static int leave_edt(Uplink *uplink) {
 
         if (!uplink->pin_dir || uplink->left_edt_of == ifindex)
                 return 0;
-        for (unsigned i = 0; i < UPLINK_ATTEMPTS && uplink_is_passing(r); i++)
+        for (unsigned n = 0; netlink_try_again(r, &n);)
                 r = edt_pacer_remove(uplink->pin_dir, ifindex);
         if (r >= 0)
                 uplink->left_edt_of = ifindex;
@@ -330,7 +331,7 @@ static int leave_edt(Uplink *uplink) {
 static int apply_htb(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
         int r = -EAGAIN;
 
-        for (unsigned i = 0; i < UPLINK_ATTEMPTS && is_race(r); i++) {
+        for (unsigned i = 0; i < NETLINK_ATTEMPTS && is_race(r); i++) {
                 /* Also the answer to a leaf whose module has gone: ask again before the next attempt. */
                 if (r == -ENOENT)
                         uplink->fq_codel = probe_kind(uplink, "fq_codel") > 0;
@@ -358,7 +359,7 @@ static int fall_back(Uplink *uplink, const NetPlan *plan, int error, unsigned *c
 static int apply_edt(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
         int r = -EAGAIN;
 
-        for (unsigned i = 0; i < UPLINK_ATTEMPTS && is_race(r); i++)
+        for (unsigned i = 0; i < NETLINK_ATTEMPTS && is_race(r); i++)
                 r = uplink_edt_apply(uplink, plan, changes);
         if (uplink->discipline == NET_DISCIPLINE_AUTO && edt_error_lasts(r))
                 r = fall_back(uplink, plan, r, changes);
@@ -508,10 +509,10 @@ int uplink_give_back(Uplink *uplink, int ifindex, uint32_t handle) {
         int r;
 
         r = htb_message_root_delete(ifindex, handle, &message);
-        r = batch_put(&batch, r, message);
+        r = uplink_batch_put(&batch, r, message);
         if (r >= 0 && uplink_kept_root(uplink, ifindex, &kept) >= 0) {
                 r = foreign_root_message(&kept, &message);
-                r = batch_put(&batch, r, message);
+                r = uplink_batch_put(&batch, r, message);
         }
         if (r >= 0)
                 r = netlink_send_batch(uplink->netlink, &batch);

@@ -15,6 +15,7 @@
 
 /* "HG": our mark. The same handle on every uplink, so that one skb->priority finds the class on any. */
 #define UPLINK_HTB_MAJOR 0x4847U
+#define UPLINK_HANDLE (UPLINK_HTB_MAJOR << 16) /* of a root qdisc of ours */
 
 /* The minor of a slot's class; its handle and skb->priority are UPLINK_HTB_MAJOR << 16 | minor. */
 #define UPLINK_MINOR_ROOT 1U

@@ -7,6 +7,7 @@
  */
 
 #include "enforce/netlink.h"
+#include "enforce/tc-filter.h"
 
 #include <criterion/criterion.h>
 #include <linux/rtnetlink.h>
@@ -254,4 +255,21 @@ Test(netlink, nothing_to_send) {
         _cleanup_pair_ Pair pair = pair_new();
 
         cr_expect_eq(netlink_send_batch(pair.netlink, &batch), 0);
+}
+
+/* It is no sign that a filter of ours has gone: it is asked for again, so often and no more. */
+Test(netlink, a_look_at_filters_that_was_interrupted) {
+        const TcFilter filter = { .ifindex = 3, .program = "a_program" };
+
+        for (uint32_t interrupted = 0; interrupted <= NETLINK_ATTEMPTS; interrupted++) {
+                _cleanup_pair_ Pair pair = pair_new();
+                TcSight sight;
+
+                for (uint32_t i = 1; i <= interrupted; i++)
+                        answer_done(&pair, NLM_F_DUMP_INTR, i, 0);
+                for (uint32_t way = 1; way <= 2; way++)
+                        answer_done(&pair, 0, interrupted + way, 0);
+                cr_expect_eq(tc_filter_look_behind(pair.netlink, &filter, /* has_hook= */ true, &sight),
+                                interrupted < NETLINK_ATTEMPTS ? 0 : -EAGAIN, "%u", interrupted);
+        }
 }
