@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Makes the meters, each of which a kernel may lack, and finds the words for what there is and is not. */
+/*
+ * Makes the meters, each of which a kernel may lack, and finds the words for what there is and is not. Where
+ * there is no memory for a meter's tables or programs, which count against our unit's MemoryMax=, it is one
+ * that does not load: a node without it beats a daemon that does not start.
+ */
 
 #include "meter/meter-internal.h"
 #include "bpf/pin.h"
@@ -38,8 +42,6 @@ static int set_up_sched(Meter *meter, bool full, FeatureSet *features) {
                                      : sched_meter_new(&(SchedMeterOptions){ meter->pin_dir, meter->slots,
                                                                        meter->groups_map.fd, full },
                                                        &meter->sched);
-        if (r == -ENOMEM)
-                return r;
         if (r < 0)
                 return feature_set_put(features, "meter.cpu", false,
                                 "the scheduler's meter does not load (%s): cpu.time is read from "
@@ -68,8 +70,6 @@ static int set_up_net(Meter *meter, uint32_t classid_base, FeatureSet *features)
 
         pin_words_begin();
         r = net_meter_new(meter->pin_dir, meter->slots, classid_base, &meter->net);
-        if (r == -ENOMEM)
-                return r;
         if (r < 0)
                 return feature_set_put(features, "meter.network", false,
                                 "the network meter does not load (%s): there are no figures of packets, "
@@ -92,8 +92,6 @@ static int set_up_tcp(Meter *meter, bool full, FeatureSet *features) {
         }
         pin_words_begin();
         r = tcp_meter_new(meter->pin_dir, meter->slots, &meter->tcp);
-        if (r == -ENOMEM)
-                return r;
         if (r < 0)
                 return feature_set_put(features, "meter.tcp", false,
                                 "the meter of TCP does not load (%s): there are no net.tcp.* figures",
@@ -140,8 +138,6 @@ static int set_up_open_sockets(Meter *meter, const MeterOptions *options, Featur
                                     ? meter->groups_map.fd
                                     : socket_meter_new(meter->pin_dir, meter->slots, meter->groups_map.fd,
                                                       top, &meter->open_sockets);
-        if (r == -ENOMEM)
-                return r;
         if (r < 0)
                 return feature_set_put(features, "meter.sockets", false,
                                 "the meter of sockets does not load (%s): how many are open is not told",
@@ -178,8 +174,6 @@ static int set_up_delay(Meter *meter, const MeterOptions *options, FeatureSet *f
         }
         pin_words_begin();
         r = control_delay_new(meter->pin_dir, options->classid_base + SLOT_CONTROL, &meter->delay);
-        if (r == -ENOMEM)
-                return r;
         if (r < 0)
                 return feature_set_put(features, "meter.delay", false,
                                 "the meter of the control class's delay does not load (%s)",
@@ -201,8 +195,6 @@ static int set_up_block(Meter *meter, bool full, FeatureSet *features) {
         r = meter->groups_map.fd < 0 ? meter->groups_map.fd
                                      : block_meter_new(meter->pin_dir, meter->slots, meter->groups_map.fd,
                                                        &meter->block);
-        if (r == -ENOMEM)
-                return r;
         if (r < 0)
                 return feature_set_put(features, "meter.io-latency", false,
                                 "the meter of block devices does not load (%s): how long reads and "
@@ -221,8 +213,6 @@ static int set_up_oom(Meter *meter, FeatureSet *features) {
         r = meter->groups_map.fd < 0
                             ? meter->groups_map.fd
                             : oom_meter_new(meter->pin_dir, meter->slots, meter->groups_map.fd, &meter->oom);
-        if (r == -ENOMEM)
-                return r;
         if (r < 0)
                 return feature_set_put(features, "meter.oom-victims", false,
                                 "the meter of OOM kills does not load (%s): memory.oom-kills is told, "
@@ -318,8 +308,6 @@ static int set_up_sockets(Meter *meter, FeatureSet *features) {
         pin_words_begin();
         r = meter->groups_map.fd >= 0 ? socket_iter_new(meter->groups_map.fd, &meter->sockets)
                                       : meter->groups_map.fd;
-        if (r == -ENOMEM)
-                return r;
         if (r < 0)
                 return feature_set_put(features, "attach.sockets", false,
                                 "the iterator over sockets does not load (%s): sockets that a process "
@@ -347,8 +335,6 @@ static int set_up_delivered(Meter *meter, FeatureSet *features) {
         uint32_t rows = meter->slots * DELIVERED_PER_SLOT;
         int r = delivered_new(meter->pin_dir, rows, &meter->delivered);
 
-        if (r == -ENOMEM)
-                return r;
         if (r < 0)
                 return feature_set_put(features, "meter.delivered", false,
                                 "there is no table to keep it in (%s): what was delivered of what was "
@@ -369,8 +355,6 @@ int meter_set_up(Meter *meter, const MeterOptions *options, FeatureSet *features
                         &(TableShape){ "groups_1", BPF_MAP_TYPE_HASH, sizeof(uint64_t), sizeof(uint32_t),
                                         meter->slots * GROUPS_PER_SLOT },
                         &meter->groups_map);
-        if (r == -ENOMEM)
-                return r;
         if (r < 0)
                 meter->groups_map.fd = r;
 
