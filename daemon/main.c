@@ -181,6 +181,9 @@ static int run(const Arguments *arguments) {
         /* 2 MB at a time would be resident, used or not. */
         (void) prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
         r = manager_new(&arguments->options, &manager);
+        /* Its state, or its group of tenants, is another's that runs. */
+        if (arguments->release && (r == -EBUSY || r == -EWOULDBLOCK))
+                return EX_TEMPFAIL;
         if (r >= 0)
                 r = arguments->release ? manager_release_node(manager) : manager_run(manager);
         return r;
