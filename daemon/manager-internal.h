@@ -40,10 +40,14 @@ struct Manager {
         uint64_t trusted_since_usec; /* boot time since when the clock is trusted */
         bool capacity_untold;        /* it changed, and nobody was told */
         bool in_transaction;
-        Transaction *accepted; /* owned; the caller is answered, the others are told next */
-        sd_event_source *tell; /* by this, before anything else is done */
-        bool bus_lost;         /* and said so */
-        sd_bus *bus;           /* NULL while there is none: enforcement goes on */
+        Transaction *accepted;      /* owned; the caller is answered, the others are told next */
+        sd_event_source *tell;      /* by this, before anything else is done */
+        sd_bus *bus;                /* NULL while there is none: enforcement goes on */
+        sd_bus_slot *bus_naming;    /* the name was asked for */
+        sd_event_source *bus_timer; /* enabled while a connection comes about: until when it must have */
+        bool bus_served;            /* by our name */
+        bool bus_lost;              /* and said so */
+        bool is_ready;              /* and said so */
         Api *api;
         ApiOptions api_options;
         DriftWatch *drift;         /* NULL before the first look at everything, and in a dry run */
@@ -87,6 +91,15 @@ int manager_take_sample(Manager *manager, bool all);
 void manager_tell_tenants(Manager *manager);
 /* The highest slot that a tenant may have. */
 uint32_t manager_slot_max(const Manager *manager);
+
+/* Once it is settled whether the bus is served; said once. */
+void manager_say_ready(Manager *manager);
+
+/* manager-bus.c: where another headgated has the name at our start, the loop ends with -EEXIST. */
+int manager_connect(Manager *manager);
+/* With each sample: connects again where nothing is served, nor about to be. */
+void manager_follow_bus(Manager *manager);
+void manager_leave_bus(Manager *manager);
 
 /* manager-start.c: what an earlier run left on disk and in the kernel, before anything is enforced. */
 int manager_read_identity(Manager *manager);

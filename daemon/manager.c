@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Wiring: the event loop, the one clock, the timers, the bus. Every change, whoever or whatever caused it,
+ * Wiring: the event loop, the one clock, the timers. Every change, whoever or whatever caused it,
  * ends in manager_reconcile(): states as of now (manager-states.c), then the reconciler. It knows no message
  * and no file format; api/, state.c and export/ do.
  */
@@ -19,9 +19,8 @@
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
-#define RECONCILE_EVERY_SAMPLES 10        /* the slow check: what drifted with nobody saying so */
-#define RECONCILED_A_SAMPLE 16            /* and no more tenants than that, on the average */
-#define BUS_TIMEOUT_USEC (5ULL * 1000000) /* of what is asked of the bus daemon itself */
+#define RECONCILE_EVERY_SAMPLES 10 /* the slow check: what drifted with nobody saying so */
+#define RECONCILED_A_SAMPLE 16     /* and no more tenants than that, on the average */
 #define WATCHDOG_RETRY_USEC 1000000ULL
 #define READERS_GROUP "headgate"
 
@@ -225,8 +224,6 @@ int manager_take_sample(Manager *manager, bool all) {
         return r;
 }
 
-static int manager_connect(Manager *manager);
-
 /* To look at one costs as much as to sample ten: of many it is seldomer. */
 static bool slow_check_is_due(Manager *manager) {
         size_t every = manager->node.n_tenants / RECONCILED_A_SAMPLE;
@@ -259,8 +256,7 @@ static int on_sample(sd_event_source *source, uint64_t usec, void *userdata) {
         if (due)
                 (void) manager_reconcile(manager);
         manager_tell_tenants(manager);
-        if (!manager->bus || sd_bus_is_open(manager->bus) <= 0)
-                (void) manager_connect(manager);
+        manager_follow_bus(manager);
         (void) sd_event_source_set_time(source, usec + manager->options.config->sample_interval_usec);
         return 0;
 }
@@ -272,55 +268,6 @@ static int on_overrun_look(sd_event_source *source, uint64_t usec, void *userdat
         if (reconciler_look_for_overruns(manager->reconciler, manager_now().boottime_usec))
                 (void) manager_reconcile(manager);
         (void) sd_event_source_set_time(source, usec + OVERRUN_LOOK_USEC);
-        return 0;
-}
-
-static int open_bus(const char *which, sd_bus **ret) {
-        _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
-        int r;
-
-        if (strcmp(which, "system") == 0)
-                return sd_bus_open_system_with_description(ret, "headgated");
-        if (strcmp(which, "session") == 0)
-                return sd_bus_open_user_with_description(ret, "headgated");
-        r = sd_bus_new(&bus);
-        if (r >= 0)
-                r = sd_bus_set_address(bus, which);
-        if (r >= 0)
-                r = sd_bus_set_bus_client(bus, true);
-        if (r >= 0)
-                r = sd_bus_start(bus);
-        if (r >= 0)
-                *ret = TAKE_PTR(bus);
-        return r;
-}
-
-/* The bus may be away at any time: windows are kept all the same, and with each sample it is tried again. */
-static int manager_connect(Manager *manager) {
-        _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
-        int r;
-
-        api_leave(manager->api);
-        manager->bus = sd_bus_flush_close_unref(manager->bus);
-        r = open_bus(manager->options.bus, &bus);
-        if (r >= 0)
-                r = sd_bus_set_method_call_timeout(bus, BUS_TIMEOUT_USEC);
-        if (r >= 0)
-                r = sd_bus_attach_event(bus, manager->event, SD_EVENT_PRIORITY_NORMAL);
-        if (r >= 0)
-                r = api_serve(manager->api, bus);
-        if (r >= 0)
-                r = sd_bus_request_name(bus, API_BUS_NAME, 0);
-        if (r < 0) {
-                api_leave(manager->api);
-                if (!manager->bus_lost)
-                        (void) log_warning_errno(r, "The %s bus cannot be served; tried again shortly",
-                                        manager->options.bus);
-                manager->bus_lost = true;
-                return r;
-        }
-        manager->bus_lost = false;
-        manager->bus = TAKE_PTR(bus);
         return 0;
 }
 
@@ -440,8 +387,8 @@ Manager *manager_free(Manager *manager) {
         if (!manager)
                 return NULL;
         manager_free_accepted(manager);
+        manager_leave_bus(manager);
         api_free(manager->api);
-        sd_bus_flush_close_unref(manager->bus);
         drift_watch_free(manager->drift);
         sd_event_source_disable_unref(manager->control_source);
         arrival_watch_free(manager->control_watch);
@@ -457,6 +404,25 @@ Manager *manager_free(Manager *manager) {
         sd_event_unref(manager->event);
         free(manager);
         return NULL;
+}
+
+void manager_say_ready(Manager *manager) {
+        int r;
+
+        if (manager->is_ready)
+                return;
+        manager->is_ready = true;
+        if (manager->rebooted)
+                api_rebooted(manager->api);
+        log_info("headgated %s ready: %zu tenants, %zu allocations, node %s", HEADGATE_VERSION,
+                        manager->node.n_tenants, manager->node.calendar.n,
+                        node_state_to_string(manager->node.state));
+        (void) sd_notify(false, "READY=1");
+        watchdog_begin();
+        r = reconciler_order_units(manager->reconciler);
+        if (r < 0)
+                (void) log_warning_errno(
+                                r, "Units of tenants may start before their limits at the next boot");
 }
 
 int manager_run(Manager *manager) {
@@ -499,24 +465,13 @@ int manager_run(Manager *manager) {
         if (r < 0)
                 return log_error_errno(r, "Groups of the control class can't be watched");
         manager_take_sample(manager, /* all= */ false);
-        r = manager_connect(manager);
-        if (manager->rebooted)
-                api_rebooted(manager->api);
-        if (r == -EEXIST)
-                return log_error_errno(r, "Another headgated serves the %s bus", manager->options.bus);
         manager_listen(manager);
         r = manager_feed_watchdog(manager);
         if (r < 0)
                 return log_error_errno(r, "The watchdog cannot be fed");
-        log_info("headgated %s ready: %zu tenants, %zu allocations, node %s", HEADGATE_VERSION,
-                        manager->node.n_tenants, manager->node.calendar.n,
-                        node_state_to_string(manager->node.state));
-        (void) sd_notify(false, "READY=1");
-        watchdog_begin();
-        r = reconciler_order_units(manager->reconciler);
+        r = manager_connect(manager);
         if (r < 0)
-                (void) log_warning_errno(
-                                r, "Units of tenants may start before their limits at the next boot");
+                return log_error_errno(r, "The bus cannot be waited for");
         r = sd_event_loop(manager->event);
         (void) sd_notify(false, "STOPPING=1");
         return r < 0 ? log_error_errno(r, "The event loop failed") : r;

@@ -27,21 +27,20 @@ static int open_notify(const char *path) {
 }
 
 /* One that samples within the hour would tell of that, too. */
-static void exec_daemon(const char *peer) {
+static void exec_daemon(const char *bus, const char *peer) {
         _cleanup_fclose_ FILE *config = fopen("conf", "we");
 
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (config && fputs("[node]\nsample-interval=1h\n[clock]\nrequire-sync=no\n", config) >= 0 &&
                         fflush(config) == 0)
                 execl(getenv("HEADGATED"), "headgated", "--dry-run", "--config=conf", "--state-dir=state",
-                                "--pin-dir=", "--bus=unix:path=/nonexistent", peer,
-                                "--cgroup-driver=cgroupfs", NULL);
+                                "--pin-dir=", bus, peer, "--cgroup-driver=cgroupfs", NULL);
         _exit(125);
 }
 
-void dry_daemon_start(DryDaemon *ret) {
+void dry_daemon_start(DryDaemon *ret, const char *bus) {
         char directory[] = "/tmp/headgate-dry-XXXXXX", text[256] = "";
-        _cleanup_free_ char *address = NULL, *notify = NULL, *option = NULL;
+        _cleanup_free_ char *address = NULL, *notify = NULL, *option = NULL, *bus_option = NULL;
 
         if (geteuid() != 0)
                 cr_skip_test("a peer is root");
@@ -49,12 +48,13 @@ void dry_daemon_start(DryDaemon *ret) {
         cr_assert_eq(chdir(directory), 0);
         cr_assert_gt(asprintf(&address, "unix:path=%s/peer", directory), 0);
         cr_assert_gt(asprintf(&option, "--peer-socket=%s/peer", directory), 0);
+        cr_assert_gt(asprintf(&bus_option, "--bus=%s", bus ?: "unix:path=/nonexistent"), 0);
         cr_assert_gt(asprintf(&notify, "%s/notify", directory), 0);
         *ret = (DryDaemon){ .notify_fd = open_notify(notify), .directory = strdup(directory) };
         ret->pid = fork();
         cr_assert_geq(ret->pid, 0);
         if (ret->pid == 0)
-                exec_daemon(option);
+                exec_daemon(bus_option, option);
         while (!strstr(text, "READY=1")) {
                 ssize_t n;
 

@@ -18,6 +18,6 @@ typedef struct DryDaemon {
         pid_t pid;
 } DryDaemon;
 
-/* Once it is ready; asserts. It takes no sample within the hour. */
-void dry_daemon_start(DryDaemon *ret);
+/* Once it is ready; asserts. It takes no sample within the hour. `bus`: the address of one, or NULL. */
+void dry_daemon_start(DryDaemon *ret, const char *bus);
 void dry_daemon_stop(DryDaemon *daemon);

@@ -53,7 +53,7 @@ static int note_message(sd_bus_message *m, void *userdata, sd_bus_error *error) 
 }
 
 static void set_up(void) {
-        dry_daemon_start(&daemon_of_test);
+        dry_daemon_start(&daemon_of_test, /* bus= */ NULL);
         cr_assert_geq(sd_bus_add_filter(daemon_of_test.bus, NULL, note_message, NULL), 0);
 }
 

@@ -25,7 +25,7 @@ static DryDaemon daemon_of_test;
 static void set_up(void) {
         cr_assert_eq(setenv("WATCHDOG_USEC", STRING(WATCHDOG_USEC), 1), 0);
         cr_assert_eq(unsetenv("WATCHDOG_PID"), 0);
-        dry_daemon_start(&daemon_of_test);
+        dry_daemon_start(&daemon_of_test, /* bus= */ NULL);
 }
 
 static void tear_down(void) {
