@@ -94,8 +94,7 @@ static int manager_release_allocation(void *userdata, uid_t caller, const char *
         /* A release may overtake the updates before it: none of those may bring the allocation back. */
         if (generation < allocation->generation)
                 generation = allocation->generation;
-        /* The note alone is enough for a start to know it as released: it is on disk before anything is told.
-         */
+        /* The note alone is enough for a start to finish it: it is on disk before anything is told. */
         r = state_put_released(manager->state, id, generation, now.utc_usec);
         if (r < 0)
                 return r;

@@ -195,9 +195,22 @@ static int find_missing_tenants(Manager *manager) {
         return 0;
 }
 
+/* What a crash kept from more than its note: OnEnd, the end that is billed, the residual share. */
+static void finish_releases(Manager *manager) {
+        Calendar *calendar = &manager->node.calendar;
+        Instant now = manager_now();
+
+        for (size_t i = 0; i < calendar->n; i++)
+                if (calendar->allocations[i]->release_noted)
+                        manager_enter_state(manager, calendar->allocations[i], ALLOCATION_RELEASED,
+                                        "released", &now);
+}
+
 int manager_find_tenants(Manager *manager) {
         int r = find_missing_tenants(manager);
 
+        if (r >= 0)
+                finish_releases(manager);
         manager_forget_old_adoptions(manager);
         return r < 0 ? r : find_orphans(manager);
 }

@@ -471,13 +471,13 @@ static int read_other_tenant(Load *load, const char *id, const char *body) {
         return r < 0 ? r : strv_push(&load->moved, id);
 }
 
-/* A release is noted before the row says so: whichever was the last to reach the disk, it is released. */
-static int settle_release(State *state, Allocation *allocation) {
+/* A release is noted before the row says so: whichever was the last to reach the disk, it is to be released. */
+static int find_release(State *state, Allocation *allocation) {
         uint64_t released;
         int r = state_released_generation(state, allocation->id, &released);
 
-        if (r >= 0 && allocation->generation <= released && allocation_is_live(allocation))
-                allocation->state = ALLOCATION_RELEASED;
+        allocation->release_noted =
+                        r >= 0 && allocation->generation <= released && allocation_is_live(allocation);
         return r;
 }
 
@@ -486,7 +486,7 @@ static int read_allocation(Load *load, const char *id, const char *body) {
         int r = state_row_parse_allocation(body, &allocation);
 
         if (r >= 0)
-                r = strcmp(allocation->id, id) == 0 ? settle_release(load->state, allocation) : -EBADMSG;
+                r = strcmp(allocation->id, id) == 0 ? find_release(load->state, allocation) : -EBADMSG;
         if (r >= 0)
                 r = calendar_put(&load->node->calendar, allocation, &replaced);
         if (r >= 0)

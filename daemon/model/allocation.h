@@ -148,6 +148,7 @@ struct Allocation {
         uint64_t lease_expiry_boottime_usec; /* what counts */
         bool cut;                            /* preemption ended its window early */
         bool warned;                         /* of its present window's end */
+        bool release_noted; /* on disk, by a run that ended before it could carry it out */
         bool signal_waits; /* EndSignal, and the grace that begins with it, for a clock that is trusted */
         bool lease_by_utc; /* reckoned in UTC, after a reboot: to be reckoned again once the clock is trusted
                             */
