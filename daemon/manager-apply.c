@@ -208,7 +208,7 @@ static int take_request(Transaction *transaction, size_t i, Failure *failure) {
         if (held && allocation_is_current(held) && held->devices.n > 0)
                 manager_keep_guarded(manager, node_find_tenant(&manager->node, request->tenant_id));
         /* An update renews a lease as Renew does: it never shortens it. */
-        if (held && request->lease_usec > 0 && held->lease_usec > 0 &&
+        if (held && request->lease_usec > 0 && held->lease_usec > 0 && !held->lease_by_utc &&
                         held->lease_expiry_boottime_usec > request->lease_expiry_boottime_usec) {
                 request->lease_expiry_usec = held->lease_expiry_usec;
                 request->lease_expiry_boottime_usec = held->lease_expiry_boottime_usec;

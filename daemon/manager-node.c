@@ -32,6 +32,12 @@ int manager_keep_clock(Manager *manager) {
         return state_put_text(manager->state, STATE_TEXT_CLOCK, text);
 }
 
+/* What was reckoned by a clock that was not trusted. */
+static void reckon_lease(Manager *manager, Allocation *allocation, const Instant *now) {
+        allocation_reckon_lease(allocation, now->utc_usec, now->boottime_usec, /* trusted= */ true);
+        manager_log_lost(state_put_allocation(manager->state, allocation), "A lease");
+}
+
 /* True where what waited need not any more, or what is yet to come has to wait. */
 static bool follow_trust(Manager *manager, const Instant *now) {
         Node *node = &manager->node;
@@ -42,11 +48,9 @@ static bool follow_trust(Manager *manager, const Instant *now) {
         node->clock_trusted = trusted;
         manager->look_at_all = true;
         manager->trusted_since_usec = now->boottime_usec;
-        /* What was reckoned by a clock that was not. */
         for (size_t i = 0; trusted && i < node->calendar.n; i++)
                 if (node->calendar.allocations[i]->lease_by_utc)
-                        allocation_reckon_lease(
-                                        node->calendar.allocations[i], now->utc_usec, now->boottime_usec);
+                        reckon_lease(manager, node->calendar.allocations[i], now);
         (void) feature_set_put(&node->features, "clock", trusted, "%s", clock_trust_words(&manager->clock));
         log_write(trusted ? LOG_INFO : LOG_WARNING, NULL, "The clock is %s: %s",
                         trusted ? "trusted" : "not trusted", clock_trust_words(&manager->clock));

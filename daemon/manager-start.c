@@ -76,12 +76,15 @@ static int restore_node(Manager *manager) {
         return r < 0 || !capacity ? r : manager_parse_capacity(capacity, &node->operator_capacity);
 }
 
-/* Boot time begins anew with each boot. */
+/* Boot time begins anew with each boot; and the clock may have come to be trusted while nobody was here. */
 static int restore_times(Manager *manager, Allocation *allocation, const Instant *now) {
-        if (!manager->boot_is_new)
+        bool trusted = manager->node.clock_trusted;
+
+        if (manager->boot_is_new)
+                allocation->state_boottime_usec = 0;
+        else if (!allocation->lease_by_utc || !trusted)
                 return 0;
-        allocation->state_boottime_usec = 0;
-        allocation_reckon_lease(allocation, now->utc_usec, now->boottime_usec);
+        allocation_reckon_lease(allocation, now->utc_usec, now->boottime_usec, trusted);
         return state_put_allocation(manager->state, allocation);
 }
 

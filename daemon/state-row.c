@@ -47,6 +47,7 @@ static const Field allocation_fields[] = {
         { "WindowEnd", FIELD_U64, offsetof(Allocation, window.end_usec) },
         { "LeaseExpiry", FIELD_U64, offsetof(Allocation, lease_expiry_usec) },
         { "LeaseExpiryBoottime", FIELD_U64, offsetof(Allocation, lease_expiry_boottime_usec) },
+        { "LeaseByUtc", FIELD_BOOL, offsetof(Allocation, lease_by_utc) },
         { "Cut", FIELD_BOOL, offsetof(Allocation, cut) },
         { "Warned", FIELD_BOOL, offsetof(Allocation, warned) },
         { "SignalWaits", FIELD_BOOL, offsetof(Allocation, signal_waits) },

@@ -471,7 +471,8 @@ static int read_other_tenant(Load *load, const char *id, const char *body) {
         return r < 0 ? r : strv_push(&load->moved, id);
 }
 
-/* A release is noted before the row says so: whichever was the last to reach the disk, it is to be released. */
+/* A release is noted before the row says so: whichever was the last to reach the disk, it is to be released.
+ */
 static int find_release(State *state, Allocation *allocation) {
         uint64_t released;
         int r = state_released_generation(state, allocation->id, &released);

@@ -150,14 +150,17 @@ void allocation_renew(
                 Allocation *allocation, uint64_t now_usec, uint64_t boottime_usec, uint64_t lease_usec) {
         uint64_t expiry = amount_add(boottime_usec, lease_usec);
 
-        if (allocation->lease_usec == 0 || expiry <= allocation->lease_expiry_boottime_usec)
+        if (allocation->lease_usec == 0)
+                return;
+        if (expiry <= allocation->lease_expiry_boottime_usec && !allocation->lease_by_utc)
                 return;
         allocation->lease_by_utc = false;
         allocation->lease_expiry_boottime_usec = expiry;
         allocation->lease_expiry_usec = amount_add(now_usec, lease_usec);
 }
 
-void allocation_reckon_lease(Allocation *allocation, uint64_t now_usec, uint64_t boottime_usec) {
+void allocation_reckon_lease(
+                Allocation *allocation, uint64_t now_usec, uint64_t boottime_usec, bool trusted) {
         uint64_t left = allocation->lease_expiry_usec > now_usec ? allocation->lease_expiry_usec - now_usec
                                                                  : 0;
 
@@ -165,6 +168,6 @@ void allocation_reckon_lease(Allocation *allocation, uint64_t now_usec, uint64_t
                 return;
         if (left > ALLOCATION_LEASE_USEC_MAX)
                 left = ALLOCATION_LEASE_USEC_MAX;
-        allocation->lease_by_utc = true;
+        allocation->lease_by_utc = !trusted;
         allocation->lease_expiry_boottime_usec = boottime_usec + left;
 }

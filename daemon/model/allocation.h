@@ -148,10 +148,9 @@ struct Allocation {
         uint64_t lease_expiry_boottime_usec; /* what counts */
         bool cut;                            /* preemption ended its window early */
         bool warned;                         /* of its present window's end */
-        bool release_noted; /* on disk, by a run that ended before it could carry it out */
-        bool signal_waits; /* EndSignal, and the grace that begins with it, for a clock that is trusted */
-        bool lease_by_utc; /* reckoned in UTC, after a reboot: to be reckoned again once the clock is trusted
-                            */
+        bool release_noted;                  /* on disk, by a run that ended before it could carry it out */
+        bool signal_waits;    /* EndSignal, and the grace that begins with it, for a clock that is trusted */
+        bool lease_by_utc;    /* reckoned by a clock that was not trusted: to be reckoned again once it is */
         ResourceSet left_now; /* of what is missing: .limit is what there is of it at this instant */
         ResourceSet missing;  /* what the node has no room for any more: .reserved what was promised, .limit
                                  what there is of it */
@@ -223,13 +222,14 @@ int allocation_parse_recurrence(Allocation *allocation, Failure *ret_failure);
 /* The i-th of its windows; there are 1 + n_later. */
 const Window *allocation_window(const Allocation *allocation, size_t i);
 
-/* What is left of it in UTC is left in boot time too: after a reboot, and once more when the clock is known
- * to be right. */
-void allocation_reckon_lease(Allocation *allocation, uint64_t now_usec, uint64_t boottime_usec);
+/* What is left of it in UTC is left in boot time too: after a reboot, and, where the clock was not `trusted`
+ * then, once more when it is. */
+void allocation_reckon_lease(Allocation *allocation, uint64_t now_usec, uint64_t boottime_usec, bool trusted);
 
 /* A longer lease would be none. */
 #define ALLOCATION_LEASE_USEC_MAX (366ULL * 24 * 3600 * 1000000)
-/* Extends the lease to `lease_usec` from now; never shortens it. */
+/* Extends the lease to `lease_usec` from now. It never shortens one that is known; one that a clock that is
+ * not trusted gave is as long as it is renewed for. */
 void allocation_renew(Allocation *allocation, uint64_t now_usec, uint64_t boottime_usec, uint64_t lease_usec);
 
 /* Whether two requests ask for the same, as a Generation promises. What became of them is not compared. */

@@ -303,6 +303,24 @@ Test(calendar_time, a_lease_runs_on_boot_time_and_is_held) {
         calendar_deinit(&calendar);
 }
 
+/* After a reboot with a clock that is years behind; one that is renewed meanwhile is certain, and stays. */
+Test(calendar_time, a_lease_by_a_clock_that_is_wrong_is_reckoned_again) {
+        Calendar calendar = { .default_uplink = "eth0" };
+        Allocation *a = hold_leased(&calendar, ON_LEASE_EXPIRY_HOLD);
+
+        allocation_reckon_lease(a, 10, 5, /* trusted= */ false);
+        cr_expect_eq(a->lease_expiry_boottime_usec, 595);
+        cr_expect(a->lease_by_utc);
+        allocation_reckon_lease(a, 400, 7, /* trusted= */ true);
+        cr_expect_eq(a->lease_expiry_boottime_usec, 207, "200 of it are left");
+        cr_expect_not(a->lease_by_utc);
+        allocation_reckon_lease(a, 10, 5, /* trusted= */ false);
+        allocation_renew(a, 12, 7, 300);
+        cr_expect_eq(a->lease_expiry_boottime_usec, 307);
+        cr_expect_not(a->lease_by_utc);
+        calendar_deinit(&calendar);
+}
+
 Test(calendar_time, a_lease_releases_unless_the_clock_is_doubted) {
         Calendar calendar = { .default_uplink = "eth0", .irrevocable_waits = true };
         Allocation *a = hold_leased(&calendar, ON_LEASE_EXPIRY_RELEASE);
