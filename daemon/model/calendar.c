@@ -167,6 +167,8 @@ int calendar_put(Calendar *calendar, Allocation *allocation, Allocation **ret_re
         }
         calendar->allocations[i] = allocation;
         calendar_enqueue(calendar, allocation, &(Instant){ 0, 0 });
+        if (allocation->window.start_usec == 0) /* which is never still to come */
+                calendar_look_again(calendar, allocation);
         *ret_replaced = replaced;
         return 0;
 }

@@ -111,6 +111,17 @@ Test(calendar, next_change_is_the_soonest) {
         calendar_deinit(&calendar);
 }
 
+Test(calendar, what_begins_at_the_first_instant_is_due) {
+        Calendar calendar = CALENDAR_NULL;
+        Allocation *a = put(&calendar, "a", "t", 0, 2000, (Amount){ 0, 100 });
+
+        cr_expect_eq(calendar_due(&calendar, &(Instant){ 1000, 1 }), a);
+        calendar_set_state(&calendar, a, ALLOCATION_ACTIVE, &(Instant){ 1000, 1 });
+        cr_expect_null(calendar_due(&calendar, &(Instant){ 1000, 1 }));
+        cr_expect_eq(calendar_next_change(&calendar, &(Instant){ 1000, 1 }), 2000);
+        calendar_deinit(&calendar);
+}
+
 /* Random changes; the queue's answer against a look at everything. */
 Test(calendar, due_agrees_with_a_look_at_all) {
         Instant now = { 0, 1 };
