@@ -234,6 +234,15 @@ static bool slow_check_is_due(Manager *manager) {
         return true;
 }
 
+/* As regular as can be; what was missed, while we or the whole machine stood still, is not made up for. */
+static void set_next(sd_event_source *source, uint64_t usec, uint64_t interval_usec) {
+        uint64_t now_usec = usec;
+
+        (void) sd_event_now(sd_event_source_get_event(source), CLOCK_MONOTONIC, &now_usec);
+        usec += interval_usec;
+        (void) sd_event_source_set_time(source, usec > now_usec ? usec : now_usec + interval_usec);
+}
+
 static int on_sample(sd_event_source *source, uint64_t usec, void *userdata) {
         Manager *manager = userdata;
         Instant now = manager_now();
@@ -257,7 +266,7 @@ static int on_sample(sd_event_source *source, uint64_t usec, void *userdata) {
                 (void) manager_reconcile(manager);
         manager_tell_tenants(manager);
         manager_follow_bus(manager);
-        (void) sd_event_source_set_time(source, usec + manager->options.config->sample_interval_usec);
+        set_next(source, usec, manager->options.config->sample_interval_usec);
         return 0;
 }
 
@@ -267,7 +276,7 @@ static int on_overrun_look(sd_event_source *source, uint64_t usec, void *userdat
 
         if (reconciler_look_for_overruns(manager->reconciler, manager_now().boottime_usec))
                 (void) manager_reconcile(manager);
-        (void) sd_event_source_set_time(source, usec + OVERRUN_LOOK_USEC);
+        set_next(source, usec, OVERRUN_LOOK_USEC);
         return 0;
 }
 
