@@ -156,8 +156,13 @@ static int ensure_tenant(Transaction *transaction, const Allocation *request, Fa
         int r;
 
         r = manager_add_tenant(manager, request->tenant_id, &tenant);
-        if (r == -EEXIST)
-                return 0;
+        if (r == -EEXIST) {
+                /* One whose group could not go when an Apply was put back is still to be told. */
+                tenant = node_find_tenant(&manager->node, request->tenant_id);
+                if (!tenant->untold || strv_contains(transaction->new_tenants, tenant->id))
+                        return 0;
+                return strv_push(&transaction->new_tenants, tenant->id);
+        }
         if (r == -ENOSPC)
                 return failure_set(failure, FAILURE_LIMIT_EXCEEDED,
                                 "allocation %s: tenant '%s' would be one over tenants-max, %" PRIu64,
