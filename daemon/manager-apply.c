@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Apply and Sync, one transaction:
+ * Apply and Sync, one transaction, for which time stands still:
+ *   0. whatever is due by then is done, so that what is put back is this transaction's alone;
  *   1. judge all requests, each and together;
  *   2. note the intent: into the calendar, and into a transaction of the state that is open until 5; rows
  * that nothing but 5 needs are written just before it, so that who waits for his share does not wait for
@@ -456,6 +457,7 @@ static int commit(Transaction *transaction, Failure *failure) {
         Manager *manager = transaction->manager;
         int r;
 
+        manager->transaction_begun = transaction->begun;
         manager->in_transaction = true;
         r = state_begin(manager->state);
         if (r >= 0)
@@ -479,19 +481,25 @@ static int commit(Transaction *transaction, Failure *failure) {
         return 0;
 }
 
+/* 0. The instant at which nothing is due any more. */
+static Instant catch_up(Manager *manager) {
+        Instant now = manager_now();
+
+        while (calendar_due(&manager->node.calendar, &now)) {
+                (void) manager_reconcile(manager);
+                now = manager_now();
+        }
+        return now;
+}
+
 int manager_transact(Manager *manager, uid_t caller, Allocation **requests, size_t n, Allocation **leaving,
                 Failure *failure) {
-        Transaction transaction = {
-                .manager = manager,
-                .begun = manager_now(),
-                .requests = requests,
-                .n = n,
-                .leaving = leaving,
-        };
+        Transaction transaction = { .manager = manager, .requests = requests, .n = n, .leaving = leaving };
         int r;
 
         while (leaving && leaving[transaction.n_leaving])
                 transaction.n_leaving++;
+        transaction.begun = catch_up(manager);
         r = manager_judge_requests(manager, requests, &transaction.n, transaction.n_leaving, caller,
                         &transaction.begun, failure);
         if (r != 0)

@@ -40,6 +40,7 @@ struct Manager {
         uint64_t trusted_since_usec; /* boot time since when the clock is trusted */
         bool capacity_untold;        /* it changed, and nobody was told */
         bool in_transaction;
+        Instant transaction_begun; /* it is that until it is over: nobody else's window ends in it */
         Transaction *accepted;      /* owned; the caller is answered, the others are told next */
         sd_event_source *tell;      /* by this, before anything else is done */
         sd_bus *bus;                /* NULL while there is none: enforcement goes on */

@@ -169,7 +169,7 @@ void manager_settle(Manager *manager, const Instant *now) {
 /* What changed its state is on disk with one sync, once the kernel has it: a disk that is slow delays no end.
  */
 int manager_reconcile(Manager *manager) {
-        Instant now = manager_now();
+        Instant now = manager->in_transaction ? manager->transaction_begun : manager_now();
         bool own;
         int r;
 
