@@ -40,7 +40,7 @@ struct Manager {
         uint64_t trusted_since_usec; /* boot time since when the clock is trusted */
         bool capacity_untold;        /* it changed, and nobody was told */
         bool in_transaction;
-        Instant transaction_begun; /* it is that until it is over: nobody else's window ends in it */
+        Instant transaction_begun;  /* it is that until it is over: nobody else's window ends in it */
         Transaction *accepted;      /* owned; the caller is answered, the others are told next */
         sd_event_source *tell;      /* by this, before anything else is done */
         sd_bus *bus;                /* NULL while there is none: enforcement goes on */
@@ -165,8 +165,11 @@ int manager_judge_owner(const Allocation *held, uid_t caller, Failure *failure);
 /* Whether the caller answers for the tenant: root, or who owns each of its allocations that live, or, where
  * none does, each that is still shown. */
 int manager_judge_tenant(const Manager *manager, const Tenant *tenant, uid_t caller, Failure *failure);
-int manager_judge_request(
-                Manager *manager, Allocation *request, uid_t caller, const Instant *now, Failure *failure);
+/* `n_elapses`: of all Calendars, manager_count_elapses() and then those of what was judged before, of which
+ * none is gone through any more once they are too many. */
+int manager_judge_request(Manager *manager, Allocation *request, uid_t caller, const Instant *now,
+                size_t *n_elapses, Failure *failure);
+size_t manager_count_elapses(const Manager *manager);
 int manager_judge_draining(const Manager *manager, const Allocation *request, Failure *failure);
 int manager_judge_duplicates(Allocation *const *requests, size_t n, Failure *failure);
 /* Each on its own, then all against the limits of the node. Those that are held as they are leave the list,

@@ -79,7 +79,7 @@ int manager_judge_tenant(const Manager *manager, const Tenant *tenant, uid_t cal
                               : r;
 }
 
-int manager_judge_request(
+static int judge_alone(
                 Manager *manager, Allocation *request, uid_t caller, const Instant *now, Failure *failure) {
         Allocation *held;
         int r;
@@ -104,6 +104,39 @@ int manager_judge_request(
                         &(Acceptance){ now->utc_usec, now->boottime_usec, manager->node.calendar.horizon_usec,
                                         held ? held->owner : caller },
                         failure);
+}
+
+size_t manager_count_elapses(const Manager *manager) {
+        const Calendar *calendar = &manager->node.calendar;
+        size_t n = 0;
+
+        for (size_t i = 0; i < calendar->n; i++)
+                n += calendar->allocations[i]->n_elapses;
+        return n;
+}
+
+static int refuse_elapses(const Allocation *request, Failure *failure) {
+        return failure_set(failure, FAILURE_LIMIT_EXCEEDED,
+                        "allocation %.64s: Calendar '%.256s': all Calendars together would elapse more than "
+                        "%d "
+                        "times within the horizon",
+                        request->id ?: "''", request->recurrence_text, CALENDAR_ELAPSES_MAX);
+}
+
+int manager_judge_request(Manager *manager, Allocation *request, uid_t caller, const Instant *now,
+                size_t *n_elapses, Failure *failure) {
+        const Allocation *held = request->id ? calendar_find(&manager->node.calendar, request->id) : NULL;
+        int r;
+
+        if (request->recurrence_text && *n_elapses > CALENDAR_ELAPSES_MAX)
+                return refuse_elapses(request, failure);
+        r = judge_alone(manager, request, caller, now, failure);
+        *n_elapses += request->n_elapses;
+        if (r != 0 || request->n_elapses == 0)
+                return r;
+        if (held)
+                *n_elapses -= held->n_elapses;
+        return *n_elapses > CALENDAR_ELAPSES_MAX ? refuse_elapses(request, failure) : 0;
 }
 
 static int by_id(const void *a, const void *b) {
@@ -138,19 +171,20 @@ int manager_judge_draining(const Manager *manager, const Allocation *request, Fa
 int manager_judge_requests(Manager *manager, Allocation **requests, size_t *n, size_t n_leaving, uid_t caller,
                 const Instant *now, Failure *failure) {
         size_t kept = 0, total = manager->node.calendar.n - n_leaving;
+        size_t n_elapses = manager_count_elapses(manager);
         int r;
 
+        r = manager_judge_duplicates(requests, *n, failure);
+        if (r != 0)
+                return r;
         for (size_t i = 0; i < *n; i++) {
-                r = manager_judge_request(manager, requests[i], caller, now, failure);
+                r = manager_judge_request(manager, requests[i], caller, now, &n_elapses, failure);
                 if (r == 0)
                         r = manager_judge_draining(manager, requests[i], failure);
                 if (r != 0 && r != -EALREADY)
                         return r;
                 total += !calendar_find(&manager->node.calendar, requests[i]->id);
         }
-        r = manager_judge_duplicates(requests, *n, failure);
-        if (r != 0)
-                return r;
         if (total > manager->options.config->allocations_max)
                 return failure_set(failure, FAILURE_LIMIT_EXCEEDED,
                                 "%zu allocations would be over allocations-max, %" PRIu64, total,

@@ -366,23 +366,17 @@ int manager_resume(void *userdata, Failure *ret_failure) {
 
 int manager_segments(void *userdata, uint64_t from_usec, uint64_t until_usec, Segment **ret, size_t *ret_n,
                 Failure *ret_failure) {
-        _cleanup_free_ Segment *segments = NULL;
         Manager *manager = userdata;
-        size_t n;
         int r;
 
         if (until_usec < from_usec)
                 return failure_set(ret_failure, FAILURE_INVALID_ALLOCATION,
                                 "calendar: until %" PRIu64 " must not be before from %" PRIu64, until_usec,
                                 from_usec);
-        r = calendar_segments(&manager->node.calendar, from_usec, until_usec, &segments, &n);
-        if (r < 0)
-                return r;
-        if (n > SEGMENTS_MAX)
-                return failure_set(ret_failure, FAILURE_LIMIT_EXCEEDED,
-                                "calendar: %zu segments are over %d; ask for a shorter range", n,
-                                SEGMENTS_MAX);
-        *ret = TAKE_PTR(segments);
-        *ret_n = n;
-        return 0;
+        r = calendar_segments(&manager->node.calendar, from_usec, until_usec, SEGMENTS_MAX, ret, ret_n);
+        return r == -E2BIG ? failure_set(ret_failure, FAILURE_LIMIT_EXCEEDED,
+                                             "calendar: there are more than %d segments; ask for a shorter "
+                                             "range",
+                                             SEGMENTS_MAX)
+                           : r;
 }

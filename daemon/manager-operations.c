@@ -21,12 +21,12 @@
 
 /* Each on its own: 0 where it may be asked of the calendar. What is held already is asked with the window
  * that it has. */
-static int judge_for_check(
-                Manager *manager, Allocation *request, uid_t caller, const Instant *now, Failure *failure) {
+static int judge_for_check(Manager *manager, Allocation *request, uid_t caller, const Instant *now,
+                size_t *n_elapses, Failure *failure) {
         const Allocation *held;
         int r;
 
-        r = manager_judge_request(manager, request, caller, now, failure);
+        r = manager_judge_request(manager, request, caller, now, n_elapses, failure);
         if (r == 0)
                 r = manager_judge_draining(manager, request, failure);
         if (r != -EALREADY)
@@ -37,6 +37,7 @@ static int judge_for_check(
         r = allocation_parse_recurrence(request, failure);
         if (r == 0)
                 r = allocation_reckon_windows(request, now->utc_usec, manager->node.calendar.horizon_usec);
+        *n_elapses += request->n_elapses;
         return r < 0 ? r : 0;
 }
 
@@ -44,15 +45,15 @@ static int manager_check(void *userdata, uid_t caller, Allocation **requests, si
                 Failure *ret_failure) {
         _cleanup_free_ Allocation **asked = calloc(n + 1, sizeof(Allocation *));
         _cleanup_free_ Verdict *answers = calloc(n + 1, sizeof(Verdict));
-        Instant now = manager_now();
-        size_t n_asked = 0;
         Manager *manager = userdata;
+        Instant now = manager_now();
+        size_t n_asked = 0, n_elapses = manager_count_elapses(manager);
         int r = asked && answers ? manager_judge_duplicates(requests, n, ret_failure) : -ENOMEM;
 
         if (r != 0)
                 return r;
         for (size_t i = 0; r >= 0 && i < n; i++) {
-                r = judge_for_check(manager, requests[i], caller, &now, &ret_verdicts[i].failure);
+                r = judge_for_check(manager, requests[i], caller, &now, &n_elapses, &ret_verdicts[i].failure);
                 if (r == 0)
                         asked[n_asked++] = requests[i];
         }

@@ -55,13 +55,13 @@ static int window_list_add(WindowList *list, Window window) {
         return 0;
 }
 
-static int reckon(const Allocation *allocation, uint64_t from, uint64_t horizon, WindowList *list) {
+static int reckon(Allocation *allocation, uint64_t from, uint64_t horizon, WindowList *list) {
         uint64_t after = from > allocation->duration_usec ? from - allocation->duration_usec : 0, start;
         uint64_t far = amount_add(from, horizon);
 
         if (allocation->start_given && after < allocation->start_usec)
                 after = allocation->start_usec > 0 ? allocation->start_usec - 1 : 0;
-        for (int elapses = 0;; elapses++) {
+        for (allocation->n_elapses = 0;; allocation->n_elapses++) {
                 Window window;
                 int r = recurrence_next(allocation->recurrence, after, &start);
 
@@ -69,7 +69,7 @@ static int reckon(const Allocation *allocation, uint64_t from, uint64_t horizon,
                         return r;
                 if (r == -ENOENT || start >= allocation->end_usec)
                         return 0;
-                if (elapses == ALLOCATION_ELAPSES_MAX)
+                if (allocation->n_elapses == ALLOCATION_ELAPSES_MAX)
                         return -E2BIG;
                 /* A window without end is one: past the horizon, what joins it tells no more. */
                 if (start > far && (list->n > 1 || (list->n == 1 && start <= list->entries[0].end_usec)))

@@ -166,6 +166,7 @@ struct Allocation {
         Window *later; /* owned */
         size_t n_later;
         uint64_t expanded_usec; /* from when these were reckoned */
+        size_t n_elapses;       /* that were gone through for it; of several one window may come */
         Recurrence *recurrence; /* owned; recurrence_text, understood; NULL: one window */
 
         /* The calendar's. */

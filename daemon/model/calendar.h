@@ -67,6 +67,10 @@ typedef struct Calendar {
         ResourceSet devices;
 } Calendar;
 
+/* Most elapses of all Calendars within the horizon: to go through them takes half a second, as each start
+ * does. */
+#define CALENDAR_ELAPSES_MAX 500000
+
 #define CALENDAR_NULL \
         {}
 

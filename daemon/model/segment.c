@@ -174,8 +174,8 @@ static int add_resource(const Calendar *calendar, const CalendarTenant *tenant, 
         return r;
 }
 
-int calendar_segments(const Calendar *calendar, uint64_t from_usec, uint64_t until_usec, Segment **ret,
-                size_t *ret_n) {
+int calendar_segments(const Calendar *calendar, uint64_t from_usec, uint64_t until_usec, size_t n_max,
+                Segment **ret, size_t *ret_n) {
         const Window range = { from_usec, until_usec };
         Segments segments = {};
         int r = 0;
@@ -186,9 +186,12 @@ int calendar_segments(const Calendar *calendar, uint64_t from_usec, uint64_t unt
 
                 for (size_t k = 0; r >= 0 && k < tenant->n; k++)
                         r = resource_set_add(&named, &tenant->allocations[k]->resources);
-                for (size_t k = 0; r >= 0 && k < named.n; k++)
+                for (size_t k = 0; r >= 0 && k < named.n; k++) {
                         r = add_resource(calendar, tenant, named.entries[k].kind, named.entries[k].target,
                                         range, &segments);
+                        if (r >= 0 && segments.n > n_max)
+                                r = -E2BIG;
+                }
         }
         if (r < 0) {
                 free(segments.entries);

@@ -14,6 +14,7 @@ typedef struct Segment {
 } Segment;
 
 /* Stretches of [from, until) in which a tenant's amount of one resource does not change, ordered by tenant,
- * resource and start; none where it has none. The caller frees the array. */
-int calendar_segments(const Calendar *calendar, uint64_t from_usec, uint64_t until_usec, Segment **ret,
-                size_t *ret_n);
+ * resource and start; none where it has none. -E2BIG: they are more than `n_max`, and no more were made than
+ * one tenant's of one resource. The caller frees the array. */
+int calendar_segments(const Calendar *calendar, uint64_t from_usec, uint64_t until_usec, size_t n_max,
+                Segment **ret, size_t *ret_n);

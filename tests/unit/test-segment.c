@@ -53,7 +53,9 @@ Test(segment, tells_who_has_how_much_when) {
 
                 for (size_t k = 0; k < 3 && cases[i].held[k].id; k++)
                         made_hold(&calendar, &cases[i].held[k]);
-                cr_assert_eq(calendar_segments(&calendar, cases[i].from, cases[i].until, &segments, &n), 0);
+                cr_assert_eq(calendar_segments(&calendar, cases[i].from, cases[i].until, SIZE_MAX, &segments,
+                                             &n),
+                                0);
                 text = print(segments, n);
                 cr_expect_str_eq(text, cases[i].segments, "%s: %s", cases[i].name, text);
                 for (size_t k = 0; k < n; k++) /* each allocation's limit is what it reserves */
@@ -61,6 +63,20 @@ Test(segment, tells_who_has_how_much_when) {
                                         cases[i].name);
                 calendar_deinit(&calendar);
         }
+}
+
+Test(segment, no_more_than_asked_for) {
+        Calendar calendar = { .default_uplink = "eth0" };
+        _cleanup_free_ Segment *segments = NULL;
+        size_t n = 0;
+
+        made_hold(&calendar, &(Made){ "a", "t", 0, 100, .cpu = 800 });
+        made_hold(&calendar, &(Made){ "b", "u", 0, 100, .cpu = 100, .memory = 5 });
+        cr_expect_eq(calendar_segments(&calendar, 0, 200, 2, &segments, &n), -E2BIG);
+        cr_expect_null(segments);
+        cr_expect_eq(calendar_segments(&calendar, 0, 200, 3, &segments, &n), 0);
+        cr_expect_eq(n, 3);
+        calendar_deinit(&calendar);
 }
 
 Test(segment, what_is_lent_is_less) {
@@ -73,7 +89,7 @@ Test(segment, what_is_lent_is_less) {
         made_hold(&calendar, &(Made){ "v", "t", 0, 100, .cpu = 800, .mode = PREEMPT_MODE_SUSPEND });
         cr_assert_not_null(made_apply(&calendar, &capacity, 0,
                         made_allocation(&(Made){ "p", "u", 20, 30, .cpu = 700, .priority = 1 })));
-        cr_assert_eq(calendar_segments(&calendar, 0, 200, &segments, &n), 0);
+        cr_assert_eq(calendar_segments(&calendar, 0, 200, SIZE_MAX, &segments, &n), 0);
         text = print(segments, n);
         cr_expect_str_eq(text, "t cpu [0,20) 800;t cpu [20,30) 300;t cpu [30,100) 800;u cpu [20,30) 700;",
                         "%s", text);
