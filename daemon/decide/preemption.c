@@ -6,7 +6,7 @@
  *   2. in order: the lowest priority first, suspended rather than cancelled, the latest to begin first;
  *   3. each lends, instant by instant, what the request is still short of and it has, until nothing is short;
  *   4. whoever turns out not to be needed, the most worthy first, lends nothing.
- * A loan is never more than what is short at that instant: see model/calendar-reserved.c. It carries nothing
+ * A loan is never more than what is short at that instant: see model/calendar-loans.c. It carries nothing
  * out: states follow from the loans.
  */
 
@@ -77,30 +77,75 @@ static int lend(const AdmissionInput *input, Allocation *to, Allocation *lender,
         return calendar_lend(input->calendar, to, &loan);
 }
 
-/* 3. Step by step of the timeline, within a stretch that is both's. */
+/* What the lender lends of the claim by now, whoever borrows it. */
+typedef struct Lent {
+        Loan *loans;
+        size_t n;
+} Lent;
+
+static void lent_deinit(Lent *lent) {
+        free(lent->loans);
+}
+
+/* What it has left at that instant, and how long at the most that is so. */
+static uint64_t left_at(const Lent *lent, const Resource *claim, uint64_t at, uint64_t *end) {
+        uint64_t sum = 0;
+
+        for (size_t i = 0; i < lent->n; i++) {
+                const Window *window = &lent->loans[i].window;
+
+                if (window->start_usec <= at && at < window->end_usec)
+                        sum += lent->loans[i].amount;
+                *end = earlier(*end, window->start_usec > at ? window->start_usec
+                                     : window->end_usec > at ? window->end_usec
+                                                             : UINT64_MAX);
+        }
+        return claim->amount.reserved > sum ? claim->amount.reserved - sum : 0;
+}
+
+/* 3. Within a stretch in which the request is short all the time: step by step of the timeline; steps that
+ * come to the same are one loan. */
+static int lend_while_short(const AdmissionInput *input, Allocation *request, Allocation *lender,
+                const Resource *claim, const Lent *lent, Window stretch) {
+        const Timeline *timeline = calendar_reserved(input->calendar, claim->kind, claim->target);
+        uint64_t total = admission_total(input->capacity, claim->kind, claim->target), lending = 0, next;
+        Window part = { stretch.start_usec, stretch.start_usec };
+        int r = 0;
+
+        for (uint64_t at = stretch.start_usec; r >= 0 && at < stretch.end_usec; at = next) {
+                uint64_t amount = timeline_level(timeline, at) - total;
+
+                next = earlier(timeline_next_step(timeline, at), stretch.end_usec);
+                amount = earlier(amount, left_at(lent, claim, at, &next));
+                if (amount != lending) {
+                        r = lend(input, request, lender, claim, part, lending);
+                        part.start_usec = at;
+                        lending = amount;
+                }
+                part.end_usec = next;
+        }
+        return r < 0 ? r : lend(input, request, lender, claim, part, lending);
+}
+
+/* 3. Within a stretch that is both's. What is short is looked for first: mostly nothing is. */
 static int lend_within(const AdmissionInput *input, Allocation *request, Allocation *lender,
                 const Resource *claim, Window stretch) {
-        uint64_t total = admission_total(input->capacity, claim->kind, claim->target), next;
+        uint64_t total = admission_total(input->capacity, claim->kind, claim->target);
+        _cleanup_(lent_deinit) Lent lent = { NULL, 0 };
+        const Timeline *timeline;
+        Window shortage;
+        int r = 0;
 
-        for (uint64_t at = stretch.start_usec; at < stretch.end_usec; at = next) {
-                const Timeline *timeline = calendar_reserved(input->calendar, claim->kind, claim->target);
-                uint64_t level = timeline ? timeline_level(timeline, at) : 0;
-                Window step = { at, 0 };
-                int r;
-
-                next = allocation_next_loan_edge(lender, at, stretch.end_usec);
-                if (timeline)
-                        next = earlier(next, timeline_next_step(timeline, at));
-                if (level <= total)
-                        continue;
-                step.end_usec = next;
-                r = lend(input, request, lender, claim, step,
-                                earlier(level - total, allocation_left_to_lend(lender, claim->kind,
-                                                                       claim->target, &step)));
-                if (r < 0)
-                        return r;
+        while (r >= 0 && (timeline = calendar_reserved(input->calendar, claim->kind, claim->target)) &&
+                        timeline_find_over(timeline, stretch.start_usec, stretch.end_usec, total,
+                                        &shortage.start_usec, &shortage.end_usec)) {
+                if (!lent.loans)
+                        r = allocation_list_lent(lender, claim->kind, claim->target, &lent.loans, &lent.n);
+                if (r >= 0)
+                        r = lend_while_short(input, request, lender, claim, &lent, shortage);
+                stretch.start_usec = shortage.end_usec;
         }
-        return 0;
+        return r;
 }
 
 /* 3. In each stretch in which both hold. Both lists of windows ascend. */
@@ -151,6 +196,8 @@ static int spare(const AdmissionInput *input, Allocation *request, Allocation *c
         int r = 0;
 
         calendar_take_back(input->calendar, request, spared);
+        if (admission_fits(input, request))
+                return 0;
         for (size_t i = 0; r >= 0 && i < n; i++)
                 if (lenders[i] != spared && lends_to(lenders[i], request))
                         r = lend_from(input, request, lenders[i]);

@@ -107,10 +107,42 @@ bool calendar_lends_at(const Calendar *calendar, const Allocation *allocation, u
 }
 
 static bool borrows_from(const Allocation *to, const Allocation *from) {
-        for (size_t i = 0; i < to->n_loans; i++)
-                if (to->loans[i].from == from)
+        for (size_t i = 0; i < from->n_borrowers; i++)
+                if (from->borrowers[i] == to)
                         return true;
         return false;
+}
+
+static bool is_lent_of(const Loan *loan, const Allocation *lender, ResourceKind kind, const char *target) {
+        return loan->from == lender && loan->kind == kind && strcmp(loan->target, target) == 0;
+}
+
+int allocation_list_lent(
+                const Allocation *lender, ResourceKind kind, const char *target, Loan **ret, size_t *ret_n) {
+        size_t n = 0, n_allocated = 1;
+        Loan *list = calloc(1, sizeof(Loan));
+
+        if (!list)
+                return -ENOMEM;
+        for (size_t i = 0; i < lender->n_borrowers; i++) {
+                const Allocation *to = lender->borrowers[i];
+
+                for (size_t k = 0; to->counted && k < to->n_loans; k++) {
+                        if (!is_lent_of(&to->loans[k], lender, kind, target))
+                                continue;
+                        if (n == n_allocated) {
+                                if (calendar_grow(&list, 2 * n_allocated, sizeof(Loan)) < 0) {
+                                        free(list);
+                                        return -ENOMEM;
+                                }
+                                n_allocated *= 2;
+                        }
+                        list[n++] = to->loans[k];
+                }
+        }
+        *ret = list;
+        *ret_n = n;
+        return 0;
 }
 
 static uint64_t lent_at(const Allocation *lender, ResourceKind kind, const char *target, uint64_t utc_usec) {
@@ -122,8 +154,7 @@ static uint64_t lent_at(const Allocation *lender, ResourceKind kind, const char 
                 for (size_t k = 0; to->counted && k < to->n_loans; k++) {
                         const Loan *loan = &to->loans[k];
 
-                        if (loan->from == lender && loan->kind == kind && strcmp(loan->target, target) == 0 &&
-                                        loan->window.start_usec <= utc_usec &&
+                        if (is_lent_of(loan, lender, kind, target) && loan->window.start_usec <= utc_usec &&
                                         utc_usec < loan->window.end_usec)
                                 lent += loan->amount;
                 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * What allocations reserve, summed per resource over time; and loans between them: while a loan is applied,
- * the timelines hold so much less of the lender. A loan is never more than what the borrower was short of at
- * that instant, so that giving it back always fits, whatever was admitted in between.
+ * What allocations reserve, summed per resource over time. What they lend to each other comes off it with
+ * them: calendar-loans.c.
  */
 
 #include "allocation-claim.h"

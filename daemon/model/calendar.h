@@ -176,6 +176,9 @@ uint64_t allocation_left_to_lend(
                 const Allocation *lender, ResourceKind kind, const char *target, const Window *stretch);
 /* The first instant after `at` at which a loan of it begins or ends, at most `end`. */
 uint64_t allocation_next_loan_edge(const Allocation *lender, uint64_t at_usec, uint64_t end_usec);
+/* Its loans of that, to all whose claims count, in no order; the caller frees the array. */
+int allocation_list_lent(
+                const Allocation *lender, ResourceKind kind, const char *target, Loan **ret, size_t *ret_n);
 /* Notes the loan, as far as the lender has it left, with the borrower; it comes off the timelines while both
  * are counted. */
 int calendar_lend(Calendar *calendar, Allocation *to, const Loan *loan);

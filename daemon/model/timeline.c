@@ -134,13 +134,14 @@ bool timeline_find_over(const Timeline *timeline, uint64_t start_usec, uint64_t 
         if (start_usec >= end_usec)
                 return false;
         if ((i > 0 ? timeline->steps[i - 1].level : 0) <= room) {
-                while (i < timeline->n && timeline->steps[i].level <= room)
+                while (i < timeline->n && timeline->steps[i].at_usec < end_usec &&
+                                timeline->steps[i].level <= room)
                         i++;
                 if (i == timeline->n || timeline->steps[i].at_usec >= end_usec)
                         return false;
                 from = timeline->steps[i++].at_usec;
         }
-        while (i < timeline->n && timeline->steps[i].level > room)
+        while (i < timeline->n && timeline->steps[i].at_usec < end_usec && timeline->steps[i].level > room)
                 i++;
         *ret_start_usec = from;
         *ret_end_usec = i < timeline->n && timeline->steps[i].at_usec < end_usec ? timeline->steps[i].at_usec

@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <string.h>
+#include <time.h>
 
 #define NOBODY \
         { .id = NULL }
@@ -375,6 +376,62 @@ Test(preemption, loans_are_kept_as_texts) {
         cr_assert_eq(calendar_link_loans(&calendar), 0);
         cr_expect_eq(made_level(&calendar, RESOURCE_CPU, 250), 1000);
         cr_expect_null(p->loan_texts);
+        calendar_deinit(&calendar);
+        made_capacity_deinit(&capacity);
+}
+
+/* What is short in many steps, each as the one before, is one loan; and who does not change it goes unasked.
+ */
+Test(preemption, steps_that_come_to_the_same_are_one_loan) {
+        Calendar calendar = { .default_uplink = "eth0" };
+        Capacity capacity = made_capacity(1000, 1000, 100);
+        Allocation *p;
+
+        made_hold(&calendar, &(Made){ "v", "t", 0, 100, .cpu = 500, .mode = PREEMPT_MODE_SUSPEND });
+        made_hold(&calendar, &(Made){ "w", "t", 0, 100, .cpu = 150 });
+        for (unsigned i = 0; i < 20; i++) {
+                char id[8];
+
+                snprintf(id, sizeof(id), "x%u", i);
+                made_hold(&calendar, &(Made){ id, "t", 5 * i, 5 * i + 5, .cpu = 50 });
+        }
+        p = made_apply(&calendar, &capacity, 0,
+                        made_allocation(&(Made){ "p", "u", 0, 100, .cpu = 800, .priority = 5 }));
+        cr_assert_not_null(p);
+        cr_expect_eq(p->n_loans, 1, "all that v has, all the time");
+        calendar_deinit(&calendar);
+        made_capacity_deinit(&capacity);
+}
+
+#define LENDERS 200
+#define CPU_SEC_MAX 10.0 /* it was minutes while each lender asked all others for all of the window */
+
+/* They overlap, and begin and end at 400 instants; the most of them turn out not to be needed, or in part. */
+Test(preemption, many_lenders_are_soon_found, .timeout = 60) {
+        Calendar calendar = { .default_uplink = "eth0" };
+        Capacity capacity = made_capacity(1000, 1000, 100);
+        clock_t begin;
+        Allocation *p;
+        unsigned seed = 7;
+
+        for (unsigned i = 0; i < LENDERS; i++) {
+                uint64_t start = (uint64_t) rand_r(&seed) % (3 * LENDERS);
+                char id[8];
+
+                snprintf(id, sizeof(id), "v%u", i);
+                made_hold(&calendar,
+                                &(Made){ id, "t", start,
+                                                start + LENDERS + (uint64_t) rand_r(&seed) % (2 * LENDERS),
+                                                .cpu = 2 + (uint64_t) rand_r(&seed) % 8,
+                                                .priority = rand_r(&seed) % 4,
+                                                .mode = PREEMPT_MODE_SUSPEND });
+        }
+        begin = clock();
+        p = made_apply(&calendar, &capacity, 0,
+                        made_allocation(&(Made){ "p", "u", 0, 4 * LENDERS, .cpu = 900, .priority = 9 }));
+        cr_expect_lt((double) (clock() - begin) / CLOCKS_PER_SEC, CPU_SEC_MAX);
+        cr_assert_not_null(p);
+        cr_expect_gt(p->n_loans, LENDERS);
         calendar_deinit(&calendar);
         made_capacity_deinit(&capacity);
 }
