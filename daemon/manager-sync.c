@@ -31,26 +31,27 @@ static int give_issuer(const char *issuer, Allocation *const *requests, size_t n
         return 0;
 }
 
-static int list_leaving(const Manager *manager, uid_t caller, const char *issuer, Allocation *const *requests,
-                size_t n, Allocation **leaving, Failure *failure) {
+/* Anybody may have named any issuer: what is another's is no part of the caller's list. */
+static bool is_callers(const Allocation *allocation, uid_t caller) {
+        _cleanup_failure_ Failure refusal = FAILURE_NULL;
+
+        return manager_judge_owner(allocation, caller, &refusal) == 0;
+}
+
+static void list_leaving(const Manager *manager, uid_t caller, const char *issuer,
+                Allocation *const *requests, size_t n, Allocation **leaving) {
         const Calendar *calendar = &manager->node.calendar;
         size_t found = 0;
 
         for (size_t i = 0; i < calendar->n; i++) {
                 Allocation *allocation = calendar->allocations[i];
-                int r;
 
-                if (!allocation_is_live(allocation) || !allocation->issuer ||
-                                strcmp(allocation->issuer, issuer) != 0 ||
-                                is_named(requests, n, allocation->id))
-                        continue;
-                r = manager_judge_owner(allocation, caller, failure);
-                if (r != 0)
-                        return r;
-                leaving[found++] = allocation;
+                if (allocation_is_live(allocation) && allocation->issuer &&
+                                strcmp(allocation->issuer, issuer) == 0 &&
+                                !is_named(requests, n, allocation->id) && is_callers(allocation, caller))
+                        leaving[found++] = allocation;
         }
         leaving[found] = NULL;
-        return 0;
 }
 
 int manager_sync(void *userdata, uid_t caller, const char *issuer, Allocation **requests, size_t n,
@@ -63,12 +64,11 @@ int manager_sync(void *userdata, uid_t caller, const char *issuer, Allocation **
             : !*issuer ? failure_set(ret_failure, FAILURE_INVALID_ALLOCATION,
                                          "Issuer '' must be the name of whose list this is")
                        : give_issuer(issuer, requests, n, ret_failure);
-        if (r == 0)
-                r = list_leaving(manager, caller, issuer, requests, n, leaving, ret_failure);
         if (r != 0) {
                 for (size_t i = 0; i < n; i++)
                         allocation_free(requests[i]);
                 return r;
         }
+        list_leaving(manager, caller, issuer, requests, n, leaving);
         return manager_transact(manager, caller, requests, n, leaving, ret_failure);
 }
