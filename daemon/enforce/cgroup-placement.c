@@ -49,11 +49,17 @@ static int observe_partition(int fd, GroupPlacement *ret) {
         return r == -ENOENT ? 0 : r;
 }
 
-static int observe(int fd, GroupPlacement *ret) {
-        GroupPlacement found = {};
-        int r;
+/* -ENOENT: it has not got the controller, as most have not. That is found out without opening anything. */
+static int read_cpus(const TenantGroup *group, CpuSet *ret) {
+        if (faccessat(group->fd, "cpuset.cpus", F_OK, 0) < 0 && (errno == ENOENT || errno == ENODEV))
+                return tenant_group_alive(group) ? -ENOENT : -ENOLINK;
+        return read_list(group->fd, "cpuset.cpus", ret);
+}
 
-        r = read_list(fd, "cpuset.cpus", &found.placement.cpus);
+static int observe(const TenantGroup *group, GroupPlacement *ret) {
+        GroupPlacement found = {};
+        int fd = group->fd, r = read_cpus(group, &found.placement.cpus);
+
         if (r == -ENOENT) {
                 *ret = found;
                 return 0;
@@ -74,11 +80,11 @@ static int observe(int fd, GroupPlacement *ret) {
 }
 
 int tenant_group_observe_placement(TenantGroup *group, GroupPlacement *ret) {
-        return observe(group->fd, ret);
+        return observe(group, ret);
 }
 
 int cgroup_parent_observe_placement(CgroupDriver *driver, GroupPlacement *ret) {
-        return observe(driver->parent->fd, ret);
+        return observe(driver->parent, ret);
 }
 
 static bool has_controller(const CgroupDriver *driver) {
@@ -104,7 +110,7 @@ int tenant_group_place(TenantGroup *group, const CpuSet *cpus, const CpuSet *nod
         GroupPlacement have;
         int r;
 
-        r = observe(group->fd, &have);
+        r = observe(group, &have);
         if (r < 0)
                 return r;
         if (cpu_set_equal(cpus, &have.placement.cpus) && cpu_set_equal(nodes, &have.placement.nodes))
@@ -141,7 +147,7 @@ int tenant_group_unmake_partition(TenantGroup *group) {
  * say: where it has too few, the kernel says so of each partition. */
 int cgroup_parent_give(CgroupDriver *driver, const CpuSet *cpus) {
         GroupPlacement have;
-        int r = observe(driver->parent->fd, &have);
+        int r = observe(driver->parent, &have);
 
         if (r < 0 || !have.can_be_alone || cpu_set_equal(&have.alone, cpus))
                 return r;
@@ -154,7 +160,7 @@ static bool knows_partitions(const CgroupDriver *driver) {
         struct utsname kernel;
         unsigned major = 0, minor = 0;
 
-        if (observe(driver->parent->fd, &parent) >= 0 && parent.available)
+        if (observe(driver->parent, &parent) >= 0 && parent.available)
                 return parent.can_be_alone;
         return uname(&kernel) == 0 && sscanf(kernel.release, "%u.%u", &major, &minor) == 2 &&
                (major > 6 || (major == 6 && minor >= 7));
