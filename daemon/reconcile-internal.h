@@ -118,8 +118,8 @@ typedef enum ChangePhase {
 /* reconcile-parent.c: the group of all tenants. Two daemons over one group would each undo the other: the
  * second is refused before it has touched anything. */
 int reconciler_lock_parent(Reconciler *reconciler);
-/* Before the plan: its children have the controllers again that somebody took from them, and are looked at
- * then, since what was set went with them. What cannot be given they lack, and say so. */
+/* Before the plan: it is there, and its children have the controllers again that somebody took from them, and
+ * are looked at then, since what was set went with them. What cannot be given they lack, and say so. */
 int reconciler_look_at_parent(Reconciler *reconciler);
 /* Whether they have all that they are to have; the texts, of CONTROLLERS_TEXT_SIZE, are as one would write
  * them. */

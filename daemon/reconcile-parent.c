@@ -22,6 +22,7 @@ int reconciler_lock_parent(Reconciler *reconciler) {
                 parent = NULL;
                 return -ENOMEM;
         }
+        cleanup_close(&reconciler->parent_fd);
         reconciler->parent_fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (reconciler->parent_fd < 0)
                 return -errno;
@@ -30,9 +31,13 @@ int reconciler_lock_parent(Reconciler *reconciler) {
 
 int reconciler_look_at_parent(Reconciler *reconciler) {
         Settings settings;
-        int r = cgroup_parent_give_controllers(reconciler->driver);
+        int r = cgroup_parent_ensure(reconciler->driver);
 
         if (r > 0)
+                r = reconciler_lock_parent(reconciler);
+        if (r < 0)
+                return r;
+        if (cgroup_parent_give_controllers(reconciler->driver) > 0)
                 reconciler_look_again(reconciler);
         return cgroup_parent_observe(reconciler->driver, &settings, &reconciler->siblings);
 }

@@ -149,8 +149,7 @@ static uint32_t driver_find_settings(const CgroupDriver *driver) {
         return found;
 }
 
-/* The parent, held; made anew where someone removed it. */
-static int driver_ensure_parent(CgroupDriver *driver) {
+int cgroup_parent_ensure(CgroupDriver *driver) {
         TenantGroup *parent;
         int r;
 
@@ -166,7 +165,7 @@ static int driver_ensure_parent(CgroupDriver *driver) {
                 return r;
         driver->settings = driver_find_settings(driver);
         driver->limits = driver_find_limits(driver);
-        return 0;
+        return 1;
 }
 
 static int mounts_find(CgroupMounts *ret) {
@@ -215,7 +214,8 @@ static int driver_open(CgroupDriver *driver, const char *root) {
         r = group_open_directory(driver->mount_fd, driver->root, &driver->root_fd);
         if (r < 0)
                 return r;
-        return driver_ensure_parent(driver);
+        r = cgroup_parent_ensure(driver);
+        return r < 0 ? r : 0;
 }
 
 int cgroup_driver_new(CgroupDriverKind kind, const char *root, FeatureSet *features, CgroupDriver **ret) {
@@ -306,7 +306,7 @@ int tenant_group_ensure(CgroupDriver *driver, const char *tenant_id, TenantGroup
 
         if (!identifier_valid(tenant_id))
                 return -EINVAL;
-        r = driver_ensure_parent(driver);
+        r = cgroup_parent_ensure(driver);
         if (r < 0)
                 return r;
         r = group_make(driver, tenant_id, ret);

@@ -63,6 +63,9 @@ typedef struct SiblingWeights {
         uint64_t cpu, io; /* 0 where there is no such controller */
 } SiblingWeights;
 
+/* The parent is there, and held; 1: somebody had removed it, and it was made anew. */
+int cgroup_parent_ensure(CgroupDriver *driver);
+
 /*
  * The parent's own settings, and the sums of its siblings' weights. A sibling in the idle class counts 0...
  * its weight is nothing beside ours.
