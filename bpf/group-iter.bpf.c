@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Reads what the kernel itself counts of every tenant, in one pass over the groups: no file is opened, no
- * text printed, no statistics flushed. It changes nothing. A controller that is not enabled for a group
- * leaves its figures absent.
+ * Reads what the kernel itself counts of every tenant, in one pass over the groups, and a last time when a
+ * group is removed: no file is opened, no text printed, no statistics flushed. It changes nothing. A
+ * controller that is not enabled for a group leaves its figures absent.
  *
  * The values are those that the files show: memory.current, memory.peak, memory.events' oom_kill, max and
  * high, and cpu.stat's throttled_usec.
@@ -48,24 +48,14 @@ static __always_inline __u64 read_event(struct mem_cgroup *memory, int event) {
         return count;
 }
 
-SEC("iter/cgroup")
-int group_iter_visit(struct bpf_iter__cgroup *ctx) {
-        struct cgroup *group = ctx->cgroup;
-        struct group_row *row;
-        __u32 *place;
-        __u64 id;
+static __always_inline struct group_row *find_row(struct cgroup *group) {
+        __u64 id = group->kn->id;
+        __u32 *place = bpf_map_lookup_elem(&places, &id);
 
-        /* NULL: the end of the pass. */
-        if (!group)
-                return 0;
+        return place ? bpf_map_lookup_elem(&group_rows, place) : NULL;
+}
 
-        id = group->kn->id;
-        place = bpf_map_lookup_elem(&places, &id);
-        row = place ? bpf_map_lookup_elem(&group_rows, place) : NULL;
-        if (!row)
-                return 0;
-        row->present |= GROUP_ROW_SEEN;
-
+static __always_inline void read_group(struct cgroup *group, struct group_row *row, __u32 present) {
         if (bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id)) {
                 struct mem_cgroup *memory =
                                 find_state(group, bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id));
@@ -79,7 +69,7 @@ int group_iter_visit(struct bpf_iter__cgroup *ctx) {
                                                                              MEMCG_MAX)) +
                                           read_event(memory, bpf_core_enum_value(enum memcg_memory_event,
                                                                              MEMCG_HIGH));
-                        row->present |= GROUP_ROW_MEMORY;
+                        present |= GROUP_ROW_MEMORY;
                 }
         }
 
@@ -90,10 +80,33 @@ int group_iter_visit(struct bpf_iter__cgroup *ctx) {
 
                 if (tasks) {
                         row->throttled_nsec = BPF_CORE_READ(tasks, cfs_bandwidth.throttled_time);
-                        row->present |= GROUP_ROW_THROTTLED;
+                        present |= GROUP_ROW_THROTTLED;
                 }
         }
 
+        row->present = present;
+}
+
+SEC("iter/cgroup")
+int group_iter_visit(struct bpf_iter__cgroup *ctx) {
+        struct cgroup *group = ctx->cgroup; /* NULL: the end of the pass */
+        struct group_row *row = group ? find_row(group) : NULL;
+
+        if (row) {
+                row->seen = 1;
+                read_group(group, row, 0);
+        }
+        return 0;
+}
+
+/* Under cgroup_mutex, as a pass is, which leaves out what is gone. The controllers let go of the group later.
+ */
+SEC("tp_btf/cgroup_rmdir")
+int BPF_PROG(group_iter_remove, struct cgroup *group) {
+        struct group_row *row = find_row(group);
+
+        if (row)
+                read_group(group, row, GROUP_ROW_REMOVED);
         return 0;
 }
 

@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * What the group iterator leaves for the daemon: one row a group. The daemon clears the rows before a pass.
+ * What the group iterator leaves for the daemon: one row a group. The daemon clears `seen` before a pass, and
+ * all of it before the group is given the row.
  *
  * Include after vmlinux.h or <linux/types.h>.
  */
@@ -10,12 +11,12 @@
 /* Bits of group_row.present. A group without the controller has none of its figures: absent is not 0. */
 #define GROUP_ROW_MEMORY 1U
 #define GROUP_ROW_THROTTLED 2U
-#define GROUP_ROW_SEEN 4U /* the pass met it: it is not gone */
+#define GROUP_ROW_REMOVED 4U /* it is gone: this is what it had counted by then */
 
 /* Row [place]: which is whose, the daemon says. */
 struct group_row {
-        __u32 present;
-        __u32 pad;
+        __u32 present; /* the programs' alone, as a removal waits for nobody */
+        __u32 seen;    /* 1: the pass met it */
         __u64 memory_current_bytes;
         __u64 memory_peak_bytes;
         __u64 oom_kills;

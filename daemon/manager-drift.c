@@ -38,10 +38,11 @@ struct DriftWatch {
         Manager *manager;
         uint32_t n_slots, n_places; /* slots, the parent, the pins, uplinks: in this order */
         uint8_t *marks;             /* owned, by place */
-        bool *emptied;      /* owned, [slots]: of news being read, whose group has no process any more */
-        uint32_t cursor;    /* of the slow check; n_places: it is through */
-        uint32_t turn_from; /* the place that the next turn begins with: each has its turn */
-        uint64_t turn_usec; /* boot time of the last turn */
+        bool *emptied; /* owned, [slots]: of news being read, whose group has no process any more, or may have
+                          none */
+        uint32_t cursor;            /* of the slow check; n_places: it is through */
+        uint32_t turn_from;         /* the place that the next turn begins with: each has its turn */
+        uint64_t turn_usec;         /* boot time of the last turn */
         uint64_t reload_until_usec; /* boot time until which a reload is waited for; 0: there is none */
         sd_event_source *turn;      /* when some place may be looked at */
         sd_event_source *next_turn; /* or at once: no timer need be set for it */
@@ -126,6 +127,10 @@ static void mark_placed(DriftWatch *watch) {
 static void on_group(uint32_t slot, CgroupNews news, const char *file, void *userdata) {
         DriftWatch *watch = userdata;
 
+        if (news == CGROUP_NEWS_ADOPTED) {
+                watch->emptied[slot] = true;
+                return;
+        }
         if (news == CGROUP_NEWS_EVENTS) {
                 if (slot < watch->n_slots && !watch->emptied[slot])
                         watch->emptied[slot] = reconciler_slot_is_empty(watch->manager->reconciler, slot);
@@ -445,7 +450,7 @@ void manager_settle_drift(Manager *manager, const Instant *now) {
                         drift_deinit(drift);
         }
         watch->n_found = 0;
-        r = watch->groups ? reconciler_follow_groups(manager->reconciler, watch->groups) : 0;
+        r = watch->groups ? reconciler_follow_groups(manager->reconciler, &manager->node, watch->groups) : 0;
         if (r < 0 && !watch->groups_left)
                 (void) log_warning_errno(r, "Not all control groups can be watched");
         watch->groups_left = r < 0;

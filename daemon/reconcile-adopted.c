@@ -42,11 +42,13 @@ int reconciler_hold_adopted(Reconciler *reconciler, const Tenant *tenant, const 
                 return r;
         if (id != group->id)
                 return -ENOENT;
+        reconciler->adopted_changed = true;
         devices_look_again_at(reconciler->devices, tenant->slot);
         return reconciler_meter_group(reconciler, tenant->slot, group->path, fd, id, METER_GROUP_ADOPTED);
 }
 
 void reconciler_drop_adopted(Reconciler *reconciler, const AdoptedGroup *group) {
+        reconciler->adopted_changed = true;
         if (reconciler->devices)
                 devices_drop(reconciler->devices, group->id);
         if (reconciler->meter)

@@ -325,8 +325,28 @@ void reconciler_look_again_at_other_links(Reconciler *reconciler) {
         uplinks_look_again_at_others(reconciler->uplinks);
 }
 
-int reconciler_follow_groups(Reconciler *reconciler, CgroupWatch *watch) {
-        int r = 0;
+static int follow_adopted(const Reconciler *reconciler, const Node *node, CgroupWatch *watch) {
+        _cleanup_free_ CgroupAdopted *groups = NULL;
+        size_t n = 0;
+
+        for (size_t i = 0; i < node->n_tenants; i++)
+                n += node->tenants[i]->adopted.n;
+        groups = calloc(n + 1, sizeof(*groups));
+        if (!groups)
+                return -ENOMEM;
+        n = 0;
+        for (size_t i = 0; i < node->n_tenants; i++) {
+                const Tenant *tenant = node->tenants[i];
+
+                for (size_t k = 0; k < tenant->adopted.n; k++)
+                        groups[n++] = (CgroupAdopted){ tenant->slot, tenant->adopted.entries[k].id,
+                                tenant->adopted.entries[k].path };
+        }
+        return cgroup_watch_follow_adopted(watch, reconciler->driver, groups, n);
+}
+
+int reconciler_follow_groups(Reconciler *reconciler, const Node *node, CgroupWatch *watch) {
+        int r = 0, adopted = 0;
 
         if (!reconciler->driver)
                 return 0;
@@ -336,6 +356,9 @@ int reconciler_follow_groups(Reconciler *reconciler, CgroupWatch *watch) {
 
                 r = r < 0 ? r : k;
         }
-        reconciler->groups_changed = r < 0; /* tried again */
-        return r;
+        reconciler->groups_changed = r < 0; /* tried again, as the others */
+        if (reconciler->adopted_changed)
+                adopted = follow_adopted(reconciler, node, watch);
+        reconciler->adopted_changed = adopted < 0;
+        return r < 0 ? r : adopted;
 }

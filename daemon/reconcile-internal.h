@@ -77,6 +77,7 @@ struct Reconciler {
         Plan plan;            /* kept, rounded as the kernel rounds */
         bool look_at_all;     /* whoever is not as planned may not be marked */
         bool groups_changed;  /* some came or went since they were last followed */
+        bool adopted_changed; /* so did adopted ones */
         uint32_t limit_files; /* bits of those of the LimitFiles here that something can stand in */
         Capacity capacity;
         uint64_t cpu_millicores;

@@ -132,7 +132,7 @@ void reconciler_look_again_at_other_links(Reconciler *reconciler);
 /* Veths into network namespaces that have come: uplinks.h. */
 void reconciler_follow_namespaces(Reconciler *reconciler, FeatureSet *features);
 /* Watches the groups that there are now, and no others. */
-int reconciler_follow_groups(Reconciler *reconciler, CgroupWatch *watch);
+int reconciler_follow_groups(Reconciler *reconciler, const Node *node, CgroupWatch *watch);
 /* Groups that are configured to ride the control class, and are there, do from now on; with an apply they do,
  * too. */
 void reconciler_meter_control_groups(Reconciler *reconciler);

@@ -22,12 +22,20 @@ typedef struct Watched {
         char *name;     /* of its directory, owned */
 } Watched;
 
+typedef struct Adopted {
+        int descriptor; /* 0: none */
+        uint32_t slot;
+        uint64_t id;
+} Adopted;
+
 struct CgroupWatch {
         int fd;
         Watched parent; /* its name is not kept */
         uint32_t n_slots;
-        uint32_t last;  /* slot of the last event */
-        Watched *slots; /* owned */
+        uint32_t last;    /* slot of the last event */
+        Watched *slots;   /* owned */
+        Adopted *adopted; /* owned */
+        size_t n_adopted;
 };
 
 int cgroup_watch_new(uint32_t n_slots, CgroupWatch **ret) {
@@ -53,6 +61,7 @@ CgroupWatch *cgroup_watch_free(CgroupWatch *watch) {
         for (uint32_t slot = 0; watch->slots && slot < watch->n_slots; slot++)
                 free(watch->slots[slot].name);
         free(watch->slots);
+        free(watch->adopted);
         free(watch);
         return NULL;
 }
@@ -61,13 +70,13 @@ int cgroup_watch_fd(const CgroupWatch *watch) {
         return watch->fd;
 }
 
-/* 0: the directory is gone by now. */
-static int add_watch(const CgroupWatch *watch, int directory_fd, uint32_t mask) {
-        char path[sizeof("/proc/self/fd/-2147483648")];
+/* The directory, or the file in it. 0: it is gone by now. */
+static int add_watch(const CgroupWatch *watch, int directory_fd, const char *file, uint32_t mask) {
+        char path[sizeof("/proc/self/fd/-2147483648/cgroup.events")];
         int descriptor;
 
-        (void) snprintf(path, sizeof(path), "/proc/self/fd/%d", directory_fd);
-        descriptor = inotify_add_watch(watch->fd, path, mask | IN_ONLYDIR);
+        (void) snprintf(path, sizeof(path), "/proc/self/fd/%d%s", directory_fd, file);
+        descriptor = inotify_add_watch(watch->fd, path, mask);
         if (descriptor < 0)
                 return errno == ENOENT || errno == ENODEV ? 0 : -errno;
         return descriptor;
@@ -89,7 +98,7 @@ int cgroup_watch_follow_parent(CgroupWatch *watch, const CgroupDriver *driver) {
         if (watch->parent.descriptor > 0 && watch->parent.id == st.st_ino)
                 return 0;
         end_watch(watch, &watch->parent);
-        descriptor = add_watch(watch, fd, IN_MODIFY | IN_DELETE);
+        descriptor = add_watch(watch, fd, "", IN_MODIFY | IN_DELETE | IN_ONLYDIR);
         if (descriptor > 0)
                 watch->parent = (Watched){ .descriptor = descriptor, .id = st.st_ino };
         return descriptor < 0 ? descriptor : 0;
@@ -102,12 +111,68 @@ int cgroup_watch_follow(CgroupWatch *watch, uint32_t slot, const TenantGroup *gr
         if (group && watched->descriptor > 0 && watched->id == tenant_group_id(group))
                 return 0;
         end_watch(watch, watched);
-        descriptor = group ? add_watch(watch, tenant_group_fd(group), IN_MODIFY) : 0;
+        descriptor = group ? add_watch(watch, tenant_group_fd(group), "", IN_MODIFY | IN_ONLYDIR) : 0;
         if (descriptor <= 0)
                 return descriptor;
         *watched = (Watched){ descriptor, tenant_group_id(group),
                 strdup(strrchr(tenant_group_path(group), '/') + 1) };
         return watched->name ? 0 : -ENOMEM;
+}
+
+/* From `cursor` on, around: most are asked for in the order in which they are kept. */
+static Adopted *find_adopted(CgroupWatch *watch, uint64_t id, size_t *cursor) {
+        for (size_t i = 0; i < watch->n_adopted; i++) {
+                Adopted *adopted = &watch->adopted[(*cursor + i) % watch->n_adopted];
+
+                if (adopted->id == id && adopted->descriptor > 0) {
+                        *cursor += i + 1;
+                        return adopted;
+                }
+        }
+        return NULL;
+}
+
+static int watch_adopted(const CgroupWatch *watch, const CgroupDriver *driver, const CgroupAdopted *group) {
+        _cleanup_close_ int fd = -EBADF;
+        uint64_t id;
+        int r = cgroup_foreign_open(driver, group->path, &fd, &id);
+
+        if (r == -ENOENT || (r >= 0 && id != group->id))
+                return 0;
+        return r < 0 ? r : add_watch(watch, fd, "/cgroup.events", IN_MODIFY);
+}
+
+int cgroup_watch_follow_adopted(
+                CgroupWatch *watch, const CgroupDriver *driver, const CgroupAdopted *groups, size_t n) {
+        Adopted *now = calloc(n + 1, sizeof(*now));
+        size_t cursor = 0;
+        int r = 0;
+
+        if (!now)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                Adopted *had = find_adopted(watch, groups[i].id, &cursor);
+                int descriptor = had ? had->descriptor : watch_adopted(watch, driver, &groups[i]);
+
+                if (had)
+                        had->descriptor = 0;
+                if (descriptor < 0)
+                        r = descriptor;
+                now[i] = (Adopted){ descriptor > 0 ? descriptor : 0, groups[i].slot, groups[i].id };
+        }
+        for (size_t i = 0; i < watch->n_adopted; i++)
+                if (watch->adopted[i].descriptor > 0)
+                        (void) inotify_rm_watch(watch->fd, watch->adopted[i].descriptor);
+        free(watch->adopted);
+        watch->adopted = now;
+        watch->n_adopted = n;
+        return r;
+}
+
+static void tell_adopted(const CgroupWatch *watch, int descriptor, CgroupWatchTell tell, void *userdata) {
+        for (size_t i = 0; i < watch->n_adopted; i++)
+                if (watch->adopted[i].descriptor == descriptor)
+                        tell(watch->adopted[i].slot, CGROUP_NEWS_ADOPTED, "cgroup.events", userdata);
 }
 
 static bool is_watched(const Watched *watched, int descriptor, const char *gone_name) {
@@ -140,6 +205,8 @@ static void take_event(
                 tell_slot(watch, 0, name, CGROUP_NEWS_WRITTEN, "", tell, userdata);
         else if (!(event->mask & IN_MODIFY))
                 return;
+        else if (event->len == 0) /* a file's own */
+                tell_adopted(watch, event->wd, tell, userdata);
         else if (strcmp(name, "cgroup.events") == 0 && !is_parent)
                 tell_slot(watch, event->wd, NULL, CGROUP_NEWS_EVENTS, name, tell, userdata);
         else if (!cgroup_file_is_set(name) && !limit_file_is_set(name) &&

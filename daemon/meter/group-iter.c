@@ -34,8 +34,9 @@ typedef struct Group {
 
 struct GroupIter {
         int program_fd; /* -EBADF: files are read */
-        Table rows;     /* [place] */
-        Table places;   /* group id to place, for the program */
+        int removal_link;
+        Table rows;   /* [place] */
+        Table places; /* group id to place, for the program */
         GroupCarried *carried;
         SlotFigures *figures; /* as of the last run */
         uint64_t *seen;       /* [slot]: the id of its own group, where the last pass met it */
@@ -52,6 +53,13 @@ struct GroupIter {
 
 static struct group_row *row_of(const GroupIter *iter, const Group *group) {
         return (struct group_row *) iter->rows.rows + group->place;
+}
+
+/* While there is nobody to take what it leaves it need not hang there. */
+static int attach_removal(const struct bpf_program *program) {
+        int r = bpf_raw_tracepoint_open(NULL, bpf_program__fd(program));
+
+        return r < 0 ? -errno : r;
 }
 
 static int load(GroupIter *iter) {
@@ -79,6 +87,8 @@ static int load(GroupIter *iter) {
         if (r == 0)
                 r = group_iter_bpf__load(skeleton);
         if (r == 0)
+                r = iter->removal_link = attach_removal(skeleton->progs.group_iter_remove);
+        if (r >= 0)
                 r = iter->program_fd = pin_keep_program(skeleton->progs.group_iter_visit);
         group_iter_bpf__destroy(skeleton);
         return r;
@@ -100,6 +110,7 @@ int group_iter_new(const char *pin_dir, uint32_t slots, uint32_t places, bool in
                 .cpu_time = cpu_time,
                 .root_link = -EBADF,
                 .program_fd = -EBADF,
+                .removal_link = -EBADF,
         };
         iter->root = strdup(root);
         iter->seen = calloc(slots, sizeof(*iter->seen));
@@ -139,6 +150,7 @@ GroupIter *group_iter_free(GroupIter *iter) {
         free(iter->groups);
         cleanup_close(&iter->root_link);
         cleanup_close(&iter->program_fd);
+        cleanup_close(&iter->removal_link);
         table_deinit(&iter->rows);
         table_deinit(&iter->places);
         group_carried_free(iter->carried);
@@ -201,6 +213,7 @@ int group_iter_add(GroupIter *iter, uint32_t slot, const char *group_path, int g
                 r = table_reach(&iter->rows, (group.place + 1) * sizeof(struct group_row));
                 if (r < 0)
                         return r;
+                memset(row_of(iter, &group), 0, sizeof(struct group_row));
                 if (bpf_map_update_elem(iter->places.fd, &group_id, &group.place, BPF_ANY) < 0)
                         return -errno;
                 if (!path_is_below(group_path, iter->root)) {
@@ -214,7 +227,42 @@ int group_iter_add(GroupIter *iter, uint32_t slot, const char *group_path, int g
         return 0;
 }
 
+/* Of a group that is gone counters alone: what it held is held by it no more. */
+static void sample_from_row(const struct group_row *row, Sample *ret) {
+        const bool removed = row->present & GROUP_ROW_REMOVED;
+
+        if (!row->seen && !removed)
+                return;
+        if (row->present & GROUP_ROW_MEMORY) {
+                if (!removed) {
+                        sample_put(ret, METRIC_MEMORY_CURRENT, row->memory_current_bytes);
+                        sample_put(ret, METRIC_MEMORY_PEAK, row->memory_peak_bytes);
+                }
+                sample_put(ret, METRIC_MEMORY_OOM_KILLS, row->oom_kills);
+                sample_put(ret, METRIC_MEMORY_LIMIT_HITS, row->limit_hits);
+        }
+        /* In whole microseconds, as the file has it: the counter must not step back where a restart changes
+         * the way. */
+        if (row->present & GROUP_ROW_THROTTLED)
+                sample_put(ret, METRIC_CPU_THROTTLED, row->throttled_nsec / 1000 * 1000);
+}
+
+/* What it had counted when it was removed, if it was. */
+static void note_last(GroupIter *iter, uint64_t group_id) {
+        for (size_t i = 0; group_iter_in_kernel(iter) && i < iter->n_groups; i++) {
+                const struct group_row *row = row_of(iter, &iter->groups[i]);
+                Sample last;
+
+                if (iter->groups[i].id != group_id || !(row->present & GROUP_ROW_REMOVED))
+                        continue;
+                sample_begin(&last);
+                sample_from_row(row, &last);
+                group_carried_note(iter->carried, iter->groups[i].place, &last);
+        }
+}
+
 void group_iter_remove(GroupIter *iter, uint64_t group_id) {
+        note_last(iter, group_id);
         detach(iter, group_id);
         group_carried_leave(iter->carried, group_id);
 }
@@ -256,19 +304,6 @@ static int run_root(GroupIter *iter) {
         return run_link(iter->root_link);
 }
 
-static void sample_from_row(const struct group_row *row, Sample *ret) {
-        if (row->present & GROUP_ROW_MEMORY) {
-                sample_put(ret, METRIC_MEMORY_CURRENT, row->memory_current_bytes);
-                sample_put(ret, METRIC_MEMORY_PEAK, row->memory_peak_bytes);
-                sample_put(ret, METRIC_MEMORY_OOM_KILLS, row->oom_kills);
-                sample_put(ret, METRIC_MEMORY_LIMIT_HITS, row->limit_hits);
-        }
-        /* In whole microseconds, as the file has it: the counter must not step back where a restart changes
-         * the way. */
-        if (row->present & GROUP_ROW_THROTTLED)
-                sample_put(ret, METRIC_CPU_THROTTLED, row->throttled_nsec / 1000 * 1000);
-}
-
 /* Its counters to its slot's, and the slot's gauges so much more. */
 static void take_group(GroupIter *iter, const Group *group) {
         Sample now;
@@ -282,7 +317,7 @@ static void take_group(GroupIter *iter, const Group *group) {
         if (!iter->cpu_time)
                 now.present &= ~(1ULL << METRIC_CPU_TIME);
         slot_figures_add(iter->figures, group->slot, &now);
-        if (group_iter_in_kernel(iter) && !group->adopted && row_of(iter, group)->present & GROUP_ROW_SEEN)
+        if (group_iter_in_kernel(iter) && !group->adopted && row_of(iter, group)->seen)
                 iter->seen[group->slot] = group->id;
 }
 
@@ -297,7 +332,7 @@ int group_iter_run(GroupIter *iter) {
         for (size_t i = 0; i < iter->n_groups; i++) {
                 forget_slot(iter, iter->groups[i].slot);
                 if (group_iter_in_kernel(iter))
-                        row_of(iter, iter->groups + i)->present = 0;
+                        row_of(iter, iter->groups + i)->seen = 0;
         }
 
         if (group_iter_in_kernel(iter))
@@ -322,7 +357,7 @@ static int run_group(const GroupIter *iter, const Group *group) {
 
         if (!group_iter_in_kernel(iter))
                 return 0;
-        memset(row_of(iter, group), 0, sizeof(struct group_row));
+        row_of(iter, group)->seen = 0;
         if (group->link_fd >= 0)
                 return run_link(group->link_fd);
         own_link = open_own_link(iter, group->id);

@@ -32,7 +32,7 @@ bool group_iter_in_kernel(const GroupIter *iter);
  */
 int group_iter_add(GroupIter *iter, uint32_t slot, const char *group_path, int group_fd, uint64_t group_id,
                 bool adopted);
-/* What it had counted at the last run stays its slot's. */
+/* What it had counted at the last run, or when it was removed, stays its slot's. */
 void group_iter_remove(GroupIter *iter, uint64_t group_id);
 
 void group_iter_keep_pins(const GroupIter *iter, const char *pin_dir, PinTell tell, void *userdata);

@@ -102,6 +102,16 @@ Test(group_iter, as_the_files) {
         meter_free(meter);
 }
 
+/* On every kernel that is supported: a meter falls back to files without a word to its caller. */
+Test(group_iter, is_in_the_kernel) {
+        GroupIter *iter = NULL;
+
+        cr_assert(group_iter_new(NULL, SLOTS, PLACES, /* in_kernel= */ true, group_parent(), false, &iter) ==
+                        0);
+        cr_expect(group_iter_in_kernel(iter));
+        group_iter_free(iter);
+}
+
 /* What one slot's groups show now; the others' is as it was. */
 Test(group_iter, one_slot_alone) {
         TestGroup group = group_make("a"), other = group_make("b");
@@ -136,6 +146,19 @@ Test(group_iter, one_slot_alone) {
 }
 
 /* More than the group may have: killed, and counted. What was counted stays when the group is made anew. */
+static void kill_in(TestGroup *group) {
+        Worker worker = worker_start(group, hold_memory, NULL);
+        struct stat st;
+        char c;
+
+        set_file(group, "memory.max", "8388608");
+        if (stat("/proc/swaps", &st) == 0)
+                set_file(group, "memory.swap.max", "0");
+        worker_begin(&worker);
+        cr_assert(read(worker.answer, &c, 1) == 0, "it was not killed");
+        worker_stop(&worker);
+}
+
 Test(group_iter, kills_are_carried_over) {
         TestGroup group = group_make("a");
         Meter *meter;
@@ -145,21 +168,42 @@ Test(group_iter, kills_are_carried_over) {
                 cr_skip_test("cgroup2 has no memory controller here");
         meter = meter_make(NULL, SLOTS, 0);
         for (unsigned i = 1; i <= 3; i++) {
-                struct stat st;
-                Worker worker;
-                char c;
-
                 meter_must_add(meter, SLOT, &group);
-                worker = worker_start(&group, hold_memory, NULL);
-                set_file(&group, "memory.max", "8388608");
-                if (stat("/proc/swaps", &st) == 0)
-                        set_file(&group, "memory.swap.max", "0");
-                worker_begin(&worker);
-                cr_assert(read(worker.answer, &c, 1) == 0, "it was not killed");
-                worker_stop(&worker);
+                kill_in(&group);
                 cr_expect(meter_must_read(meter, SLOT).value[METRIC_MEMORY_OOM_KILLS] == i);
                 group_remove(&group);
                 group = group_make("a");
+        }
+        meter_free(meter);
+}
+
+/* Removed before anybody looks: what it had counted is known, when it is looked at and when it is dropped. */
+Test(group_iter, removed_between_two_looks) {
+        TestGroup groups[] = { group_make("a"), group_make("b") };
+        Meter *meter;
+        uint64_t value;
+
+        if (!group_figure(&groups[0], "memory.events", "oom_kill", &value))
+                cr_skip_test("cgroup2 has no memory controller here");
+        meter = meter_make(NULL, SLOTS, 0);
+        for (size_t i = 0; i < ELEMENTSOF(groups); i++) {
+                uint64_t id = groups[i].id;
+                Sample sample;
+
+                cr_assert(meter_add(meter, SLOT, groups[i].path, groups[i].fd, id, METER_GROUP_ADOPTED) == 0);
+                (void) meter_must_read(meter, SLOT);
+                kill_in(&groups[i]);
+                group_remove(&groups[i]);
+                if (i == 0) {
+                        sample = meter_must_read(meter, SLOT);
+                        cr_expect_eq(sample.value[METRIC_MEMORY_OOM_KILLS], 1);
+                        cr_expect(!sample_has(&sample, METRIC_MEMORY_CURRENT) ||
+                                        sample.value[METRIC_MEMORY_CURRENT] == 0);
+                }
+                meter_drop(meter, id);
+                cr_assert(meter_read(meter, SLOT, &sample) == 0);
+                cr_expect_eq(sample.value[METRIC_MEMORY_OOM_KILLS], i + 1);
+                cr_expect(sample.value[METRIC_MEMORY_LIMIT_HITS] > i);
         }
         meter_free(meter);
 }
