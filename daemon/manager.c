@@ -203,7 +203,7 @@ static int on_window(sd_event_source *source, uint64_t usec, void *userdata) {
 
 /* Said once: it is so until the operator raises the number of tenants. */
 static void manager_note_delivery(Manager *manager) {
-        int r = reconciler_note_delivery(manager->reconciler, &manager->node, clock_usec(CLOCK_BOOTTIME));
+        int r = reconciler_note_delivery(manager->reconciler, &manager->node, clock_usec(CLOCK_MONOTONIC));
 
         if (r < 0 && !manager->delivery_is_full)
                 (void) log_warning_errno(

@@ -132,8 +132,8 @@ static void note_overhead(const Reconciler *reconciler, uint32_t slot, DeliveryR
 }
 
 static void note_tenant(const Reconciler *reconciler, Tenant *tenant, const Promise *promise,
-                Delivery *const *sums, uint64_t boot_nsec) {
-        DeliveryReading reading = delivery_read(boot_nsec, &tenant->usage);
+                Delivery *const *sums, uint64_t monotonic_nsec) {
+        DeliveryReading reading = delivery_read(monotonic_nsec, &tenant->usage);
 
         reading.in_step = meter_reads_all_files(reconciler->meter);
         memcpy(reading.floor, promise->floor, sizeof reading.floor);
@@ -145,7 +145,7 @@ static void note_tenant(const Reconciler *reconciler, Tenant *tenant, const Prom
         tenant->delivery_before = reading;
 }
 
-int reconciler_note_delivery(Reconciler *reconciler, Node *node, uint64_t boot_usec) {
+int reconciler_note_delivery(Reconciler *reconciler, Node *node, uint64_t monotonic_usec) {
         const Promises *promises = &reconciler->promises;
         Delivery *const *sums;
         int r = 0;
@@ -164,7 +164,7 @@ int reconciler_note_delivery(Reconciler *reconciler, Node *node, uint64_t boot_u
                 if (tenant->observed)
                         tenant->delivery_before = (DeliveryReading){};
                 else
-                        note_tenant(reconciler, tenant, promise, sums, boot_usec * 1000);
+                        note_tenant(reconciler, tenant, promise, sums, monotonic_usec * 1000);
                 sums += promise->n_sums;
         }
         return r;

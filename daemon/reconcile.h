@@ -155,8 +155,8 @@ int reconciler_sample_tenant(Reconciler *reconciler, Tenant *tenant);
 /* Finds again what an earlier run has kept of what was delivered, of those that ended, too. */
 void reconciler_find_delivered(Reconciler *reconciler, Node *node);
 /* Adds what was delivered of each tenant's promises since its last sample to the sums of its allocations.
- * `boot_usec`: of the samples. -ENOSPC where there are more allocations than sums can be kept of. */
-int reconciler_note_delivery(Reconciler *reconciler, Node *node, uint64_t boot_usec);
+ * `monotonic_usec`: of the samples. -ENOSPC where there are more allocations than sums can be kept of. */
+int reconciler_note_delivery(Reconciler *reconciler, Node *node, uint64_t monotonic_usec);
 
 /* Whether cpuset files of the slot's group were last read back to hold what is planned of them. */
 bool reconciler_slot_is_placed(const Reconciler *reconciler, uint32_t slot);

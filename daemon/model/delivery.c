@@ -60,8 +60,8 @@ static const Metric input_metrics[DELIVERY_INPUT_MAX] = {
         [DELIVERY_INPUT_NET_INGRESS_DROPS] = METRIC_NET_INGRESS_DROPS,
 };
 
-DeliveryReading delivery_read(uint64_t boot_nsec, const Sample *usage) {
-        DeliveryReading reading = { .boot_nsec = boot_nsec };
+DeliveryReading delivery_read(uint64_t monotonic_nsec, const Sample *usage) {
+        DeliveryReading reading = { .monotonic_nsec = monotonic_nsec };
 
         for (DeliveryInput i = 0; i < DELIVERY_INPUT_MAX; i++)
                 if (sample_has(usage, input_metrics[i])) {
@@ -262,7 +262,7 @@ static void add_network(const Interval *interval, const NetworkWay *way) {
 
 /* Of the same counters, and later. */
 static bool follows(const DeliveryReading *before, const DeliveryReading *after) {
-        if (before->boot_nsec == 0 || after->boot_nsec <= before->boot_nsec)
+        if (before->monotonic_nsec == 0 || after->monotonic_nsec <= before->monotonic_nsec)
                 return false;
         for (DeliveryInput input = 0; input < DELIVERY_INPUT_MAX; input++)
                 if (input != DELIVERY_INPUT_MEMORY_CURRENT && before->present & 1U << input &&
@@ -272,7 +272,7 @@ static bool follows(const DeliveryReading *before, const DeliveryReading *after)
 }
 
 void delivery_follow(const DeliveryReading *before, DeliveryReading *after) {
-        Interval interval = { before, after, after->boot_nsec - before->boot_nsec, NULL };
+        Interval interval = { before, after, after->monotonic_nsec - before->monotonic_nsec, NULL };
         uint64_t pressure, told;
 
         after->waiting_nsec = 0;
@@ -297,7 +297,7 @@ static const NetworkWay network_ways[] = {
 };
 
 void delivery_add(Delivery *sum, const DeliveryReading *before, const DeliveryReading *after) {
-        Interval interval = { before, after, after->boot_nsec - before->boot_nsec, sum };
+        Interval interval = { before, after, after->monotonic_nsec - before->monotonic_nsec, sum };
 
         if (!follows(before, after) || memcmp(before->floor, after->floor, sizeof(before->floor)) != 0)
                 return;

@@ -66,7 +66,7 @@ typedef enum DeliveryInput {
 
 /* What a tenant had used, and what was reserved for it, at one instant. */
 typedef struct DeliveryReading {
-        uint64_t boot_nsec; /* 0: there is none */
+        uint64_t monotonic_nsec; /* without the time that the node slept; 0: there is none */
         uint64_t floor[DELIVERY_FLOOR_MAX];
         uint32_t present; /* bit (1U << DeliveryInput): value[DeliveryInput] was read */
         uint64_t value[DELIVERY_INPUT_MAX];
@@ -76,7 +76,7 @@ typedef struct DeliveryReading {
         uint64_t waiting_nsec; /* delivery_follow()'s: what was told of waits that cpu.wait has not got yet */
 } DeliveryReading;
 
-DeliveryReading delivery_read(uint64_t boot_nsec, const Sample *usage);
+DeliveryReading delivery_read(uint64_t monotonic_nsec, const Sample *usage);
 /* Adds what one allocation reserves. */
 void delivery_promise(DeliveryReading *reading, const ResourceSet *resources);
 /* Adds to what was sent what links took of each packet beside what its class counts of it. */

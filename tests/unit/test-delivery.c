@@ -134,7 +134,7 @@ static const Case cases[] = {
         { "what it sent is no floor of what comes in", "net.ingress", 8000, NET(0, 3), TOLD_NOTHING },
 };
 
-static DeliveryReading read_at(uint64_t boot_nsec, const Case *c, bool end) {
+static DeliveryReading read_at(uint64_t monotonic_nsec, const Case *c, bool end) {
         _cleanup_resource_set_ ResourceSet resources = RESOURCE_SET_NULL;
         char target[RESOURCE_TARGET_SIZE];
         DeliveryReading reading;
@@ -150,7 +150,7 @@ static DeliveryReading read_at(uint64_t boot_nsec, const Case *c, bool end) {
                 sample_put(&usage, metric,
                                 (metric_info(metric)->counter ? BASE : 0) + (end ? c->usage[i].growth : 0));
         }
-        reading = delivery_read(boot_nsec, &usage);
+        reading = delivery_read(monotonic_nsec, &usage);
         cr_assert_eq(resource_parse_name(c->reserved_name, &kind, target), 0);
         cr_assert_eq(resource_set_put(&resources, kind, target, (Amount){ c->reserved, UNLIMITED }), 0);
         delivery_promise(&reading, &resources);
@@ -270,7 +270,7 @@ Test(delivery, waits_longer_than_an_interval) {
                         DeliveryReading after = before;
                         Delivery sum = {};
 
-                        after.boot_nsec += SECOND;
+                        after.monotonic_nsec += SECOND;
                         if (k + 1 == long_waits[i].promise_changes)
                                 after.floor[DELIVERY_FLOOR_CPU] += 100;
                         after.value[DELIVERY_INPUT_CPU_PRESSURE] += long_waits[i].pressure[k] * MSEC;
@@ -319,7 +319,7 @@ Test(delivery, reclaimed_by_its_own_limit) {
                         DeliveryReading after = before;
                         Delivery sum = {};
 
-                        after.boot_nsec += SECOND;
+                        after.monotonic_nsec += SECOND;
                         after.value[DELIVERY_INPUT_MEMORY_LIMIT_HITS] += limited[i].hits[k];
                         after.value[DELIVERY_INPUT_MEMORY_RECLAIMED] += limited[i].reclaimed[k] * 4096;
                         delivery_follow(&before, &after);
