@@ -125,7 +125,7 @@ int group_iter_new(const char *pin_dir, uint32_t slots, uint32_t places, bool in
                         &iter->carried);
         if (r < 0)
                 return r;
-        if (in_kernel)
+        if (in_kernel && !cpu_time)
                 (void) load(iter);
 
         *ret = TAKE_PTR(iter);

@@ -17,7 +17,7 @@ typedef struct GroupIter GroupIter;
 
 /*
  * `places`: the most groups. Without `in_kernel` files are read. `root`: see MeterOptions. `cpu_time`:
- * cpu.time too, which only the files give.
+ * cpu.time too, which only the files give: they are read then in any case.
  */
 int group_iter_new(const char *pin_dir, uint32_t slots, uint32_t places, bool in_kernel, const char *root,
                 bool cpu_time, GroupIter **ret);

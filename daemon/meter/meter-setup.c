@@ -260,9 +260,9 @@ static int set_up_iter(Meter *meter, const char *cgroup_root, FeatureSet *featur
                         /* cpu_time= */ !meter->sched, &meter->iter);
         if (r < 0)
                 return r;
-        how = group_iter_in_kernel(meter->iter)
-                              ? "one pass of a BPF iterator over the groups"
-                              : "files of each group, held open, as the BPF iterator does not load";
+        how = group_iter_in_kernel(meter->iter) ? "one pass of a BPF iterator over the groups"
+              : meter->sched ? "files of each group, held open, as the BPF iterator does not load"
+                             : "files of each group, held open, as cpu.time is to be had of them alone";
 
         if (has_controller(cgroup_root, "memory"))
                 r = feature_set_put(features, "meter.memory", true, "%s", how);

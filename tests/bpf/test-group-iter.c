@@ -240,24 +240,31 @@ Test(group_iter, groups_elsewhere) {
         worker_stop(&other);
 }
 
-/* Without the iterator the same figures come from the files, and the CPU time with them. */
-Test(group_iter, from_files) {
-        TestGroup group = group_make("a");
+/* Without the iterator the same figures come from the files, and the CPU time with them; also where it would
+ * load. */
+static void expect_from_files(bool in_kernel) {
+        TestGroup group = group_make(in_kernel ? "a" : "b");
         Worker worker = worker_start(&group, burn, NULL);
         GroupIter *iter = NULL;
         Sample sample = {};
 
         worker_run(&worker);
-        cr_assert(group_iter_new(NULL, SLOTS, PLACES, /* in_kernel= */ false, group_parent(), true, &iter) ==
-                        0);
+        cr_assert(group_iter_new(NULL, SLOTS, PLACES, in_kernel, group_parent(), /* cpu_time= */ true,
+                                  &iter) == 0);
         cr_expect(!group_iter_in_kernel(iter));
         cr_assert(group_iter_add(iter, SLOT, group.path, group.fd, group.id, false) == 0);
         cr_assert(group_iter_run(iter) == 0);
         group_iter_read(iter, SLOT, &sample);
-        cr_expect(sample.value[METRIC_CPU_TIME] == group_cpu_nsec(&group));
+        cr_expect(sample_has(&sample, METRIC_CPU_TIME) &&
+                        sample.value[METRIC_CPU_TIME] == group_cpu_nsec(&group));
         expect_files(&sample, &group);
         worker_stop(&worker);
         group_iter_free(iter);
+}
+
+Test(group_iter, from_files) {
+        expect_from_files(/* in_kernel= */ false);
+        expect_from_files(/* in_kernel= */ true);
 }
 
 Test(group_iter, parse) {
