@@ -25,7 +25,8 @@ static const MetricInfo metric_table[METRIC_MAX] = {
         [METRIC_MEMORY_CURRENT] = { "memory.current", "headgate_memory_current_bytes", METRIC_UNIT_BYTES,
                         false, "Memory charged now." },
         [METRIC_MEMORY_PEAK] = { "memory.peak", "headgate_memory_peak_bytes", METRIC_UNIT_BYTES, false,
-                        "Most memory ever charged." },
+                        "Most memory that each of its groups ever held, in sum; of adopted ones before, "
+                        "too." },
         [METRIC_MEMORY_ANON] = { "memory.anon", "headgate_memory_anon_bytes", METRIC_UNIT_BYTES, false,
                         "Memory of processes that no file is behind." },
         [METRIC_MEMORY_FILE] = { "memory.file", "headgate_memory_file_bytes", METRIC_UNIT_BYTES, false,

@@ -20,7 +20,7 @@ typedef enum Metric {
         METRIC_CPU_THROTTLED,       /* ns that run queues of the group were held by cpu.max */
         METRIC_CPU_PRESSURE,        /* ns in which some task waited for a CPU (pressure's "some") */
         METRIC_MEMORY_CURRENT,      /* bytes */
-        METRIC_MEMORY_PEAK,         /* bytes */
+        METRIC_MEMORY_PEAK,         /* bytes: of each group, since it was made, in sum */
         METRIC_MEMORY_ANON,         /* bytes */
         METRIC_MEMORY_FILE,         /* bytes: page cache, tmpfs and shared memory included */
         METRIC_MEMORY_KERNEL,       /* bytes */
