@@ -237,6 +237,16 @@ int group_carried_place(
         return 0;
 }
 
+void group_carried_lose(GroupCarried *carried, uint32_t place, const Sample *lost) {
+        Row *row = row_at(carried, place);
+
+        for (size_t i = 0; i < carried->n_counters; i++)
+                if (sample_has(lost, carried->counters[i]) && row->noted & (1U << i)) {
+                        row->counter[i].base -= lost->value[carried->counters[i]];
+                        row->counter[i].last -= lost->value[carried->counters[i]];
+                }
+}
+
 void group_carried_note(GroupCarried *carried, uint32_t place, const Sample *now) {
         Row *row = row_at(carried, place);
 

@@ -22,8 +22,8 @@ typedef struct GroupCarriedOptions {
         const Metric *counters;     /* those of the samples that are counters; must live as long */
         size_t n_counters;          /* at most GROUP_CARRIED_COUNTERS_MAX */
         uint32_t slots, places;
-        /* A counter that falls lost a part of what it sums (a device went, with its line), and has the rest
-         * still; else it began anew (its controller was taken away and given again). */
+        /* A counter that falls lost a part of what it sums (a device went, with its line, and nobody told),
+         * and has the rest still; else it began anew (its controller was taken away and given again). */
         bool falls_by_parts;
 } GroupCarriedOptions;
 #define GROUP_CARRIED_COUNTERS_MAX 16
@@ -40,6 +40,8 @@ void group_carried_keep_pins(const GroupCarried *carried, const char *pin_dir, P
  */
 int group_carried_place(
                 GroupCarried *carried, uint32_t slot, uint64_t group_id, bool adopted, uint32_t *ret_place);
+/* The group's counters will show so much less than they would have: a part of what they sum is gone. */
+void group_carried_lose(GroupCarried *carried, uint32_t place, const Sample *lost);
 /* What the group's counters show now. */
 void group_carried_note(GroupCarried *carried, uint32_t place, const Sample *now);
 /* Puts the slot's figures of those counters that are in `present`, as a Sample has it. */

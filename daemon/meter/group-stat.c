@@ -35,6 +35,7 @@ void group_stat_close(GroupStat *stat) {
         for (GroupStatFile i = 0; i < GROUP_STAT_FILE_MAX; i++)
                 cleanup_close(&stat->files[i]);
         cleanup_close(&stat->dir_fd);
+        stat_devices_deinit(&stat->devices);
 }
 
 /* Of a controller that was taken away and given again, the files are others: what was open reads no more. */
@@ -79,7 +80,7 @@ bool group_stat_is_layer(unsigned major, unsigned minor, void *userdata) {
         return over_another;
 }
 
-void group_stat_read(GroupStat *stat, Sample *sum) {
+void group_stat_read(GroupStat *stat, Sample *sum, Sample *lost) {
         static const struct {
                 GroupStatFile file;
                 Metric some, full;
@@ -96,7 +97,7 @@ void group_stat_read(GroupStat *stat, Sample *sum) {
         if (read_file(stat, GROUP_STAT_SWAP, text) && group_files_parse(text, NULL, &swap))
                 sample_add(sum, METRIC_MEMORY_SWAP, swap);
         if (read_file(stat, GROUP_STAT_IO, text))
-                stat_text_add_io(text, group_stat_is_layer, NULL, sum);
+                stat_text_add_io(text, group_stat_is_layer, NULL, &stat->devices, sum, lost);
         for (size_t i = 0; i < ELEMENTSOF(pressures); i++)
                 if (read_file(stat, pressures[i].file, text))
                         stat_text_add_pressure(text, pressures[i].some, pressures[i].full, sum);

@@ -7,6 +7,7 @@
  * groups in turns.
  */
 
+#include "meter/stat-text.h"
 #include "model/sample.h"
 
 typedef enum GroupStatFile {
@@ -24,14 +25,19 @@ typedef enum GroupStatFile {
 typedef struct GroupStat {
         int dir_fd;
         int files[GROUP_STAT_FILE_MAX]; /* -EBADF: not open */
+        StatDevices devices;            /* as io.stat had them last */
 } GroupStat;
 
 /* Owns the directory from here on. */
 GroupStat group_stat_open(int dir_fd);
 void group_stat_close(GroupStat *stat);
 
-/* Adds to what stands in `sum`. A file that is not there leaves its figures absent; it may come, and go. */
-void group_stat_read(GroupStat *stat, Sample *sum);
+/*
+ * Adds to what stands in `sum`. A file that is not there leaves its figures absent; it may come, and go.
+ * `lost`: what stood there of counters when they were read before and is in them no longer, as of a device
+ * that is gone.
+ */
+void group_stat_read(GroupStat *stat, Sample *sum, Sample *lost);
 
 /* A StatDeviceIsLayer (stat-text.h): a device over others (device-mapper, md, bcache), or over a file (loop).
  * What goes through it is counted once more below, and there alone it has become traffic of a disk. */

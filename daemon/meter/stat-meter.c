@@ -94,10 +94,12 @@ static void detach(StatMeter *meter, uint64_t group_id) {
 
 /* Its counters to its slot's, and the slot's gauges so much more. */
 static void take_group(StatMeter *meter, Group *group) {
-        Sample now;
+        Sample now, lost;
 
         sample_begin(&now);
-        group_stat_read(&group->stat, &now);
+        sample_begin(&lost);
+        group_stat_read(&group->stat, &now, &lost);
+        group_carried_lose(meter->carried, group->place, &lost);
         group_carried_note(meter->carried, group->place, &now);
         slot_figures_add(meter->figures, group->slot, &now);
 }

@@ -75,36 +75,78 @@ void stat_text_add_pressure(const char *text, Metric some, Metric full, Sample *
         }
 }
 
-static void add_device(const char *fields, const char *end, Sample *sum) {
-        static const struct {
-                const char *key;
-                Metric metric;
-        } keys[] = {
-                { "rbytes=", METRIC_IO_READ_BYTES },
-                { "wbytes=", METRIC_IO_WRITE_BYTES },
-                { "rios=", METRIC_IO_READ_OPERATIONS },
-                { "wios=", METRIC_IO_WRITE_OPERATIONS },
-        };
+static void parse_device(const char *fields, const char *end, StatDevice *device) {
+        static const char *const keys[STAT_DEVICE_VALUES] = { "rbytes=", "wbytes=", "rios=", "wios=" };
 
         for (const char *field = fields; field && field < end; field = strchr(field + 1, ' ')) {
                 uint64_t value;
 
                 for (size_t i = 0; i < ELEMENTSOF(keys); i++)
-                        if (parse_after(field + 1, keys[i].key, &value))
-                                sample_add(sum, keys[i].metric, value);
+                        if (parse_after(field + 1, keys[i], &value))
+                                device->value[i] = value;
         }
 }
 
-void stat_text_add_io(const char *text, StatDeviceIsLayer is_layer, void *userdata, Sample *sum) {
+static void add_device(const StatDevice *device, Sample *sum) {
+        for (size_t i = 0; i < STAT_DEVICE_VALUES; i++)
+                sample_add(sum, METRIC_IO_READ_BYTES + (Metric) i, device->value[i]);
+}
+
+void stat_devices_deinit(StatDevices *devices) {
+        free(devices->entries);
+        *devices = (StatDevices){};
+}
+
+static bool devices_push(StatDevices *devices, const StatDevice *device) {
+        StatDevice *entries = reallocarray(devices->entries, devices->n + 1, sizeof(*entries));
+
+        if (!entries)
+                return false;
+        devices->entries = entries;
+        entries[devices->n++] = *device;
+        return true;
+}
+
+/* Goes on where it was: no counter of it fell. */
+static bool goes_on(const StatDevice *device, const StatDevices *now) {
+        for (size_t i = 0; i < now->n; i++) {
+                const StatDevice *found = &now->entries[i];
+                bool fell = false;
+
+                if (found->major != device->major || found->minor != device->minor)
+                        continue;
+                for (size_t k = 0; k < STAT_DEVICE_VALUES; k++)
+                        fell = fell || found->value[k] < device->value[k];
+                return !fell;
+        }
+        return false;
+}
+
+void stat_text_add_io(const char *text, StatDeviceIsLayer is_layer, void *userdata, StatDevices *devices,
+                Sample *sum, Sample *lost) {
+        StatDevices now = {};
+        bool remembered = true;
+
         for (Metric metric = METRIC_IO_READ_BYTES; metric <= METRIC_IO_WRITE_OPERATIONS; metric++)
                 sample_add(sum, metric, 0);
         for (const char *line = text; *line; line = next_line(line)) {
-                unsigned major, minor;
+                StatDevice device = {};
                 int length = 0;
 
-                if (sscanf(line, "%u:%u%n", &major, &minor, &length) != 2 || line[length] != ' ')
+                if (sscanf(line, "%u:%u%n", &device.major, &device.minor, &length) != 2 ||
+                                line[length] != ' ' ||
+                                (is_layer && is_layer(device.major, device.minor, userdata)))
                         continue;
-                if (!is_layer || !is_layer(major, minor, userdata))
-                        add_device(line + length, next_line(line), sum);
+                parse_device(line + length, next_line(line), &device);
+                add_device(&device, sum);
+                remembered = remembered && devices_push(&now, &device);
         }
+        for (size_t i = 0; remembered && i < devices->n; i++)
+                if (!goes_on(&devices->entries[i], &now))
+                        add_device(&devices->entries[i], lost);
+        stat_devices_deinit(devices);
+        if (remembered)
+                *devices = now;
+        else
+                stat_devices_deinit(&now);
 }

@@ -142,3 +142,22 @@ Test(group_carried, a_device_that_goes) {
         note(at, 105);
         cr_expect_eq(sum(SLOT), 106);
 }
+
+/* One that is told: what the others counted meanwhile is counted, however much it is. */
+Test(group_carried, a_device_that_is_told_to_go) {
+        Sample lost = {};
+        uint32_t at;
+
+        group_carried_free(carried);
+        make_with(/* falls_by_parts= */ true);
+        at = place(1, false);
+        sample_put(&lost, METRIC_MEMORY_OOM_KILLS, 60);
+        group_carried_lose(carried, at, &lost); /* nothing was noted that could be */
+        note(at, 100);
+        group_carried_lose(carried, at, &lost);
+        note(at, 45);
+        cr_expect_eq(sum(SLOT), 105);
+        group_carried_lose(carried, at, &(Sample){});
+        note(at, 500);
+        cr_expect_eq(sum(SLOT), 560);
+}

@@ -67,16 +67,45 @@ Test(stat_text, io) {
                                    "259:0 rbytes=4096 wbytes=8192 rios=2 wios=3 dbytes=9 dios=9\n"
                                    "8:16 rbytes=1 wbytes=2 rios=3 wios=4 cost.usage=5\n"
                                    "7:0 \n";
-        Sample sum = {};
+        StatDevices devices = {};
+        Sample sum = {}, lost = {};
 
-        stat_text_add_io(text, is_mapper, NULL, &sum);
+        stat_text_add_io(text, is_mapper, NULL, &devices, &sum, &lost);
         cr_expect_eq(figure(&sum, METRIC_IO_READ_BYTES), 4097);
         cr_expect_eq(figure(&sum, METRIC_IO_WRITE_BYTES), 8194);
         cr_expect_eq(figure(&sum, METRIC_IO_READ_OPERATIONS), 5);
         cr_expect_eq(figure(&sum, METRIC_IO_WRITE_OPERATIONS), 7);
+        stat_devices_deinit(&devices);
 
         sum = (Sample){};
-        stat_text_add_io("", NULL, NULL, &sum); /* has done none */
+        stat_text_add_io("", NULL, NULL, &devices, &sum, &lost); /* has done none */
         cr_expect_eq(figure(&sum, METRIC_IO_READ_BYTES), 0);
         cr_expect_eq(figure(&sum, METRIC_IO_WRITE_OPERATIONS), 0);
+        cr_expect_eq(lost.present, 0);
+}
+
+/* What was of a device is told as lost once: where it went, or came again and counts anew. */
+Test(stat_text, devices_that_go) {
+        static const struct {
+                const char *text;
+                uint64_t sum, lost;
+        } turns[] = {
+                { "8:0 rbytes=100 rios=1\n8:16 rbytes=50\n", 150, ABSENT },
+                { "8:0 rbytes=1000 rios=10\n", 1000, 50 },
+                { "8:0 rbytes=1000 rios=10\n8:16 rbytes=7\n", 1007, ABSENT },
+                { "8:0 rbytes=1001 rios=2\n8:16 rbytes=7\n", 1008, 1000 },
+                { "8:16 rbytes=7\n8:0 rbytes=1001 rios=2\n", 1008, ABSENT },
+                { "", 0, 1008 },
+                { "", 0, ABSENT },
+        };
+        StatDevices devices = {};
+
+        for (size_t i = 0; i < ELEMENTSOF(turns); i++) {
+                Sample sum = {}, lost = {};
+
+                stat_text_add_io(turns[i].text, NULL, NULL, &devices, &sum, &lost);
+                cr_expect_eq(figure(&sum, METRIC_IO_READ_BYTES), turns[i].sum, "turn %zu", i);
+                cr_expect_eq(figure(&lost, METRIC_IO_READ_BYTES), turns[i].lost, "turn %zu", i);
+        }
+        stat_devices_deinit(&devices);
 }
