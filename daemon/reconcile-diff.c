@@ -126,14 +126,12 @@ const NetClass *reconciler_find_class(const NetPlan *plan, uint32_t slot) {
 }
 
 void reconciler_format_class(const NetPlan *plan, const NetClass *class, char *ret) {
-        HtbClass rounded;
         NetClass shown;
 
         *ret = '\0';
         if (!class)
                 return;
-        htb_class_from_plan(plan, class, /* mtu= */ 1500, &rounded);
-        htb_class_to_model(&rounded, &shown);
+        htb_class_round(plan, class, &shown);
         snprintf(ret, NET_CLASS_TEXT_SIZE, "prio %u rate %" PRIu64 "bit ceil %" PRIu64 "bit", shown.priority,
                         shown.floor_bps, shown.ceil_bps);
 }

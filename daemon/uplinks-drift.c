@@ -2,7 +2,8 @@
 
 /*
  * What hangs on the uplinks, compared with what last went through there; and whose a change is that the
- * kernel tells of. Puts nothing right but pins: the next apply does, which is told to look again.
+ * kernel tells of. Puts nothing right but pins, and queues that were too full to be: the next apply does,
+ * which is told to look again.
  */
 
 #include "uplinks-internal.h"
@@ -40,7 +41,9 @@ static void hold_check(UplinkHold *hold, UplinkDifference tell, void *userdata) 
 
         if (!hold->uplink || hold->applied.n_classes == 0)
                 return; /* the next apply looks at it in any case */
-        (void) uplink_compare(hold->uplink, &hold->applied, tell_if_there, &comparison);
+        if (uplink_compare(hold->uplink, &hold->applied, tell_if_there, &comparison) == 0 &&
+                        uplink_has_room(hold->uplink))
+                (void) uplink_apply(hold->uplink, &hold->applied, NULL);
         hold->classifier_due = !hold->classifier;
         if (hold->classifier && !net_classifier_alive(hold->classifier))
                 tell_if_there("filter", "none", "net.classify", &comparison);

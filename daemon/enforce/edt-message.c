@@ -23,15 +23,15 @@
 /* Since Linux 6.7 (TCA_FQ_PRIOMAP); before, there are no bands, and the attribute is passed over. */
 #define FQ_PRIOMAP 16
 #define FQ_BANDS 3
-#define BAND_CONTROL 0
+#define BAND_FIRST 0
 #define BAND_OTHERS 1
 
-/* The lower bits of skb->priority: the pacer leaves 0 of tenants, and of the control class its minor's. */
-static int bands_put(struct nl_msg *message) {
+int fq_bands_put(struct nl_msg *message, int first) {
         struct tc_prio_qopt bands = { .bands = FQ_BANDS };
 
         memset(bands.priomap, BAND_OTHERS, sizeof(bands.priomap));
-        bands.priomap[(UPLINK_MINOR_SLOT_BASE + SLOT_CONTROL) & TC_PRIO_MAX] = BAND_CONTROL;
+        if (first >= 0)
+                bands.priomap[first & TC_PRIO_MAX] = BAND_FIRST;
         return nla_put(message, FQ_PRIOMAP, sizeof(bands), &bands);
 }
 
@@ -41,7 +41,8 @@ int fq_options_put(struct nl_msg *message, uint32_t buckets_log) {
         if (!nest || nla_put_u32(message, TCA_FQ_BUCKETS_LOG, buckets_log) < 0 ||
                         nla_put_u32(message, TCA_FQ_PLIMIT, PACKETS_MAX) < 0 ||
                         nla_put_u32(message, TCA_FQ_FLOW_PLIMIT, FLOW_PACKETS_MAX) < 0 ||
-                        bands_put(message) < 0)
+                        /* The pacer leaves 0 of tenants there, and of the control class its minor's. */
+                        fq_bands_put(message, (UPLINK_MINOR_SLOT_BASE + SLOT_CONTROL) & TC_PRIO_MAX) < 0)
                 return -ENOMEM;
         nla_nest_end(message, nest);
         return 0;

@@ -18,3 +18,6 @@ int edt_message_queue_add(int ifindex, uint32_t queue, struct nl_msg **ret);
 
 /* fq's options; 0 buckets are what no kernel takes. */
 int fq_options_put(struct nl_msg *message, uint32_t buckets_log);
+/* Of its options, which of fq's bands a packet is in: all in one, but those whose priority ends in these four
+ * bits before them; -1: none. */
+int fq_bands_put(struct nl_msg *message, int first);

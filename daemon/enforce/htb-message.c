@@ -7,6 +7,7 @@
 
 #include "edt-message.h"
 #include "htb-message.h"
+#include "leaf-message.h"
 #include "netlink.h"
 #include "uplink.h"
 
@@ -24,9 +25,6 @@
 #define MESSAGE_SIZE 256U
 
 #define LOOPBACK_INDEX 1
-
-/* Of the kernel's default, 1024, each class would cost 70 KiB of kernel memory, used or not. */
-#define LEAF_FLOWS 128U
 
 static int message_new(
                 uint16_t type, uint16_t flags, const void *body, size_t body_size, struct nl_msg **ret) {
@@ -144,61 +142,42 @@ static int class_options_put(struct nl_msg *message, const HtbClass *class) {
         return 0;
 }
 
-static int leaf_options_put(struct nl_msg *message, uint32_t flows) {
-        struct nlattr *nest = nla_nest_start(message, TCA_OPTIONS);
-
-        if (!nest || nla_put_u32(message, TCA_FQ_CODEL_FLOWS, flows) < 0)
-                return -ENOMEM;
-        nla_nest_end(message, nest);
-        return 0;
-}
-
 int htb_message_change(int ifindex, const HtbChange *change, struct nl_msg **ret) {
         static const struct {
                 uint16_t type, flags;
-                const char *kind;
         } shapes[] = {
-                [HTB_CHANGE_ADD] = { RTM_NEWTCLASS, NLM_F_CREATE | NLM_F_EXCL, "htb" },
-                [HTB_CHANGE_SET] = { RTM_NEWTCLASS, 0, "htb" },
-                [HTB_CHANGE_DELETE] = { RTM_DELTCLASS, 0, NULL },
-                [HTB_CHANGE_ADD_LEAF] = { RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, "fq_codel" },
-                /* With _REPLACE, one of another kind goes; one of its own is changed, and loses nothing. */
-                [HTB_CHANGE_SET_LEAF] = { RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, "fq_codel" },
-                [HTB_CHANGE_SET_FIFO] = { RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, "bfifo" },
+                [HTB_CHANGE_ADD] = { RTM_NEWTCLASS, NLM_F_CREATE | NLM_F_EXCL },
+                [HTB_CHANGE_SET] = { RTM_NEWTCLASS, 0 },
+                [HTB_CHANGE_DELETE] = { RTM_DELTCLASS, 0 },
+                [HTB_CHANGE_ADD_LEAF] = { RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL },
+                /* One of its own kind, or the kernel refuses it; it loses nothing of what waits. */
+                [HTB_CHANGE_SET_LEAF] = { RTM_NEWQDISC, 0 },
+                /* One of another kind goes, with what waits in it. */
+                [HTB_CHANGE_REPLACE_LEAF] = { RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE },
         };
         _cleanup_nl_msg_ struct nl_msg *message = NULL;
         const HtbClass *class = &change->class;
-        uint32_t parent, handle;
+        uint16_t type, flags;
         int r;
 
         assert((size_t) change->kind < ELEMENTSOF(shapes));
 
-        if (shapes[change->kind].type == RTM_NEWQDISC) {
-                parent = OUR_CLASS(class->minor);
-                handle = 0; /* the kernel chooses */
-        } else {
-                parent = OUR_CLASS(class->parent_minor);
-                handle = OUR_CLASS(class->minor);
-        }
-
-        r = tc_message_new(shapes[change->kind].type, shapes[change->kind].flags, ifindex, parent, handle,
-                        shapes[change->kind].kind, &message);
+        type = shapes[change->kind].type;
+        flags = shapes[change->kind].flags;
+        if (type == RTM_NEWQDISC)
+                r = tc_message_new(type, flags, ifindex, OUR_CLASS(class->minor), /* handle= */ 0,
+                                htb_leaf_name(class->leaf.kind), &message);
+        else
+                r = tc_message_new(type, flags, ifindex, OUR_CLASS(class->parent_minor),
+                                OUR_CLASS(class->minor), type == RTM_NEWTCLASS ? "htb" : NULL, &message);
         if (r < 0)
                 return r;
-        if (change->kind == HTB_CHANGE_ADD || change->kind == HTB_CHANGE_SET) {
+        if (type == RTM_NEWQDISC)
+                r = leaf_options_put(message, &class->leaf, /* anew= */ change->kind != HTB_CHANGE_SET_LEAF);
+        else if (type == RTM_NEWTCLASS)
                 r = class_options_put(message, class);
-                if (r < 0)
-                        return r;
-        } else if (change->kind == HTB_CHANGE_ADD_LEAF || change->kind == HTB_CHANGE_SET_LEAF) {
-                r = leaf_options_put(message, LEAF_FLOWS);
-                if (r < 0)
-                        return r;
-        } else if (change->kind == HTB_CHANGE_SET_FIFO) {
-                const struct tc_fifo_qopt options = { .limit = class->queue_bytes };
-
-                if (nla_put(message, TCA_OPTIONS, sizeof(options), &options) < 0)
-                        return -ENOMEM;
-        }
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(message);
         return 0;
 }
@@ -213,7 +192,7 @@ int htb_message_probe(const char *kind, struct nl_msg **ret) {
                 return r;
         /* htb insists on options, fq_codel on at least one flow, fq on buckets. */
         if (strcmp(kind, "fq_codel") == 0)
-                r = leaf_options_put(message, /* flows= */ 0);
+                r = leaf_options_put(message, &(HtbLeaf){ .kind = HTB_LEAF_FQ_CODEL }, /* anew= */ true);
         else if (strcmp(kind, "fq") == 0)
                 r = fq_options_put(message, /* buckets_log= */ 0);
         if (r < 0)
@@ -300,9 +279,7 @@ int htb_message_parse_qdisc(const struct nlmsghdr *header, HtbQdisc *ret) {
                 global = nla_data(options[TCA_HTB_INIT]);
                 qdisc.default_minor = global->defcls;
         }
-        if (strcmp(qdisc.kind, "bfifo") == 0 &&
-                        attribute_holds(attributes[TCA_OPTIONS], sizeof(struct tc_fifo_qopt)))
-                qdisc.fifo_bytes = ((const struct tc_fifo_qopt *) nla_data(attributes[TCA_OPTIONS]))->limit;
+        leaf_options_parse(qdisc.kind, attributes[TCA_OPTIONS], &qdisc.leaf);
         *ret = qdisc;
         return 1;
 }
@@ -322,8 +299,19 @@ static int our_class_parse(const struct nlmsghdr *header, int ifindex, const str
         return nla_strcmp(ret_attributes[TCA_KIND], "htb") == 0;
 }
 
+/* The kernel's structs end in padding that the attribute lacks: as much as there is of each is read. */
+static int stats_parse(struct nlattr *const attributes[TCA_MAX + 1], struct nlattr *ret[TCA_STATS_MAX + 1]) {
+        if (!attributes[TCA_STATS2] ||
+                        nla_parse_nested(ret, TCA_STATS_MAX, attributes[TCA_STATS2], NULL) < 0 ||
+                        !attribute_holds(ret[TCA_STATS_BASIC], sizeof(uint64_t) + sizeof(uint32_t)) ||
+                        !attribute_holds(ret[TCA_STATS_QUEUE], sizeof(struct gnet_stats_queue)))
+                return -EBADMSG;
+        return 1;
+}
+
 int htb_message_parse_class(const struct nlmsghdr *header, int ifindex, HtbClass *ret) {
-        struct nlattr *attributes[TCA_MAX + 1], *options[TCA_HTB_MAX + 1];
+        struct nlattr *attributes[TCA_MAX + 1], *options[TCA_HTB_MAX + 1], *stats[TCA_STATS_MAX + 1];
+        struct gnet_stats_queue queue = {};
         const struct tc_htb_opt *parameters;
         const struct tcmsg *body;
         HtbClass class;
@@ -349,24 +337,18 @@ int htb_message_parse_class(const struct nlmsghdr *header, int ifindex, HtbClass
                 .cbuffer_ticks = parameters->cbuffer,
                 .quantum_bytes = parameters->quantum,
                 .overhead_bytes = parameters->rate.overhead,
-                .leaf_handle = body->tcm_info,
+                .leaf.kind = body->tcm_info ? HTB_LEAF_FOREIGN : HTB_LEAF_NONE,
         };
         /* The kernel adds these where a rate does not fit 32 bits, and caps the short form. */
         if (attribute_holds(options[TCA_HTB_RATE64], sizeof(uint64_t)))
                 class.rate_bytes = nla_get_u64(options[TCA_HTB_RATE64]);
         if (attribute_holds(options[TCA_HTB_CEIL64], sizeof(uint64_t)))
                 class.ceil_bytes = nla_get_u64(options[TCA_HTB_CEIL64]);
+        if (stats_parse(attributes, stats) > 0)
+                nla_memcpy(&queue, stats[TCA_STATS_QUEUE], sizeof(queue));
+        class.waiting_bytes = queue.backlog;
+        class.waiting_packets = queue.qlen;
         *ret = class;
-        return 1;
-}
-
-/* The kernel's structs end in padding that the attribute lacks: as much as there is of each is read. */
-static int stats_parse(struct nlattr *const attributes[TCA_MAX + 1], struct nlattr *ret[TCA_STATS_MAX + 1]) {
-        if (!attributes[TCA_STATS2] ||
-                        nla_parse_nested(ret, TCA_STATS_MAX, attributes[TCA_STATS2], NULL) < 0 ||
-                        !attribute_holds(ret[TCA_STATS_BASIC], sizeof(uint64_t) + sizeof(uint32_t)) ||
-                        !attribute_holds(ret[TCA_STATS_QUEUE], sizeof(struct gnet_stats_queue)))
-                return -EBADMSG;
         return 1;
 }
 

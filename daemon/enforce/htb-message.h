@@ -29,7 +29,7 @@ typedef struct HtbQdisc {
         uint32_t handle; /* 0: the kernel's default, which nobody asked for */
         char kind[16];
         uint32_t default_minor; /* of htb: the class of what has none */
-        uint32_t fifo_bytes;    /* of bfifo: what it holds */
+        HtbLeaf leaf;           /* what it is, or would be, in a class; HTB_LEAF_NONE: we make none such */
 } HtbQdisc;
 
 /* All makers: -ENOMEM is the one error; the caller frees with nlmsg_free(). */

@@ -13,11 +13,6 @@
  * of one class changes no other. T is what 100 frames take at capacity: a class of 1 % sends a frame a turn.
  * T is held between 4 ms (fast links, where one TSO packet is many frames) and 40 ms (slow ones, where all
  * wait for the round to end).
- *
- * Where a class can have no fq_codel, what waits in it is bounded in bytes, or the last packet of it would
- * wait for a thousand others, each of up to 64 KiB: what its floor sends in 200 ms, or, of a class that
- * mostly borrows, 20 ms of its ceiling as long as that is no more than 1 MiB. A power of two, so that a small
- * change of a class is one message; and never less than the largest packet and some small ones.
  */
 
 #include "htb-tree.h"
@@ -44,12 +39,6 @@
 #define ROUND_MIN_USEC 4000U
 #define ROUND_MAX_USEC 40000U
 
-#define QUEUE_RATE_PART 5U  /* of a second */
-#define QUEUE_CEIL_PART 50U /* the same */
-#define QUEUE_CEIL_MAX_BYTES (1U << 20)
-#define QUEUE_MIN_BYTES (1U << 17)
-#define QUEUE_MAX_BYTES (1U << 30)
-
 /* What the shaper sees of a full packet is the MTU, the Ethernet header and at most one VLAN tag. */
 #define FRAME_HEADER_BYTES 18U
 
@@ -75,19 +64,6 @@ static uint64_t round_usec(uint64_t capacity_bytes, uint32_t frame_bytes) {
                         ROUND_MIN_USEC, ROUND_MAX_USEC);
 }
 
-static uint32_t queue_bytes(uint64_t rate_bytes, uint64_t ceil_bytes) {
-        uint64_t of_rate = rate_bytes / QUEUE_RATE_PART, of_ceil = ceil_bytes / QUEUE_CEIL_PART, wanted;
-
-        wanted = clamp(of_ceil, of_rate, of_rate > QUEUE_CEIL_MAX_BYTES ? of_rate : QUEUE_CEIL_MAX_BYTES);
-        wanted = clamp(wanted, QUEUE_MIN_BYTES, QUEUE_MAX_BYTES);
-        return 1U << (64 - __builtin_clzll(wanted - 1));
-}
-
-bool htb_fifo_is_ours(uint32_t fifo_bytes, bool fq_codel) {
-        return !fq_codel || (fifo_bytes >= QUEUE_MIN_BYTES && fifo_bytes <= QUEUE_MAX_BYTES &&
-                                            (fifo_bytes & (fifo_bytes - 1)) == 0);
-}
-
 void htb_tree_deinit(HtbTree *tree) {
         free(tree->classes);
         *tree = (HtbTree) HTB_TREE_NULL;
@@ -101,7 +77,8 @@ static void rates_from_plan(const NetPlan *plan, const NetClass *class, uint64_t
         *ret_ceil = clamp(class->ceil_bps / 8, *ret_rate, *ret_capacity);
 }
 
-void htb_class_from_plan(const NetPlan *plan, const NetClass *class, uint32_t mtu, HtbClass *ret) {
+void htb_class_from_plan(
+                const NetPlan *plan, const NetClass *class, uint32_t mtu, HtbLeafKind best, HtbClass *ret) {
         uint64_t capacity, rate, ceil;
         uint32_t frame = mtu + FRAME_HEADER_BYTES;
 
@@ -118,8 +95,8 @@ void htb_class_from_plan(const NetPlan *plan, const NetClass *class, uint32_t mt
                 .overhead_bytes = plan->overhead_bytes,
                 .quantum_bytes = (uint32_t) clamp(
                                 scale(rate, round_usec(capacity, frame), USEC_PER_SEC), frame, INT_MAX),
-                .queue_bytes = queue_bytes(rate, ceil),
         };
+        htb_leaf_make(best, ret->minor, rate, ceil, frame, &ret->leaf);
 }
 
 void htb_class_to_model(const HtbClass *class, NetClass *ret) {
@@ -154,7 +131,7 @@ static void root_from_plan(const NetPlan *plan, uint32_t mtu, HtbClass *ret) {
         };
 }
 
-int htb_tree_from_plan(const NetPlan *plan, uint32_t mtu, HtbTree *ret) {
+int htb_tree_from_plan(const NetPlan *plan, uint32_t mtu, HtbLeafKind best, HtbTree *ret) {
         _cleanup_htb_tree_ HtbTree tree = HTB_TREE_NULL;
 
         if (plan->capacity_bps < 8 || plan->n_classes == 0 || plan->classes[0].slot != SLOT_DEFAULT)
@@ -170,7 +147,7 @@ int htb_tree_from_plan(const NetPlan *plan, uint32_t mtu, HtbTree *ret) {
 
                 if (class->slot > HTB_SLOT_MAX || (i > 0 && class->slot <= plan->classes[i - 1].slot))
                         return -EINVAL;
-                htb_class_from_plan(plan, class, mtu, &tree.classes[tree.n++]);
+                htb_class_from_plan(plan, class, mtu, best, &tree.classes[tree.n++]);
         }
 
         *ret = tree;
@@ -215,6 +192,10 @@ bool htb_class_holds(const HtbClass *want, const HtbClass *have) {
                class_equal(want, have);
 }
 
+bool htb_change_is_of_leaf(HtbChangeKind kind) {
+        return kind == HTB_CHANGE_ADD_LEAF || kind == HTB_CHANGE_SET_LEAF || kind == HTB_CHANGE_REPLACE_LEAF;
+}
+
 static bool gives_less(const HtbClass *want, const HtbClass *have) {
         if (want->rate_bytes != have->rate_bytes)
                 return want->rate_bytes < have->rate_bytes;
@@ -251,17 +232,21 @@ static int compare_change(const void *a, const void *b) {
         return (int) x->kind - (int) y->kind;
 }
 
-/* What is to be done to the qdisc in a leaf class; `have` is NULL of a new one. */
-static bool leaf_change(const HtbClass *want, const HtbClass *have, bool fq_codel, HtbChangeKind *ret) {
-        const bool has_fifo = have && have->queue_bytes > 0;
+/* Whether anything is to be done to the queue in a leaf class; `have` is NULL of a new one. */
+static bool leaf_change(const HtbClass *want, const HtbClass *have, HtbChange *ret) {
+        const HtbLeafKind kind = have ? have->leaf.kind : HTB_LEAF_NONE;
 
-        *ret = !fq_codel ? HTB_CHANGE_SET_FIFO : has_fifo ? HTB_CHANGE_SET_LEAF : HTB_CHANGE_ADD_LEAF;
-        if (!have || have->leaf_handle == 0)
+        if (kind == HTB_LEAF_FOREIGN)
+                return false;
+        *ret = (HtbChange){ HTB_CHANGE_ADD_LEAF, STAGE_MORE, *want, false };
+        if (kind == HTB_LEAF_NONE)
                 return true;
-        return has_fifo && (fq_codel || have->queue_bytes != want->queue_bytes);
+        ret->kind = kind == want->leaf.kind ? HTB_CHANGE_SET_LEAF : HTB_CHANGE_REPLACE_LEAF;
+        ret->too_full = !htb_leaf_holds(&want->leaf, &have->leaf, have->waiting_bytes, have->waiting_packets);
+        return !htb_leaf_equal(&want->leaf, &have->leaf);
 }
 
-int htb_tree_diff(const HtbTree *want, const HtbTree *have, bool fq_codel, HtbChange **ret, size_t *ret_n) {
+int htb_tree_diff(const HtbTree *want, const HtbTree *have, HtbChange **ret, size_t *ret_n) {
         _cleanup_free_ HtbChange *changes = NULL;
         size_t n = 0, i = 0, j = 0;
 
@@ -274,7 +259,6 @@ int htb_tree_diff(const HtbTree *want, const HtbTree *have, bool fq_codel, HtbCh
         while (i < want->n || j < have->n) {
                 const HtbClass *w = i < want->n ? &want->classes[i] : NULL;
                 const HtbClass *h = j < have->n ? &have->classes[j] : NULL;
-                HtbChangeKind leaf;
                 bool root, misplaced;
 
                 if (w && h && w->minor != h->minor) {
@@ -305,8 +289,8 @@ int htb_tree_diff(const HtbTree *want, const HtbTree *have, bool fq_codel, HtbCh
                 else if (!class_equal(w, h))
                         changes[n++] = (HtbChange){ HTB_CHANGE_SET, root ? STAGE_ROOT_MORE : STAGE_MORE, *w };
 
-                if (!root && leaf_change(w, h, fq_codel, &leaf))
-                        changes[n++] = (HtbChange){ leaf, STAGE_MORE, *w };
+                if (!root && leaf_change(w, h, &changes[n]))
+                        n++;
         }
 
         qsort(changes, n, sizeof(HtbChange), compare_change);
@@ -332,11 +316,11 @@ void htb_class_format(const HtbTree *tree, uint16_t minor, char *ret) {
         (void) snprintf(ret, HTB_CLASS_TEXT_SIZE, "none");
 }
 
-void htb_fifo_format(const HtbTree *tree, uint16_t minor, char *ret) {
-        uint32_t bytes = 0;
+void htb_class_format_leaf(const HtbTree *tree, uint16_t minor, char ret[static HTB_LEAF_TEXT_SIZE]) {
+        HtbLeaf leaf = { .kind = HTB_LEAF_NONE };
 
         for (size_t i = 0; i < tree->n; i++)
                 if (tree->classes[i].minor == minor)
-                        bytes = tree->classes[i].queue_bytes;
-        (void) snprintf(ret, HTB_CLASS_TEXT_SIZE, bytes > 0 ? "bfifo limit %" PRIu32 "b" : "none", bytes);
+                        leaf = tree->classes[i].leaf;
+        htb_leaf_format(&leaf, ret);
 }

@@ -3,8 +3,8 @@
 /*
  * From one plan, which was read back here, to another: a message for each class that differs, and no look at
  * the others. What others changed meanwhile is not seen, unless it is in the way of a message: it is heard of
- * by enforce/link-watch.h, and then all is looked at. So where a class's FIFO is to be another: in its place
- * may be what somebody put there, which is left.
+ * by enforce/link-watch.h, and then all is looked at. So where a class's queue is to be longer or shorter:
+ * in its place may be what somebody put there, which is left.
  *
  * The kernel echoes to us what it tells all who listen: what it made of each message. So a class is read back
  * by its own change.
@@ -26,6 +26,10 @@ int uplink_put_changes(Uplink *uplink, int ifindex, const HtbChange *changes, si
                 struct nl_msg *message = NULL;
                 int r;
 
+                if (htb_change_is_of_leaf(changes[i].kind))
+                        uplink->too_full[class->minor - UPLINK_MINOR_SLOT_BASE] = changes[i].too_full;
+                if (changes[i].too_full)
+                        continue;
                 r = htb_message_change(ifindex, &changes[i], &message);
                 if (r < 0)
                         return r;
@@ -56,14 +60,13 @@ static bool echo_says(const Echoes *echoes, const HtbChange *change, const struc
         case HTB_CHANGE_SET:
                 return htb_message_parse_class(header, ifindex, &have) > 0 &&
                        htb_class_holds(&change->class, &have) &&
-                       (change->kind == HTB_CHANGE_ADD || have.leaf_handle);
+                       (change->kind == HTB_CHANGE_ADD || have.leaf.kind != HTB_LEAF_NONE);
         case HTB_CHANGE_ADD_LEAF:
         case HTB_CHANGE_SET_LEAF:
-        case HTB_CHANGE_SET_FIFO:
+        case HTB_CHANGE_REPLACE_LEAF:
                 return htb_message_parse_qdisc(header, &leaf) > 0 && leaf.ifindex == ifindex &&
                        leaf.parent == (UPLINK_HANDLE | change->class.minor) &&
-                       (change->kind == HTB_CHANGE_SET_FIFO ? leaf.fifo_bytes == change->class.queue_bytes
-                                                            : strcmp(leaf.kind, "fq_codel") == 0);
+                       htb_leaf_equal(&leaf.leaf, &change->class.leaf);
         case HTB_CHANGE_DELETE:
                 return header->nlmsg_type == RTM_DELTCLASS;
         }
@@ -104,10 +107,7 @@ static int tree_add(HtbTree *tree, const Uplink *uplink, const NetPlan *plan, co
                         return -ENOMEM;
                 tree->classes = classes;
         }
-        htb_class_from_plan(plan, class, uplink->seen.mtu, &tree->classes[tree->n]);
-        if (uplink->fq_codel)
-                tree->classes[tree->n].queue_bytes = 0;
-        tree->classes[tree->n++].leaf_handle = 1; /* there is one, that is */
+        htb_class_from_plan(plan, class, uplink->seen.mtu, uplink->best, &tree->classes[tree->n++]);
         return 0;
 }
 
@@ -147,7 +147,7 @@ static int trees_of_difference(
 /* Of a class that is there already. */
 static bool sets_a_queue(const HtbTree *have, const HtbChange *changes, size_t n) {
         for (size_t i = 0; i < n; i++)
-                for (size_t j = 0; changes[i].kind == HTB_CHANGE_SET_FIFO && j < have->n; j++)
+                for (size_t j = 0; changes[i].kind == HTB_CHANGE_SET_LEAF && j < have->n; j++)
                         if (have->classes[j].minor == changes[i].class.minor)
                                 return true;
         return false;
@@ -165,7 +165,7 @@ int uplink_change(Uplink *uplink, const NetPlan *from, const NetPlan *to, unsign
                 return -ESTALE;
         r = trees_of_difference(uplink, from, to, &have, &want);
         if (r >= 0)
-                r = htb_tree_diff(&want, &have, uplink->fq_codel, &changes, &n);
+                r = htb_tree_diff(&want, &have, &changes, &n);
         if (r >= 0 && sets_a_queue(&have, changes, n))
                 return -ESTALE;
         if (r >= 0)

@@ -23,7 +23,7 @@ typedef struct EdtSight {
         HtbLink link;
         HtbQdisc root;           /* zeroed: none */
         bool has_fq[QUEUES_MAX]; /* by queue, from 0 */
-        bool fq_codel;           /* the kernel has it */
+        HtbLeafKind best;        /* queue of a class that the kernel has */
         UplinkGuests guests;
         bool missing; /* a queue has no fq */
 } EdtSight;
@@ -42,7 +42,7 @@ static int take_qdisc(const struct nlmsghdr *header, void *userdata) {
                 sight->root = qdisc;
         else if (TC_H_MAJ(qdisc.parent) == UPLINK_HANDLE && queue < QUEUES_MAX)
                 sight->has_fq[queue] = strcmp(qdisc.kind, "fq") == 0;
-        uplink_note_guest(&sight->guests, &qdisc, sight->fq_codel);
+        uplink_note_guest(&sight->guests, &qdisc, sight->best);
         return r;
 }
 
@@ -62,7 +62,7 @@ static int look_once(Uplink *uplink, EdtSight *sight) {
         struct nl_msg *message = NULL;
         int r;
 
-        *sight = (EdtSight){ .fq_codel = uplink->fq_codel };
+        *sight = (EdtSight){ .best = uplink->best };
         r = uplink_look_up_link(uplink, &sight->link);
         if (r < 0)
                 return r;

@@ -21,7 +21,7 @@ typedef enum RootOwner {
 /* What somebody put below a root of ours, by kind; "": nothing. */
 typedef struct UplinkGuests {
         char of_queue[16]; /* in a place where we have fq, or would */
-        char of_class[16]; /* where we have fq_codel, or a FIFO */
+        char of_class[16]; /* where we have a class's queue */
 } UplinkGuests;
 
 /* What the kernel has. */
@@ -29,12 +29,12 @@ typedef struct UplinkSight {
         HtbLink link;
         HtbQdisc root; /* zeroed: none */
         RootOwner owner;
-        bool fq_codel; /* the kernel has it, which was known, or one is in a class of ours */
+        HtbLeafKind best; /* queue of a class that the kernel has: as was known, or one is there */
         UplinkGuests guests;
         HtbTree tree; /* empty unless the root is ours */
         size_t allocated;
-        HtbQdisc *fifos; /* owned, by parent: those in classes of ours */
-        size_t n_fifos, fifos_allocated;
+        HtbQdisc *leaves; /* owned, by parent: those in classes of ours, of a kind that we make */
+        size_t n_leaves, leaves_allocated;
 } UplinkSight;
 
 void uplink_sight_deinit(UplinkSight *sight);
@@ -43,9 +43,9 @@ void uplink_sight_deinit(UplinkSight *sight);
 struct Uplink {
         char name[IFNAMSIZ];
         Netlink *netlink;
-        bool fq_codel;
-        HtbLink seen;  /* when all was last looked at */
-        char *pin_dir; /* owned; NULL: nothing is pinned */
+        HtbLeafKind best; /* queue of a class that the kernel has */
+        HtbLink seen;     /* when all was last looked at */
+        char *pin_dir;    /* owned; NULL: nothing is pinned */
         NetDiscipline discipline;
         bool fast;             /* by the capacity that it was opened for, edt_suits() */
         bool edt;              /* by times of departure: all below, and uplink-edt.c */
@@ -53,12 +53,14 @@ struct Uplink {
         bool paced;            /* they were put in force */
         char fallback[384];    /* why they were not, and HTB is */
         EdtPacer *pacer;
-        int pacer_ifindex;            /* of the interface that it is of */
-        unsigned left_edt_of;         /* the interface on which nothing of it is left */
-        bool added[HTB_SLOT_MAX + 1]; /* classes that we made since they were last read, by slot */
-        NetStats parting;             /* what was read of those that went since the last reading */
-        const char *keep_dir;         /* where a root qdisc that is not ours is kept; NULL: nowhere */
-        bool take_over;               /* its place is taken */
+        int pacer_ifindex;               /* of the interface that it is of */
+        unsigned left_edt_of;            /* the interface on which nothing of it is left */
+        bool added[HTB_SLOT_MAX + 1];    /* classes that we made since they were last read, by slot */
+        bool too_full[HTB_SLOT_MAX + 1]; /* whose queues are to be shorter once less waits in them */
+        bool have_room;                  /* some of these, when they were last looked at */
+        NetStats parting;                /* what was read of those that went since the last reading */
+        const char *keep_dir;            /* where a root qdisc that is not ours is kept; NULL: nowhere */
+        bool take_over;                  /* its place is taken */
         char words[384];
 };
 
@@ -71,8 +73,8 @@ void uplink_set_words(Uplink *uplink, const char *format, ...) _printf_(2, 3);
 int uplink_give_back(Uplink *uplink, int ifindex, uint32_t handle);
 /* -EBUSY, and words. */
 int uplink_refuse_foreign(Uplink *uplink, const HtbQdisc *root);
-/* A qdisc somewhere below our root, in a kernel with or without fq_codel. */
-void uplink_note_guest(UplinkGuests *guests, const HtbQdisc *qdisc, bool fq_codel);
+/* A qdisc, if it is somewhere below our root, in a kernel that has no better queue of a class than this. */
+void uplink_note_guest(UplinkGuests *guests, const HtbQdisc *qdisc, HtbLeafKind best);
 /* -EBUSY, and words, where somebody put one of another kind into this root of ours, which is of another
  * discipline and would go with all that is in it. It could not be put back, so take_over is nothing to it. */
 int uplink_refuse_guest(Uplink *uplink, const HtbQdisc *root, const UplinkGuests *guests);
@@ -91,7 +93,7 @@ int uplink_look(Uplink *uplink, UplinkSight *ret);
 RootOwner uplink_root_owner(const HtbQdisc *root);
 
 /* uplink-change.c */
-/* The messages of these changes, with more flags, into the batch. */
+/* The messages of these changes, with more flags, into the batch; what is to be put off is remembered. */
 int uplink_put_changes(Uplink *uplink, int ifindex, const HtbChange *changes, size_t n, uint16_t flags,
                 NetlinkBatch *batch);
 

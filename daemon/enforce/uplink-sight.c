@@ -14,24 +14,24 @@
 
 void uplink_sight_deinit(UplinkSight *sight) {
         htb_tree_deinit(&sight->tree);
-        free(sight->fifos);
+        free(sight->leaves);
 }
 
 static int take_link(const struct nlmsghdr *header, void *userdata) {
         return htb_message_parse_link(header, userdata);
 }
 
-static int take_fifo(UplinkSight *sight, const HtbQdisc *qdisc) {
-        if (sight->n_fifos == sight->fifos_allocated) {
-                size_t allocated = 2 * sight->fifos_allocated + 64;
-                HtbQdisc *fifos = reallocarray(sight->fifos, allocated, sizeof(HtbQdisc));
+static int take_leaf(UplinkSight *sight, const HtbQdisc *qdisc) {
+        if (sight->n_leaves == sight->leaves_allocated) {
+                size_t allocated = 2 * sight->leaves_allocated + 64;
+                HtbQdisc *leaves = reallocarray(sight->leaves, allocated, sizeof(HtbQdisc));
 
-                if (!fifos)
+                if (!leaves)
                         return -ENOMEM;
-                sight->fifos = fifos;
-                sight->fifos_allocated = allocated;
+                sight->leaves = leaves;
+                sight->leaves_allocated = allocated;
         }
-        sight->fifos[sight->n_fifos++] = *qdisc;
+        sight->leaves[sight->n_leaves++] = *qdisc;
         return 0;
 }
 
@@ -41,23 +41,26 @@ static int compare_parent(const void *a, const void *b) {
         return x < y ? -1 : x > y;
 }
 
-/* How much the FIFO in each class holds. */
-static void join_fifos(UplinkSight *sight) {
-        if (sight->n_fifos == 0)
+/* What is in each class, where we made it. */
+static void join_leaves(UplinkSight *sight) {
+        if (sight->n_leaves == 0)
                 return;
-        qsort(sight->fifos, sight->n_fifos, sizeof(HtbQdisc), compare_parent);
+        qsort(sight->leaves, sight->n_leaves, sizeof(HtbQdisc), compare_parent);
         for (size_t i = 0; i < sight->tree.n; i++) {
-                const HtbQdisc key = { .parent = UPLINK_HANDLE | sight->tree.classes[i].minor };
-                const HtbQdisc *fifo =
-                                bsearch(&key, sight->fifos, sight->n_fifos, sizeof(HtbQdisc), compare_parent);
+                HtbClass *class = &sight->tree.classes[i];
+                const HtbQdisc key = { .parent = UPLINK_HANDLE | class->minor };
+                const HtbQdisc *leaf = bsearch(
+                                &key, sight->leaves, sight->n_leaves, sizeof(HtbQdisc), compare_parent);
 
-                if (fifo)
-                        sight->tree.classes[i].queue_bytes = fifo->fifo_bytes;
+                if (leaf && htb_leaf_is_ours(&leaf->leaf, sight->best, class->minor))
+                        class->leaf = leaf->leaf;
         }
 }
 
-static bool is_our_fifo(const HtbQdisc *qdisc, bool fq_codel) {
-        return strcmp(qdisc->kind, "bfifo") == 0 && htb_fifo_is_ours(qdisc->fifo_bytes, fq_codel);
+/* Somebody asked for it, below our root. */
+static bool is_below_ours(const HtbQdisc *qdisc) {
+        return qdisc->parent != TC_H_ROOT && TC_H_MAJ(qdisc->parent) == UPLINK_HANDLE &&
+               qdisc->handle != 0;
 }
 
 static int take_root(const struct nlmsghdr *header, void *userdata) {
@@ -70,13 +73,12 @@ static int take_root(const struct nlmsghdr *header, void *userdata) {
                 return r;
         if (qdisc.parent == TC_H_ROOT)
                 sight->root = qdisc;
-        if (TC_H_MAJ(qdisc.parent) >> 16 == UPLINK_HTB_MAJOR && strcmp(qdisc.kind, "fq_codel") == 0)
-                sight->fq_codel = true;
-        uplink_note_guest(&sight->guests, &qdisc, sight->fq_codel);
-        if (TC_H_MAJ(qdisc.parent) >> 16 == UPLINK_HTB_MAJOR && qdisc.handle != 0 && qdisc.fifo_bytes > 0 &&
-                        is_our_fifo(&qdisc, sight->fq_codel))
-                r = take_fifo(sight, &qdisc);
-        return r;
+        uplink_note_guest(&sight->guests, &qdisc, sight->best);
+        if (!is_below_ours(&qdisc) || qdisc.leaf.kind == HTB_LEAF_NONE)
+                return r;
+        if (sight->best < qdisc.leaf.kind)
+                sight->best = qdisc.leaf.kind;
+        return take_leaf(sight, &qdisc);
 }
 
 static int take_class(const struct nlmsghdr *header, void *userdata) {
@@ -113,13 +115,12 @@ RootOwner uplink_root_owner(const HtbQdisc *root) {
         return root->default_minor == UPLINK_MINOR_SLOT_BASE + SLOT_DEFAULT ? ROOT_OURS : ROOT_MISSHAPEN;
 }
 
-void uplink_note_guest(UplinkGuests *guests, const HtbQdisc *qdisc, bool fq_codel) {
-        if (qdisc->parent == TC_H_ROOT || TC_H_MAJ(qdisc->parent) >> 16 != UPLINK_HTB_MAJOR ||
-                        qdisc->handle == 0)
+void uplink_note_guest(UplinkGuests *guests, const HtbQdisc *qdisc, HtbLeafKind best) {
+        if (!is_below_ours(qdisc))
                 return;
         if (strcmp(qdisc->kind, "fq") != 0)
                 strcpy(guests->of_queue, qdisc->kind);
-        if (strcmp(qdisc->kind, "fq_codel") != 0 && !is_our_fifo(qdisc, fq_codel))
+        if (!htb_leaf_is_ours(&qdisc->leaf, best, (uint16_t) TC_H_MIN(qdisc->parent)))
                 strcpy(guests->of_class, qdisc->kind);
 }
 
@@ -153,7 +154,7 @@ int uplink_look_up_link(Uplink *uplink, HtbLink *ret) {
 }
 
 static int look_once(Uplink *uplink, UplinkSight *ret) {
-        _cleanup_sight_ UplinkSight sight = { .fq_codel = uplink->fq_codel };
+        _cleanup_sight_ UplinkSight sight = { .best = uplink->best };
         struct nl_msg *message = NULL;
         int r;
 
@@ -175,7 +176,7 @@ static int look_once(Uplink *uplink, UplinkSight *ret) {
                 if (r < 0)
                         return r;
                 htb_tree_sort(&sight.tree);
-                join_fifos(&sight);
+                join_leaves(&sight);
         }
 
         *ret = sight;

@@ -81,7 +81,7 @@ static int read_once(Uplink *uplink, Reading *reading) {
         if (reading->stats.n == 0)
                 return -ENOENT;
         qsort(reading->stats.classes, reading->stats.n, sizeof(NetClassStats), compare_slot);
-        if (!uplink->fq_codel)
+        if (!htb_leaf_drops_later(uplink->best))
                 return 0;
         r = htb_message_qdisc_dump(&message);
         return uplink_request(uplink, r, message, take_leaf, &reading->stats);

@@ -67,6 +67,27 @@ static int probe_kind(Uplink *uplink, const char *kind) {
         return r == -ENOENT ? 0 : r;
 }
 
+static const char *const leaf_words[HTB_LEAF_KIND_MAX] = {
+        [HTB_LEAF_FIFO] = "a FIFO as long as its floor or ceiling needs in each class: no fq_codel and no "
+                          "fq in this kernel, so flows of one tenant may delay each other",
+        [HTB_LEAF_FQ] = "fq in each class: no fq_codel in this kernel, so a tenant's flows have their turns, "
+                        "but each may wait for what it sent itself",
+        [HTB_LEAF_FQ_CODEL] = "fq_codel in each class",
+};
+
+/* A probe is a change that cannot succeed: none is sent where the answer is in sight. */
+static bool has_leaf(const char *kind, void *userdata) {
+        Uplink *uplink = userdata;
+
+        return htb_leaf_kind(kind) == uplink->best || probe_kind(uplink, kind) > 0;
+}
+
+/* `seen`: one of these there is for certain. */
+static void choose_leaf(Uplink *uplink, HtbLeafKind seen) {
+        uplink->best = seen;
+        uplink->best = htb_leaf_choose(has_leaf, uplink);
+}
+
 static int probe(Uplink *uplink, uint64_t capacity_bps, FeatureSet *features) {
         _cleanup_sight_ UplinkSight sight = { 0 };
         char feature[sizeof("net.egress@") + IFNAMSIZ];
@@ -77,8 +98,7 @@ static int probe(Uplink *uplink, uint64_t capacity_bps, FeatureSet *features) {
                 return r;
         uplink->fast = edt_suits(root_is_paced(&sight.root), capacity_bps);
 
-        /* A probe is a change that cannot succeed: none is sent where the answer is in sight. */
-        uplink->fq_codel = sight.fq_codel || probe_kind(uplink, "fq_codel") > 0;
+        choose_leaf(uplink, sight.best);
 
         snprintf(feature, sizeof(feature), "net.egress@%s", uplink->name);
         if (sight.owner == ROOT_FOREIGN && !uplink->take_over) {
@@ -97,11 +117,7 @@ static int probe(Uplink *uplink, uint64_t capacity_bps, FeatureSet *features) {
                                 "no floors and ceilings on %s: qdiscs can't be changed: %s", uplink->name,
                                 strerror(-htb));
 
-        if (uplink->fq_codel)
-                return feature_set_put(features, feature, true, "HTB at the root, fq_codel in each class");
-        return feature_set_put(features, feature, true,
-                        "HTB at the root, a FIFO as long as its floor or ceiling needs in each class: no "
-                        "fq_codel in this kernel, so flows of one tenant may delay each other");
+        return feature_set_put(features, feature, true, "HTB at the root, %s", leaf_words[uplink->best]);
 }
 
 /* What the kernel takes for an interface's name (dev_valid_name()), and no way out of a sysfs path. */
@@ -252,7 +268,7 @@ static int batch_from_difference(
         struct nl_msg *message = NULL;
         size_t n = 0;
 
-        r = htb_tree_diff(want, &sight->tree, uplink->fq_codel, &changes, &n);
+        r = htb_tree_diff(want, &sight->tree, &changes, &n);
         if (r < 0)
                 return r;
 
@@ -290,7 +306,7 @@ static int apply_once(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
         if (r < 0)
                 return r;
 
-        r = htb_tree_from_plan(plan, sight.link.mtu, &want);
+        r = htb_tree_from_plan(plan, sight.link.mtu, uplink->best, &want);
         if (r < 0)
                 return r;
         r = batch_from_difference(uplink, &want, &sight, &batch);
@@ -334,7 +350,7 @@ static int apply_htb(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
         for (unsigned i = 0; i < NETLINK_ATTEMPTS && is_race(r); i++) {
                 /* Also the answer to a leaf whose module has gone: ask again before the next attempt. */
                 if (r == -ENOENT)
-                        uplink->fq_codel = probe_kind(uplink, "fq_codel") > 0;
+                        choose_leaf(uplink, HTB_LEAF_NONE);
                 r = apply_once(uplink, plan, changes);
         }
         return r < 0 ? r : leave_edt(uplink);
@@ -384,6 +400,22 @@ int uplink_apply(Uplink *uplink, const NetPlan *plan, unsigned *ret_changes) {
         return 0;
 }
 
+/* Those that uplink_apply() put off, or would, are none; how many are left. */
+static size_t drop_put_off(Uplink *uplink, HtbChange *changes, size_t n) {
+        size_t kept = 0;
+
+        uplink->have_room = false;
+        for (size_t i = 0; i < n; i++) {
+                const bool known = changes[i].kind == HTB_CHANGE_SET_LEAF &&
+                                   uplink->too_full[changes[i].class.minor - UPLINK_MINOR_SLOT_BASE];
+
+                uplink->have_room = uplink->have_room || (known && !changes[i].too_full);
+                if (!known && !changes[i].too_full)
+                        changes[kept++] = changes[i];
+        }
+        return kept;
+}
+
 static void tell_classes(const HtbChange *changes, size_t n, const HtbTree *have, const HtbTree *want,
                 UplinkDifference tell, void *userdata) {
         unsigned told = 0;
@@ -395,16 +427,12 @@ static void tell_classes(const HtbChange *changes, size_t n, const HtbTree *have
                 snprintf(key, sizeof(key), "class %x:%x", UPLINK_HTB_MAJOR, minor);
                 htb_class_format(have, minor, is);
                 htb_class_format(want, minor, should);
-                if (changes[i].kind == HTB_CHANGE_ADD_LEAF || changes[i].kind == HTB_CHANGE_SET_LEAF ||
-                                changes[i].kind == HTB_CHANGE_SET_FIFO) {
+                if (htb_change_is_of_leaf(changes[i].kind)) {
                         if (strcmp(is, "none") == 0)
                                 continue; /* it was told */
                         snprintf(key, sizeof(key), "qdisc in %x:%x", UPLINK_HTB_MAJOR, minor);
-                        htb_fifo_format(have, minor, is);
-                        if (changes[i].kind == HTB_CHANGE_SET_FIFO)
-                                htb_fifo_format(want, minor, should);
-                        else
-                                strcpy(should, "fq_codel");
+                        htb_class_format_leaf(have, minor, is);
+                        htb_class_format_leaf(want, minor, should);
                 }
                 tell(key, is, should, userdata);
                 told++;
@@ -430,13 +458,18 @@ int uplink_compare(Uplink *uplink, const NetPlan *plan, UplinkDifference tell, v
                 tell(key, sight.root.handle ? sight.root.kind : "none", "htb", userdata);
                 return 1;
         }
-        r = htb_tree_from_plan(plan, sight.link.mtu, &want);
+        r = htb_tree_from_plan(plan, sight.link.mtu, uplink->best, &want);
         if (r >= 0)
-                r = htb_tree_diff(&want, &sight.tree, uplink->fq_codel, &changes, &n);
+                r = htb_tree_diff(&want, &sight.tree, &changes, &n);
         if (r < 0)
                 return r;
+        n = drop_put_off(uplink, changes, n);
         tell_classes(changes, n, &sight.tree, &want, tell, userdata);
         return (int) n;
+}
+
+bool uplink_has_room(const Uplink *uplink) {
+        return uplink->have_room;
 }
 
 uint32_t uplink_port(const Uplink *uplink) {
@@ -449,18 +482,20 @@ static int find_difference(Uplink *uplink, const NetPlan *expected, const Uplink
                 [HTB_CHANGE_ADD] = "is missing",
                 [HTB_CHANGE_SET] = "has other rates",
                 [HTB_CHANGE_DELETE] = "is still there",
-                [HTB_CHANGE_ADD_LEAF] = "has no fq_codel",
-                [HTB_CHANGE_SET_LEAF] = "has a FIFO and no fq_codel",
-                [HTB_CHANGE_SET_FIFO] = "has no FIFO, or one of another length",
+                [HTB_CHANGE_ADD_LEAF] = "has no queue of its own",
+                [HTB_CHANGE_SET_LEAF] = "has a queue of another length",
+                [HTB_CHANGE_REPLACE_LEAF] = "has a queue of another kind",
         };
         _cleanup_htb_tree_ HtbTree want = HTB_TREE_NULL;
         _cleanup_free_ HtbChange *changes = NULL;
         size_t n = 0;
         int r;
 
-        r = htb_tree_from_plan(expected, sight->link.mtu, &want);
+        r = htb_tree_from_plan(expected, sight->link.mtu, uplink->best, &want);
         if (r >= 0)
-                r = htb_tree_diff(&want, &sight->tree, uplink->fq_codel, &changes, &n);
+                r = htb_tree_diff(&want, &sight->tree, &changes, &n);
+        if (r >= 0)
+                n = drop_put_off(uplink, changes, n);
         if (r < 0 || n == 0)
                 return r;
         uplink_set_words(uplink, "class %x:%x %s, although the kernel took the change", UPLINK_HTB_MAJOR,

@@ -64,12 +64,12 @@ const char *uplink_words(const Uplink *uplink);
 
 /*
  * Makes the tree what the plan says: one dump, the difference, one batch of messages, in htb_tree_diff()'s
- * order. Writes nothing where nothing differs; `ret_changes` counts messages (may be NULL). The interface is
- * looked up by its name again: one that was replugged gets a new tree. -EINVAL: the plan has no capacity, no
- * class for SLOT_DEFAULT, or slots that do not ascend. -EBUSY: a foreign root qdisc, or one that could not be
- * put back as it is, or another discipline of ours in
- * which somebody put a qdisc. A class that a foreign filter points to can't go: -EBUSY too, once all else is
- * done.
+ * order. A queue that is too full to be made shorter without loss is put off. Writes nothing where nothing
+ * differs; `ret_changes` counts messages (may be NULL). The interface is looked up by its name again: one
+ * that was replugged gets a new tree. -EINVAL: the plan has no capacity, no class for SLOT_DEFAULT, or slots
+ * that do not ascend. -EBUSY: a foreign root qdisc, or one that could not be put back as it is, or another
+ * discipline of ours in which somebody put a qdisc. A class that a foreign filter points to can't go: -EBUSY
+ * too, once all else is done.
  */
 int uplink_apply(Uplink *uplink, const NetPlan *plan, unsigned *ret_changes);
 
@@ -81,8 +81,10 @@ int uplink_apply(Uplink *uplink, const NetPlan *plan, unsigned *ret_changes);
 int uplink_change(Uplink *uplink, const NetPlan *from, const NetPlan *to, unsigned *ret_changes);
 
 /* Looks, as uplink_apply() does, and tells what it would change: how many; the first eight are told. Changes
- * nothing. -ENODEV: there is no such interface. */
+ * nothing. A queue that was put off there is no difference. -ENODEV: there is no such interface. */
 int uplink_compare(Uplink *uplink, const NetPlan *plan, UplinkDifference tell, void *userdata);
+/* Whether that saw one of these that has room by now: uplink_apply() makes it shorter. */
+bool uplink_has_room(const Uplink *uplink);
 /* The netlink port that our changes come from, as the kernel names it to who listens for changes. */
 uint32_t uplink_port(const Uplink *uplink);
 
@@ -94,8 +96,8 @@ uint32_t uplink_port(const Uplink *uplink);
 int uplink_observe(Uplink *uplink, const NetPlan *expected, NetPlan *ret);
 /* What that gives where the kernel holds the plan, without a look. -EOPNOTSUPP: only a look can tell. */
 int uplink_expect(const Uplink *uplink, const NetPlan *plan, NetPlan *ret);
-/* One dump of the classes, and where they hold fq_codel one of qdiscs. -ENOENT: our tree is not there.
- * Counters begin at 0 with the class. */
+/* One dump of the classes, and where their queues drop what they took, one of qdiscs. -ENOENT: our tree is
+ * not there. Counters begin at 0 with the class. */
 int uplink_read_stats(Uplink *uplink, NetStats *ret);
 /* Whether that would tell what classes counted that may be no more: to be read now, as nobody can later. */
 bool uplink_keeps_stats(const Uplink *uplink);

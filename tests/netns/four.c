@@ -21,7 +21,7 @@ uint64_t now_usec(void) {
         return (uint64_t) now.tv_sec * USEC_PER_SEC + (uint64_t) now.tv_nsec / 1000;
 }
 
-Uplink *open_uplink(bool *ret_leaves) {
+Uplink *open_uplink(const char **ret_queue) {
         _cleanup_features_ FeatureSet features = FEATURE_SET_NULL;
         Uplink *uplink = NULL;
         const Feature *feature;
@@ -30,8 +30,10 @@ Uplink *open_uplink(bool *ret_leaves) {
         feature = feature_set_get(&features, "net.egress@" UPLINK);
         cr_assert_not_null(feature);
         cr_assert(feature->available, "%s", feature->words);
-        if (ret_leaves)
-                *ret_leaves = strstr(feature->words, "fq_codel in each class") != NULL;
+        if (ret_queue)
+                *ret_queue = strstr(feature->words, "fq_codel in each class") ? "fq_codel"
+                             : strstr(feature->words, "fq in each class")     ? "fq"
+                                                                              : "bfifo";
         return uplink;
 }
 

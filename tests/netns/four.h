@@ -20,8 +20,8 @@ extern const NetPlan plan_of_four;
 
 uint64_t now_usec(void);
 
-/* UPLINK; and whether its kernel puts an fq_codel in each class, unless NULL. */
-Uplink *open_uplink(bool *ret_leaves);
+/* UPLINK; and what this kernel has in each class, "fq_codel", "fq" or "bfifo", unless NULL. */
+Uplink *open_uplink(const char **ret_queue);
 
 /* Applies, and expects so many messages, by our count and by the kernel's notifications. */
 void apply_expecting(Uplink *uplink, const NetPlan *plan, unsigned expected);

@@ -12,8 +12,32 @@
 #include <sys/socket.h>
 #include <time.h>
 
-/* 20 packets to a class that takes them, 200 to one which must drop some where it has a FIFO, 5 of no class.
- */
+#define PAYLOAD 1000U
+#define WIRE (PAYLOAD + 42U) /* and the headers of UDP, IPv4 and Ethernet */
+
+/* So many to the slot's class at once, from who waits for nothing. A queue that is full may say so or not. */
+static void send_packets(uint32_t slot, unsigned packets) {
+        _cleanup_close_ int fd = udp_sender(7, slot == SLOT_DEFAULT ? 0 : UPLINK_CLASSID(slot));
+        const int size = 1 << 20;
+        char payload[PAYLOAD] = { 0 };
+
+        cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)), 0);
+        for (unsigned k = 0; k < packets; k++)
+                (void) send(fd, payload, sizeof(payload), 0);
+}
+
+/* By tc: the queue in its class also drops what the class does not know of. */
+static unsigned long dropped_in(uint32_t slot) {
+        _cleanup_free_ char *shown =
+                        run("tc -s qdisc show dev " UPLINK " parent 4847:%x", UPLINK_MINOR_SLOT_BASE + slot);
+        const char *sent = strstr(shown, " Sent ");
+        unsigned long dropped = 0;
+
+        cr_assert(sent && sscanf(sent, " Sent %*u bytes %*u pkt (dropped %lu", &dropped) == 1, "%s", shown);
+        return dropped;
+}
+
+/* 20 packets to a class that takes them, 200 to one which must drop some, 5 of no class. */
 Test(uplink_traffic, reads_statistics) {
         static const struct {
                 uint32_t slot;
@@ -30,26 +54,14 @@ Test(uplink_traffic, reads_statistics) {
                 { 4, 1, 8, 8 },
         };
         _cleanup_pair_ Pair pair = pair_new();
-        bool leaves; /* fq_codel, which takes all of it */
-        _cleanup_uplink_ Uplink *uplink = open_uplink(&leaves);
+        _cleanup_uplink_ Uplink *uplink = open_uplink(NULL);
         NetPlan plan = { UPLINK, CAPACITY, classes, ELEMENTSOF(classes) };
         _cleanup_net_stats_ NetStats stats = {}, again = {};
         _cleanup_close_ _unused_ int receiver = udp_receiver(&pair, 7); /* or the peer would answer */
-        char payload[1000] = { 0 };
 
         cr_assert_eq(uplink_apply(uplink, &plan, NULL), 0);
-
-        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                _cleanup_close_ int fd = udp_sender(
-                                7, cases[i].slot == SLOT_DEFAULT ? 0 : UPLINK_CLASSID(cases[i].slot));
-                const int size =
-                                1 << 20; /* what waits in a queue is the sender's, who else would wait, too */
-
-                cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)), 0);
-                for (unsigned k = 0; k < cases[i].packets; k++)
-                        /* A queue that is full may say so or not. */
-                        (void) send(fd, payload, sizeof(payload), 0);
-        }
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+                send_packets(cases[i].slot, cases[i].packets);
 
         cr_assert_eq(uplink_read_stats(uplink, &stats), 0);
         cr_assert_eq(stats.n, ELEMENTSOF(classes));
@@ -63,22 +75,23 @@ Test(uplink_traffic, reads_statistics) {
                 const char *sent = strstr(shown, " Sent ");
 
                 cr_assert_not_null(sent);
-                cr_assert_eq(sscanf(sent, " Sent %lu bytes %lu pkt (dropped %lu, overlimits %lu", &bytes,
-                                             &packets, &dropped, &overlimits),
-                                4, "%s", shown);
+                cr_assert_eq(sscanf(sent, " Sent %lu bytes %lu pkt (dropped %*u, overlimits %lu", &bytes,
+                                             &packets, &overlimits),
+                                3, "%s", shown);
+                dropped = dropped_in(cases[i].slot);
                 cr_expect_eq(s->bytes, bytes);
                 cr_expect_eq(s->packets, packets);
                 cr_expect_eq(s->drops, dropped);
                 cr_expect_eq(s->overlimits, overlimits);
                 cr_expect(s->anew);
-                cr_expect_eq(s->bytes, 1042 * s->packets, "payload and 42 bytes of headers");
+                cr_expect_eq(s->bytes, WIRE * s->packets);
                 cr_expect_eq(s->packets + s->drops + s->backlog_packets, cases[i].packets,
                                 "slot %u: %lu+%lu+%lu", cases[i].slot, (unsigned long) s->packets,
                                 (unsigned long) s->drops, (unsigned long) s->backlog_packets);
                 if (cases[i].slow) {
                         cr_expect_gt(s->backlog_packets, 0);
-                        cr_expect_eq(s->backlog_bytes, 1042 * s->backlog_packets);
-                        cr_expect(leaves || s->drops > 0, "all of it is in the FIFO");
+                        cr_expect_eq(s->backlog_bytes, WIRE * s->backlog_packets);
+                        cr_expect_gt(s->drops, 0, "all of it is in the queue");
                 } else
                         cr_expect_eq(s->packets, cases[i].packets);
         }
@@ -91,6 +104,84 @@ Test(uplink_traffic, reads_statistics) {
                 cr_expect_eq(again.classes[i].anew, again.classes[i].slot == 2, "slot %u",
                                 again.classes[i].slot);
         cr_expect_eq(stats_of(&again, 2)->packets, 0);
+}
+
+static void count_difference(const char *key, const char *have, const char *want, void *userdata) {
+        ++*(unsigned *) userdata;
+}
+
+/* Slot 4's, which is put off; that is no difference, before and after. */
+static void expect_shorter_once_empty(Uplink *uplink) {
+        NetClass classes[] = {
+                { SLOT_DEFAULT, 1, 10 * MBPS, UNLIMITED },
+                { 4, 1, 8 * MBPS, 8 * MBPS },
+        };
+        const NetPlan plan = { UPLINK, CAPACITY, classes, ELEMENTSOF(classes) };
+        const uint64_t end = now_usec() + 10 * USEC_PER_SEC;
+        unsigned changes = 999, told = 0;
+        bool waiting = true;
+
+        cr_assert_eq(uplink_apply(uplink, &plan, NULL), 0);
+        while (waiting && now_usec() < end) {
+                _cleanup_net_stats_ NetStats stats = {};
+
+                cr_assert_eq(uplink_compare(uplink, &plan, count_difference, &told), 0);
+                cr_assert_eq(uplink_read_stats(uplink, &stats), 0);
+                waiting = stats_of(&stats, 4)->backlog_packets > 0;
+        }
+        cr_assert_not(waiting);
+        cr_assert_eq(uplink_compare(uplink, &plan, count_difference, &told), 0);
+        cr_expect(uplink_has_room(uplink));
+        cr_expect_eq(told, 0);
+        cr_assert_eq(uplink_apply(uplink, &plan, &changes), 0);
+        cr_expect_eq(changes, 1);
+        cr_assert_eq(uplink_compare(uplink, &plan, count_difference, &told), 0);
+        cr_expect_not(uplink_has_room(uplink));
+}
+
+/* A queue that is to be shorter keeps what waits in it, or each packet of that is told of as dropped. */
+Test(uplink_traffic, a_full_queue_is_made_shorter_without_loss) {
+        static const struct {
+                const char *kind, *longer;
+                unsigned packets, changes; /* of the apply that finds it longer */
+        } queues[] = {
+                { "bfifo", "bfifo limit 1000000", 300, 1 },
+                { "fq", "fq limit 5000 flow_limit 5000", 300, 0 },
+                { "fq_codel", "fq_codel memory_limit 32Mb", 300, 0 },
+                { "bfifo", "bfifo limit 1000000", 10, 1 },
+                { "fq", "fq limit 5000 flow_limit 5000", 10, 1 },
+                { "fq_codel", "fq_codel memory_limit 32Mb", 10, 1 },
+        };
+        NetClass classes[] = {
+                { SLOT_DEFAULT, 1, 10 * MBPS, UNLIMITED },
+                { 4, 1, MBPS / 10, MBPS / 10 },
+        };
+        const NetPlan plan = { UPLINK, CAPACITY, classes, ELEMENTSOF(classes) };
+        _cleanup_pair_ Pair pair = pair_new();
+        _cleanup_close_ _unused_ int receiver = udp_receiver(&pair, 7);
+        const char *queue;
+        _cleanup_uplink_ Uplink *uplink = open_uplink(&queue);
+
+        for (size_t i = 0; i < ELEMENTSOF(queues); i++) {
+                _cleanup_net_stats_ NetStats stats = {};
+                const NetClassStats *class;
+                unsigned changes = 999;
+
+                if (strcmp(queue, queues[i].kind) != 0)
+                        continue;
+                cr_assert_eq(uplink_apply(uplink, &plan, NULL), 0);
+                free(run("tc qdisc change dev " UPLINK " parent 4847:14 %s", queues[i].longer));
+                send_packets(4, queues[i].packets);
+                cr_assert_eq(uplink_apply(uplink, &plan, &changes), 0);
+                cr_expect_eq(changes, queues[i].changes, "%u packets: %u", queues[i].packets, changes);
+                cr_assert_eq(uplink_read_stats(uplink, &stats), 0);
+                class = stats_of(&stats, 4);
+                cr_expect_eq(class->packets + class->drops + class->backlog_packets, queues[i].packets);
+                cr_expect_eq(class->drops, 0);
+                if (queues[i].changes == 0)
+                        expect_shorter_once_empty(uplink);
+                cr_assert_eq(uplink_release(uplink), 0);
+        }
 }
 
 typedef struct Flow {

@@ -12,13 +12,24 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+/* That of a class with 10 and 20 Mbit/s; what somebody may do to it; and another's own in its place. */
+static const struct {
+        const char *kind, *parts[4], *change, *another;
+} queues[] = {
+        { "bfifo", { "qdisc bfifo ", " limit 256Kb" }, "bfifo limit 50000", NULL },
+        { "fq", { "qdisc fq ", " limit 256p ", " flow_limit 32p ", " nopacing" }, "fq limit 50", "fq" },
+        { "fq_codel", { "qdisc fq_codel ", " flows 128 ", " memory_limit 512Kb " },
+                        "fq_codel memory_limit 32Mb", "fq_codel" },
+};
+
 Test(uplink, makes_the_tree) {
         _cleanup_pair_ Pair pair = pair_new();
         _cleanup_free_ char *root = NULL, *nothing = NULL;
+        _cleanup_free_ char *leaf = NULL;
         _cleanup_uplink_ Uplink *uplink = NULL;
-        bool leaves;
+        const char *queue;
 
-        uplink = open_uplink(&leaves);
+        uplink = open_uplink(&queue);
         cr_expect_str_eq(uplink_name(uplink), UPLINK);
         nothing = run("tc class show dev " UPLINK);
         cr_expect_str_eq(nothing, "", "opening changed something");
@@ -35,14 +46,13 @@ Test(uplink, makes_the_tree) {
         EXPECT_CLASS(0x12, " parent 4847:1 ", " prio 1 ", " quantum 50000 ", " rate 10Mbit ", " ceil 20Mbit ",
                         " burst 50000b", " cburst 25000b");
         EXPECT_CLASS(0x13, " parent 4847:1 ", " prio 2 ", " quantum 1518 ", " rate 8bit ", " ceil 30Mbit ");
-        fprintf(stderr, "a queue of its own in each class: %s\n",
-                        leaves ? "fq_codel" : "a FIFO, this kernel has no fq_codel");
-        if (leaves) {
-                _cleanup_free_ char *leaf = run("tc qdisc show dev " UPLINK " parent 4847:12");
-
-                EXPECT_CLASS(0x12, " leaf ");
-                cr_expect(strstr(leaf, "qdisc fq_codel ") && strstr(leaf, " flows 128 "), "%s", leaf);
-        }
+        fprintf(stderr, "a queue of its own in each class: %s\n", queue);
+        EXPECT_CLASS(0x12, " leaf ");
+        leaf = run("tc qdisc show dev " UPLINK " parent 4847:12");
+        for (size_t i = 0; i < ELEMENTSOF(queues); i++)
+                for (size_t k = 0; strcmp(queue, queues[i].kind) == 0 && queues[i].parts[k]; k++)
+                        cr_expect(strstr(leaf, queues[i].parts[k]), "no '%s' in %s", queues[i].parts[k],
+                                        leaf);
 }
 
 Test(uplink, observes_what_it_made) {
@@ -84,8 +94,7 @@ Test(uplink, rates_above_32_bits) {
 Test(uplink, adopts_and_changes_one) {
         _cleanup_pair_ Pair pair = pair_new();
         _cleanup_free_ char *before = NULL, *adopted = NULL, *back = NULL;
-        bool leaves;
-        _cleanup_uplink_ Uplink *first = open_uplink(&leaves), *second = NULL;
+        _cleanup_uplink_ Uplink *first = open_uplink(NULL), *second = NULL;
         NetClass classes[4];
         NetPlan plan = { UPLINK, CAPACITY, classes, 4 };
 
@@ -101,12 +110,12 @@ Test(uplink, adopts_and_changes_one) {
         adopted = show_all();
         cr_expect_str_eq(adopted, before);
 
-        /* Where it holds a FIFO, that is to be twice as long, and of before again. */
+        /* Its queue is to be longer, too, and of before again. */
         classes[2].floor_bps = 15 * MBPS;
-        apply_expecting(second, &plan, leaves ? 1 : 2);
+        apply_expecting(second, &plan, 2);
         EXPECT_CLASS(0x12, " rate 15Mbit ", " ceil 20Mbit ", " quantum 75000 ");
         classes[2].floor_bps = 10 * MBPS + 7; /* not a byte more */
-        apply_expecting(second, &plan, leaves ? 1 : 2);
+        apply_expecting(second, &plan, 2);
         back = show_all();
         cr_expect_str_eq(back, before);
 }
@@ -177,12 +186,14 @@ static void expect_shown(const char *line, const char *name) {
         cr_expect(strstr(shown, line), "%s: no '%s' in %s", name, line, shown);
 }
 
-/* fq_codel in each class, or a FIFO in each. */
-static void expect_leaves(const char *name) {
-        bool leaves;
-        _cleanup_uplink_ _unused_ Uplink *uplink = open_uplink(&leaves);
+/* The best in each class that this kernel has. */
+static void expect_queues(const char *name) {
+        char line[32];
+        const char *queue;
+        _cleanup_uplink_ _unused_ Uplink *uplink = open_uplink(&queue);
 
-        expect_shown(leaves ? "qdisc fq_codel " : "qdisc bfifo ", name);
+        snprintf(line, sizeof(line), "qdisc %s ", queue);
+        expect_shown(line, name);
 }
 
 Test(uplink, leaves_foreign_roots) {
@@ -226,7 +237,7 @@ Test(uplink, leaves_foreign_roots) {
                 /* And once it is gone, the way is free. */
                 free(run("tc qdisc del dev " UPLINK " root"));
                 cr_expect_eq(uplink_apply(uplink, &plan_of_four, NULL), 0);
-                expect_leaves(commands[i]);
+                expect_queues(commands[i]);
                 cr_expect_eq(uplink_release(uplink), 0);
         }
 }
@@ -419,10 +430,9 @@ Test(uplink, many_classes) {
                 _cleanup_uplink_ Uplink *uplink = NULL;
                 uint64_t start, waited, created, changed, one, same;
                 unsigned changes = 0;
-                bool leaves;
 
                 cr_assert_not_null(classes);
-                uplink = open_uplink(&leaves);
+                uplink = open_uplink(NULL);
                 for (unsigned i = 0; i < counts[k]; i++)
                         classes[i] = (NetClass){ i, 1, MBPS, UNLIMITED };
 
@@ -512,12 +522,13 @@ static void put_fifo(const char *limit) {
         free(run("tc qdisc replace dev " UPLINK " parent 4847:12 handle 7: bfifo limit %s", limit));
 }
 
-/* One of a length that we make was made where the kernel had no fq_codel; any other is somebody's, where it
+/* One of a length that we make was made where the kernel had no better; any other is somebody's, where it
  * has. Where it has none, a FIFO in a class of ours is ours. */
-Test(uplink, leaves_a_fifo_of_anothers_length_where_there_is_fq_codel) {
+Test(uplink, leaves_a_fifo_of_anothers_length_where_there_is_better) {
         _cleanup_pair_ Pair pair = pair_new();
-        bool leaves;
-        _cleanup_uplink_ Uplink *uplink = open_uplink(&leaves), *other = NULL;
+        const char *queue;
+        _cleanup_uplink_ Uplink *uplink = open_uplink(&queue), *other = NULL;
+        const bool better = strcmp(queue, "bfifo") != 0;
         _cleanup_features_ FeatureSet features = FEATURE_SET_NULL;
         const UplinkOptions edt = {
                 .ifname = UPLINK, .pin_dir = "/sys/fs/bpf", .discipline = NET_DISCIPLINE_EDT
@@ -528,21 +539,53 @@ Test(uplink, leaves_a_fifo_of_anothers_length_where_there_is_fq_codel) {
         put_fifo("131072"); /* of one that goes and the one that comes the kernel tells apart */
         cr_assert_eq(uplink_apply(uplink, &plan_of_four, &changes), 0, "%s", uplink_words(uplink));
         cr_expect_eq(changes, 1);
-        expect_shown(leaves ? " parent 4847:12 limit 10240p flows 128 "
-                            : "qdisc bfifo 7: parent 4847:12 limit 256Kb",
+        expect_shown(strcmp(queue, "fq_codel") == 0 ? " parent 4847:12 limit 10240p flows 128 "
+                        : better                    ? " parent 4847:12 limit 256p flow_limit 32p "
+                                                    : "qdisc bfifo 7: parent 4847:12 limit 256Kb",
                         "of our length");
 
         put_fifo("50000");
-        apply_expecting(uplink, &plan_of_four, leaves ? 0 : 1);
-        expect_shown(leaves ? "qdisc bfifo 7: parent 4847:12 limit 50000b"
+        apply_expecting(uplink, &plan_of_four, better ? 0 : 1);
+        expect_shown(better ? "qdisc bfifo 7: parent 4847:12 limit 50000b"
                             : "qdisc bfifo 7: parent 4847:12 limit 256Kb",
                         "of another");
         cr_assert_eq(uplink_new(&edt, &features, &other), 0);
-        if (!leaves || !feature_set_get(&features, "net.egress@" UPLINK)->available)
+        if (!better || !feature_set_get(&features, "net.egress@" UPLINK)->available)
                 return;
         cr_expect_eq(uplink_apply(other, &plan_of_four, NULL), -EBUSY);
         cr_expect(strstr(uplink_words(other), "holds a bfifo "), "%s", uplink_words(other));
         expect_shown("qdisc bfifo 7: parent 4847:12 limit 50000b", "under another discipline");
+}
+
+/* Ours is as it should be, from whatever somebody or an earlier headgated made it; another's of the same kind
+ * stays as it is. */
+Test(uplink, restores_its_queue_and_leaves_anothers) {
+        _cleanup_pair_ Pair pair = pair_new();
+        const char *queue;
+        _cleanup_uplink_ Uplink *uplink = open_uplink(&queue);
+        _cleanup_free_ char *before = NULL, *restored = NULL;
+
+        cr_assert_eq(uplink_apply(uplink, &plan_of_four, NULL), 0);
+        before = show_all();
+        for (size_t i = 0; i < ELEMENTSOF(queues); i++) {
+                if (strcmp(queue, queues[i].kind) != 0)
+                        continue;
+                free(run("tc qdisc change dev " UPLINK " parent 4847:12 %s", queues[i].change));
+                apply_expecting(uplink, &plan_of_four, 1);
+                restored = show_all();
+                cr_expect_str_eq(restored, before);
+                if (queues[i].another) {
+                        _cleanup_free_ char *anothers = NULL, *left = NULL;
+
+                        free(run("tc qdisc del dev " UPLINK " parent 4847:12"));
+                        free(run("tc qdisc add dev " UPLINK " parent 4847:12 handle 7: %s",
+                                        queues[i].another));
+                        anothers = show_all();
+                        apply_expecting(uplink, &plan_of_four, 0);
+                        left = show_all();
+                        cr_expect_str_eq(left, anothers);
+                }
+        }
 }
 
 /* What somebody put on one queue of the other discipline's root would go with it, and could not be put back.

@@ -94,7 +94,8 @@ Test(htb_tree, class_of_plan) {
                 const HtbClass *class, *expected = &cases[i].expected;
                 NetClass rounded, shown;
 
-                cr_assert_eq(htb_tree_from_plan(&plan, 1500, &tree), 0, "%s", cases[i].name);
+                cr_assert_eq(htb_tree_from_plan(&plan, 1500, HTB_LEAF_FQ_CODEL, &tree), 0, "%s",
+                                cases[i].name);
                 cr_assert_eq(tree.n, 3);
                 class = &tree.classes[2];
                 cr_expect_eq(class->minor, UPLINK_MINOR_SLOT_BASE + 2, "%s", cases[i].name);
@@ -108,6 +109,7 @@ Test(htb_tree, class_of_plan) {
                                 class->cbuffer_ticks);
                 cr_expect_eq(class->quantum_bytes, expected->quantum_bytes, "%s: quantum %u", cases[i].name,
                                 class->quantum_bytes);
+                cr_expect_eq(class->leaf.kind, HTB_LEAF_FQ_CODEL, "%s", cases[i].name);
 
                 htb_class_to_model(class, &shown);
                 htb_class_round(&plan, &cases[i].class, &rounded);
@@ -120,12 +122,13 @@ Test(htb_tree, root_of_plan) {
         NetPlan plan = { "eth0", 30 * MBPS, &default_class, 1 };
         _cleanup_htb_tree_ HtbTree tree = HTB_TREE_NULL;
 
-        cr_assert_eq(htb_tree_from_plan(&plan, 1500, &tree), 0);
+        cr_assert_eq(htb_tree_from_plan(&plan, 1500, HTB_LEAF_FQ_CODEL, &tree), 0);
         cr_expect_eq(tree.n, 2);
         cr_expect_eq(tree.classes[0].minor, UPLINK_MINOR_ROOT);
         cr_expect_eq(tree.classes[0].parent_minor, 0);
         cr_expect_eq(tree.classes[0].rate_bytes, 3750000);
         cr_expect_eq(tree.classes[0].ceil_bytes, 3750000);
+        cr_expect_eq(tree.classes[0].leaf.kind, HTB_LEAF_NONE);
         cr_expect_eq(tree.classes[1].minor, UPLINK_MINOR_SLOT_BASE + SLOT_DEFAULT);
 }
 
@@ -144,7 +147,7 @@ Test(htb_tree, quanta_are_in_proportion) {
                 NetPlan plan = { "eth0", capacities[i], classes, ELEMENTSOF(classes) };
                 _cleanup_htb_tree_ HtbTree tree = HTB_TREE_NULL;
 
-                cr_assert_eq(htb_tree_from_plan(&plan, 1500, &tree), 0);
+                cr_assert_eq(htb_tree_from_plan(&plan, 1500, HTB_LEAF_FQ_CODEL, &tree), 0);
                 cr_expect_geq(tree.classes[1].quantum_bytes, FRAME, "%zu", i);
                 cr_expect_float_eq(tree.classes[3].quantum_bytes / (double) tree.classes[2].quantum_bytes, 2,
                                 0.001, "%zu", i);
@@ -172,7 +175,8 @@ Test(htb_tree, refuses) {
                 NetPlan plan = { "eth0", cases[i].capacity_bps, (NetClass *) cases[i].classes, cases[i].n };
                 HtbTree tree = HTB_TREE_NULL;
 
-                cr_expect_eq(htb_tree_from_plan(&plan, 1500, &tree), -EINVAL, "%s", cases[i].name);
+                cr_expect_eq(htb_tree_from_plan(&plan, 1500, HTB_LEAF_FQ_CODEL, &tree), -EINVAL, "%s",
+                                cases[i].name);
                 cr_expect_null(tree.classes, "%s", cases[i].name);
         }
 }
@@ -193,7 +197,7 @@ Test(htb_tree, sort_drops_what_came_twice) {
 #define LEAF(slot, rate, ceil)                                                               \
         {                                                                                    \
                 .minor = UPLINK_MINOR_SLOT_BASE + (slot), .parent_minor = UPLINK_MINOR_ROOT, \
-                .rate_bytes = (rate), .ceil_bytes = (ceil)                                   \
+                .rate_bytes = (rate), .ceil_bytes = (ceil), .leaf.kind = HTB_LEAF_FIFO       \
         }
 #define LEAF_BELOW(slot, parent)                                                                             \
         {                                                                                                    \
@@ -201,8 +205,8 @@ Test(htb_tree, sort_drops_what_came_twice) {
                 .rate_bytes = 1, .ceil_bytes = 9                                                             \
         }
 
-/* Changes as text: "+" add, "=" set, "-" delete, "q" fq_codel, "Q" the same for a FIFO, "f" FIFO; then "r"
- * for the root class, or the slot. */
+/* Changes as text: "+" add, "=" set, "-" delete, and of queues "q" add, "s" set, "Q" replace; then "r" for
+ * the root class, or the slot. */
 static void changes_to_text(const HtbChange *changes, size_t n, char *ret, size_t size) {
         size_t length = 0;
 
@@ -211,7 +215,7 @@ static void changes_to_text(const HtbChange *changes, size_t n, char *ret, size_
                 uint16_t minor = changes[i].class.minor;
 
                 length += (size_t) snprintf(
-                                ret + length, size - length, i > 0 ? " %c" : "%c", "+=-qQf"[changes[i].kind]);
+                                ret + length, size - length, i > 0 ? " %c" : "%c", "+=-qsQ"[changes[i].kind]);
                 if (minor == UPLINK_MINOR_ROOT)
                         length += (size_t) snprintf(ret + length, size - length, "r");
                 else
@@ -224,14 +228,11 @@ Test(htb_tree, differences_in_order) {
         static const struct {
                 const char *name;
                 HtbClass want[4], have[5];
-                bool leaves; /* an fq_codel in each class, where none has one; else a FIFO, where all have one
-                              */
+                bool bare; /* no class that is there has a queue of its own */
                 const char *expected;
         } cases[] = {
                 { "none", { ROOT(9), LEAF(0, 1, 9) }, { ROOT(9), LEAF(0, 1, 9) }, false, "" },
-                { "all anew", { ROOT(9), LEAF(0, 1, 9), LEAF(2, 3, 9) }, { { 0 } }, false, "+r +0 f0 +2 f2" },
-                { "all anew, with leaves", { ROOT(9), LEAF(0, 1, 9), LEAF(2, 3, 9) }, { { 0 } }, true,
-                                "+r +0 q0 +2 q2" },
+                { "all anew", { ROOT(9), LEAF(0, 1, 9), LEAF(2, 3, 9) }, { { 0 } }, false, "+r +0 q0 +2 q2" },
                 { "one class alone", { ROOT(9), LEAF(0, 1, 9), LEAF(2, 4, 9) },
                                 { ROOT(9), LEAF(0, 1, 9), LEAF(2, 3, 9) }, false, "=2" },
                 { "no rate is promised twice", { ROOT(9), LEAF(0, 1, 9), LEAF(2, 5, 9), LEAF(3, 3, 9) },
@@ -241,7 +242,7 @@ Test(htb_tree, differences_in_order) {
                                 { ROOT(9), LEAF(0, 1, 9), LEAF(2, 3, 8), LEAF(3, 3, 9) }, false, "=3 =2" },
                 { "one that goes leaves its rate to one that comes",
                                 { ROOT(9), LEAF(0, 1, 9), LEAF(3, 3, 9) },
-                                { ROOT(9), LEAF(0, 1, 9), LEAF(2, 3, 9) }, false, "=2 +3 f3 -2" },
+                                { ROOT(9), LEAF(0, 1, 9), LEAF(2, 3, 9) }, false, "=2 +3 q3 -2" },
                 { "one that has none just goes", { ROOT(9), LEAF(0, 1, 9) },
                                 { ROOT(9), LEAF(0, 1, 9), LEAF(2, 1, 9) }, false, "-2" },
                 { "all of it at once", { ROOT(9), LEAF(0, 1, 9), LEAF(2, 2, 9), LEAF(4, 4, 9) },
@@ -254,7 +255,7 @@ Test(htb_tree, differences_in_order) {
                 { "misplaced: deepest first, then anew", { ROOT(9), LEAF(0, 1, 9), LEAF(2, 1, 9) },
                                 { ROOT(9), LEAF(0, 1, 9), LEAF_BELOW(2, 5),
                                                 { .minor = UPLINK_MINOR_SLOT_BASE + 5, .level = 6 } },
-                                false, "-2 -5 +2 f2" },
+                                false, "-2 -5 +2 q2" },
                 { "misplaced, with a leaf", { ROOT(9), LEAF(0, 1, 9) }, { ROOT(9), LEAF_BELOW(0, 5) }, true,
                                 "-0 +0 q0" },
         };
@@ -271,9 +272,8 @@ Test(htb_tree, differences_in_order) {
                 while (want.n < ELEMENTSOF(cases[i].want) && want.classes[want.n].minor != 0)
                         want.n++;
                 while (have.n < ELEMENTSOF(held) && held[have.n].minor != 0)
-                        held[have.n++].leaf_handle = !cases[i].leaves;
-                cr_assert_eq(htb_tree_diff(&want, &have, cases[i].leaves, &changes, &n), 0, "%s",
-                                cases[i].name);
+                        held[have.n++].leaf.kind = cases[i].bare ? HTB_LEAF_NONE : HTB_LEAF_FIFO;
+                cr_assert_eq(htb_tree_diff(&want, &have, &changes, &n), 0, "%s", cases[i].name);
                 changes_to_text(changes, n, text, sizeof(text));
                 cr_expect_str_eq(text, cases[i].expected, "%s: got '%s'", cases[i].name, text);
         }
@@ -293,7 +293,9 @@ Test(htb_tree, each_parameter_makes_a_difference) {
                 FIELD(cbuffer_ticks, true),
                 FIELD(quantum_bytes, false),
                 FIELD(priority, false),
-                FIELD(queue_bytes, false),
+                FIELD(leaf.bytes, false),
+                FIELD(leaf.packets, false),
+                FIELD(leaf.flow_packets, false),
         };
 
         for (size_t i = 0; i < ELEMENTSOF(fields); i++)
@@ -303,51 +305,57 @@ Test(htb_tree, each_parameter_makes_a_difference) {
                         _cleanup_free_ HtbChange *changes = NULL;
                         size_t n = 0;
 
-                        a.leaf_handle = 1;
                         if (root) {
                                 a.minor = UPLINK_MINOR_ROOT;
                                 a.parent_minor = 0;
                         }
                         b = a;
                         ((char *) &b)[fields[i].offset] ^= 1;
-                        cr_assert_eq(htb_tree_diff(&want, &have, false, &changes, &n), 0);
+                        cr_assert_eq(htb_tree_diff(&want, &have, &changes, &n), 0);
                         cr_expect_eq(n, root ? fields[i].of_root : 1, "%s, root %u", fields[i].name, root);
                 }
 }
 
-/* A qdisc that is there already may be somebody's: it stays. */
-Test(htb_tree, leaves_that_are_there_stay) {
-        HtbClass a = LEAF(2, 3, 9), b = LEAF(2, 3, 9);
-        HtbTree want = { &a, 1 }, have = { &b, 1 };
-        HtbChange *changes = NULL;
-        size_t n = 9;
-
-        b.leaf_handle = 0x80010000;
-        cr_assert_eq(htb_tree_diff(&want, &have, true, &changes, &n), 0);
-        cr_expect_eq(n, 0);
-        free(changes);
-        b.leaf_handle = 0;
-        cr_assert_eq(htb_tree_diff(&want, &have, true, &changes, &n), 0);
-        cr_expect_eq(n, 1);
-        cr_expect_eq(changes[0].kind, HTB_CHANGE_ADD_LEAF);
-        free(changes);
-}
-
-/* A FIFO is as long as it should be, and gives way to fq_codel; what somebody put there stays. */
-Test(htb_tree, fifos_are_as_long_as_they_should_be) {
+/* What somebody put there stays; one of ours is as it should be, and loses nothing of what waits in it. */
+Test(htb_tree, queues_are_as_they_should_be) {
+        static const HtbLeaf fifo = { HTB_LEAF_FIFO, 0, 1000, 0, 0 },
+                             longer_fifo = { HTB_LEAF_FIFO, 0, 2000, 0, 0 },
+                             fq = { HTB_LEAF_FQ, 128, 0, 256, 32 },
+                             longer_fq = { HTB_LEAF_FQ, 128, 0, 300, 32 },
+                             fq_codel = { HTB_LEAF_FQ_CODEL, 128, 1U << 18, 0, 0 },
+                             longer_fq_codel = { HTB_LEAF_FQ_CODEL, 128, 1U << 25, 0, 0 },
+                             none = { .kind = HTB_LEAF_NONE }, foreign = { .kind = HTB_LEAF_FOREIGN };
         static const struct {
                 const char *name;
-                uint32_t handle, queue_bytes;
-                bool fq_codel;
+                const HtbLeaf *want, *have;
+                uint32_t waiting_bytes, waiting_packets;
                 size_t n;
                 HtbChangeKind kind;
+                bool too_full;
         } cases[] = {
-                { "as it should be", 7, 1000, false, 0, 0 },
-                { "another length", 7, 2000, false, 1, HTB_CHANGE_SET_FIFO },
-                { "the kernel's", 0, 0, false, 1, HTB_CHANGE_SET_FIFO },
-                { "somebody's", 7, 0, false, 0, 0 },
-                { "fq_codel", 7, 0, true, 0, 0 },
-                { "a FIFO where the kernel has fq_codel by now", 7, 1000, true, 1, HTB_CHANGE_SET_LEAF },
+                { "a FIFO", &fifo, &fifo, 0, 0, 0, 0 },
+                { "a FIFO that is too short", &longer_fifo, &fifo, 0, 0, 1, HTB_CHANGE_SET_LEAF },
+                { "one that is too long, and full", &fifo, &longer_fifo, 2000, 2, 1, HTB_CHANGE_SET_LEAF },
+                { "none yet", &fq_codel, &none, 0, 0, 1, HTB_CHANGE_ADD_LEAF },
+                { "somebody's", &fq_codel, &foreign, 0, 0, 0, 0 },
+                { "a FIFO where there is fq_codel by now", &fq_codel, &fifo, 1000, 1, 1,
+                                HTB_CHANGE_REPLACE_LEAF },
+                { "fq where there is", &fq_codel, &fq, 0, 0, 1, HTB_CHANGE_REPLACE_LEAF },
+                { "fq", &fq, &fq, 900, 9, 0, 0 },
+                { "fq that is too long, with room to spare", &fq, &longer_fq, 0, 256, 1,
+                                HTB_CHANGE_SET_LEAF },
+                { "one that is too full to be shorter", &fq, &longer_fq, 0, 257, 1, HTB_CHANGE_SET_LEAF,
+                                true },
+                { "one that is too short", &longer_fq, &fq, 0, 257, 1, HTB_CHANGE_SET_LEAF },
+                { "fq_codel", &fq_codel, &fq_codel, 1, 1, 0, 0 },
+                { "one of an earlier headgated's", &fq_codel, &longer_fq_codel, 0, 0, 1,
+                                HTB_CHANGE_SET_LEAF },
+                { "one that is too full to be shorter, with a page a packet", &fq_codel, &longer_fq_codel,
+                                100 * 1514, 100, 1, HTB_CHANGE_SET_LEAF, true },
+                { "one with little in it", &fq_codel, &longer_fq_codel, 10 * 1514, 10, 1,
+                                HTB_CHANGE_SET_LEAF },
+                { "one that is too short and full", &longer_fq_codel, &fq_codel, 1U << 18, 500, 1,
+                                HTB_CHANGE_SET_LEAF },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -356,65 +364,17 @@ Test(htb_tree, fifos_are_as_long_as_they_should_be) {
                 _cleanup_free_ HtbChange *changes = NULL;
                 size_t n = 9;
 
-                a.queue_bytes = 1000;
-                b.leaf_handle = cases[i].handle;
-                b.queue_bytes = cases[i].queue_bytes;
-                cr_assert_eq(htb_tree_diff(&want, &have, cases[i].fq_codel, &changes, &n), 0);
+                a.leaf = *cases[i].want;
+                b.leaf = *cases[i].have;
+                b.waiting_bytes = cases[i].waiting_bytes;
+                b.waiting_packets = cases[i].waiting_packets;
+                cr_assert_eq(htb_tree_diff(&want, &have, &changes, &n), 0);
                 cr_assert_eq(n, cases[i].n, "%s", cases[i].name);
                 if (n > 0)
-                        cr_expect(changes[0].kind == cases[i].kind && changes[0].class.queue_bytes == 1000,
+                        cr_expect(changes[0].kind == cases[i].kind &&
+                                                        changes[0].too_full == cases[i].too_full &&
+                                                        htb_leaf_equal(&changes[0].class.leaf, &a.leaf),
                                         "%s", cases[i].name);
-        }
-}
-
-/* Where the kernel has fq_codel, a bfifo of any other length than those that we make is another's. */
-Test(htb_tree, whose_a_fifo_is) {
-        static const struct {
-                const char *name;
-                uint32_t bytes;
-                bool fq_codel, is_ours;
-        } cases[] = {
-                { "the shortest", 1U << 17, true, true },
-                { "a longer one", 1U << 20, true, true },
-                { "the longest", 1U << 30, true, true },
-                { "an operator's", 50000, true, false },
-                { "a longer one of his", 200000, true, false },
-                { "shorter than any of ours", 1U << 16, true, false },
-                { "longer than any of ours", 1U << 31, true, false },
-                { "ours, which somebody changed", 50000, false, true },
-        };
-
-        for (size_t i = 0; i < ELEMENTSOF(cases); i++)
-                cr_expect_eq(htb_fifo_is_ours(cases[i].bytes, cases[i].fq_codel), cases[i].is_ours, "%s",
-                                cases[i].name);
-}
-
-/* What waits for its floor waits for 200 to 400 ms, where the largest packet is not more than that, and 20 to
- * 40 ms of its ceiling are not more, up to 1 MiB: who mostly borrows may wait for longer at its floor alone.
- */
-Test(htb_tree, queues_are_as_long_as_their_floors_and_ceilings_take) {
-        static const struct {
-                const char *name;
-                uint64_t floor_bps, ceil_bps;
-                uint32_t queue_bytes;
-        } cases[] = {
-                { "200 ms of the floor, to the next power of two", 30 * MBPS, 100 * MBPS, 1U << 20 },
-                { "the same on a faster link", 1000 * MBPS, 1000 * MBPS, 1U << 25 },
-                { "twice the largest packet", 1 * MBPS, 2 * MBPS, 1U << 17 },
-                { "of a small floor 20 ms of its ceiling", 1 * MBPS, 100 * MBPS, 1U << 18 },
-                { "of a fast one no more than 1 MiB", 1 * MBPS, 10000 * MBPS, 1U << 20 },
-                { "no floor", 0, 10000 * MBPS, 1U << 20 },
-                { "as long as there may be", UNLIMITED, UNLIMITED, 1U << 30 },
-        };
-
-        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                const NetClass class = { 2, 1, cases[i].floor_bps, cases[i].ceil_bps };
-                const NetPlan plan = { "eth0", UNLIMITED, NULL, 0 };
-                HtbClass made;
-
-                htb_class_from_plan(&plan, &class, 1500, &made);
-                cr_expect_eq(made.queue_bytes, cases[i].queue_bytes, "%s: %u", cases[i].name,
-                                made.queue_bytes);
         }
 }
 
@@ -429,9 +389,11 @@ Test(htb_tree, a_class_for_people) {
         cr_expect_str_eq(text, "prio 1 rate 3000000bit ceil 5000000bit");
         htb_class_format(&tree, 0x13, text);
         cr_expect_str_eq(text, "none");
-        htb_fifo_format(&tree, 0x12, text);
+        htb_class_format_leaf(&tree, 0x12, text);
         cr_expect_str_eq(text, "none");
-        class.queue_bytes = 131072;
-        htb_fifo_format(&tree, 0x12, text);
+        class.leaf = (HtbLeaf){ .kind = HTB_LEAF_FIFO, .bytes = 131072 };
+        htb_class_format_leaf(&tree, 0x12, text);
         cr_expect_str_eq(text, "bfifo limit 131072b");
+        htb_class_format_leaf(&tree, 0x13, text);
+        cr_expect_str_eq(text, "none");
 }
