@@ -14,7 +14,7 @@
 
 /* That of a class with 10 and 20 Mbit/s; what somebody may do to it; and another's own in its place. */
 static const struct {
-        const char *kind, *parts[4], *change, *another;
+        const char *kind, *parts[5], *change, *another;
 } queues[] = {
         { "bfifo", { "qdisc bfifo ", " limit 256Kb" }, "bfifo limit 50000", NULL },
         { "fq", { "qdisc fq ", " limit 256p ", " flow_limit 32p ", " nopacing" }, "fq limit 50", "fq" },
