@@ -179,13 +179,14 @@ Test(group_iter, kills_are_carried_over) {
 
 /* Removed before anybody looks: what it had counted is known, when it is looked at and when it is dropped. */
 Test(group_iter, removed_between_two_looks) {
-        TestGroup groups[] = { group_make("a"), group_make("b") };
+        TestGroup own = group_make("o"), groups[] = { group_make("a"), group_make("b") };
         Meter *meter;
         uint64_t value;
 
         if (!group_figure(&groups[0], "memory.events", "oom_kill", &value))
                 cr_skip_test("cgroup2 has no memory controller here");
         meter = meter_make(NULL, SLOTS, 0);
+        meter_must_add(meter, SLOT, &own); /* the slot is known as long as it has a group */
         for (size_t i = 0; i < ELEMENTSOF(groups); i++) {
                 uint64_t id = groups[i].id;
                 Sample sample;
@@ -197,8 +198,7 @@ Test(group_iter, removed_between_two_looks) {
                 if (i == 0) {
                         sample = meter_must_read(meter, SLOT);
                         cr_expect_eq(sample.value[METRIC_MEMORY_OOM_KILLS], 1);
-                        cr_expect(!sample_has(&sample, METRIC_MEMORY_CURRENT) ||
-                                        sample.value[METRIC_MEMORY_CURRENT] == 0);
+                        cr_expect(sample.value[METRIC_MEMORY_CURRENT] < BYTES);
                 }
                 meter_drop(meter, id);
                 cr_assert(meter_read(meter, SLOT, &sample) == 0);
