@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "meter/block-meter.h"
-#include "meter/group-stat.h"
+#include "meter/block-layer.h"
 #include "meter/hook.h"
 
 #include <bpf/bpf.h>
@@ -148,7 +148,7 @@ static int read_device(const struct block_row *row, const char *name, BlockLaten
 
 static bool is_layer(BlockMeter *meter, uint32_t i, uint32_t number, unsigned major, unsigned minor) {
         if (meter->known[i].number != number) {
-                meter->known[i].layer = group_stat_is_layer(major, minor, NULL);
+                meter->known[i].layer = block_is_layer(major, minor);
                 meter->known[i].number = number;
         }
         return meter->known[i].layer;

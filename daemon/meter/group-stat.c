@@ -5,9 +5,7 @@
 #include "meter/stat-text.h"
 #include "util/cleanup.h"
 
-#include <dirent.h>
 #include <fcntl.h>
-#include <linux/major.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,33 +52,7 @@ static bool read_file(GroupStat *stat, GroupStatFile file, char ret[static STAT_
         return true;
 }
 
-/* Told by what the device is: a loop device whose file was taken from it keeps its figures, and must not come
- * to count. */
-bool group_stat_is_layer(unsigned major, unsigned minor, void *userdata) {
-        static const char *const marks[] = { "dm", "md", "bcache" };
-        const struct dirent *entry;
-        bool over_another = false;
-        char path[64];
-        DIR *slaves;
-
-        if (major == LOOP_MAJOR)
-                return true;
-        for (size_t i = 0; i < ELEMENTSOF(marks); i++) {
-                snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%s", major, minor, marks[i]);
-                if (access(path, F_OK) == 0)
-                        return true;
-        }
-        snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/slaves", major, minor);
-        slaves = opendir(path);
-        if (!slaves)
-                return false;
-        while (!over_another && (entry = readdir(slaves)))
-                over_another = entry->d_name[0] != '.';
-        closedir(slaves);
-        return over_another;
-}
-
-void group_stat_read(GroupStat *stat, Sample *sum, Sample *lost) {
+void group_stat_read(GroupStat *stat, BlockLayers *layers, Sample *sum, Sample *lost) {
         static const struct {
                 GroupStatFile file;
                 Metric some, full;
@@ -97,7 +69,7 @@ void group_stat_read(GroupStat *stat, Sample *sum, Sample *lost) {
         if (read_file(stat, GROUP_STAT_SWAP, text) && group_files_parse(text, NULL, &swap))
                 sample_add(sum, METRIC_MEMORY_SWAP, swap);
         if (read_file(stat, GROUP_STAT_IO, text))
-                stat_text_add_io(text, group_stat_is_layer, NULL, &stat->devices, sum, lost);
+                stat_text_add_io(text, block_layers_have, layers, &stat->devices, sum, lost);
         for (size_t i = 0; i < ELEMENTSOF(pressures); i++)
                 if (read_file(stat, pressures[i].file, text))
                         stat_text_add_pressure(text, pressures[i].some, pressures[i].full, sum);

@@ -7,6 +7,7 @@
  * groups in turns.
  */
 
+#include "meter/block-layer.h"
 #include "meter/stat-text.h"
 #include "model/sample.h"
 
@@ -35,10 +36,6 @@ void group_stat_close(GroupStat *stat);
 /*
  * Adds to what stands in `sum`. A file that is not there leaves its figures absent; it may come, and go.
  * `lost`: what stood there of counters when they were read before and is in them no longer, as of a device
- * that is gone.
+ * that is gone. `layers`: of the turn that this read is in.
  */
-void group_stat_read(GroupStat *stat, Sample *sum, Sample *lost);
-
-/* A StatDeviceIsLayer (stat-text.h): a device over others (device-mapper, md, bcache), or over a file (loop).
- * What goes through it is counted once more below, and there alone it has become traffic of a disk. */
-bool group_stat_is_layer(unsigned major, unsigned minor, void *userdata);
+void group_stat_read(GroupStat *stat, BlockLayers *layers, Sample *sum, Sample *lost);

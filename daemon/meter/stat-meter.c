@@ -45,7 +45,8 @@ struct StatMeter {
         SlotFigures *figures; /* as of a slot's last turn */
         Group *groups;        /* owned, ordered by slot */
         size_t n_groups;
-        size_t next; /* the group that begins the next turn */
+        size_t next;        /* the group that begins the next turn */
+        BlockLayers layers; /* as this turn found them */
 };
 
 int stat_meter_new(const char *pin_dir, uint32_t slots, uint32_t places, StatMeter **ret) {
@@ -77,6 +78,7 @@ StatMeter *stat_meter_free(StatMeter *meter) {
         free(meter->groups);
         slot_figures_free(meter->figures);
         group_carried_free(meter->carried);
+        block_layers_deinit(&meter->layers);
         free(meter);
         return NULL;
 }
@@ -98,7 +100,7 @@ static void take_group(StatMeter *meter, Group *group) {
 
         sample_begin(&now);
         sample_begin(&lost);
-        group_stat_read(&group->stat, &now, &lost);
+        group_stat_read(&group->stat, &meter->layers, &now, &lost);
         group_carried_lose(meter->carried, group->place, &lost);
         group_carried_note(meter->carried, group->place, &now);
         slot_figures_add(meter->figures, group->slot, &now);
@@ -130,8 +132,10 @@ int stat_meter_add(StatMeter *meter, uint32_t slot, int group_fd, uint64_t group
         groups[at] = (Group){ slot, place, group_id, group_stat_open(TAKE_FD(fd)) };
         meter->n_groups++;
         /* What it counts from here on is its slot's: its turn may be far. */
-        if (adopted)
+        if (adopted) {
+                block_layers_forget(&meter->layers);
                 take_group(meter, &groups[at]);
+        }
         return 0;
 }
 
@@ -154,6 +158,7 @@ static size_t take_slot(StatMeter *meter, size_t i) {
 void stat_meter_run(StatMeter *meter, size_t groups) {
         size_t at = meter->next, done = 0;
 
+        block_layers_forget(&meter->layers);
         /* Groups may have gone or come: a turn begins with the first of its slot. */
         while (at > 0 && at < meter->n_groups && meter->groups[at - 1].slot == meter->groups[at].slot)
                 at--;
@@ -180,6 +185,7 @@ void stat_meter_run_slot(StatMeter *meter, uint32_t slot) {
                 i++;
         if (i == meter->n_groups || meter->groups[i].slot != slot)
                 return;
+        block_layers_forget(&meter->layers);
         (void) take_slot(meter, i);
 }
 
