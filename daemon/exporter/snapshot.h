@@ -23,9 +23,10 @@ typedef void (*SnapshotHandler)(int fd, uint64_t size, const char *why_not, void
 typedef struct SnapshotRequest SnapshotRequest;
 
 /*
- * Asks headgated for its samples as OpenMetrics text. The handler is called within the source's timeout, and
- * not before this returns. Where there is no bus to ask on: negative errno, no handler will be called, and
- * *ret_why_not (the caller frees) is a sentence, or NULL for want of memory.
+ * Asks headgated for its samples as OpenMetrics text, with all others who ask now: two answers a second
+ * at most. The handler is called within twice the source's timeout and a second, and not before this returns.
+ * Where there is no bus to ask on: negative errno, no handler will be called, and *ret_why_not (the caller
+ * frees) is a sentence, or NULL for want of memory.
  */
 int snapshot_request_new(SnapshotSource *source, SnapshotHandler handler, void *userdata,
                 SnapshotRequest **ret, char **ret_why_not);

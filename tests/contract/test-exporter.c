@@ -25,6 +25,7 @@
 #include <sys/wait.h>
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
+#include <time.h>
 
 #define WAIT_SEC 20 /* a bound, never a time that is waited out */
 
@@ -33,6 +34,7 @@ typedef enum MockMode { MOCK_ANSWER, MOCK_REFUSE, MOCK_SILENT, MOCK_UNSEALED, MO
 static char dir[] = "/tmp/headgate-exporter-XXXXXX";
 static pid_t mock_pid, exporter_pid;
 static uint16_t port;
+static unsigned *calls; /* of Snapshot, as the mock has them: shared with it */
 
 /* More than a socket's buffer, and not text alone. */
 #define BODY_SIZE 3000001
@@ -103,6 +105,7 @@ static int mock_snapshot(sd_bus_message *message, void *userdata, sd_bus_error *
         const char *format;
         int r;
 
+        __atomic_add_fetch(calls, 1, __ATOMIC_SEQ_CST);
         r = sd_bus_message_read(message, "s", &format);
         if (r < 0)
                 return r;
@@ -260,6 +263,8 @@ static void set_up(void) {
         if (system("command -v dbus-daemon >/dev/null") != 0)
                 cr_skip_test("skipped: no dbus-daemon here (Debian: dbus-daemon)");
         cr_assert(mkdtemp(dir));
+        calls = mmap(NULL, sizeof(*calls), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        cr_assert(calls != MAP_FAILED);
         for (size_t i = 0; i < BODY_SIZE; i++)
                 body[i] = (char) (i * 7919 >> 3);
 }
@@ -396,6 +401,32 @@ Test(exporter, one_scrape_does_not_hold_up_another) {
         cr_expect_eq(http("GET", "/").status, 200);
         cr_expect_eq(recv(fd, answer, 1, MSG_DONTWAIT), -1, "the first was answered before");
         cr_expect_eq(http_receive(fd).status, 503);
+}
+
+/* Whoever may connect can not have headgated make a snapshot for each of his requests. */
+Test(exporter, many_scrapes_share_an_answer) {
+        struct timespec begin, end;
+        int fds[12];
+
+        own_bus_start(dir);
+        start_mock(MOCK_ANSWER);
+        start_exporter();
+        clock_gettime(CLOCK_MONOTONIC, &begin);
+        for (size_t round = 0; round < 8; round++) {
+                for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
+                        fds[i] = http_connect();
+                        http_send(fds[i], "GET /metrics HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n");
+                }
+                for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
+                        Answer a = http_receive(fds[i]);
+
+                        cr_expect_eq(a.status, 200);
+                        cr_expect(a.body_size == BODY_SIZE && memcmp(a.body, body, BODY_SIZE) == 0);
+                        close(fds[i]);
+                }
+        }
+        clock_gettime(CLOCK_MONOTONIC, &end);
+        cr_expect_leq(*calls, 2 * (unsigned) (end.tv_sec - begin.tv_sec) + 2, "%u calls", *calls);
 }
 
 /* Two requests on one connection, a client that leaves, and more clients than may be connected. */
