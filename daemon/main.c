@@ -180,6 +180,10 @@ static int run(const Arguments *arguments) {
         (void) mallopt(M_MMAP_THRESHOLD, 128 * 1024);
         /* 2 MB at a time would be resident, used or not. */
         (void) prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+        /* Zones are read by it (util/zone.h) while threads may ask the user database: where it is there, only
+         * its value is another meanwhile, and the environment does not move under them. */
+        if (setenv("TZ", ":/etc/localtime", /* overwrite= */ 0) < 0)
+                return -ENOMEM;
         r = manager_new(&arguments->options, &manager);
         /* Its state, or its group of tenants, is another's that runs. */
         if (arguments->release && (r == -EBUSY || r == -EWOULDBLOCK))

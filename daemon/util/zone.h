@@ -28,9 +28,9 @@ bool zone_name_valid(const char *name);
 /*
  * The zone of that name. It is read when it is first asked for (tens of ms) and kept for the life of the
  * process, so that what was admitted stays as it was admitted; an upgrade of tzdata counts from the next
- * start. The environment's TZ is changed meanwhile and restored: not for threads. Returns 0, -EINVAL (no
- * zone's name), -ENOENT (no such zone on this node: tzdata) or -ENOMEM. *ret belongs to this module; for
- * "UTC" it is a zone of that name.
+ * start. The environment's TZ has another value meanwhile: where there are threads it must be set. Returns 0,
+ * -EINVAL (no zone's name), -ENOENT (no such zone on this node: tzdata) or -ENOMEM. *ret belongs to this
+ * module; for "UTC" it is a zone of that name.
  */
 int zone_find(const char *name, const Zone **ret);
 const char *zone_name(const Zone *zone);
