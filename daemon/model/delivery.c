@@ -207,6 +207,14 @@ static void add_memory(const Interval *interval) {
         add(interval, DELIVERY_MEMORY_DENIED, denied ? interval->nsec : 0);
 }
 
+/* A device's limit lets through what is of a slice at a time (block/blk-throttle.c, of disks that rotate; of
+ * others it is shorter): by one of it who is held to just what is reserved may seem to have had less. */
+#define IO_SLICE_NSEC 100000000ULL
+
+static uint64_t io_slice(uint64_t reserved_per_second) {
+        return (uint64_t) ((unsigned __int128) reserved_per_second * IO_SLICE_NSEC / 1000000000);
+}
+
 static void add_io(const Interval *interval) {
         static const struct {
                 DeliveryFloor floor;
@@ -218,12 +226,13 @@ static void add_io(const Interval *interval) {
         bool reserved = false, within = true;
 
         for (size_t i = 0; i < ELEMENTSOF(directions); i++) {
-                uint64_t floor = interval->after->floor[directions[i].floor];
+                uint64_t floor = interval->after->floor[directions[i].floor], had;
 
                 if (floor == 0 || !has(interval, directions[i].input))
                         continue;
                 reserved = true;
-                within = within && growth(interval, directions[i].input) < in_interval(interval, floor);
+                had = amount_add(growth(interval, directions[i].input), io_slice(floor));
+                within = within && had < in_interval(interval, floor);
         }
         if (reserved && has(interval, DELIVERY_INPUT_IO_PRESSURE))
                 add(interval, DELIVERY_IO_DENIED,
