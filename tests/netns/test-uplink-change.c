@@ -5,6 +5,7 @@
  * (send() and recv() of this program are wrapped), and what becomes of it where somebody was in the way.
  */
 
+#include "counted.h"
 #include "four.h"
 
 #include <criterion/criterion.h>
@@ -13,35 +14,6 @@
 #include <sys/socket.h>
 
 #define MANY 1000U
-
-ssize_t __real_send(int fd, const void *data, size_t size, int flags);
-ssize_t __real_recv(int fd, void *buffer, size_t size, int flags);
-ssize_t __wrap_send(int fd, const void *data, size_t size, int flags);
-ssize_t __wrap_recv(int fd, void *buffer, size_t size, int flags);
-
-static unsigned asked, told; /* messages; acknowledgements are none */
-
-static unsigned count_messages(const void *data, ssize_t size) {
-        const struct nlmsghdr *header = data;
-        unsigned n = 0;
-
-        for (unsigned left = size > 0 ? (unsigned) size : 0; NLMSG_OK(header, left);
-                        header = NLMSG_NEXT(header, left))
-                n += header->nlmsg_type >= NLMSG_MIN_TYPE;
-        return n;
-}
-
-ssize_t __wrap_send(int fd, const void *data, size_t size, int flags) {
-        asked += count_messages(data, (ssize_t) size);
-        return __real_send(fd, data, size, flags);
-}
-
-ssize_t __wrap_recv(int fd, void *buffer, size_t size, int flags) {
-        ssize_t n = __real_recv(fd, buffer, size, flags);
-
-        told += count_messages(buffer, n);
-        return n;
-}
 
 static NetPlan plan_of(NetClass *classes, unsigned n) {
         for (unsigned i = 0; i < n; i++)

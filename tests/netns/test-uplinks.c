@@ -8,6 +8,7 @@
 
 #include "uplinks.h"
 
+#include "counted.h"
 #include "four.h"
 
 #include <bpf/bpf.h>
@@ -19,36 +20,10 @@
 
 #define MANY 200U
 
-ssize_t __real_send(int fd, const void *data, size_t size, int flags);
-ssize_t __real_recv(int fd, void *buffer, size_t size, int flags);
 int __real_bpf_object__load_skeleton(struct bpf_object_skeleton *skeleton);
-ssize_t __wrap_send(int fd, const void *data, size_t size, int flags);
-ssize_t __wrap_recv(int fd, void *buffer, size_t size, int flags);
 int __wrap_bpf_object__load_skeleton(struct bpf_object_skeleton *skeleton);
 
-static unsigned asked, told, loaded; /* messages, of which acknowledgements are none; programs */
-
-static unsigned count_messages(const void *data, ssize_t size) {
-        const struct nlmsghdr *header = data;
-        unsigned n = 0;
-
-        for (unsigned left = size > 0 ? (unsigned) size : 0; NLMSG_OK(header, left);
-                        header = NLMSG_NEXT(header, left))
-                n += header->nlmsg_type >= NLMSG_MIN_TYPE;
-        return n;
-}
-
-ssize_t __wrap_send(int fd, const void *data, size_t size, int flags) {
-        asked += count_messages(data, (ssize_t) size);
-        return __real_send(fd, data, size, flags);
-}
-
-ssize_t __wrap_recv(int fd, void *buffer, size_t size, int flags) {
-        ssize_t n = __real_recv(fd, buffer, size, flags);
-
-        told += count_messages(buffer, n);
-        return n;
-}
+static unsigned loaded; /* programs */
 
 int __wrap_bpf_object__load_skeleton(struct bpf_object_skeleton *skeleton) {
         loaded++;
