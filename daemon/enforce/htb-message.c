@@ -142,6 +142,7 @@ static int class_options_put(struct nl_msg *message, const HtbClass *class) {
         return 0;
 }
 
+/* A class is of its qdisc's kind: the kernel reads none from a message of one (tc_ctl_tclass()). */
 int htb_message_change(int ifindex, const HtbChange *change, struct nl_msg **ret) {
         static const struct {
                 uint16_t type, flags;
@@ -169,7 +170,7 @@ int htb_message_change(int ifindex, const HtbChange *change, struct nl_msg **ret
                                 htb_leaf_name(class->leaf.kind), &message);
         else
                 r = tc_message_new(type, flags, ifindex, OUR_CLASS(class->parent_minor),
-                                OUR_CLASS(class->minor), type == RTM_NEWTCLASS ? "htb" : NULL, &message);
+                                OUR_CLASS(class->minor), /* kind= */ NULL, &message);
         if (r < 0)
                 return r;
         if (type == RTM_NEWQDISC)

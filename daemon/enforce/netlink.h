@@ -65,7 +65,7 @@ void netlink_batch_deinit(NetlinkBatch *batch);
 #define _cleanup_netlink_batch_ _cleanup_(netlink_batch_deinit)
 
 /*
- * Sends in order, some 64 a system call. The kernel goes on behind a message that fails; we stop at the end
+ * Sends in order, some 256 a system call. The kernel goes on behind a message that fails; we stop at the end
  * of that system call and return the first error.
  */
 int netlink_send_batch(Netlink *netlink, NetlinkBatch *batch);

@@ -84,6 +84,11 @@ static const HtbClass classes[] = {
                         .quantum_bytes = 3 },
 };
 
+/* As the kernel shows what it made of it: with the kind, which it does not read. */
+static void add_kind(struct nl_msg *message) {
+        cr_assert_eq(nla_put_string(message, TCA_KIND, "htb"), 0);
+}
+
 /* All that a message carries. */
 static bool class_equal(const HtbClass *a, const HtbClass *b) {
         return a->minor == b->minor && a->parent_minor == b->parent_minor && a->level == b->level &&
@@ -101,6 +106,7 @@ Test(htb_message, class_reads_back) {
                         HtbClass class;
 
                         cr_assert_eq(htb_message_change(IFINDEX, &change, &message), 0);
+                        add_kind(message);
                         cr_assert_eq(htb_message_parse_class(nlmsg_hdr(message), IFINDEX, &class), 1);
                         cr_expect(class_equal(&class, &classes[i]), "class %zu", i);
                         cr_expect_eq(!!(nlmsg_hdr(message)->nlmsg_flags & NLM_F_CREATE),
@@ -118,6 +124,7 @@ Test(htb_message, libnl_reads_the_same_class) {
                 uint64_t rate = 0, ceil = 0;
 
                 cr_assert_eq(htb_message_change(IFINDEX, &change, &message), 0);
+                add_kind(message);
                 class = (struct rtnl_class *) read_with_libnl(message);
                 cr_expect_str_eq(rtnl_tc_get_kind(TC_CAST(class)), "htb");
                 cr_expect_eq(rtnl_tc_get_ifindex(TC_CAST(class)), IFINDEX);
@@ -165,7 +172,8 @@ Test(htb_message, root_reads_back) {
 }
 
 Test(htb_message, others) {
-        static const HtbChange delete = { HTB_CHANGE_DELETE, 0, { .minor = 0x12, .parent_minor = 1 } },
+        static const HtbChange change = { HTB_CHANGE_SET, 0, { .minor = 0x12, .parent_minor = 1 } },
+                               delete = { HTB_CHANGE_DELETE, 0, { .minor = 0x12, .parent_minor = 1 } },
                                add = { HTB_CHANGE_ADD_LEAF, 0,
                                        { .minor = 0x12, .parent_minor = 1, .leaf.kind = HTB_LEAF_FQ_CODEL } },
                                replace = { HTB_CHANGE_REPLACE_LEAF, 0,
@@ -181,6 +189,7 @@ Test(htb_message, others) {
                 uint32_t parent, handle;
                 const char *kind;
         } cases[] = {
+                { "change class", &change, RTM_NEWTCLASS, 0, 0x48470001, 0x48470012, NULL },
                 { "delete class", &delete, RTM_DELTCLASS, 0, 0x48470001, 0x48470012, NULL },
                 { "add a queue", &add, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, 0x48470012, 0, "fq_codel" },
                 { "one in place of another", &replace, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, 0x48470012,

@@ -203,14 +203,14 @@ Test(netlink, batch) {
         _cleanup_pair_ Pair pair = pair_new();
         uint32_t sequence = 0;
 
-        fill(&batch, 150);
-        answer_error(&pair, 64, 0, "");
-        answer_error(&pair, 128, 0, "");
-        answer_error(&pair, 150, 0, "");
+        fill(&batch, 600);
+        answer_error(&pair, 256, 0, "");
+        answer_error(&pair, 512, 0, "");
+        answer_error(&pair, 600, 0, "");
         cr_expect_eq(netlink_send_batch(pair.netlink, &batch), 0);
-        cr_expect_eq(read_chunk(&pair, &sequence), 64);
-        cr_expect_eq(read_chunk(&pair, &sequence), 64);
-        cr_expect_eq(read_chunk(&pair, &sequence), 22);
+        cr_expect_eq(read_chunk(&pair, &sequence), 256);
+        cr_expect_eq(read_chunk(&pair, &sequence), 256);
+        cr_expect_eq(read_chunk(&pair, &sequence), 88);
 }
 
 Test(netlink, batch_stops_at_the_first_error) {
@@ -219,13 +219,13 @@ Test(netlink, batch_stops_at_the_first_error) {
         uint32_t sequence = 0;
         char byte;
 
-        fill(&batch, 150);
+        fill(&batch, 600);
         answer_error(&pair, 3, -EEXIST, "first");
         answer_error(&pair, 5, -ENOENT, "second");
-        answer_error(&pair, 64, 0, "");
+        answer_error(&pair, 256, 0, "");
         cr_expect_eq(netlink_send_batch(pair.netlink, &batch), -EEXIST);
         cr_expect_str_eq(netlink_words(pair.netlink), "first");
-        cr_expect_eq(read_chunk(&pair, &sequence), 64);
+        cr_expect_eq(read_chunk(&pair, &sequence), 256);
         cr_expect_lt(recv(pair.kernel, &byte, 1, MSG_DONTWAIT), 0, "no second chunk");
 }
 
