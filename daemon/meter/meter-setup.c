@@ -16,7 +16,8 @@
 #include <string.h>
 #include <sys/vfs.h>
 
-static int set_up_pins(Meter *meter, const char *dir, FeatureSet *features) {
+static int set_up_pins(Meter *meter, const MeterOptions *options, FeatureSet *features) {
+        const char *dir = options->pin_dir;
         int r;
 
         if (!dir)
@@ -34,14 +35,13 @@ static int set_up_pins(Meter *meter, const char *dir, FeatureSet *features) {
                         meter->pin_dir);
 }
 
-static int set_up_sched(Meter *meter, bool full, FeatureSet *features) {
-        int r;
+static int set_up_sched(Meter *meter, const MeterOptions *options, FeatureSet *features) {
+        const bool full = !options->basic;
+        int r = meter->groups_map.fd < 0 ? meter->groups_map.fd
+                                         : sched_meter_new(&(SchedMeterOptions){ meter->pin_dir, meter->slots,
+                                                                           meter->groups_map.fd, full },
+                                                           &meter->sched);
 
-        pin_words_begin();
-        r = meter->groups_map.fd < 0 ? meter->groups_map.fd
-                                     : sched_meter_new(&(SchedMeterOptions){ meter->pin_dir, meter->slots,
-                                                                       meter->groups_map.fd, full },
-                                                       &meter->sched);
         if (r < 0)
                 return feature_set_put(features, "meter.cpu", false,
                                 "the scheduler's meter does not load (%s): cpu.time is read from "
@@ -65,11 +65,9 @@ static int set_up_sched(Meter *meter, bool full, FeatureSet *features) {
                                           "another's is not told: this kernel has no CONFIG_SCHEDSTATS");
 }
 
-static int set_up_net(Meter *meter, uint32_t classid_base, FeatureSet *features) {
-        int r;
+static int set_up_net(Meter *meter, const MeterOptions *options, FeatureSet *features) {
+        int r = net_meter_new(meter->pin_dir, meter->slots, options->classid_base, &meter->net);
 
-        pin_words_begin();
-        r = net_meter_new(meter->pin_dir, meter->slots, classid_base, &meter->net);
         if (r < 0)
                 return feature_set_put(features, "meter.network", false,
                                 "the network meter does not load (%s): there are no figures of packets, "
@@ -78,19 +76,18 @@ static int set_up_net(Meter *meter, uint32_t classid_base, FeatureSet *features)
         return feature_set_put(features, "meter.network", true,
                         "BPF programs at each tenant's group, IP bytes before any queue%s; %zu links found "
                         "from before",
-                        classid_base ? ", and the class of what it sends" : "",
+                        options->classid_base ? ", and the class of what it sends" : "",
                         net_meter_adopted(meter->net));
 }
 
-static int set_up_tcp(Meter *meter, bool full, FeatureSet *features) {
+static int set_up_tcp(Meter *meter, const MeterOptions *options, FeatureSet *features) {
         int r;
 
-        if (!full) {
+        if (options->basic) {
                 tcp_meter_unpin(meter->pin_dir);
                 return feature_set_put(features, "meter.tcp", false,
                                 "not at the basic level: there are no net.tcp.* figures");
         }
-        pin_words_begin();
         r = tcp_meter_new(meter->pin_dir, meter->slots, &meter->tcp);
         if (r < 0)
                 return feature_set_put(features, "meter.tcp", false,
@@ -131,7 +128,6 @@ static int set_up_open_sockets(Meter *meter, const MeterOptions *options, Featur
                 return feature_set_put(features, "meter.sockets", false,
                                 "not at the basic level: how many sockets are open is not told");
         }
-        pin_words_begin();
         r = top = open_cgroup_top(options->cgroup_root);
         if (r >= 0)
                 r = meter->groups_map.fd < 0
@@ -147,7 +143,7 @@ static int set_up_open_sockets(Meter *meter, const MeterOptions *options, Featur
                         socket_meter_adopted(meter->open_sockets) ? "; those from before are known" : "");
 }
 
-static int set_up_classes(Meter *meter, const MeterOptions *options) {
+static int set_up_classes(Meter *meter, const MeterOptions *options, FeatureSet *features) {
         uint32_t each = options->uplinks > CLASSES_PER_SLOT ? options->uplinks : CLASSES_PER_SLOT;
         int r = class_meter_new(meter->pin_dir, CLASS_WAY_OUT, meter->slots, meter->slots * each,
                         &meter->classes[CLASS_WAY_OUT]);
@@ -172,7 +168,6 @@ static int set_up_delay(Meter *meter, const MeterOptions *options, FeatureSet *f
                 return feature_set_put(features, "meter.delay", false,
                                 "not at the basic level: the delay of the control class is not told");
         }
-        pin_words_begin();
         r = control_delay_new(meter->pin_dir, options->classid_base + SLOT_CONTROL, &meter->delay);
         if (r < 0)
                 return feature_set_put(features, "meter.delay", false,
@@ -183,15 +178,14 @@ static int set_up_delay(Meter *meter, const MeterOptions *options, FeatureSet *f
                         control_delay_adopted(meter->delay) ? ", adopted as they were running" : "");
 }
 
-static int set_up_block(Meter *meter, bool full, FeatureSet *features) {
+static int set_up_block(Meter *meter, const MeterOptions *options, FeatureSet *features) {
         int r;
 
-        if (!full) {
+        if (options->basic) {
                 block_meter_unpin(meter->pin_dir);
                 return feature_set_put(features, "meter.io-latency", false,
                                 "not at the basic level: how long reads and writes take is not told");
         }
-        pin_words_begin();
         r = meter->groups_map.fd < 0 ? meter->groups_map.fd
                                      : block_meter_new(meter->pin_dir, meter->slots, meter->groups_map.fd,
                                                        &meter->block);
@@ -206,13 +200,11 @@ static int set_up_block(Meter *meter, bool full, FeatureSet *features) {
                         BLOCK_METER_DEVICES);
 }
 
-static int set_up_oom(Meter *meter, FeatureSet *features) {
-        int r;
+static int set_up_oom(Meter *meter, const MeterOptions *options, FeatureSet *features) {
+        int r = meter->groups_map.fd < 0 ? meter->groups_map.fd
+                                         : oom_meter_new(meter->pin_dir, meter->slots, meter->groups_map.fd,
+                                                           &meter->oom);
 
-        pin_words_begin();
-        r = meter->groups_map.fd < 0
-                            ? meter->groups_map.fd
-                            : oom_meter_new(meter->pin_dir, meter->slots, meter->groups_map.fd, &meter->oom);
         if (r < 0)
                 return feature_set_put(features, "meter.oom-victims", false,
                                 "the meter of OOM kills does not load (%s): memory.oom-kills is told, "
@@ -250,41 +242,39 @@ static bool has_controller(const char *cgroup_root, const char *controller) {
         return false;
 }
 
-static int set_up_iter(Meter *meter, const char *cgroup_root, FeatureSet *features) {
+static int set_up_iter(Meter *meter, const MeterOptions *options, FeatureSet *features) {
         const char *how;
-        int r;
-
-        pin_words_begin();
-        r = group_iter_new(meter->pin_dir, meter->slots, meter->slots * GROUPS_PER_SLOT,
-                        /* in_kernel= */ meter->groups_map.fd >= 0, cgroup_root,
+        int r = group_iter_new(meter->pin_dir, meter->slots, meter->slots * GROUPS_PER_SLOT,
+                        /* in_kernel= */ meter->groups_map.fd >= 0, options->cgroup_root,
                         /* cpu_time= */ !meter->sched, &meter->iter);
+
         if (r < 0)
                 return r;
         how = group_iter_in_kernel(meter->iter) ? "one pass of a BPF iterator over the groups"
               : meter->sched ? "files of each group, held open, as the BPF iterator does not load"
                              : "files of each group, held open, as cpu.time is to be had of them alone";
 
-        if (has_controller(cgroup_root, "memory"))
+        if (has_controller(options->cgroup_root, "memory"))
                 r = feature_set_put(features, "meter.memory", true, "%s", how);
         else
                 r = feature_set_put(features, "meter.memory", false,
                                 "cgroup2 has no memory controller here: there are no memory.* figures");
         if (r < 0)
                 return r;
-        if (has_controller(cgroup_root, "cpu"))
+        if (has_controller(options->cgroup_root, "cpu"))
                 return feature_set_put(features, "meter.throttled", true, "%s", how);
         return feature_set_put(features, "meter.throttled", false,
                         "cgroup2 has no cpu controller here: nothing is throttled by it, and there is no "
                         "cpu.throttled");
 }
 
-static int set_up_stats(Meter *meter, const char *cgroup_root, FeatureSet *features) {
+static int set_up_stats(Meter *meter, const MeterOptions *options, FeatureSet *features) {
         int r;
 
         r = stat_meter_new(meter->pin_dir, meter->slots, meter->slots * GROUPS_PER_SLOT, &meter->stats);
         if (r < 0)
                 return r;
-        if (!has_controller(cgroup_root, "io"))
+        if (!has_controller(options->cgroup_root, "io"))
                 r = feature_set_put(features, "meter.io", false,
                                 "cgroup2 has no io controller here: there are no io.* figures of bytes and "
                                 "operations");
@@ -302,12 +292,10 @@ static int set_up_stats(Meter *meter, const char *cgroup_root, FeatureSet *featu
         return feature_set_put(features, "meter.pressure", true, "the pressure files of each group");
 }
 
-static int set_up_sockets(Meter *meter, FeatureSet *features) {
-        int r;
+static int set_up_sockets(Meter *meter, const MeterOptions *options, FeatureSet *features) {
+        int r = meter->groups_map.fd >= 0 ? socket_iter_new(meter->groups_map.fd, &meter->sockets)
+                                          : meter->groups_map.fd;
 
-        pin_words_begin();
-        r = meter->groups_map.fd >= 0 ? socket_iter_new(meter->groups_map.fd, &meter->sockets)
-                                      : meter->groups_map.fd;
         if (r < 0)
                 return feature_set_put(features, "attach.sockets", false,
                                 "the iterator over sockets does not load (%s): sockets that a process "
@@ -318,7 +306,7 @@ static int set_up_sockets(Meter *meter, FeatureSet *features) {
 }
 
 /* An upgrade, or another number of tenants. What was counted since the last sample is in no figure. */
-static int note_lost(Meter *meter, FeatureSet *features) {
+static int note_lost(Meter *meter, const MeterOptions *options, FeatureSet *features) {
         if (!*pin_tables_gone())
                 return 0;
         meter->lost = strdup(pin_tables_gone());
@@ -331,7 +319,7 @@ static int note_lost(Meter *meter, FeatureSet *features) {
                                               meter->pin_dir, meter->lost);
 }
 
-static int set_up_delivered(Meter *meter, FeatureSet *features) {
+static int set_up_delivered(Meter *meter, const MeterOptions *options, FeatureSet *features) {
         uint32_t rows = meter->slots * DELIVERED_PER_SLOT;
         int r = delivered_new(meter->pin_dir, rows, &meter->delivered);
 
@@ -344,53 +332,47 @@ static int set_up_delivered(Meter *meter, FeatureSet *features) {
                         "summed at each sample, of %" PRIu32 " allocations at most", rows);
 }
 
-int meter_set_up(Meter *meter, const MeterOptions *options, FeatureSet *features) {
-        int r;
-
-        pin_tables_begin();
-        r = set_up_pins(meter, options->pin_dir, features);
-        if (r < 0)
-                return r;
-        r = table_open(meter->pin_dir,
+/* Without it there is no program that looks up whose a group is. */
+static int open_groups(Meter *meter, const MeterOptions *options, FeatureSet *features) {
+        int r = table_open(meter->pin_dir,
                         &(TableShape){ "groups_1", BPF_MAP_TYPE_HASH, sizeof(uint64_t), sizeof(uint32_t),
                                         meter->slots * GROUPS_PER_SLOT },
                         &meter->groups_map);
+
         if (r < 0)
                 meter->groups_map.fd = r;
+        return 0;
+}
 
-        r = set_up_sched(meter, !options->basic, features);
-        if (r < 0)
-                return r;
-        r = set_up_net(meter, options->classid_base, features);
-        if (r < 0)
-                return r;
-        r = set_up_tcp(meter, !options->basic, features);
-        if (r < 0)
-                return r;
-        r = set_up_open_sockets(meter, options, features);
-        if (r < 0)
-                return r;
-        r = set_up_delay(meter, options, features);
-        if (r < 0)
-                return r;
-        r = set_up_block(meter, !options->basic, features);
-        if (r < 0)
-                return r;
-        r = set_up_oom(meter, features);
-        if (r < 0)
-                return r;
-        r = set_up_delivered(meter, features);
-        if (r < 0)
-                return r;
-        r = set_up_iter(meter, options->cgroup_root, features);
-        if (r < 0)
-                return r;
-        r = set_up_stats(meter, options->cgroup_root, features);
-        if (r < 0)
-                return r;
-        r = set_up_classes(meter, options);
-        if (r < 0)
-                return r;
-        r = set_up_sockets(meter, features);
-        return r < 0 ? r : note_lost(meter, features);
+int meter_set_up(Meter *meter, const MeterOptions *options, FeatureSet *features) {
+        /* Each says what there is, and fails where there is nothing to say it with. In this order: all are
+         * pinned, most look up groups, and what the others do not count is the iterator's. */
+        static int (*const parts[])(Meter *, const MeterOptions *, FeatureSet *) = {
+                set_up_pins,
+                open_groups,
+                set_up_sched,
+                set_up_net,
+                set_up_tcp,
+                set_up_open_sockets,
+                set_up_delay,
+                set_up_block,
+                set_up_oom,
+                set_up_delivered,
+                set_up_iter,
+                set_up_stats,
+                set_up_classes,
+                set_up_sockets,
+                note_lost,
+        };
+
+        pin_tables_begin();
+        for (size_t i = 0; i < ELEMENTSOF(parts); i++) {
+                int r;
+
+                pin_words_begin(); /* why its programs do not load is its own */
+                r = parts[i](meter, options, features);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
