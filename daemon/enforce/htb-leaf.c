@@ -7,7 +7,8 @@
  * What waits in a FIFO is bounded in bytes, or the last packet of it would wait for a thousand others, each
  * of up to 64 KiB: what its floor sends in 200 ms, or, of a class that mostly borrows, 20 ms of its ceiling
  * as long as that is no more than 1 MiB. A power of two, so that a small change of a class is one message;
- * and never less than the largest packet and some small ones. The other two hold about as much:
+ * and never less than the largest packet and some small ones, or no such packet would ever go: of 64 KiB, and
+ * up to 512 where the link has been set so (BIG TCP). The other two hold about as much:
  *
  * fq_codel is bounded in kernel memory, or a thousand tenants would be promised 32 MiB each, its default,
  * which is the most that it gets here. A packet takes more of that than its bytes (skb->truesize): of 64 KiB
@@ -94,11 +95,12 @@ static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high) {
         return value < low ? low : value > high ? high : value;
 }
 
-static uint32_t queue_bytes(uint64_t rate_bytes, uint64_t ceil_bytes) {
+static uint32_t queue_bytes(uint64_t rate_bytes, uint64_t ceil_bytes, uint32_t packet_bytes) {
         uint64_t of_rate = rate_bytes / QUEUE_RATE_PART, of_ceil = ceil_bytes / QUEUE_CEIL_PART, wanted;
+        uint64_t least = clamp((uint64_t) packet_bytes * 2, QUEUE_MIN_BYTES, QUEUE_MAX_BYTES);
 
         wanted = clamp(of_ceil, of_rate, of_rate > QUEUE_CEIL_MAX_BYTES ? of_rate : QUEUE_CEIL_MAX_BYTES);
-        wanted = clamp(wanted, QUEUE_MIN_BYTES, QUEUE_MAX_BYTES);
+        wanted = clamp(wanted, least, QUEUE_MAX_BYTES);
         return 1U << (64 - __builtin_clzll(wanted - 1));
 }
 
@@ -107,8 +109,8 @@ static HtbLeafKind kind_in(HtbLeafKind best, uint16_t minor) {
 }
 
 void htb_leaf_make(HtbLeafKind best, uint16_t minor, uint64_t rate_bytes, uint64_t ceil_bytes,
-                uint32_t frame_bytes, HtbLeaf *ret) {
-        const uint32_t bytes = queue_bytes(rate_bytes, ceil_bytes);
+                const HtbPackets *packets, HtbLeaf *ret) {
+        const uint32_t bytes = queue_bytes(rate_bytes, ceil_bytes, packets->max_bytes);
         HtbLeaf leaf = { .kind = kind_in(best, minor) };
 
         switch (leaf.kind) {
@@ -117,7 +119,7 @@ void htb_leaf_make(HtbLeafKind best, uint16_t minor, uint64_t rate_bytes, uint64
                 break;
         case HTB_LEAF_FQ:
                 leaf.flows = FQ_BUCKETS;
-                leaf.packets = (uint32_t) clamp(bytes / frame_bytes, FQ_PACKETS_MIN, FQ_PACKETS_MAX);
+                leaf.packets = (uint32_t) clamp(bytes / packets->frame_bytes, FQ_PACKETS_MIN, FQ_PACKETS_MAX);
                 leaf.flow_packets = leaf.packets / FQ_FLOW_PART;
                 break;
         case HTB_LEAF_FQ_CODEL:

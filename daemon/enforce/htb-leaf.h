@@ -28,6 +28,12 @@ typedef struct HtbLeaf {
         uint32_t flow_packets; /* fq: of one flow */
 } HtbLeaf;
 
+/* What waits in it. */
+typedef struct HtbPackets {
+        uint32_t frame_bytes; /* a packet of full size, on the wire */
+        uint32_t max_bytes;   /* the largest, which is cut only behind the queue */
+} HtbPackets;
+
 /* The best of which `has` says that the kernel makes it. */
 HtbLeafKind htb_leaf_choose(bool (*has)(const char *kind, void *userdata), void *userdata);
 /* As tc and the kernel call it; NULL of the first two. */
@@ -39,7 +45,7 @@ bool htb_leaf_drops_later(HtbLeafKind kind);
 
 /* For a class of this minor, with rates in bytes a second, where `best` is the best that the kernel has. */
 void htb_leaf_make(HtbLeafKind best, uint16_t minor, uint64_t rate_bytes, uint64_t ceil_bytes,
-                uint32_t frame_bytes, HtbLeaf *ret);
+                const HtbPackets *packets, HtbLeaf *ret);
 bool htb_leaf_equal(const HtbLeaf *a, const HtbLeaf *b);
 /* Whether one that is in a class of ours is our making, now or before the kernel had what it has now. */
 bool htb_leaf_is_ours(const HtbLeaf *leaf, HtbLeafKind best, uint16_t minor);

@@ -26,6 +26,13 @@
 
 #define LOOPBACK_INDEX 1
 
+/* What the shaper sees of a full packet is the MTU, the Ethernet header and at most one VLAN tag. */
+#define FRAME_HEADER_BYTES 18U
+
+/* IFLA_GSO_IPV4_MAX_SIZE and its brother of linux/if_link.h since Linux 6.3: IPv4's own, where
+ * IFLA_GSO_MAX_SIZE has become IPv6's. */
+enum { LINK_GSO_IPV4 = 63, LINK_GRO_IPV4 = 64, LINK_ATTRIBUTES };
+
 static int message_new(
                 uint16_t type, uint16_t flags, const void *body, size_t body_size, struct nl_msg **ret) {
         _cleanup_nl_msg_ struct nl_msg *message = nlmsg_alloc_size(MESSAGE_SIZE);
@@ -229,21 +236,31 @@ static int tc_message_parse(const struct nlmsghdr *header, uint16_t type, const 
         return 1;
 }
 
+/* Of two numbers that may lack: 0. */
+static uint32_t larger_of(const struct nlattr *a, const struct nlattr *b) {
+        uint32_t x = attribute_holds(a, sizeof(uint32_t)) ? nla_get_u32(a) : 0,
+                 y = attribute_holds(b, sizeof(uint32_t)) ? nla_get_u32(b) : 0;
+
+        return x > y ? x : y;
+}
+
 int htb_message_parse_link(const struct nlmsghdr *header, HtbLink *ret) {
-        struct nlattr *attributes[IFLA_MAX + 1], *info[IFLA_INFO_MAX + 1];
+        struct nlattr *attributes[LINK_ATTRIBUTES], *info[IFLA_INFO_MAX + 1];
         const struct ifinfomsg *body;
         HtbLink link = { 0 };
 
         if (header->nlmsg_type != RTM_NEWLINK)
                 return 0;
-        if (nlmsg_parse((struct nlmsghdr *) header, sizeof(struct ifinfomsg), attributes, IFLA_MAX, NULL) <
-                                        0 ||
+        if (nlmsg_parse((struct nlmsghdr *) header, sizeof(struct ifinfomsg), attributes, LINK_ATTRIBUTES - 1,
+                            NULL) < 0 ||
                         !attribute_holds(attributes[IFLA_MTU], sizeof(uint32_t)))
                 return -EBADMSG;
 
         body = nlmsg_data(header);
         link.ifindex = body->ifi_index;
-        link.mtu = nla_get_u32(attributes[IFLA_MTU]);
+        link.packets.frame_bytes = nla_get_u32(attributes[IFLA_MTU]) + FRAME_HEADER_BYTES;
+        link.packets.max_bytes = larger_of(attributes[IFLA_GSO_MAX_SIZE], attributes[LINK_GSO_IPV4]);
+        link.taken_max_bytes = larger_of(attributes[IFLA_GRO_MAX_SIZE], attributes[LINK_GRO_IPV4]);
         link.queues = attribute_holds(attributes[IFLA_NUM_TX_QUEUES], sizeof(uint32_t))
                                       ? nla_get_u32(attributes[IFLA_NUM_TX_QUEUES])
                                       : 1;

@@ -17,8 +17,9 @@ struct nl_msg;
 
 typedef struct HtbLink {
         int ifindex;
-        uint32_t mtu;
-        uint32_t queues; /* that it can send by */
+        HtbPackets packets;       /* that it is given to send */
+        uint32_t taken_max_bytes; /* the largest that it makes of those that it takes */
+        uint32_t queues;          /* that it can send by */
         char name[IFNAMSIZ];
         bool is_bridge;
 } HtbLink;

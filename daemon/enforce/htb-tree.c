@@ -39,9 +39,6 @@
 #define ROUND_MIN_USEC 4000U
 #define ROUND_MAX_USEC 40000U
 
-/* What the shaper sees of a full packet is the MTU, the Ethernet header and at most one VLAN tag. */
-#define FRAME_HEADER_BYTES 18U
-
 static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high) {
         return value < low ? low : value > high ? high : value;
 }
@@ -77,10 +74,10 @@ static void rates_from_plan(const NetPlan *plan, const NetClass *class, uint64_t
         *ret_ceil = clamp(class->ceil_bps / 8, *ret_rate, *ret_capacity);
 }
 
-void htb_class_from_plan(
-                const NetPlan *plan, const NetClass *class, uint32_t mtu, HtbLeafKind best, HtbClass *ret) {
+void htb_class_from_plan(const NetPlan *plan, const NetClass *class, const HtbPackets *packets,
+                HtbLeafKind best, HtbClass *ret) {
         uint64_t capacity, rate, ceil;
-        uint32_t frame = mtu + FRAME_HEADER_BYTES;
+        uint32_t frame = packets->frame_bytes;
 
         rates_from_plan(plan, class, &capacity, &rate, &ceil);
 
@@ -96,7 +93,7 @@ void htb_class_from_plan(
                 .quantum_bytes = (uint32_t) clamp(
                                 scale(rate, round_usec(capacity, frame), USEC_PER_SEC), frame, INT_MAX),
         };
-        htb_leaf_make(best, ret->minor, rate, ceil, frame, &ret->leaf);
+        htb_leaf_make(best, ret->minor, rate, ceil, packets, &ret->leaf);
 }
 
 void htb_class_to_model(const HtbClass *class, NetClass *ret) {
@@ -115,9 +112,8 @@ void htb_class_round(const NetPlan *plan, const NetClass *class, NetClass *ret) 
         *ret = (NetClass){ class->slot, class->priority, scale(rate, 8, 1), scale(ceil, 8, 1) };
 }
 
-static void root_from_plan(const NetPlan *plan, uint32_t mtu, HtbClass *ret) {
+static void root_from_plan(const NetPlan *plan, uint32_t frame, HtbClass *ret) {
         uint64_t capacity = plan->capacity_bps / 8;
-        uint32_t frame = mtu + FRAME_HEADER_BYTES;
 
         *ret = (HtbClass){
                 .minor = UPLINK_MINOR_ROOT,
@@ -131,7 +127,7 @@ static void root_from_plan(const NetPlan *plan, uint32_t mtu, HtbClass *ret) {
         };
 }
 
-int htb_tree_from_plan(const NetPlan *plan, uint32_t mtu, HtbLeafKind best, HtbTree *ret) {
+int htb_tree_from_plan(const NetPlan *plan, const HtbPackets *packets, HtbLeafKind best, HtbTree *ret) {
         _cleanup_htb_tree_ HtbTree tree = HTB_TREE_NULL;
 
         if (plan->capacity_bps < 8 || plan->n_classes == 0 || plan->classes[0].slot != SLOT_DEFAULT)
@@ -141,13 +137,13 @@ int htb_tree_from_plan(const NetPlan *plan, uint32_t mtu, HtbLeafKind best, HtbT
         if (!tree.classes)
                 return -ENOMEM;
 
-        root_from_plan(plan, mtu, &tree.classes[tree.n++]);
+        root_from_plan(plan, packets->frame_bytes, &tree.classes[tree.n++]);
         for (size_t i = 0; i < plan->n_classes; i++) {
                 const NetClass *class = &plan->classes[i];
 
                 if (class->slot > HTB_SLOT_MAX || (i > 0 && class->slot <= plan->classes[i - 1].slot))
                         return -EINVAL;
-                htb_class_from_plan(plan, class, mtu, best, &tree.classes[tree.n++]);
+                htb_class_from_plan(plan, class, packets, best, &tree.classes[tree.n++]);
         }
 
         *ret = tree;

@@ -42,17 +42,17 @@ void htb_tree_deinit(HtbTree *tree);
 #define _cleanup_htb_tree_ _cleanup_(htb_tree_deinit)
 
 /*
- * The tree for a plan on a link of this MTU, with the best queue that the kernel has in each class. -EINVAL:
- * no capacity, slots not ascending or above HTB_SLOT_MAX, or no class for SLOT_DEFAULT (without it HTB sends
- * what has no class unshaped).
+ * The tree for a plan on a link of such packets, with the best queue that the kernel has in each class.
+ * -EINVAL: no capacity, slots not ascending or above HTB_SLOT_MAX, or no class for SLOT_DEFAULT (without it
+ * HTB sends what has no class unshaped).
  */
-int htb_tree_from_plan(const NetPlan *plan, uint32_t mtu, HtbLeafKind best, HtbTree *ret);
+int htb_tree_from_plan(const NetPlan *plan, const HtbPackets *packets, HtbLeafKind best, HtbTree *ret);
 /* Orders by minor, and drops what a dump gave twice. */
 void htb_tree_sort(HtbTree *tree);
 
 /* One class of the tree, and back to the model's units. */
-void htb_class_from_plan(
-                const NetPlan *plan, const NetClass *class, uint32_t mtu, HtbLeafKind best, HtbClass *ret);
+void htb_class_from_plan(const NetPlan *plan, const NetClass *class, const HtbPackets *packets,
+                HtbLeafKind best, HtbClass *ret);
 void htb_class_to_model(const HtbClass *class, NetClass *ret);
 /* There and back: the class as it is shown where the kernel holds it. */
 void htb_class_round(const NetPlan *plan, const NetClass *class, NetClass *ret);

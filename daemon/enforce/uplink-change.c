@@ -107,7 +107,7 @@ static int tree_add(HtbTree *tree, const Uplink *uplink, const NetPlan *plan, co
                         return -ENOMEM;
                 tree->classes = classes;
         }
-        htb_class_from_plan(plan, class, uplink->seen.mtu, uplink->best, &tree->classes[tree->n++]);
+        htb_class_from_plan(plan, class, &uplink->seen.packets, uplink->best, &tree->classes[tree->n++]);
         return 0;
 }
 

@@ -5,6 +5,7 @@
  * Looks all of it up, each time, and changes nothing.
  */
 
+#include "ifb.h"
 #include "uplink-internal.h"
 
 #include <linux/pkt_sched.h>
@@ -59,8 +60,7 @@ static void join_leaves(UplinkSight *sight) {
 
 /* Somebody asked for it, below our root. */
 static bool is_below_ours(const HtbQdisc *qdisc) {
-        return qdisc->parent != TC_H_ROOT && TC_H_MAJ(qdisc->parent) == UPLINK_HANDLE &&
-               qdisc->handle != 0;
+        return qdisc->parent != TC_H_ROOT && TC_H_MAJ(qdisc->parent) == UPLINK_HANDLE && qdisc->handle != 0;
 }
 
 static int take_root(const struct nlmsghdr *header, void *userdata) {
@@ -137,19 +137,39 @@ int uplink_refuse_guest(Uplink *uplink, const HtbQdisc *root, const UplinkGuests
         return -EBUSY;
 }
 
-int uplink_look_up_link(Uplink *uplink, HtbLink *ret) {
+static int look_up(Uplink *uplink, const char *name, HtbLink *ret) {
         struct nl_msg *message = NULL;
         HtbLink link = { 0 };
         int r;
 
-        r = htb_message_link_get(uplink->name, &message);
+        r = htb_message_link_get(name, &message);
         r = uplink_request(uplink, r, message, take_link, &link);
         if (r < 0)
                 return r;
         /* IFLA_IFNAME also finds an interface by an alternative name, which may move to another. */
-        if (link.ifindex <= 0 || strcmp(link.name, uplink->name) != 0)
+        if (link.ifindex <= 0 || strcmp(link.name, name) != 0)
                 return -ENODEV;
         *ret = link;
+        return 0;
+}
+
+int uplink_look_up_link(Uplink *uplink, HtbLink *ret) {
+        return look_up(uplink, uplink->name, ret);
+}
+
+/* What waits in an IFB is as large as the link that it is of has put together. */
+static int look_up_source(Uplink *uplink, HtbPackets *packets) {
+        const unsigned of = ifb_name_of(uplink->name);
+        char name[IF_NAMESIZE];
+        HtbLink source;
+        int r;
+
+        if (of == 0 || !if_indextoname(of, name))
+                return 0;
+        r = look_up(uplink, name, &source);
+        if (r < 0)
+                return r;
+        packets->max_bytes = source.taken_max_bytes;
         return 0;
 }
 
@@ -159,6 +179,8 @@ static int look_once(Uplink *uplink, UplinkSight *ret) {
         int r;
 
         r = uplink_look_up_link(uplink, &sight.link);
+        if (r >= 0)
+                r = look_up_source(uplink, &sight.link.packets);
         if (r < 0)
                 return r;
 

@@ -306,7 +306,7 @@ static int apply_once(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
         if (r < 0)
                 return r;
 
-        r = htb_tree_from_plan(plan, sight.link.mtu, uplink->best, &want);
+        r = htb_tree_from_plan(plan, &sight.link.packets, uplink->best, &want);
         if (r < 0)
                 return r;
         r = batch_from_difference(uplink, &want, &sight, &batch);
@@ -458,7 +458,7 @@ int uplink_compare(Uplink *uplink, const NetPlan *plan, UplinkDifference tell, v
                 tell(key, sight.root.handle ? sight.root.kind : "none", "htb", userdata);
                 return 1;
         }
-        r = htb_tree_from_plan(plan, sight.link.mtu, uplink->best, &want);
+        r = htb_tree_from_plan(plan, &sight.link.packets, uplink->best, &want);
         if (r >= 0)
                 r = htb_tree_diff(&want, &sight.tree, &changes, &n);
         if (r < 0)
@@ -491,7 +491,7 @@ static int find_difference(Uplink *uplink, const NetPlan *expected, const Uplink
         size_t n = 0;
         int r;
 
-        r = htb_tree_from_plan(expected, sight->link.mtu, uplink->best, &want);
+        r = htb_tree_from_plan(expected, &sight->link.packets, uplink->best, &want);
         if (r >= 0)
                 r = htb_tree_diff(&want, &sight->tree, &changes, &n);
         if (r >= 0)

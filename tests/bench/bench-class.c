@@ -37,6 +37,8 @@
 #define MANY 10000U
 #define FEW 100U
 
+static const HtbPackets packets = { 1518, 65536 };
+
 /* Of this thread and of what it ran: others on this machine do not count. */
 static uint64_t cpu_nsec(void) {
         struct rusage children;
@@ -86,7 +88,7 @@ static uint64_t change_by_libnl(struct nl_sock *socket, int ifindex, const NetPl
                 struct rtnl_tc *tc = TC_CAST(class);
                 HtbClass numbers;
 
-                htb_class_from_plan(plan, &plan->classes[i], 1500, HTB_LEAF_FIFO, &numbers);
+                htb_class_from_plan(plan, &plan->classes[i], &packets, HTB_LEAF_FIFO, &numbers);
                 rtnl_tc_set_ifindex(tc, ifindex);
                 rtnl_tc_set_mtu(tc, 1500);
                 rtnl_tc_set_parent(tc, UPLINK_HTB_MAJOR << 16 | UPLINK_MINOR_ROOT);
@@ -153,7 +155,7 @@ static uint64_t send_one(Netlink *netlink, int ifindex, const NetPlan *plan, siz
         struct nl_msg *message = NULL;
         uint64_t begin = cpu_nsec();
 
-        htb_class_from_plan(plan, &plan->classes[i], 1500, HTB_LEAF_FIFO, &change.class);
+        htb_class_from_plan(plan, &plan->classes[i], &packets, HTB_LEAF_FIFO, &change.class);
         bench_check(htb_message_change(ifindex, &change, &message), NULL, "a message");
         bench_check(netlink_request(netlink, message, NULL, NULL), NULL, "a change");
         nlmsg_free(message);

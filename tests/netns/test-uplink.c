@@ -8,8 +8,10 @@
 #include "four.h"
 
 #include "enforce/edt-plan.h"
+#include "enforce/ifb.h"
 
 #include <criterion/criterion.h>
+#include <net/if.h>
 #include <string.h>
 
 /* That of a class with 10 and 20 Mbit/s; what somebody may do to it; and another's own in its place. */
@@ -89,6 +91,55 @@ Test(uplink, rates_above_32_bits) {
         EXPECT_CLASS(0x1, " rate 400Gbit ", " ceil 400Gbit ");
         EXPECT_CLASS(0x12, " rate 40Gbit ", " ceil 100Gbit ");
         apply_expecting(uplink, &plan, 0);
+}
+
+/* The least of any kind of queue: by what tc shows first of it that we set. */
+static const struct {
+        const char *kind, *by_default, *of_big_tcp;
+} least_queues[] = {
+        { "bfifo", " limit 128Kb", " limit 1Mb" },
+        { "fq", " limit 256p ", " limit 690p " },
+        { "fq_codel", " memory_limit 256Kb ", " memory_limit 2Mb " },
+};
+
+static void expect_least_queue(const char *queue, const char *device, bool of_big_tcp) {
+        _cleanup_free_ char *leaf = run("tc qdisc show dev %s parent 4847:10", device);
+
+        for (size_t i = 0; i < ELEMENTSOF(least_queues); i++) {
+                const char *part = of_big_tcp ? least_queues[i].of_big_tcp : least_queues[i].by_default;
+
+                if (strcmp(queue, least_queues[i].kind) == 0)
+                        cr_expect(strstr(leaf, part), "no '%s' in %s", part, leaf);
+        }
+}
+
+/* Packets of up to 512 KiB, cut behind the queue; and put together so before that of what comes in. */
+Test(uplink, queues_take_the_largest_packets_of_the_link) {
+        const NetClass least[] = { { 0, 1, MBPS, MBPS } };
+        NetPlan plan = { UPLINK, CAPACITY, (NetClass *) least, 1 };
+        _cleanup_pair_ Pair pair = pair_new();
+        char ifb[IF_NAMESIZE];
+        const char *queue;
+
+        uplink_free(open_uplink(&queue));
+        ifb_name(if_nametoindex(UPLINK), ifb);
+        free(run("ip link add %s type ifb && ip link set %s up", ifb, ifb));
+        for (size_t way = 0; way < 2; way++) {
+                const char *device = way == 0 ? UPLINK : ifb,
+                           *size = way == 0 ? "gso_max_size" : "gro_max_size";
+                _cleanup_features_ FeatureSet features = FEATURE_SET_NULL;
+                _cleanup_uplink_ Uplink *uplink = NULL;
+
+                plan.uplink = device;
+                cr_assert_eq(uplink_new(&(UplinkOptions){ device }, &features, &uplink), 0);
+                cr_assert_eq(uplink_apply(uplink, &plan, NULL), 0, "%s", uplink_words(uplink));
+                expect_least_queue(queue, device, /* of_big_tcp= */ false);
+                free(run("ip link set " UPLINK " %s 524280", size));
+                apply_expecting(uplink, &plan, 1);
+                expect_least_queue(queue, device, /* of_big_tcp= */ true);
+                apply_expecting(uplink, &plan, 0);
+                free(run("ip link set " UPLINK " %s 65536", size));
+        }
 }
 
 Test(uplink, adopts_and_changes_one) {

@@ -8,10 +8,12 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#define FRAME 1518U
 #define MBPS (1000000ULL / 8)
 #define MINOR 0x12
+#define FQ_CODEL_DEFAULT (32U << 20)
 #define MINOR_CONTROL 0x37 /* its priority ends as TC_PRIO_CONTROL */
+
+static const HtbPackets packets = { 1518, 65536 };
 
 typedef struct Kernel {
         const char *kinds[3];
@@ -97,7 +99,7 @@ Test(htb_leaf, is_as_long_as_floor_and_ceiling_take) {
                         HtbLeaf leaf;
 
                         htb_leaf_make(expected[j].kind, MINOR, cases[i].rate_bytes, cases[i].ceil_bytes,
-                                        FRAME, &leaf);
+                                        &packets, &leaf);
                         htb_leaf_format(&leaf, text);
                         cr_expect(htb_leaf_equal(&leaf, &expected[j]), "%s: %s", cases[i].name, text);
                         cr_expect(htb_leaf_is_ours(&leaf, HTB_LEAF_FQ_CODEL, MINOR), "%s: %s", cases[i].name,
@@ -106,11 +108,39 @@ Test(htb_leaf, is_as_long_as_floor_and_ceiling_take) {
         }
 }
 
+/* The least queue takes the largest packet and some more, or none of these would ever go. */
+Test(htb_leaf, holds_the_largest_packet) {
+        static const struct {
+                const char *name;
+                uint32_t packet_bytes, fifo_bytes;
+        } cases[] = {
+                { "a kernel that does not say", 0, 1U << 17 },
+                { "none is put together", 1514, 1U << 17 },
+                { "the kernel's default", 65536, 1U << 17 },
+                { "a little larger", 65537, 1U << 18 },
+                { "the largest of BIG TCP", 8 * 65535, 1U << 20 },
+                { "what no kernel has", UINT32_MAX, 1U << 30 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                const HtbPackets of_link = { 1518, cases[i].packet_bytes };
+                HtbLeaf fifo, fq_codel;
+
+                htb_leaf_make(HTB_LEAF_FIFO, MINOR, MBPS, 2 * MBPS, &of_link, &fifo);
+                htb_leaf_make(HTB_LEAF_FQ_CODEL, MINOR, MBPS, 2 * MBPS, &of_link, &fq_codel);
+                cr_expect_eq(fifo.bytes, cases[i].fifo_bytes, "%s: %u", cases[i].name, fifo.bytes);
+                cr_expect_eq(fq_codel.bytes,
+                                2 * fifo.bytes < FQ_CODEL_DEFAULT ? 2 * fifo.bytes : FQ_CODEL_DEFAULT,
+                                "%s: %u", cases[i].name, fq_codel.bytes);
+                cr_expect(htb_leaf_is_ours(&fifo, HTB_LEAF_FQ_CODEL, MINOR), "%s", cases[i].name);
+        }
+}
+
 /* A thousand tenants with a thousandth each of 10 Gbit/s, and open ceilings. */
 Test(htb_leaf, a_thousand_are_promised_no_more_than_two_mib_each) {
         HtbLeaf leaf;
 
-        htb_leaf_make(HTB_LEAF_FQ_CODEL, MINOR, 10 * MBPS, 10000 * MBPS, FRAME, &leaf);
+        htb_leaf_make(HTB_LEAF_FQ_CODEL, MINOR, 10 * MBPS, 10000 * MBPS, &packets, &leaf);
         cr_expect_leq(leaf.bytes, 2U << 20);
 }
 
@@ -122,7 +152,7 @@ Test(htb_leaf, is_a_fifo_where_fq_is_one) {
         for (size_t i = 0; i < ELEMENTSOF(best); i++) {
                 HtbLeaf leaf;
 
-                htb_leaf_make(best[i], MINOR_CONTROL, MBPS, MBPS, FRAME, &leaf);
+                htb_leaf_make(best[i], MINOR_CONTROL, MBPS, MBPS, &packets, &leaf);
                 cr_expect_eq(leaf.kind, made[i], "%zu", i);
                 cr_expect(htb_leaf_is_ours(&leaf, best[i], MINOR_CONTROL), "%zu", i);
         }

@@ -141,6 +141,44 @@ Test(htb_message, libnl_reads_the_same_class) {
         }
 }
 
+/* Of IPv6's bound and IPv4's, which older kernels do not have, the greater; 0 where there is none. */
+Test(htb_message, largest_packets_of_a_link) {
+        enum { GSO_IPV4 = 63, GRO_IPV4 = 64 };
+        static const struct {
+                const char *name;
+                uint32_t gso, gso_ipv4, gro, gro_ipv4, sent, taken;
+        } cases[] = {
+                { "Linux 6.1", 65536, 0, 65536, 0, 65536, 65536 },
+                { "BIG TCP for IPv6", 524280, 65536, 196608, 65536, 524280, 196608 },
+                { "and for IPv4 alone", 65536, 262144, 65536, 131072, 262144, 131072 },
+                { "none said", 0, 0, 0, 0, 0, 0 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                const struct {
+                        uint16_t type;
+                        uint32_t value;
+                } attributes[] = { { IFLA_MTU, 9000 }, { IFLA_GSO_MAX_SIZE, cases[i].gso },
+                        { GSO_IPV4, cases[i].gso_ipv4 }, { IFLA_GRO_MAX_SIZE, cases[i].gro },
+                        { GRO_IPV4, cases[i].gro_ipv4 } };
+                _cleanup_nl_msg_ struct nl_msg *message = nlmsg_alloc_simple(RTM_NEWLINK, 0);
+                struct ifinfomsg body = { .ifi_index = IFINDEX };
+                HtbLink link;
+
+                cr_assert_eq(nlmsg_append(message, &body, sizeof(body), NLMSG_ALIGNTO), 0);
+                for (size_t j = 0; j < ELEMENTSOF(attributes); j++)
+                        if (attributes[j].value > 0)
+                                nla_put_u32(message, attributes[j].type, attributes[j].value);
+                cr_assert_eq(htb_message_parse_link(nlmsg_hdr(message), &link), 1, "%s", cases[i].name);
+                cr_expect_eq(link.ifindex, IFINDEX, "%s", cases[i].name);
+                cr_expect_eq(link.packets.frame_bytes, 9018, "%s", cases[i].name);
+                cr_expect_eq(link.packets.max_bytes, cases[i].sent, "%s: %u", cases[i].name,
+                                link.packets.max_bytes);
+                cr_expect_eq(link.taken_max_bytes, cases[i].taken, "%s: %u", cases[i].name,
+                                link.taken_max_bytes);
+        }
+}
+
 Test(htb_message, slot_and_class_id_agree) {
         HtbClass class = { .minor = UPLINK_MINOR_SLOT_BASE + 5, .parent_minor = UPLINK_MINOR_ROOT };
         HtbChange change = { HTB_CHANGE_ADD, 0, class };

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #define FRAME 1518U
+
+static const HtbPackets packets = { FRAME, 65536 };
 #define TICKS_PER_MSEC (1000000U / 64U)
 #define MBPS 1000000ULL
 
@@ -94,7 +96,7 @@ Test(htb_tree, class_of_plan) {
                 const HtbClass *class, *expected = &cases[i].expected;
                 NetClass rounded, shown;
 
-                cr_assert_eq(htb_tree_from_plan(&plan, 1500, HTB_LEAF_FQ_CODEL, &tree), 0, "%s",
+                cr_assert_eq(htb_tree_from_plan(&plan, &packets, HTB_LEAF_FQ_CODEL, &tree), 0, "%s",
                                 cases[i].name);
                 cr_assert_eq(tree.n, 3);
                 class = &tree.classes[2];
@@ -122,7 +124,7 @@ Test(htb_tree, root_of_plan) {
         NetPlan plan = { "eth0", 30 * MBPS, &default_class, 1 };
         _cleanup_htb_tree_ HtbTree tree = HTB_TREE_NULL;
 
-        cr_assert_eq(htb_tree_from_plan(&plan, 1500, HTB_LEAF_FQ_CODEL, &tree), 0);
+        cr_assert_eq(htb_tree_from_plan(&plan, &packets, HTB_LEAF_FQ_CODEL, &tree), 0);
         cr_expect_eq(tree.n, 2);
         cr_expect_eq(tree.classes[0].minor, UPLINK_MINOR_ROOT);
         cr_expect_eq(tree.classes[0].parent_minor, 0);
@@ -147,7 +149,7 @@ Test(htb_tree, quanta_are_in_proportion) {
                 NetPlan plan = { "eth0", capacities[i], classes, ELEMENTSOF(classes) };
                 _cleanup_htb_tree_ HtbTree tree = HTB_TREE_NULL;
 
-                cr_assert_eq(htb_tree_from_plan(&plan, 1500, HTB_LEAF_FQ_CODEL, &tree), 0);
+                cr_assert_eq(htb_tree_from_plan(&plan, &packets, HTB_LEAF_FQ_CODEL, &tree), 0);
                 cr_expect_geq(tree.classes[1].quantum_bytes, FRAME, "%zu", i);
                 cr_expect_float_eq(tree.classes[3].quantum_bytes / (double) tree.classes[2].quantum_bytes, 2,
                                 0.001, "%zu", i);
@@ -175,7 +177,7 @@ Test(htb_tree, refuses) {
                 NetPlan plan = { "eth0", cases[i].capacity_bps, (NetClass *) cases[i].classes, cases[i].n };
                 HtbTree tree = HTB_TREE_NULL;
 
-                cr_expect_eq(htb_tree_from_plan(&plan, 1500, HTB_LEAF_FQ_CODEL, &tree), -EINVAL, "%s",
+                cr_expect_eq(htb_tree_from_plan(&plan, &packets, HTB_LEAF_FQ_CODEL, &tree), -EINVAL, "%s",
                                 cases[i].name);
                 cr_expect_null(tree.classes, "%s", cases[i].name);
         }
