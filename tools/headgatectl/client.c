@@ -130,6 +130,17 @@ int client_call(Client *client, sd_bus_message *call, uint64_t timeout_usec, sd_
         return r;
 }
 
+static int new_call_with(
+                Client *client, const char *member, const char *types, va_list ap, sd_bus_message **ret) {
+        int r = client_new_call(client, HEADGATE_PATH, HEADGATE_MANAGER, member, ret);
+
+        if (r != 0)
+                return r;
+
+        r = sd_bus_message_appendv(*ret, types, ap);
+        return r < 0 ? client_fail(client, r, "cannot send what was given") : 0;
+}
+
 int client_change(const Ctl *ctl, const char *member, const char *types, ...) {
         _cleanup_bus_message_ sd_bus_message *call = NULL;
         _cleanup_client_ Client client = CLIENT_NULL;
@@ -140,17 +151,10 @@ int client_change(const Ctl *ctl, const char *member, const char *types, ...) {
         if (r != 0)
                 return r;
 
-        r = client_new_call(&client, HEADGATE_PATH, HEADGATE_MANAGER, member, &call);
-        if (r != 0)
-                return r;
-
         va_start(ap, types);
-        r = sd_bus_message_appendv(call, types, ap);
+        r = new_call_with(&client, member, types, ap, &call);
         va_end(ap);
-        if (r < 0)
-                return client_fail(&client, r, "cannot send what was given");
-
-        return client_call(&client, call, CLIENT_TIMEOUT_CHANGE, /* ret_reply= */ NULL);
+        return r != 0 ? r : client_call(&client, call, CLIENT_TIMEOUT_CHANGE, /* ret_reply= */ NULL);
 }
 
 static int read_reply(Client *client, sd_bus_message *reply, json_t **ret) {
@@ -164,17 +168,11 @@ int client_ask(Client *client, const char *member, json_t **ret, const char *typ
         va_list ap;
         int r;
 
-        r = client_new_call(client, HEADGATE_PATH, HEADGATE_MANAGER, member, &call);
-        if (r != 0)
-                return r;
-
         va_start(ap, types);
-        r = sd_bus_message_appendv(call, types, ap);
+        r = new_call_with(client, member, types, ap, &call);
         va_end(ap);
-        if (r < 0)
-                return client_fail(client, r, "cannot send what was given");
-
-        r = client_call(client, call, CLIENT_TIMEOUT_READ, &reply);
+        if (r == 0)
+                r = client_call(client, call, CLIENT_TIMEOUT_READ, &reply);
         return r != 0 ? r : read_reply(client, reply, ret);
 }
 
@@ -209,6 +207,12 @@ static int get_all(Client *client, const char *path, const char *interface, int 
 
 int client_get_node(Client *client, json_t **ret) {
         return get_all(client, HEADGATE_PATH, HEADGATE_MANAGER, /* absent_code= */ 0, ret);
+}
+
+int client_open_node(const Ctl *ctl, Client *ret, json_t **ret_node) {
+        int r = client_open(ctl, ret);
+
+        return r != 0 ? r : client_get_node(ret, ret_node);
 }
 
 static int get_by_id(

@@ -51,6 +51,8 @@ int client_fail(Client *client, int error, const char *what);
 
 /* All properties of the Manager. */
 int client_get_node(Client *client, json_t **ret);
+/* Over a connection that it opens, which is there in the end even where they are not to be had. */
+int client_open_node(const Ctl *ctl, Client *ret, json_t **ret_node);
 
 /* Arrays of property dictionaries, ordered by id, from one call for all. */
 int client_get_objects(Client *client, json_t **ret_tenants, json_t **ret_allocations);

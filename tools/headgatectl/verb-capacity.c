@@ -158,11 +158,7 @@ int verb_capacity(const Ctl *ctl) {
         if (ctl->n_args > 0)
                 return set_capacity(ctl);
 
-        r = client_open(ctl, &client);
-        if (r != 0)
-                return r;
-
-        r = client_get_node(&client, &node);
+        r = client_open_node(ctl, &client, &node);
         if (r != 0)
                 return r;
 

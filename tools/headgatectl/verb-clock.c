@@ -52,11 +52,7 @@ int verb_clock(const Ctl *ctl) {
         if (ctl->n_args > 0)
                 return client_change(ctl, "AcceptClock", "");
 
-        r = client_open(ctl, &client);
-        if (r != 0)
-                return r;
-
-        r = client_get_node(&client, &node);
+        r = client_open_node(ctl, &client, &node);
         if (r != 0)
                 return r;
 

@@ -85,11 +85,7 @@ int verb_doctor(const Ctl *ctl) {
         const char *state;
         int r;
 
-        r = client_open(ctl, &client);
-        if (r != 0)
-                return r;
-
-        r = client_get_node(&client, &node);
+        r = client_open_node(ctl, &client, &node);
         if (r != 0)
                 return r;
 

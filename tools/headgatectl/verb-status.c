@@ -130,11 +130,7 @@ int verb_status(const Ctl *ctl) {
         _cleanup_client_ Client client = CLIENT_NULL;
         int r;
 
-        r = client_open(ctl, &client);
-        if (r != 0)
-                return r;
-
-        r = client_get_node(&client, &node);
+        r = client_open_node(ctl, &client, &node);
         if (r != 0)
                 return r;
 
