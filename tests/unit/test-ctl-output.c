@@ -208,6 +208,9 @@ Test(ctl_output, by_name) {
 
         cr_expect_str_eq(units_format_resource("cpu", 2500, text), "2500m");
         cr_expect_str_eq(units_format_resource("net.egress@eth1", 1000000, text), "1Mbit");
+        cr_expect_str_eq(units_format_resource("memory", 4096, text), "4KiB");
+        cr_expect_str_eq(units_format_resource("io.read@8:0", 4096, text), "4KiB");
+        cr_expect_str_eq(units_format_resource("iops.read", 4096, text), "4096");
         cr_expect_str_eq(units_format_resource("tasks", 512, text), "512");
         cr_expect_str_eq(units_format_resource("from.a.later.version", 512, text), "512");
         cr_expect_str_eq(units_format_metric("cpu.time", 90000000000, text), "1m30s");

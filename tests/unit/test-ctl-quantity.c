@@ -100,6 +100,8 @@ Test(ctl_quantity, resources) {
                 { "net.ingress@eth1", "2M", 2000000, rate },
                 { "net.egress", "8000", 8000, rate },
                 { "net.egress", "1GiB", UNTOUCHED, rate },
+                { "io.write@8:0", "1M", 1 << 20, bytes },
+                { "iops.write", "1k", UNTOUCHED, plain },
                 { "tasks", "512", 512, plain },
                 { "tasks", "1k", UNTOUCHED, plain },
                 { "from.a.later.version", "512", 512, plain },

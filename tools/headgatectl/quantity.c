@@ -6,6 +6,7 @@
  */
 
 #include "quantity.h"
+#include "units.h"
 
 #include "model/resource.h"
 
@@ -79,23 +80,24 @@ static const Unit rate_units[] = {
 
 static const Unit plain_units[] = { { "", 1 } };
 
-/* In what a resource is measured. */
-typedef struct Measure {
+typedef struct Notation {
         const Unit *units;
         size_t n;
         bool any_case;
         const char *expected;
-} Measure;
+} Notation;
 
-static const Measure measure_cpu = { cpu_units, ELEMENTSOF(cpu_units), false,
-        "CPUs such as 3.5 or 3500m, or max" };
-static const Measure measure_bytes = { byte_units, ELEMENTSOF(byte_units), true,
-        "bytes such as 512M, 8G or 8GiB, or max" };
-static const Measure measure_rate = { rate_units, ELEMENTSOF(rate_units), true,
-        "bits a second such as 500M or 1.5Gbit, or max" };
-static const Measure measure_plain = { plain_units, ELEMENTSOF(plain_units), false,
-        "a whole number, or max" };
-static const Measure measure_time = { time_units, ELEMENTSOF(time_units), false, QUANTITY_DURATION_EXPECTED };
+static const Notation notations[MEASURE_MAX] = {
+        [MEASURE_PLAIN] = { plain_units, ELEMENTSOF(plain_units), false, "a whole number, or max" },
+        [MEASURE_CPU] = { cpu_units, ELEMENTSOF(cpu_units), false, "CPUs such as 3.5 or 3500m, or max" },
+        [MEASURE_BYTES] = { byte_units, ELEMENTSOF(byte_units), true,
+                        "bytes such as 512M, 8G or 8GiB, or max" },
+        [MEASURE_BITS] = { rate_units, ELEMENTSOF(rate_units), true,
+                        "bits a second such as 500M or 1.5Gbit, or max" },
+};
+
+static const Notation time_notation = { time_units, ELEMENTSOF(time_units), false,
+        QUANTITY_DURATION_EXPECTED };
 
 static bool is_digit(char c) {
         return c >= '0' && c <= '9';
@@ -143,13 +145,13 @@ static bool scale(uint64_t whole, uint64_t millionths, uint64_t factor, uint64_t
         return true;
 }
 
-static const Unit *find_unit(const Measure *measure, const char *name, size_t length) {
-        int (*compare)(const char *, const char *, size_t) = measure->any_case ? strncasecmp : strncmp;
+static const Unit *find_unit(const Notation *notation, const char *name, size_t length) {
+        int (*compare)(const char *, const char *, size_t) = notation->any_case ? strncasecmp : strncmp;
 
-        for (size_t i = 0; i < measure->n; i++)
-                if (strlen(measure->units[i].name) == length &&
-                                compare(measure->units[i].name, name, length) == 0)
-                        return &measure->units[i];
+        for (size_t i = 0; i < notation->n; i++)
+                if (strlen(notation->units[i].name) == length &&
+                                compare(notation->units[i].name, name, length) == 0)
+                        return &notation->units[i];
 
         return NULL;
 }
@@ -176,7 +178,7 @@ bool quantity_parse_duration(const char *text, uint64_t *ret_usec) {
                                 return false;
                         p += strspn(p, " ");
                         n = strcspn(p, "0123456789. ");
-                        unit = find_unit(&measure_time, p, n);
+                        unit = find_unit(&time_notation, p, n);
                         if (!unit || !scale(whole, millionths, unit->factor, &part) ||
                                         __builtin_add_overflow(sum, part, &sum))
                                 return false;
@@ -191,37 +193,12 @@ bool quantity_parse_duration(const char *text, uint64_t *ret_usec) {
         return true;
 }
 
-static const Measure *resource_measure(const char *name) {
-        char target[RESOURCE_TARGET_SIZE];
-        ResourceKind kind;
-
-        if (resource_parse_name(name, &kind, target) < 0)
-                return &measure_plain;
-
-        switch (kind) {
-        case RESOURCE_CPU:
-                return &measure_cpu;
-        case RESOURCE_MEMORY:
-        case RESOURCE_SWAP:
-        case RESOURCE_IO_READ: /* a second */
-        case RESOURCE_IO_WRITE:
-        case RESOURCE_HUGETLB_2M:
-        case RESOURCE_HUGETLB_1G:
-                return &measure_bytes;
-        case RESOURCE_NET_EGRESS:
-        case RESOURCE_NET_INGRESS:
-                return &measure_rate;
-        default:
-                return &measure_plain;
-        }
-}
-
 bool quantity_parse_resource(const char *name, const char *text, uint64_t *ret, const char **ret_expected) {
-        const Measure *measure = resource_measure(name);
+        const Notation *notation = &notations[units_measure(name)];
         uint64_t whole, millionths, value;
         const Unit *unit;
 
-        *ret_expected = measure->expected;
+        *ret_expected = notation->expected;
         if (strcmp(text, "max") == 0) {
                 *ret = UNLIMITED;
                 return true;
@@ -230,7 +207,7 @@ bool quantity_parse_resource(const char *name, const char *text, uint64_t *ret, 
         if (!read_number(&text, &whole, &millionths))
                 return false;
 
-        unit = find_unit(measure, text, strlen(text));
+        unit = find_unit(notation, text, strlen(text));
         if (!unit || (unit->factor == 1 && millionths > 0) ||
                         !scale(whole, millionths, unit->factor, &value) || value == UNLIMITED)
                 return false;

@@ -167,26 +167,39 @@ char *units_format_second(uint64_t usec, uint64_t now_usec, char *ret) {
         return format_local(usec, now_usec, /* seconds= */ true, ret);
 }
 
-char *units_format_resource(const char *name, uint64_t value, char *ret) {
+Measure units_measure(const char *name) {
         char target[RESOURCE_TARGET_SIZE];
         ResourceKind kind;
 
         if (resource_parse_name(name, &kind, target) < 0)
-                return format_plain(value, ret);
+                return MEASURE_PLAIN;
 
         switch (kind) {
         case RESOURCE_CPU:
         case RESOURCE_CPUSET:
-                return units_format_millicores(value, ret);
+                return MEASURE_CPU;
         case RESOURCE_MEMORY:
         case RESOURCE_SWAP:
-        case RESOURCE_IO_READ: /* a second */
+        case RESOURCE_IO_READ:
         case RESOURCE_IO_WRITE:
         case RESOURCE_HUGETLB_2M:
         case RESOURCE_HUGETLB_1G:
-                return units_format_bytes(value, ret);
+                return MEASURE_BYTES;
         case RESOURCE_NET_EGRESS:
         case RESOURCE_NET_INGRESS:
+                return MEASURE_BITS;
+        default:
+                return MEASURE_PLAIN;
+        }
+}
+
+char *units_format_resource(const char *name, uint64_t value, char *ret) {
+        switch (units_measure(name)) {
+        case MEASURE_CPU:
+                return units_format_millicores(value, ret);
+        case MEASURE_BYTES:
+                return units_format_bytes(value, ret);
+        case MEASURE_BITS:
                 return units_format_bps(value, ret);
         default:
                 return format_plain(value, ret);

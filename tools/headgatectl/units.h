@@ -3,9 +3,23 @@
 
 /* Numbers as people read them. Each writes into `ret`, of UNITS_SIZE, and returns it. UINT64_MAX is "max". */
 
+#include <errno.h>
 #include <stdint.h>
 
 #define UNITS_SIZE 64
+
+/* How amounts of a resource are written. */
+typedef enum Measure {
+        MEASURE_PLAIN, /* a count; or a resource of a later version */
+        MEASURE_CPU,
+        MEASURE_BYTES, /* or bytes a second */
+        MEASURE_BITS,  /* a second */
+        MEASURE_MAX,
+        MEASURE_INVALID = -EINVAL,
+} Measure;
+
+/* Of the resource named ("cpu", "net.egress@eth1"). */
+Measure units_measure(const char *name);
 
 /* 2000 is "2", 1500 is "1500m": as millicores are written elsewhere. */
 char *units_format_millicores(uint64_t millicores, char *ret);
