@@ -3,10 +3,14 @@
 #include "host.h"
 #include "meter/group-files.h"
 
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -204,6 +208,17 @@ void group_move(const TestGroup *group, pid_t pid) {
 }
 
 /* A test that fails leaves no process behind. */
+int packet_socket(uint32_t priority, struct sockaddr_ll *ret_to) {
+        int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+        cr_assert(setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &priority, sizeof(priority)) == 0, "%m");
+        *ret_to = (struct sockaddr_ll){ .sll_family = AF_PACKET,
+                .sll_protocol = htons(ETH_P_IP),
+                .sll_ifindex = (int) if_nametoindex("hg0"),
+                .sll_halen = 6 };
+        return fd;
+}
+
 void die_with_parent(void) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
@@ -270,6 +285,13 @@ void worker_finish(Worker *worker) {
 void worker_run(Worker *worker) {
         worker_begin(worker);
         worker_finish(worker);
+}
+
+void workers_run(Worker *workers, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                worker_begin(workers + i);
+        for (size_t i = 0; i < n; i++)
+                worker_finish(workers + i);
 }
 
 void worker_stop(Worker *worker) {

@@ -22,6 +22,8 @@ void host_deinit(void);
 /* A bpffs in a mount namespace of the test's own. */
 const char *host_bpffs(void);
 
+struct sockaddr_ll;
+
 typedef struct TestGroup {
         char path[PATH_MAX];
         int fd;
@@ -52,12 +54,18 @@ void worker_begin(Worker *worker);
 /* Returns when it is done, and asleep again. */
 void worker_finish(Worker *worker);
 void worker_run(Worker *worker);
+/* All at once. */
+void workers_run(Worker *workers, size_t n);
 void worker_stop(Worker *worker);
 
 typedef struct Schedstat {
         uint64_t ran_nsec, waited_nsec, arrivals;
 } Schedstat;
 Schedstat worker_schedstat(const Worker *worker);
+
+/* For IP packets that leave by hg0, without a header of theirs, with that priority; `ret_to`: whom to send
+ * to. */
+int packet_socket(uint32_t priority, struct sockaddr_ll *ret_to);
 
 /* In a child of the test's. */
 void die_with_parent(void);

@@ -8,12 +8,9 @@
 #include "host.h"
 #include "meter/control-delay.h"
 
-#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <linux/if_packet.h>
-#include <net/ethernet.h>
-#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
@@ -57,15 +54,11 @@ static void make_uplink(unsigned major) {
         run(command);
 }
 
-static void send_frames(int priority) {
-        struct sockaddr_ll name = { .sll_family = AF_PACKET,
-                .sll_protocol = htons(ETH_P_IP),
-                .sll_ifindex = (int) if_nametoindex("hg0"),
-                .sll_halen = 6 };
-        _cleanup_close_ int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+static void send_frames(uint32_t priority) {
+        struct sockaddr_ll name;
+        _cleanup_close_ int fd = packet_socket(priority, &name);
         char data[DATA_BYTES] = "";
 
-        cr_assert(setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &priority, sizeof(priority)) == 0, "%m");
         for (unsigned i = 0; i < PACKETS; i++)
                 cr_assert(sendto(fd, data, sizeof(data), 0, (struct sockaddr *) &name, sizeof(name)) > 0,
                                 "%m");

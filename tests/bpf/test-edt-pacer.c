@@ -10,13 +10,11 @@
 #include "enforce/uplink.h"
 #include "host.h"
 
-#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <linux/bpf.h>
 #include <linux/if_packet.h>
 #include <linux/net_tstamp.h>
-#include <net/ethernet.h>
 #include <net/if.h>
 #include <sched.h>
 #include <string.h>
@@ -82,14 +80,10 @@ static unsigned set_plan(EdtPacer *program, const NetPlan *wanted) {
 }
 
 static void send_frames(uint32_t priority, unsigned n) {
-        struct sockaddr_ll name = { .sll_family = AF_PACKET,
-                .sll_protocol = htons(ETH_P_IP),
-                .sll_ifindex = (int) if_nametoindex("hg0"),
-                .sll_halen = 6 };
-        _cleanup_close_ int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        struct sockaddr_ll name;
+        _cleanup_close_ int fd = packet_socket(priority, &name);
         char data[DATA_BYTES] = "";
 
-        cr_assert(setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &priority, sizeof(priority)) == 0, "%m");
         /* A packet that is dropped is an error to a packet socket. */
         for (unsigned i = 0; i < n; i++)
                 cr_assert(sendto(fd, data, sizeof(data), 0, (struct sockaddr *) &name, sizeof(name)) > 0 ||
@@ -99,11 +93,8 @@ static void send_frames(uint32_t priority, unsigned n) {
 
 /* Which is to depart then. */
 static void send_frame_at(uint32_t priority, uint64_t nsec) {
-        struct sockaddr_ll name = { .sll_family = AF_PACKET,
-                .sll_protocol = htons(ETH_P_IP),
-                .sll_ifindex = (int) if_nametoindex("hg0"),
-                .sll_halen = 6 };
-        _cleanup_close_ int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        struct sockaddr_ll name;
+        _cleanup_close_ int fd = packet_socket(priority, &name);
         char data[DATA_BYTES] = "", control[CMSG_SPACE(sizeof(nsec))] = "";
         struct iovec piece = { data, sizeof(data) };
         struct msghdr message = { .msg_name = &name,
@@ -119,8 +110,7 @@ static void send_frame_at(uint32_t priority, uint64_t nsec) {
                 .cmsg_len = CMSG_LEN(sizeof(nsec)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_TXTIME
         };
         memcpy(CMSG_DATA(header), &nsec, sizeof(nsec));
-        cr_assert(setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &priority, sizeof(priority)) == 0 &&
-                                        setsockopt(fd, SOL_SOCKET, SO_TXTIME, &clock, sizeof(clock)) == 0 &&
+        cr_assert(setsockopt(fd, SOL_SOCKET, SO_TXTIME, &clock, sizeof(clock)) == 0 &&
                                         sendmsg(fd, &message, 0) > 0,
                         "%m");
 }

@@ -122,10 +122,7 @@ Test(group_iter, one_slot_alone) {
         meter_must_add(meter, SLOT, &group);
         meter_must_add(meter, OTHER_SLOT, &other);
         before = meter_must_read(meter, OTHER_SLOT);
-        for (size_t i = 0; i < ELEMENTSOF(workers); i++)
-                worker_begin(&workers[i]);
-        for (size_t i = 0; i < ELEMENTSOF(workers); i++)
-                worker_finish(&workers[i]);
+        workers_run(workers, ELEMENTSOF(workers));
 
         cr_assert(meter_refresh_slot(meter, SLOT) == 0);
         cr_assert(meter_read(meter, SLOT, &after) == 0);

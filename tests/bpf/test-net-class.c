@@ -8,12 +8,10 @@
 #include "enforce/net-class.h"
 #include "host.h"
 
-#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <linux/if_packet.h>
-#include <net/ethernet.h>
 #include <net/if.h>
 #include <sched.h>
 #include <string.h>
@@ -70,22 +68,16 @@ static uint64_t class_packets(unsigned minor) {
 
 /* By a packet socket, which no hook at the group sees. */
 static void send_frames(void *userdata) {
-        struct sockaddr_ll name = { .sll_family = AF_PACKET,
-                .sll_protocol = htons(ETH_P_IP),
-                .sll_ifindex = if_nametoindex("hg0"),
-                .sll_halen = 6 };
-        _cleanup_close_ int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        int priority = *(int *) userdata;
+        struct sockaddr_ll name;
+        _cleanup_close_ int fd = packet_socket(*(uint32_t *) userdata, &name);
         char data[64] = "";
 
-        if (priority && setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &priority, sizeof(priority)) < 0)
-                abort();
         for (unsigned i = 0; i < PACKETS; i++)
                 if (sendto(fd, data, sizeof(data), 0, (struct sockaddr *) &name, sizeof(name)) < 0)
                         abort();
 }
 
-static void send_in(const TestGroup *group, int priority) {
+static void send_in(const TestGroup *group, uint32_t priority) {
         Worker worker = worker_start(group, send_frames, &priority);
 
         worker_run(&worker);

@@ -40,10 +40,7 @@ Test(sched_meter, busy_group) {
 
         cpu_before = group_cpu_nsec(&group);
         before = meter_must_read(meter, SLOT);
-        for (size_t i = 0; i < ELEMENTSOF(workers); i++)
-                worker_begin(workers + i);
-        for (size_t i = 0; i < ELEMENTSOF(workers); i++)
-                worker_finish(workers + i);
+        workers_run(workers, ELEMENTSOF(workers));
         after = meter_must_read(meter, SLOT);
 
         expect_near(after.value[METRIC_CPU_TIME] - before.value[METRIC_CPU_TIME],

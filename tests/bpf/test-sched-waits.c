@@ -58,10 +58,7 @@ Test(sched_waits, wait_and_switches) {
 
         before = meter_must_read(meter, SLOT);
         sum_before = schedstat_sum(workers, ELEMENTSOF(workers));
-        for (size_t i = 0; i < ELEMENTSOF(workers); i++)
-                worker_begin(workers + i);
-        for (size_t i = 0; i < ELEMENTSOF(workers); i++)
-                worker_finish(workers + i);
+        workers_run(workers, ELEMENTSOF(workers));
         after = meter_must_read(meter, SLOT);
         sum_after = schedstat_sum(workers, ELEMENTSOF(workers));
 
@@ -107,10 +104,7 @@ Test(sched_waits, preemptions) {
                 kernel -= status_figure(workers[i].pid, "nonvoluntary_ctxt_switches");
         }
         before = meter_must_read(meter, SLOT);
-        for (size_t i = 0; i < ELEMENTSOF(workers); i++)
-                worker_begin(workers + i);
-        for (size_t i = 0; i < ELEMENTSOF(workers); i++)
-                worker_finish(workers + i);
+        workers_run(workers, ELEMENTSOF(workers));
         after = meter_must_read(meter, SLOT);
         for (size_t i = 0; i < ELEMENTSOF(workers); i++)
                 kernel += status_figure(workers[i].pid, "nonvoluntary_ctxt_switches");
@@ -344,10 +338,7 @@ Test(sched_waits, histogram) {
         meter_must_add(meter, SLOT, &group);
         for (size_t i = 0; i < ELEMENTSOF(workers); i++)
                 workers[i] = worker_start(&group, burn_in_turns, NULL);
-        for (size_t i = 0; i < ELEMENTSOF(workers); i++)
-                worker_begin(workers + i);
-        for (size_t i = 0; i < ELEMENTSOF(workers); i++)
-                worker_finish(workers + i);
+        workers_run(workers, ELEMENTSOF(workers));
 
         sample = meter_must_read(meter, SLOT);
         cr_assert_eq(meter_read_duration(meter, SLOT, DURATION_CPU_WAIT, &waits), 0);
@@ -384,10 +375,7 @@ static Meter *meter_of_level(bool basic, const TestGroup *group) {
 static uint64_t wait_together(Meter *meter, Worker *workers, size_t n) {
         uint64_t before = meter_must_read(meter, SLOT).value[METRIC_CPU_WAIT], wait;
 
-        for (size_t i = 0; i < n; i++)
-                worker_begin(workers + i);
-        for (size_t i = 0; i < n; i++)
-                worker_finish(workers + i);
+        workers_run(workers, n);
         wait = meter_must_read(meter, SLOT).value[METRIC_CPU_WAIT] - before;
         cr_expect(wait > 100000000, "two on one CPU hardly waited");
         return wait;
