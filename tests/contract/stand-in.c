@@ -360,7 +360,7 @@ static const struct {
         int (*answer)(const Scene *scene, sd_bus_message *m, sd_bus_message *reply, sd_bus_error *error);
 } methods[] = {
         { "GetAll", "s", false, NULL, append_all },
-        { "GetManagedObjects", "", false, NULL, append_objects },
+        { "GetManagedObjects", "", true, NULL, append_objects },
         { "Snapshot", "s", false, NULL, append_snapshot },
         { "GetCalendar", "tt", true, NULL, append_calendar },
         { "Culprits", "s", true, NULL, append_culprits },

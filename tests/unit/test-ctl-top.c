@@ -4,6 +4,7 @@
 
 #include "headgatectl/headgatectl.h"
 #include "headgatectl/rates.h"
+#include "headgatectl/top-reading.h"
 #include "headgatectl/top-rows.h"
 #include "headgatectl/top-views.h"
 #include "headgatectl/variant.h"
@@ -18,13 +19,39 @@ static json_t *load(const char *text) {
         return json;
 }
 
+/* The snapshot that is all of `tenants` and `delivered`, in JSON; NULL: none. */
+static Snapshot snap(uint64_t time_usec, const char *tenants, const char *delivered) {
+        Snapshot snapshot = SNAPSHOT_NULL;
+        _cleanup_free_ char *text = NULL;
+        int n;
+
+        if (!tenants)
+                return snapshot;
+        n = asprintf(&text, "{\"Time\": %llu, \"Tenants\": %s, \"Delivered\": %s}",
+                        (unsigned long long) time_usec, tenants, delivered ?: "{}");
+        cr_assert_gt(n, 0);
+        cr_assert_eq(snapshot_parse(text, (size_t) n, &snapshot), 0, "%s", text);
+        return snapshot;
+}
+
+/* The same of one tenant's counters. */
+static Snapshot snap_one(uint64_t time_usec, const char *usage, const char *delivered) {
+        _cleanup_free_ char *tenants = NULL;
+
+        if (usage)
+                cr_assert_gt(asprintf(&tenants, "{\"web\": %s}", usage), 0);
+        return snap(time_usec, tenants, delivered);
+}
+
 #define UNKNOWN UINT64_MAX
 
 static uint64_t rate_of(Metric metric, const char *before, const char *after, uint64_t usec) {
-        _cleanup_json_ json_t *a = load(before), *b = load(after);
+        _cleanup_snapshot_ Snapshot a = snap_one(0, before, NULL), b = snap_one(0, after, NULL);
         uint64_t rate = UNKNOWN;
 
-        return rate_between(metric, a, b, usec, &rate) ? rate : UNKNOWN;
+        return rate_between(metric, snapshot_find(&a, "web"), snapshot_find(&b, "web"), usec, &rate)
+                               ? rate
+                               : UNKNOWN;
 }
 
 Test(ctl_top, rates) {
@@ -56,11 +83,16 @@ Test(ctl_top, rates) {
 }
 
 Test(ctl_top, all_rates_of_a_tenant) {
-        _cleanup_json_ json_t *before = load("{\"cpu.time\": 0, \"net.egress.bytes\": 0, \"io.stall\": 0, "
-                                             "\"memory.current\": 1}");
-        _cleanup_json_ json_t *after = load("{\"cpu.time\": 500000000, \"net.egress.bytes\": 1000, "
-                                            "\"io.stall\": 10000000, \"memory.current\": 1}");
-        _cleanup_json_ json_t *rates = rates_new(before, after, 1000000);
+        _cleanup_snapshot_ Snapshot before = snap_one(0,
+                        "{\"cpu.time\": 0, \"net.egress.bytes\": 0, "
+                        "\"io.stall\": 0, \"memory.current\": 1}",
+                        NULL);
+        _cleanup_snapshot_ Snapshot after = snap_one(0,
+                        "{\"cpu.time\": 500000000, \"net.egress.bytes\": 1000, "
+                        "\"io.stall\": 10000000, \"memory.current\": 1}",
+                        NULL);
+        _cleanup_json_ json_t *rates =
+                        rates_new(snapshot_find(&before, "web"), snapshot_find(&after, "web"), 1000000);
         _cleanup_json_ json_t *want = load("{\"cpu\": 500, \"net.egress\": 8000, \"io.stall\": 10}");
 
         cr_expect(json_equal(rates, want));
@@ -152,36 +184,49 @@ Test(ctl_top, choice_by_keys) {
 
 /* Tenants a, b, c and d: c is known of nothing but its name and problems, a and d use the same. */
 typedef struct Fixture {
-        json_t *tenants, *before, *now;
-        TopRow rows[4];
+        TopStanding standing;
+        Snapshot before, now;
+        TopRow *rows;
+        size_t n;
 } Fixture;
 
+static void make_rows(Fixture *fixture, const char *tenants, const char *allocations) {
+        _cleanup_json_ json_t *node = json_object(), *list = load(tenants), *held = load(allocations);
+
+        cr_assert_eq(top_standing_init(&fixture->standing, node, list, held), 0);
+        cr_assert_eq(top_rows_new(&fixture->standing, &fixture->before, &fixture->now, &fixture->rows,
+                                     &fixture->n),
+                        0);
+}
+
 static void fixture_init(Fixture *fixture) {
-        static const char *const ids[] = { "c", "d", "b", "a" }, *const states[] = { "active", "active",
-                "residual", "suspended" };
-
-        fixture->tenants = load("[{\"Problems\": [\"x\", \"y\"]}, {}, {}, {}]");
-        fixture->before = load(
-                        "{\"d\": {\"cpu.time\": 0}, \"b\": {\"cpu.time\": 0}, \"a\": {\"cpu.time\": 0}}");
-        fixture->now = load("{\"d\": {\"cpu.time\": 500000000, \"memory.current\": 1024}, "
-                            "\"b\": {\"cpu.time\": 900000000, \"memory.current\": 0}, "
-                            "\"a\": {\"cpu.time\": 500000000, \"memory.current\": 2048}}");
-
-        for (size_t i = 0; i < ELEMENTSOF(fixture->rows); i++)
-                fixture->rows[i] = (TopRow){
-                        .id = ids[i],
-                        .state = states[i],
-                        .tenant = json_array_get(fixture->tenants, i),
-                        .before = json_object_get(fixture->before, ids[i]),
-                        .now = json_object_get(fixture->now, ids[i]),
-                        .elapsed_usec = 1000000,
-                };
+        *fixture = (Fixture){
+                .before = snap(1,
+                                "{\"d\": {\"cpu.time\": 0}, \"b\": {\"cpu.time\": 0}, \"a\": {\"cpu.time\": "
+                                "0}}",
+                                NULL),
+                .now = snap(1000001,
+                                "{\"d\": {\"cpu.time\": 500000000, \"memory.current\": 1024}, "
+                                "\"b\": {\"cpu.time\": 900000000, \"memory.current\": 0}, "
+                                "\"a\": {\"cpu.time\": 500000000, \"memory.current\": 2048}}",
+                                NULL),
+        };
+        make_rows(fixture,
+                        "[{\"TenantId\": \"a\"}, {\"TenantId\": \"b\"}, "
+                        "{\"TenantId\": \"c\", \"Problems\": [\"x\", \"y\"]}, {\"TenantId\": \"d\"}]",
+                        "[{\"AllocationId\": \"1\", \"TenantId\": \"a\", \"State\": \"suspended\"}, "
+                        "{\"AllocationId\": \"2\", \"TenantId\": \"c\", \"State\": \"suspended\"}, "
+                        "{\"AllocationId\": \"3\", \"TenantId\": \"c\", \"State\": \"held\"}, "
+                        "{\"AllocationId\": \"4\", \"TenantId\": \"d\", \"State\": \"active\"}, "
+                        "{\"AllocationId\": \"5\", \"TenantId\": \"gone\", \"State\": \"active\"}, "
+                        "{\"AllocationId\": \"6\", \"TenantId\": \"b\", \"State\": \"ended\"}]");
 }
 
 static void fixture_deinit(Fixture *fixture) {
-        json_decref(fixture->tenants);
-        json_decref(fixture->before);
-        json_decref(fixture->now);
+        free(fixture->rows);
+        snapshot_deinit(&fixture->before);
+        snapshot_deinit(&fixture->now);
+        top_standing_deinit(&fixture->standing);
 }
 
 Test(ctl_top, order) {
@@ -206,16 +251,41 @@ Test(ctl_top, order) {
         Fixture fixture;
 
         fixture_init(&fixture);
+        cr_assert_lt(fixture.n, sizeof("1234567"));
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                char ids[ELEMENTSOF(fixture.rows) + 1] = "";
+                char ids[8] = "";
                 TopChoice choice;
 
                 cr_assert_eq(top_choose(NULL, cases[i].sort, cases[i].reverse, &choice), 0);
-                cr_assert_eq(top_rows_sort(fixture.rows, ELEMENTSOF(fixture.rows), &choice), 0);
-                for (size_t k = 0; k < ELEMENTSOF(fixture.rows); k++)
+                cr_assert_eq(top_rows_sort(fixture.rows, fixture.n, &choice), 0);
+                for (size_t k = 0; k < fixture.n; k++)
                         ids[k] = fixture.rows[k].id[0];
                 cr_expect_str_eq(ids, cases[i].ids, "%s%s: %s", cases[i].sort,
                                 cases[i].reverse ? ", reversed" : "", ids);
+        }
+        fixture_deinit(&fixture);
+}
+
+/* The objects are read again where tenants came or went. */
+Test(ctl_top, stale) {
+        static const struct {
+                const char *name, *tenants;
+                bool stale;
+        } cases[] = {
+                { "the same", "{\"d\": {}, \"c\": {}, \"b\": {}, \"a\": {}}", false },
+                { "one went", "{\"a\": {}, \"b\": {}, \"c\": {}}", true },
+                { "one came", "{\"a\": {}, \"b\": {}, \"c\": {}, \"d\": {}, \"e\": {}}", true },
+                { "one for another", "{\"a\": {}, \"b\": {}, \"c\": {}, \"e\": {}}", true },
+                { "nobody", "{}", true },
+        };
+        Fixture fixture;
+
+        fixture_init(&fixture);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_snapshot_ Snapshot snapshot = snap(1, cases[i].tenants, NULL);
+
+                cr_expect_eq(top_standing_is_stale(&fixture.standing, &snapshot), cases[i].stale, "%s",
+                                cases[i].name);
         }
         fixture_deinit(&fixture);
 }
@@ -225,33 +295,32 @@ static void expect_row(
                 const char *view, const char *tenant, const char *before, const char *now, const char *want) {
         /* Another's, and one that is over, are not told of it. */
         static const char allocations[] =
-                        "[{\"TenantId\": \"web\", \"State\": \"active\", \"Delivered\": {\"cpu.wanted\": "
-                        "600, "
-                        "\"cpu.denied\": 200}}, {\"TenantId\": \"web\", \"State\": \"held\", \"Delivered\": "
-                        "{\"cpu.wanted\": 200, \"cpu.denied\": 100}}, {\"TenantId\": \"db\", \"State\": "
-                        "\"active\", \"Delivered\": {\"cpu.wanted\": 9, \"cpu.denied\": 9}}, {\"TenantId\": "
-                        "\"web\", \"State\": \"ended\", \"Delivered\": {\"cpu.wanted\": 9, \"cpu.denied\": "
-                        "9}}, "
-                        "{\"TenantId\": \"web\", \"State\": \"active\"}]";
-        _cleanup_json_ json_t *properties = load(tenant), *first = load(before), *second = load(now);
-        _cleanup_json_ json_t *list = load(allocations);
-        TopRow row = {
-                .id = "web",
-                .state = "active",
-                .tenant = properties,
-                .before = first,
-                .now = second,
-                .elapsed_usec = 1000000,
-                .allocations = list,
-        };
+                        "[{\"AllocationId\": \"a\", \"TenantId\": \"web\", \"State\": \"active\"}, "
+                        "{\"AllocationId\": \"b\", \"TenantId\": \"web\", \"State\": \"held\"}, "
+                        "{\"AllocationId\": \"c\", \"TenantId\": \"db\", \"State\": \"active\"}, "
+                        "{\"AllocationId\": \"d\", \"TenantId\": \"web\", \"State\": \"ended\"}, "
+                        "{\"AllocationId\": \"e\", \"TenantId\": \"web\", \"State\": \"active\"}]";
+        static const char delivered[] = "{\"a\": {\"cpu.wanted\": 600, \"cpu.denied\": 200}, "
+                                        "\"d\": {\"cpu.wanted\": 9, \"cpu.denied\": 9}, "
+                                        "\"c\": {\"cpu.wanted\": 9, \"cpu.denied\": 9}, "
+                                        "\"b\": {\"observed\": 7, \"cpu.wanted\": 200, \"cpu.denied\": 100}, "
+                                        "\"e\": {\"observed\": 7, \"cpu.denied\": 9}, "
+                                        "\"f\": {\"cpu.wanted\": 9, \"cpu.denied\": 9}}";
+        _cleanup_free_ char *tenants = NULL, *text = NULL;
         _cleanup_table_ Table *table = NULL;
-        _cleanup_free_ char *text = NULL;
+        Fixture fixture = {
+                .before = snap_one(1, before, NULL),
+                .now = snap_one(1000001, now ?: "{}", delivered),
+        };
         char *p, *q;
         TopChoice choice;
 
+        cr_assert_gt(asprintf(&tenants, "[{\"TenantId\": \"web\", %s]", tenant + 1), 0);
+        make_rows(&fixture, tenants, allocations);
         cr_assert_eq(top_choose(view, NULL, false, &choice), 0);
-        cr_assert_eq(top_rows_table(&row, 1, choice.view, &table), 0);
+        cr_assert_eq(top_rows_table(fixture.rows, fixture.n, choice.view, &table), 0);
         cr_assert_eq(table_format_row(table, 0, /* color= */ false, &text), 0);
+        fixture_deinit(&fixture);
 
         /* Widths are the table's own matter: one blank for any number. */
         for (p = q = text; *p; p++)

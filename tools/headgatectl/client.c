@@ -8,6 +8,7 @@
 
 #include <stdarg.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 /* Prints the failure or keeps it, as the client is set. */
@@ -308,13 +309,28 @@ int client_get_objects(Client *client, json_t **ret_tenants, json_t **ret_alloca
         return 0;
 }
 
-int client_get_snapshot(Client *client, json_t **ret) {
-        _cleanup_bus_message_ sd_bus_message *call = NULL, *reply = NULL;
-        _cleanup_free_ char *text = NULL;
-        json_error_t error;
+static int read_snapshot(int fd, Snapshot *ret) {
         struct stat st;
-        json_t *json;
-        ssize_t n;
+        void *text;
+        int r;
+
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (st.st_size == 0)
+                return -EBADMSG;
+
+        /* Sealed: it stays as long as it is. */
+        text = mmap(NULL, (size_t) st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (text == MAP_FAILED)
+                return -errno;
+
+        r = snapshot_parse(text, (size_t) st.st_size, ret);
+        munmap(text, (size_t) st.st_size);
+        return r;
+}
+
+int client_get_snapshot(Client *client, Snapshot *ret) {
+        _cleanup_bus_message_ sd_bus_message *call = NULL, *reply = NULL;
         int r, fd;
 
         r = client_new_call(client, HEADGATE_PATH, HEADGATE_MANAGER, "Snapshot", &call);
@@ -331,24 +347,21 @@ int client_get_snapshot(Client *client, json_t **ret) {
 
         /* The descriptor stays the message's. */
         r = sd_bus_message_read(reply, "h", &fd);
-        if (r < 0)
-                return client_fail(client, r, "cannot read the snapshot");
+        if (r >= 0)
+                r = read_snapshot(fd, ret);
+        return r < 0 ? client_fail(client, r, "cannot read the snapshot") : 0;
+}
 
-        if (fstat(fd, &st) < 0)
-                return client_fail(client, -errno, "cannot read the snapshot");
+int client_listen(Client *client, sd_bus_message_handler_t on_signal, sd_bus_message_handler_t on_owner,
+                void *userdata) {
+        int r;
 
-        text = malloc((size_t) st.st_size + 1);
-        if (!text)
-                return client_fail(client, -ENOMEM, "cannot read the snapshot");
-
-        n = pread(fd, text, (size_t) st.st_size, 0);
-        if (n < 0)
-                return client_fail(client, -errno, "cannot read the snapshot");
-
-        json = json_loadb(text, (size_t) n, JSON_REJECT_DUPLICATES, &error);
-        if (!json)
-                return client_fail(client, -EBADMSG, "cannot read the snapshot");
-
-        *ret = json;
-        return 0;
+        r = sd_bus_add_match(
+                        client->bus, NULL, "type='signal',sender='" HEADGATE_NAME "'", on_signal, userdata);
+        if (r >= 0)
+                r = sd_bus_add_match(client->bus, NULL,
+                                "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',"
+                                "arg0='" HEADGATE_NAME "'",
+                                on_owner, userdata);
+        return r < 0 ? client_fail(client, r, "cannot listen") : 0;
 }

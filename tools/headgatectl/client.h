@@ -7,6 +7,7 @@
  */
 
 #include "headgatectl.h"
+#include "snapshot.h"
 #include "variant.h"
 
 #define HEADGATE_NAME "org.headgate.Node1"
@@ -61,9 +62,11 @@ int client_get_objects(Client *client, json_t **ret_tenants, json_t **ret_alloca
 int client_get_tenant(Client *client, const char *id, json_t **ret);
 int client_get_allocation(Client *client, const char *id, json_t **ret);
 
-/* Snapshot("json"): when the counters were read (Time, µs UTC), and Tenants: what Usage has of each, by id.
- */
-int client_get_snapshot(Client *client, json_t **ret);
+int client_get_snapshot(Client *client, Snapshot *ret);
+
+/* From here on headgated's signals go to the one, and to the other that it came or went. */
+int client_listen(Client *client, sd_bus_message_handler_t on_signal, sd_bus_message_handler_t on_owner,
+                void *userdata);
 
 /* The id in an object's path, decoded; NULL where the path is not below `prefix`. To be freed. */
 char *client_path_id(const char *path, const char *prefix);

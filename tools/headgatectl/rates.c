@@ -33,21 +33,26 @@ bool rate_is_bits(Metric metric) {
         return info->unit == METRIC_UNIT_BYTES && strncmp(info->name, "net.", strlen("net.")) == 0;
 }
 
-bool rate_between(Metric metric, const json_t *before, const json_t *after, uint64_t elapsed_usec,
+bool rate_between(Metric metric, const Sample *before, const Sample *after, uint64_t elapsed_usec,
                 uint64_t *ret) {
         const MetricInfo *info = metric_info(metric);
-        const json_t *a = json_object_get(before, info->name), *b = json_object_get(after, info->name);
-        uint64_t from = variant_u64_value(a), to = variant_u64_value(b);
-        double scale = info->unit == METRIC_UNIT_NSEC ? 1e-6 : rate_is_bits(metric) ? 8 : 1;
+        const double scale = info->unit == METRIC_UNIT_NSEC ? 1e-6 : rate_is_bits(metric) ? 8 : 1;
+        uint64_t from, to;
 
-        if (!info->counter || !a || !b || to < from || elapsed_usec == 0)
+        if (!info->counter || !before || !after || !sample_has(before, metric) ||
+                        !sample_has(after, metric) || elapsed_usec == 0)
+                return false;
+
+        from = before->value[metric];
+        to = after->value[metric];
+        if (to < from)
                 return false;
 
         *ret = (uint64_t) ((double) (to - from) * scale * 1e6 / (double) elapsed_usec + 0.5);
         return true;
 }
 
-json_t *rates_new(const json_t *before, const json_t *after, uint64_t elapsed_usec) {
+json_t *rates_new(const Sample *before, const Sample *after, uint64_t elapsed_usec) {
         json_t *rates = json_object();
         uint64_t value;
 

@@ -142,19 +142,15 @@ void table_narrow(Table *table, size_t width) {
         table->n_shown = n;
 }
 
-int table_format_row(const Table *table, size_t row, bool color, char **ret) {
+/* The heading where `row` is SIZE_MAX. */
+static void write_row(const Table *table, size_t row, bool color, FILE *f) {
         static const char *const escapes[] = {
                 [TABLE_PLAIN] = "",
                 [TABLE_GOOD] = "\033[32m",
                 [TABLE_WARNING] = "\033[33m",
                 [TABLE_BAD] = "\033[1;31m",
         };
-        _cleanup_free_ char *line = NULL;
-        size_t size = 0, pending = 0;
-        FILE *f = open_memstream(&line, &size);
-
-        if (!f)
-                return -ENOMEM;
+        size_t pending = 0;
 
         for (size_t i = 0; i < table->n_shown; i++) {
                 const Cell *cell = row == SIZE_MAX ? NULL : &table->cells[row * table->n_columns + i];
@@ -175,7 +171,17 @@ int table_format_row(const Table *table, size_t row, bool color, char **ret) {
                 if (!right)
                         pending += blank;
         }
+}
 
+int table_format_row(const Table *table, size_t row, bool color, char **ret) {
+        _cleanup_free_ char *line = NULL;
+        size_t size = 0;
+        FILE *f = open_memstream(&line, &size);
+
+        if (!f)
+                return -ENOMEM;
+
+        write_row(table, row, color, f);
         if (fclose(f) != 0)
                 return -ENOMEM;
 
@@ -198,12 +204,9 @@ int table_print(const Table *table, FILE *f, const char *indent, bool legend, bo
                 return table->error;
 
         for (size_t row = first; row == SIZE_MAX || row < table_rows(table); row++) {
-                _cleanup_free_ char *line = NULL;
-                int r = table_format_row(table, row, color, &line);
-
-                if (r < 0)
-                        return r;
-                fprintf(f, "%s%s\n", indent, line);
+                fputs(indent, f);
+                write_row(table, row, color, f);
+                fputc('\n', f);
         }
 
         return 0;

@@ -74,43 +74,19 @@ static bool list_not_in_force(const TopView *view, const json_t *tenant, json_t 
         return found;
 }
 
-/* In permille, over the present windows of its allocations. False where nothing is told of it. */
-static bool denied_permille(const TopRow *row, uint64_t *ret) {
-        uint64_t wanted = 0, denied = 0;
-        json_t *allocation;
-        size_t i;
-        bool found = false;
-
-        json_array_foreach ((json_t *) row->allocations, i, allocation) {
-                const json_t *delivered = json_object_get(allocation, "Delivered");
-                const char *state = variant_get_string(allocation, "State");
-
-                if (strcmp(variant_get_string(allocation, "TenantId"), row->id) != 0 ||
-                                !json_object_get(delivered, "cpu.wanted") ||
-                                (strcmp(state, "active") != 0 && strcmp(state, "held") != 0))
-                        continue;
-                found = true;
-                wanted += variant_get_u64(delivered, "cpu.wanted");
-                denied += variant_get_u64(delivered, "cpu.denied");
-        }
-        if (found)
-                *ret = wanted > 0 ? (uint64_t) ((unsigned __int128) denied * 1000 / wanted) : 0;
-        return found;
-}
-
 /* The cell as a number, by which it is ordered; false: the tenant has none. */
 static bool cell_number(const TopView *view, const TopColumn *column, const TopRow *row, uint64_t *ret) {
         _cleanup_json_ json_t *list = NULL;
-        const json_t *value;
 
         switch (column->kind) {
         case TOP_COLUMN_PROBLEMS:
                 *ret = json_array_size(json_object_get(row->tenant, "Problems"));
                 return true;
         case TOP_COLUMN_VALUE:
-                value = json_object_get(row->now, metric_info(column->metric)->name);
-                *ret = variant_u64_value(value);
-                return value;
+                if (!row->now || !sample_has(row->now, column->metric))
+                        return false;
+                *ret = row->now->value[column->metric];
+                return true;
         case TOP_COLUMN_RATE:
         case TOP_COLUMN_CPUS:
                 return rate_between(column->metric, row->before, row->now, row->elapsed_usec, ret);
@@ -119,8 +95,11 @@ static bool cell_number(const TopView *view, const TopColumn *column, const TopR
                        *ret > 0;
         case TOP_COLUMN_PROMISE:
                 return sum_amounts(json_object_get(row->tenant, "Desired"), column->resource, 0, ret);
-        case TOP_COLUMN_DENIED:
-                return denied_permille(row, ret);
+        case TOP_COLUMN_DENIED: /* in permille */
+                *ret = row->wanted_nsec == 0 ? 0
+                                             : (uint64_t) ((unsigned __int128) row->denied_nsec * 1000 /
+                                                               row->wanted_nsec);
+                return row->has_wanted;
         case TOP_COLUMN_IN_FORCE:
                 list = json_array();
                 if (!list_not_in_force(view, row->tenant, list))

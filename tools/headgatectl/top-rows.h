@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The rows of 'top': what each cell of a view is, from two readings, and their order. */
+/* The rows of 'top': what each cell of a view is, and their order. Where they come from is top-reading.h's.
+ */
 
 #include "table.h"
 #include "top-views.h"
@@ -13,9 +14,10 @@
 typedef struct TopRow {
         const char *id, *state;
         json_t *tenant;             /* its properties */
-        const json_t *before, *now; /* its Usage; NULL: not known */
+        const Sample *before, *now; /* NULL: not known */
         uint64_t elapsed_usec;      /* between the two */
-        const json_t *allocations;  /* all tenants' */
+        bool has_wanted; /* of CPU, over the present windows of its allocations; else nothing is told */
+        uint64_t wanted_nsec, denied_nsec;
 } TopRow;
 
 /*

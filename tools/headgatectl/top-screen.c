@@ -40,6 +40,10 @@ void top_screen_close(TopScreen *screen) {
         free(screen);
 }
 
+size_t top_screen_lines(void) {
+        return LINES > 0 ? (size_t) LINES : 0;
+}
+
 int top_screen_draw(
                 TopScreen *screen, const char *title, const char *trouble, const char *chosen, Table *table) {
         int line = 0;

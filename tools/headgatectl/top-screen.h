@@ -19,6 +19,8 @@ typedef enum TopKey {
 TopScreen *top_screen_open(void);
 void top_screen_close(TopScreen *screen);
 
+/* Of the terminal, as it is now. */
+size_t top_screen_lines(void);
 /* `trouble` may be NULL. Columns that the terminal is too narrow for are dropped from the right. */
 int top_screen_draw(
                 TopScreen *screen, const char *title, const char *trouble, const char *chosen, Table *table);

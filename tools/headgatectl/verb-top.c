@@ -4,11 +4,15 @@
  * top: what each tenant uses, again and again: on a terminal in place, else one table after another. What
  * each view shows is top-views.c's and top-rows.c's. Rates are between two readings, so the plain form waits
  * one delay before its first table.
+ *
+ * The objects of a thousand tenants are megabytes, and hardly ever others than a moment ago. They are read
+ * again where headgated has signalled anything, and now and then because of Effective, of which it does not
+ * signal; the counters each time. --json prints all of the objects, and has them read each time.
  */
 
 #include "client.h"
 #include "rates.h"
-#include "top-rows.h"
+#include "top-reading.h"
 #include "top-screen.h"
 #include "units.h"
 #include "view.h"
@@ -18,10 +22,16 @@
 #include <string.h>
 #include <time.h>
 
-typedef struct Reading {
-        json_t *node, *tenants, *allocations;
-        json_t *snapshot; /* the counters, and when they were read: not when we asked */
-} Reading;
+#define STANDING_FOR_USEC 30000000U
+
+typedef struct Readings {
+        Client *client;
+        bool each_time; /* are the objects read */
+        bool changed;   /* may they be others than were read */
+        TopStanding standing;
+        uint64_t standing_usec; /* monotonic: when they were */
+        Snapshot before, now;
+} Readings;
 
 static uint64_t clock_usec(clockid_t clock) {
         struct timespec ts;
@@ -30,79 +40,103 @@ static uint64_t clock_usec(clockid_t clock) {
         return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
 }
 
-static void reading_deinit(Reading *reading) {
-        json_decref(reading->node);
-        json_decref(reading->tenants);
-        json_decref(reading->allocations);
-        json_decref(reading->snapshot);
-        *reading = (Reading){};
+static void readings_deinit(Readings *readings) {
+        top_standing_deinit(&readings->standing);
+        snapshot_deinit(&readings->before);
+        snapshot_deinit(&readings->now);
 }
+#define _cleanup_readings_ _cleanup_(readings_deinit)
 
-static int take_reading(Client *client, Reading *ret) {
-        Reading reading = {};
-        int r;
+static int on_change(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Readings *readings = userdata;
 
-        r = client_get_node(client, &reading.node);
-        if (r == 0)
-                r = client_get_objects(client, &reading.tenants, &reading.allocations);
-        if (r == 0)
-                r = client_get_snapshot(client, &reading.snapshot);
-        if (r != 0) {
-                reading_deinit(&reading);
-                return r;
-        }
-
-        *ret = reading;
+        readings->changed = true;
         return 0;
 }
 
-static uint64_t reading_usec(const Reading *reading) {
-        return variant_get_u64(reading->snapshot, "Time");
+/* Who looks again only after so long has the objects read each time, and lets no signals pile up until then.
+ */
+static int readings_init(Readings *readings, const Ctl *ctl, Client *client) {
+        *readings = (Readings){
+                .client = client,
+                .each_time = ctl->json || ctl->delay_usec >= STANDING_FOR_USEC,
+                .changed = true,
+        };
+        return readings->each_time ? 0 : client_listen(client, on_change, on_change, readings);
 }
 
-/* Takes a reading in, the older ones moving on; one of the same counters only replaces the last. */
-static void shift_readings(Reading *before, Reading *now, Reading next) {
-        if (reading_usec(now) == reading_usec(&next)) {
-                reading_deinit(now);
+static int hear_changes(Readings *readings) {
+        int r;
+
+        do
+                r = sd_bus_process(readings->client->bus, NULL);
+        while (r > 0);
+        return r < 0 ? client_fail(readings->client, r, "the bus is gone") : 0;
+}
+
+static int read_standing(Readings *readings) {
+        _cleanup_json_ json_t *node = NULL, *tenants = NULL, *allocations = NULL;
+        TopStanding standing;
+        int r;
+
+        /* What changes from here on is signalled after this. */
+        r = client_get_node(readings->client, &node);
+        if (r == 0)
+                r = client_get_objects(readings->client, &tenants, &allocations);
+        if (r != 0)
+                return r;
+
+        r = top_standing_init(&standing, node, tenants, allocations);
+        if (r < 0)
+                return client_fail(readings->client, r, "cannot order the objects");
+
+        top_standing_deinit(&readings->standing);
+        readings->standing = standing;
+        readings->standing_usec = clock_usec(CLOCK_MONOTONIC);
+        readings->changed = readings->each_time;
+        return 0;
+}
+
+/* Takes a snapshot in, the older ones moving on; one of the same counters only replaces the last. */
+static void shift_snapshots(Readings *readings, Snapshot next) {
+        if (readings->now.time_usec == next.time_usec) {
+                snapshot_deinit(&readings->now);
         } else {
-                reading_deinit(before);
-                *before = *now;
+                snapshot_deinit(&readings->before);
+                readings->before = readings->now;
         }
 
-        *now = next;
+        readings->now = next;
 }
 
-static const json_t *find_usage(const Reading *reading, const char *id) {
-        return json_object_get(json_object_get(reading->snapshot, "Tenants"), id);
+static int take_reading(Readings *readings) {
+        Snapshot next = SNAPSHOT_NULL;
+        int r;
+
+        r = hear_changes(readings);
+        if (r == 0)
+                r = client_get_snapshot(readings->client, &next);
+        if (r != 0) {
+                readings->changed = true; /* whoever answers next is another, perhaps */
+                return r;
+        }
+
+        shift_snapshots(readings, next);
+        if (!readings->changed && !top_standing_is_stale(&readings->standing, &readings->now) &&
+                        clock_usec(CLOCK_MONOTONIC) - readings->standing_usec < STANDING_FOR_USEC)
+                return 0;
+        return read_standing(readings);
 }
 
 /* Ordered as is chosen. */
-static int make_rows(const Reading *before, const Reading *now, const TopChoice *choice, TopRow **ret,
-                size_t *ret_n) {
-        uint64_t from = reading_usec(before), to = reading_usec(now), elapsed = to > from ? to - from : 0;
-        size_t n = json_array_size(now->tenants), i;
-        _cleanup_free_ TopRow *rows = calloc(n + 1, sizeof(*rows));
-        json_t *tenant;
+static int make_rows(const Readings *readings, const TopChoice *choice, TopRow **ret, size_t *ret_n) {
+        _cleanup_free_ TopRow *rows = NULL;
+        size_t n;
         int r;
 
-        if (!rows)
-                return ctl_fail_errno(-ENOMEM, "cannot print a table");
-
-        json_array_foreach (now->tenants, i, tenant) {
-                const char *id = variant_get_string(tenant, "TenantId");
-
-                rows[i] = (TopRow){
-                        .tenant = tenant,
-                        .id = id,
-                        .state = view_tenant_state(now->allocations, id),
-                        .before = find_usage(before, id),
-                        .now = find_usage(now, id),
-                        .elapsed_usec = elapsed,
-                        .allocations = now->allocations,
-                };
-        }
-
-        r = top_rows_sort(rows, n, choice);
+        r = top_rows_new(&readings->standing, &readings->before, &readings->now, &rows, &n);
+        if (r >= 0)
+                r = top_rows_sort(rows, n, choice);
         if (r < 0)
                 return ctl_fail_errno(r, "cannot print a table");
 
@@ -117,12 +151,12 @@ static int make_table(const TopRow *rows, size_t n, const TopView *view, Table *
         return r < 0 ? ctl_fail_errno(r, "cannot print a table") : 0;
 }
 
-static void format_title(const Reading *reading, char *ret, size_t size) {
+static void format_title(const TopStanding *standing, char *ret, size_t size) {
         char time[UNITS_SIZE];
 
         snprintf(ret, size, "%s  %s  %s  %zu tenants", units_format_time(clock_usec(CLOCK_REALTIME), time),
-                        variant_get_string(reading->node, "NodeId"),
-                        variant_get_string(reading->node, "State"), json_array_size(reading->tenants));
+                        variant_get_string(standing->node, "NodeId"),
+                        variant_get_string(standing->node, "State"), json_array_size(standing->tenants));
 }
 
 /* A line of its own: the tenants' properties, and all that can be told per second as Rates. */
@@ -143,8 +177,8 @@ static int print_json(const TopRow *rows, size_t n) {
         return view_json(line, /* one_line= */ true);
 }
 
-static int print_plain(
-                const Ctl *ctl, const Reading *reading, const TopView *view, const TopRow *rows, size_t n) {
+static int print_plain(const Ctl *ctl, const TopStanding *standing, const TopView *view, const TopRow *rows,
+                size_t n) {
         _cleanup_table_ Table *table = NULL;
         char title[256];
         int r;
@@ -153,7 +187,7 @@ static int print_plain(
         if (r != 0)
                 return r;
 
-        format_title(reading, title, sizeof(title));
+        format_title(standing, title, sizeof(title));
         make_printable(title);
         if (ctl->legend)
                 printf("%s\n", title);
@@ -165,35 +199,29 @@ static int print_plain(
         return r;
 }
 
-static int run_plain(const Ctl *ctl, const TopChoice *choice, Client *client) {
+static int run_plain(const Ctl *ctl, const TopChoice *choice, Readings *readings) {
         struct timespec delay = {
                 .tv_sec = (time_t) (ctl->delay_usec / 1000000),
                 .tv_nsec = (long) (ctl->delay_usec % 1000000 * 1000),
         };
-        Reading before = {}, now = {};
         int r;
 
-        r = take_reading(client, &now);
+        r = take_reading(readings);
         for (uint64_t i = 0; r == 0 && (ctl->count == 0 || i < ctl->count); i++) {
                 _cleanup_free_ TopRow *rows = NULL;
-                Reading next = {};
                 size_t n;
 
                 nanosleep(&delay, NULL);
-                r = take_reading(client, &next);
-                if (r != 0)
-                        break;
-                shift_readings(&before, &now, next);
-
-                r = make_rows(&before, &now, choice, &rows, &n);
+                r = take_reading(readings);
                 if (r == 0)
-                        r = ctl->json ? print_json(rows, n) : print_plain(ctl, &now, choice->view, rows, n);
+                        r = make_rows(readings, choice, &rows, &n);
+                if (r == 0)
+                        r = ctl->json ? print_json(rows, n)
+                                      : print_plain(ctl, &readings->standing, choice->view, rows, n);
                 if (r == 0)
                         r = view_done(CTL_OK);
         }
 
-        reading_deinit(&before);
-        reading_deinit(&now);
         return r;
 }
 
@@ -206,42 +234,40 @@ static void format_choice(const TopChoice *choice, char *ret, size_t size) {
                         choice->reverse ? ", reversed" : "");
 }
 
-/* Draws what was read last; `trouble` says why that is not newer. */
-static int draw(TopScreen *screen, const TopChoice *choice, const Reading *before, const Reading *now,
-                const char *trouble) {
+/* Draws what was read last; `trouble` says why that is not newer. Rows that no line is left for are not made.
+ */
+static int draw(TopScreen *screen, const TopChoice *choice, const Readings *readings, const char *trouble) {
         _cleanup_table_ Table *table = NULL;
         _cleanup_free_ TopRow *rows = NULL;
+        size_t n, lines = top_screen_lines();
         char title[256], chosen[80];
-        size_t n;
         int r;
 
-        r = make_rows(before, now, choice, &rows, &n);
+        r = make_rows(readings, choice, &rows, &n);
         if (r == 0)
-                r = make_table(rows, n, choice->view, &table);
+                r = make_table(rows, n < lines ? n : lines, choice->view, &table);
         if (r != 0)
                 return r;
 
-        format_title(now, title, sizeof(title));
+        format_title(&readings->standing, title, sizeof(title));
         make_printable(title);
         format_choice(choice, chosen, sizeof(chosen));
         return top_screen_draw(screen, title, trouble, chosen, table);
 }
 
-static int run_screen(const Ctl *ctl, TopChoice choice, Client *client, TopScreen *screen) {
-        Reading before = {}, now = {};
+static int run_screen(const Ctl *ctl, TopChoice choice, Readings *readings, TopScreen *screen) {
+        Client *client = readings->client;
+        int failed = 0, r = 0;
         uint64_t n = 0;
-        int r = 0;
 
         client->keep = true;
-        while (ctl->count == 0 || n++ < ctl->count) {
-                Reading next = {};
-                int failed = take_reading(client, &next);
-                uint64_t until = clock_usec(CLOCK_MONOTONIC) + ctl->delay_usec;
+        for (; r == 0 && (ctl->count == 0 || n < ctl->count); n++) {
+                uint64_t until;
 
-                if (failed == 0)
-                        shift_readings(&before, &now, next);
-
-                r = draw(screen, &choice, &before, &now, failed ? client->kept : NULL);
+                if (n > 0)
+                        failed = take_reading(readings);
+                until = clock_usec(CLOCK_MONOTONIC) + ctl->delay_usec;
+                r = draw(screen, &choice, readings, failed ? client->kept : NULL);
                 while (r == 0) {
                         uint64_t t = clock_usec(CLOCK_MONOTONIC);
                         char letter = '\0';
@@ -252,23 +278,19 @@ static int run_screen(const Ctl *ctl, TopChoice choice, Client *client, TopScree
                         if (key == TOP_KEY_NEXT)
                                 break;
                         top_choose_key(&choice, letter);
-                        r = draw(screen, &choice, &before, &now, failed ? client->kept : NULL);
+                        r = draw(screen, &choice, readings, failed ? client->kept : NULL);
                 }
-                if (r != 0)
-                        break;
         }
 
 finish:
         client->keep = false;
-        reading_deinit(&before);
-        reading_deinit(&now);
         return r;
 }
 
 int verb_top(const Ctl *ctl) {
         _cleanup_client_ Client client = CLIENT_NULL;
+        _cleanup_readings_ Readings readings = {};
         TopScreen *screen = NULL;
-        Reading first = {};
         TopChoice choice;
         int r;
 
@@ -277,13 +299,14 @@ int verb_top(const Ctl *ctl) {
                 return r;
 
         r = client_open(ctl, &client);
+        if (r == 0)
+                r = readings_init(&readings, ctl, &client);
         if (r != 0)
                 return r;
 
         if (!ctl->batch && !ctl->json && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)) {
                 /* What cannot begin says so on a terminal that is still one. */
-                r = take_reading(&client, &first);
-                reading_deinit(&first);
+                r = take_reading(&readings);
                 if (r != 0)
                         return r;
                 screen = top_screen_open();
@@ -291,9 +314,9 @@ int verb_top(const Ctl *ctl) {
 
         /* A terminal of which too little is known to draw on gets plain tables. */
         if (!screen)
-                return run_plain(ctl, &choice, &client);
+                return run_plain(ctl, &choice, &readings);
 
-        r = run_screen(ctl, choice, &client, screen);
+        r = run_screen(ctl, choice, &readings, screen);
         top_screen_close(screen);
         return r;
 }

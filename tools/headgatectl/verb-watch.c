@@ -248,21 +248,6 @@ static int print_start(Client *client, Watch *watch) {
         return 0;
 }
 
-static int subscribe(Client *client, Watch *watch) {
-        int r;
-
-        r = sd_bus_add_match(client->bus, NULL, "type='signal',sender='" HEADGATE_NAME "'", on_signal, watch);
-        if (r >= 0)
-                r = sd_bus_add_match(client->bus, NULL,
-                                "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',"
-                                "arg0='" HEADGATE_NAME "'",
-                                on_owner, watch);
-        if (r < 0)
-                return client_fail(client, r, "cannot listen");
-
-        return 0;
-}
-
 int verb_watch(const Ctl *ctl) {
         _cleanup_client_ Client client = CLIENT_NULL;
         Watch watch = { ctl, 0 };
@@ -272,7 +257,7 @@ int verb_watch(const Ctl *ctl) {
         if (r != 0)
                 return r;
 
-        r = subscribe(&client, &watch);
+        r = client_listen(&client, on_signal, on_owner, &watch);
         if (r == 0)
                 r = print_start(&client, &watch);
         if (r != 0)

@@ -130,12 +130,14 @@ size_t view_count_allocations(const json_t *allocations, const char *tenant_id, 
         return n;
 }
 
-const char *view_tenant_state(const json_t *allocations, const char *tenant_id) {
-        if (view_count_allocations(allocations, tenant_id, "active") > 0 ||
-                        view_count_allocations(allocations, tenant_id, "held") > 0)
-                return "active";
+const char *view_state_by_counts(size_t n_active, size_t n_suspended) {
+        return n_active > 0 ? "active" : n_suspended > 0 ? "suspended" : "residual";
+}
 
-        return view_count_allocations(allocations, tenant_id, "suspended") > 0 ? "suspended" : "residual";
+const char *view_tenant_state(const json_t *allocations, const char *tenant_id) {
+        return view_state_by_counts(view_count_allocations(allocations, tenant_id, "active") +
+                                                    view_count_allocations(allocations, tenant_id, "held"),
+                        view_count_allocations(allocations, tenant_id, "suspended"));
 }
 
 bool view_node_is_sound(const char *state) {

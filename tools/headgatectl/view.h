@@ -30,6 +30,8 @@ TableStyle view_state_style(const char *state);
 /* How many of the tenant's allocations are in the state. */
 size_t view_count_allocations(const json_t *allocations, const char *tenant_id, const char *state);
 
+/* Of a tenant with so many allocations that are active or held, and so many that are suspended. */
+const char *view_state_by_counts(size_t n_active, size_t n_suspended);
 /* "active" while an allocation is active or held; where none is but one is suspended, "suspended"; else
  * "residual". */
 const char *view_tenant_state(const json_t *allocations, const char *tenant_id);
