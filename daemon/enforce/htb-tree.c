@@ -13,6 +13,14 @@
  * of one class changes no other. T is what 100 frames take at capacity: a class of 1 % sends a frame a turn.
  * T is held between 4 ms (fast links, where one TSO packet is many frames) and 40 ms (slow ones, where all
  * wait for the round to end).
+ *
+ * HTB has no class without a rate, and charges a packet that goes by it whole: the class owes so much time,
+ * up to a minute (mbuffer in sch_htb.c), and keeps owing it when its rate is changed. Of 1 byte/s every
+ * packet is a minute's, in which a floor that the tenant was then given did not hold (46.7 of 60 Mbit/s
+ * beside another's load). So a class that is promised nothing has a 20,000th of the link, no more than its
+ * ceiling: a full frame is 2.4 s at 100 Mbit/s, 0.24 at 1 Gbit/s, and one of 64 KiB 10 s there. A thousand
+ * such classes have a twentieth of the link together. It is of what the root lets go, and taken from nobody
+ * unless all floors are in use at once.
  */
 
 #include "htb-tree.h"
@@ -34,6 +42,8 @@
 #define BURST_MIN_FRAMES 4U
 /* Tokens stop at this age (mbuffer in sch_htb.c): more could not be collected. */
 #define BURST_MAX_NSEC (60ULL * NSEC_PER_SEC)
+
+#define NO_FLOOR_PART 20000U
 
 #define ROUND_FRAMES 100U
 #define ROUND_MIN_USEC 4000U
@@ -69,8 +79,12 @@ void htb_tree_deinit(HtbTree *tree) {
 /* Bytes a second, of which HTB has at least one. */
 static void rates_from_plan(const NetPlan *plan, const NetClass *class, uint64_t *ret_capacity,
                 uint64_t *ret_rate, uint64_t *ret_ceil) {
+        const uint64_t floor = class->floor_bps / 8;
+
         *ret_capacity = clamp(plan->capacity_bps / 8, 1, UINT64_MAX);
-        *ret_rate = clamp(class->floor_bps / 8, 1, *ret_capacity);
+        *ret_rate = floor > 0 ? clamp(floor, 1, *ret_capacity)
+                              : clamp(*ret_capacity / NO_FLOOR_PART, 1,
+                                                clamp(class->ceil_bps / 8, 1, UINT64_MAX));
         *ret_ceil = clamp(class->ceil_bps / 8, *ret_rate, *ret_capacity);
 }
 

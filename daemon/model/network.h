@@ -25,7 +25,7 @@ typedef enum NetDiscipline {
 typedef struct NetClass {
         uint32_t slot;
         uint8_t priority;   /* who borrows first: 0 control, 1 tenants and default, 2 best-effort tenants */
-        uint64_t floor_bps; /* bit/s guaranteed; 0 becomes the least that HTB can hold, 8 */
+        uint64_t floor_bps; /* bit/s guaranteed; 0: none, which with HTB is a 20,000th of the capacity */
         uint64_t ceil_bps;  /* bit/s never exceeded; at most the link's capacity */
 } NetClass;
 

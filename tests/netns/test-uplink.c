@@ -47,7 +47,7 @@ Test(uplink, makes_the_tree) {
         EXPECT_CLASS(0x11, " parent 4847:1 ", " prio 0 ", " rate 1Mbit ", " ceil 5Mbit ");
         EXPECT_CLASS(0x12, " parent 4847:1 ", " prio 1 ", " quantum 50000 ", " rate 10Mbit ", " ceil 20Mbit ",
                         " burst 50000b", " cburst 25000b");
-        EXPECT_CLASS(0x13, " parent 4847:1 ", " prio 2 ", " quantum 1518 ", " rate 8bit ", " ceil 30Mbit ");
+        EXPECT_CLASS(0x13, " parent 4847:1 ", " prio 2 ", " quantum 1518 ", " rate 1496bit ", " ceil 30Mbit ");
         fprintf(stderr, "a queue of its own in each class: %s\n", queue);
         EXPECT_CLASS(0x12, " leaf ");
         leaf = run("tc qdisc show dev " UPLINK " parent 4847:12");
@@ -74,7 +74,7 @@ Test(uplink, observes_what_it_made) {
         for (size_t i = 0; i < 4; i++) {
                 cr_expect_eq(observed.classes[i].slot, four[i].slot);
                 cr_expect_eq(observed.classes[i].priority, four[i].priority);
-                cr_expect_eq(observed.classes[i].floor_bps, four[i].floor_bps ? four[i].floor_bps : 8);
+                cr_expect_eq(observed.classes[i].floor_bps, four[i].floor_bps ? four[i].floor_bps : 1496);
                 cr_expect_eq(observed.classes[i].ceil_bps,
                                 four[i].ceil_bps == UNLIMITED ? CAPACITY : four[i].ceil_bps);
         }
