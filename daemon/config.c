@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The ini file by libinih, its keys by one table. It checks each value; whether the node has the uplink is
- * not asked. */
+/* The keys by one table. It checks each value; whether the node has the uplink is not asked. */
 
 #include "config.h"
 
+#include "util/ini.h"
 #include "util/strv.h"
 
 #include <glob.h>
-#include <ini.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -251,8 +250,6 @@ static int store(const ConfigKey *key, void *base, const char *text) {
 typedef struct Reader {
         Config *config;
         Failure *failure;
-        FILE *file;
-        int line, error;
 } Reader;
 
 static int refuse(Reader *reader, const ConfigKey *key, const char *value, int error) {
@@ -270,17 +267,14 @@ static int refuse(Reader *reader, const ConfigKey *key, const char *value, int e
         };
         char bound[160];
 
-        if (error == -ENOMEM) {
-                reader->error = error;
-                return 0;
-        }
+        if (error == -ENOMEM)
+                return error;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
         snprintf(bound, sizeof bound, forms[key->type], key->min, key->max);
 #pragma GCC diagnostic pop
-        reader->error = failure_set(reader->failure, FAILURE_INVALID_ALLOCATION, "[%s] %s = '%s' must be %s",
+        return failure_set(reader->failure, FAILURE_INVALID_ALLOCATION, "[%s] %s = '%s' must be %s",
                         key->section, key->key, value, bound);
-        return 0;
 }
 
 static int read_uplink(Reader *reader, const char *name, ConfigUplink **ret) {
@@ -290,15 +284,13 @@ static int read_uplink(Reader *reader, const char *name, ConfigUplink **ret) {
         for (size_t i = 0; i < config->n_uplinks; i++)
                 if (strcmp(config->uplinks[i].name, name) == 0) {
                         *ret = &config->uplinks[i];
-                        return 1;
+                        return 0;
                 }
         if (*name == '\0' || strlen(name) >= 16 || strpbrk(name, "/ ") ||
-                        config->n_uplinks == CONFIG_UPLINKS_MAX) {
-                reader->error = failure_set(reader->failure, FAILURE_INVALID_ALLOCATION,
+                        config->n_uplinks == CONFIG_UPLINKS_MAX)
+                return failure_set(reader->failure, FAILURE_INVALID_ALLOCATION,
                                 "[uplink %s]: an interface name of 1 to 15 characters, at most %d uplinks",
                                 name, CONFIG_UPLINKS_MAX);
-                return 0;
-        }
         uplink = &config->uplinks[config->n_uplinks++];
         *uplink = (ConfigUplink){
                 .overhead_bytes = UINT64_MAX,
@@ -308,7 +300,7 @@ static int read_uplink(Reader *reader, const char *name, ConfigUplink **ret) {
         };
         strcpy(uplink->name, name);
         *ret = uplink;
-        return 1;
+        return 0;
 }
 
 static int read_device(Reader *reader, const char *name, ConfigDevice **ret) {
@@ -318,58 +310,18 @@ static int read_device(Reader *reader, const char *name, ConfigDevice **ret) {
         for (size_t i = 0; i < config->n_devices; i++)
                 if (strcmp(config->devices[i].name, name) == 0) {
                         *ret = &config->devices[i];
-                        return 1;
+                        return 0;
                 }
         if (*name == '\0' || strlen(name) >= BLOCK_NAME_SIZE || strpbrk(name, "/ ") ||
-                        config->n_devices == CONFIG_DEVICES_MAX) {
-                reader->error = failure_set(reader->failure, FAILURE_INVALID_ALLOCATION,
+                        config->n_devices == CONFIG_DEVICES_MAX)
+                return failure_set(reader->failure, FAILURE_INVALID_ALLOCATION,
                                 "[device %s]: a block device's name (sda) or numbers (8:0), at most %d "
                                 "devices",
                                 name, CONFIG_DEVICES_MAX);
-                return 0;
-        }
         device = &config->devices[config->n_devices++];
         *device = (ConfigDevice){};
         strcpy(device->name, name);
         *ret = device;
-        return 1;
-}
-
-/* inih's handler: 0 stops with an error, 1 goes on. */
-static int on_key(void *userdata, const char *section, const char *name, const char *value) {
-        const ConfigKey *keys = global_keys;
-        size_t n = ELEMENTSOF(global_keys);
-        Reader *reader = userdata;
-        void *base = reader->config;
-
-        if (strncmp(section, "uplink ", 7) == 0) {
-                ConfigUplink *uplink;
-
-                if (!read_uplink(reader, section + 7, &uplink))
-                        return 0;
-                keys = uplink_keys;
-                n = ELEMENTSOF(uplink_keys);
-                base = uplink;
-                section = "uplink";
-        }
-        if (strncmp(section, "device ", 7) == 0) {
-                ConfigDevice *device;
-
-                if (!read_device(reader, section + 7, &device))
-                        return 0;
-                keys = device_keys;
-                n = ELEMENTSOF(device_keys);
-                base = device;
-                section = "device";
-        }
-        for (size_t i = 0; i < n; i++)
-                if (strcmp(keys[i].section, section) == 0 && strcmp(keys[i].key, name) == 0) {
-                        int r = store(&keys[i], base, value);
-
-                        return r < 0 ? refuse(reader, &keys[i], value, r) : 1;
-                }
-        reader->error = failure_set(
-                        reader->failure, FAILURE_UNKNOWN_KEY, "[%s] has no key '%s'", section, name);
         return 0;
 }
 
@@ -380,60 +332,65 @@ static bool is_section(const char *name) {
         return false;
 }
 
-static void open_section(Reader *reader, const char *name) {
-        ConfigUplink *uplink;
-        ConfigDevice *device;
-
-        if (strncmp(name, "uplink ", 7) == 0)
-                (void) read_uplink(reader, name + 7, &uplink);
-        else if (strncmp(name, "device ", 7) == 0)
-                (void) read_device(reader, name + 7, &device);
-        else if (!is_section(name))
-                reader->error = failure_set(
-                                reader->failure, FAILURE_UNKNOWN_KEY, "[%s]: there is no such section", name);
-}
-
-/* inih's reader, which goes no further than the first error. A section is there also where it has no keys, of
- * which inih does not tell; and where it is indented, which inih takes for more of the value before. */
-static char *read_line(char *line, int size, void *userdata) {
-        _cleanup_free_ char *name = NULL;
+/* Also for a section without keys (`name` is NULL): an uplink of which nothing is said is one of defaults. */
+static int on_line(void *userdata, const char *section, const char *name, const char *value) {
+        const ConfigKey *keys = global_keys;
+        size_t n = ELEMENTSOF(global_keys);
         Reader *reader = userdata;
-        char *header;
+        void *base = reader->config;
+        int r;
 
-        if (reader->error != 0 || !fgets(line, size, reader->file))
-                return NULL;
-        reader->line++;
-        header = line + strspn(line, " \t");
-        if (header[0] != '[' || !strchr(header, ']'))
-                return line;
-        memmove(line, header, strlen(header) + 1);
-        name = strndup(line + 1, strcspn(line + 1, "]"));
+        if (strncmp(section, "uplink ", 7) == 0) {
+                ConfigUplink *uplink = NULL;
+
+                r = read_uplink(reader, section + 7, &uplink);
+                if (r != 0)
+                        return r;
+                keys = uplink_keys;
+                n = ELEMENTSOF(uplink_keys);
+                base = uplink;
+                section = "uplink";
+        } else if (strncmp(section, "device ", 7) == 0) {
+                ConfigDevice *device = NULL;
+
+                r = read_device(reader, section + 7, &device);
+                if (r != 0)
+                        return r;
+                keys = device_keys;
+                n = ELEMENTSOF(device_keys);
+                base = device;
+                section = "device";
+        } else if (!name && !is_section(section))
+                return failure_set(reader->failure, FAILURE_UNKNOWN_KEY, "[%s]: there is no such section",
+                                section);
         if (!name)
-                reader->error = -ENOMEM;
-        else
-                open_section(reader, name);
-        return reader->error == 0 ? line : NULL;
+                return 0;
+        for (size_t i = 0; i < n; i++)
+                if (strcmp(keys[i].section, section) == 0 && strcmp(keys[i].key, name) == 0) {
+                        r = store(&keys[i], base, value);
+                        return r < 0 ? refuse(reader, &keys[i], value, r) : 0;
+                }
+        return failure_set(reader->failure, FAILURE_UNKNOWN_KEY, "[%s] has no key '%s'", section, name);
 }
 
 static int read_file(Config *config, const char *path, bool required, Failure *failure) {
         _cleanup_fclose_ FILE *file = fopen(path, "re");
         _cleanup_failure_ Failure inner = FAILURE_NULL;
-        Reader reader = { .config = config, .failure = &inner, .file = file };
-        int line;
+        Reader reader = { .config = config, .failure = &inner };
+        const char *why = NULL;
+        unsigned line;
+        int r;
 
         if (!file)
                 return errno == ENOENT && !required
                                        ? 0
                                        : failure_set(failure, FAILURE_INVALID_ALLOCATION,
                                                          "%s cannot be read: %s", path, strerror(errno));
-        line = ini_parse_stream(read_line, &reader, on_key, &reader);
-        if (line == 0 && reader.error == 0)
-                return 0;
-        if (reader.error < 0 || line < 0)
-                return reader.error < 0 ? reader.error : -EIO;
-        return failure_set(failure, FAILURE_INVALID_ALLOCATION, "%s:%d: %s", path,
-                        inner.message ? reader.line : line,
-                        inner.message ?: "neither a [section] nor a 'key = value'");
+        r = ini_read(file, on_line, &reader, &line, &why);
+        if (r == 0 || (r < 0 && !why))
+                return r;
+        return failure_set(
+                        failure, FAILURE_INVALID_ALLOCATION, "%s:%u: %s", path, line, why ?: inner.message);
 }
 
 /* The one uplink is the default where none says that it is. */

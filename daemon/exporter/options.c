@@ -10,10 +10,10 @@
 
 #include "address.h"
 
+#include "util/ini.h"
 #include "util/strv.h"
 
 #include <getopt.h>
-#include <ini.h>
 #include <string.h>
 
 typedef struct Reading {
@@ -112,25 +112,21 @@ static int set_key(Options *options, const char *name, const char *value, char *
         return -EINVAL;
 }
 
-/* For inih: 1 is success; 0 makes ini_parse_file() return this line's number, if it is the first. */
-static int handle_ini(void *userdata, const char *section, const char *name, const char *value) {
+static int handle_line(void *userdata, const char *section, const char *name, const char *value) {
         Reading *reading = userdata;
-        char *error = NULL;
 
-        if (reading->error)
-                return 0;
-        if (strcmp(section, "exporter") != 0) {
-                if (asprintf(&error, "unknown section \"%s\"", section) < 0)
-                        error = NULL;
-        } else if (set_key(&reading->config, name, value, &error) >= 0)
-                return 1;
-        reading->error = error;
-        return 0;
+        if (strcmp(section, "exporter") == 0)
+                return name ? set_key(&reading->config, name, value, &reading->error) : 0;
+        if (asprintf(&reading->error, "unknown section \"%s\"", section) < 0)
+                reading->error = NULL;
+        return -EINVAL;
 }
 
 static int read_config(Reading *reading) {
         _cleanup_fclose_ FILE *file = NULL;
-        int line;
+        const char *why = NULL;
+        unsigned line;
+        int r;
 
         file = fopen(reading->path, "re");
         if (!file) {
@@ -141,15 +137,11 @@ static int read_config(Reading *reading) {
                 fprintf(stderr, "headgate-exporter: %s: %s\n", reading->path, strerror(error));
                 return -error;
         }
-        line = ini_parse_file(file, handle_ini, reading);
-        if (line == 0)
-                return 0;
-        if (line < 0)
-                fprintf(stderr, "headgate-exporter: %s: cannot be read\n", reading->path);
-        else
-                fprintf(stderr, "headgate-exporter: %s:%d: %s\n", reading->path, line,
-                                reading->error ?: "neither [section] nor key=value");
-        return -EINVAL;
+        r = ini_read(file, handle_line, reading, &line, &why);
+        if (r < 0)
+                fprintf(stderr, "headgate-exporter: %s:%u: %s\n", reading->path, line,
+                                reading->error ?: why ?: strerror(-r));
+        return r;
 }
 
 static void print_help(void) {

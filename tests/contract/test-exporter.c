@@ -499,8 +499,10 @@ Test(exporter, refuses_what_it_does_not_know) {
                 { "[exporter]\nlisten=1.2.3.4:1 1.2.3.4:x\n", "",
                                 "headgate-exporter: %s:2: listen: \"1.2.3.4:1", 2 },
                 { "[exporter]\nport=1\n", "", "headgate-exporter: %s:2: unknown key \"port\"", 2 },
-                { "\n[other]\na=1\nb=1\n", "", "headgate-exporter: %s:3: unknown section \"other\"", 2 },
-                { "[exporter]\nlisten\n", "", "headgate-exporter: %s:2: neither [section] nor", 2 },
+                { "\n[other]\na=1\nb=1\n", "", "headgate-exporter: %s:2: unknown section \"other\"", 2 },
+                { "[exporter]\nlisten\n", "", "headgate-exporter: %s:2: neither a [section] nor", 2 },
+                { "[exporter]\nbus=system\n  port=1\n", "", "headgate-exporter: %s:3: unknown key \"port\"",
+                                2 },
                 { NULL, "", "headgate-exporter: %s: No such file", 2 },
         };
 

@@ -138,9 +138,52 @@ Test(config, a_section_may_be_indented) {
         }
 }
 
+/* Key and value may be indented, too: libinih would take them for more of the value above. */
+Test(config, a_key_may_be_indented) {
+        _cleanup_(config_deinit) Config config;
+        _cleanup_failure_ Failure failure = FAILURE_NULL;
+
+        write_file(path, "[node]\n  id=n1\n  mode=observe\n\ttenants-max=5\n");
+        config_init(&config);
+        cr_assert_eq(config_read(&config, path, true, &failure), 0, "%s", failure.message);
+        cr_expect_str_eq(config.node_id, "n1");
+        cr_expect(config.observe);
+        cr_expect_eq(config.tenants_max, 5);
+}
+
+/* As many names and paths as are permitted, of any length that they have; and a long comment is a comment. */
+Test(config, a_line_is_as_long_as_its_list) {
+        _cleanup_(config_deinit) Config config;
+        _cleanup_failure_ Failure failure = FAILURE_NULL;
+        FILE *file = fopen(path, "w");
+
+        cr_assert_not_null(file);
+        fputs("[access]\nschedulers =", file);
+        for (int i = 0; i < 64; i++)
+                fprintf(file, " scheduler-of-a-name-that-is-long-%d", i);
+        fputs("\n[control]\ngroups =", file);
+        for (int i = 0; i < 16; i++)
+                fprintf(file, " /%04000d", i);
+        fprintf(file, "\n[node]\ntenants-max = 7\n# %0196d 5\n", 0);
+        cr_assert_eq(fclose(file), 0);
+        config_init(&config);
+        cr_assert_eq(config_read(&config, path, true, &failure), 0, "%s", failure.message);
+        cr_expect_eq(strv_length(config.schedulers), 64);
+        cr_expect_str_eq(config.schedulers[63], "scheduler-of-a-name-that-is-long-63");
+        cr_assert_eq(strv_length(config.control_groups), 16);
+        cr_expect_eq(strlen(config.control_groups[15]), 4001);
+        cr_expect_eq(config.tenants_max, 7);
+}
+
 static const struct {
         const char *name, *text, *says;
 } refused[] = {
+        { "unknown key, indented", "[access]\nschedulers=slurm\n  nosuchkey=x\n",
+                        "headgated.conf:3: [access] has no key 'nosuchkey'" },
+        { "a value, indented", "[node]\n  id=n1\n  tenants-max=notanumber\n",
+                        "headgated.conf:3: [node] tenants-max = 'notanumber' must be" },
+        { "more of a value", "[access]\nschedulers=slurm\n  mallory\n",
+                        "headgated.conf:3: neither a [section] nor a 'key = value'" },
         { "unknown key", "[node]\nidd = a\n", "headgated.conf:2: [node] has no key 'idd'" },
         { "unknown section", "[nod]\nid = a\n", "headgated.conf:1: [nod]: there is no such section" },
         { "unknown section without keys", "[node]\nid = a\n[upling eth0]\n",
