@@ -6,10 +6,31 @@
 
 #include "util/cleanup.h"
 
+#include <net/if.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+
+/* Whether `host` would be an address, were there the interface behind its '%': getaddrinfo() finds no fault
+ * with it that tells the two apart. */
+static bool is_of_absent_interface(char *host) {
+        const struct addrinfo hints = { .ai_flags = AI_NUMERICHOST, .ai_family = AF_INET6 };
+        char *percent = strchr(host, '%');
+        struct addrinfo *found;
+        bool link_local;
+
+        if (!percent || percent[1] == '\0' || strlen(percent + 1) >= IF_NAMESIZE ||
+                        strpbrk(percent + 1, "/: \t") || if_nametoindex(percent + 1) > 0)
+                return false;
+        *percent = '\0';
+        if (getaddrinfo(host, NULL, &hints, &found) != 0)
+                return false;
+        link_local = IN6_IS_ADDR_LINKLOCAL(&((const struct sockaddr_in6 *) found->ai_addr)->sin6_addr);
+        freeaddrinfo(found);
+        return link_local;
+}
 
 int address_parse(const char *s, Address *ret) {
         const struct addrinfo hints = {
@@ -46,7 +67,7 @@ int address_parse(const char *s, Address *ret) {
                         return -EINVAL;
         }
         if (getaddrinfo(host, port, &hints, &found) != 0)
-                return -EINVAL;
+                return is_of_absent_interface(host) ? -ENODEV : -EINVAL;
         memset(ret, 0, sizeof(*ret));
         memcpy(&ret->sockaddr, found->ai_addr, found->ai_addrlen);
         ret->size = found->ai_addrlen;

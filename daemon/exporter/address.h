@@ -9,7 +9,7 @@ typedef struct Address {
 } Address;
 
 /* "127.0.0.1:9464", "[::1]:9464", "[fe80::1%eth0]:9464": numbers only, no name is looked up. Port 0: any free
- * one. -EINVAL where it is none of these. */
+ * one. -EINVAL where it is none of these; -ENODEV where its interface is not there. */
 int address_parse(const char *s, Address *ret);
 
 /* The reverse; the caller frees. */

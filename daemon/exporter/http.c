@@ -234,9 +234,25 @@ static int handle_prepare(sd_event_source *event_source, void *userdata) {
         return sd_event_source_set_enabled(listener->timer, SD_EVENT_ONESHOT);
 }
 
-static int open_socket(const Address *address, int *ret) {
+/* At boot an address may come later than we: DHCP's, or IPv6's while it is looked for a double. IP_FREEBIND
+ * is IPv6's, too. */
+static int bind_early(int fd, const Address *address, const char *text) {
+        const struct sockaddr *sockaddr = (const struct sockaddr *) &address->sockaddr;
+        const int yes = 1;
+
+        if (bind(fd, sockaddr, address->size) >= 0)
+                return 0;
+        if (errno != EADDRNOTAVAIL || setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &yes, sizeof(yes)) < 0 ||
+                        bind(fd, sockaddr, address->size) < 0)
+                return -errno;
+        log_warning("%s is no address of this node yet", text);
+        return 0;
+}
+
+static int open_socket(const Address *address, const char *text, int *ret) {
         _cleanup_close_ int fd = -EBADF;
         const int yes = 1;
+        int r;
 
         fd = socket(address->sockaddr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (fd < 0)
@@ -246,8 +262,10 @@ static int open_socket(const Address *address, int *ret) {
         if (address->sockaddr.ss_family == AF_INET6 &&
                         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof(yes)) < 0)
                 return -errno;
-        if (bind(fd, (const struct sockaddr *) &address->sockaddr, address->size) < 0 ||
-                        listen(fd, BACKLOG) < 0)
+        r = bind_early(fd, address, text);
+        if (r < 0)
+                return r;
+        if (listen(fd, BACKLOG) < 0)
                 return -errno;
         *ret = TAKE_FD(fd);
         return 0;
@@ -306,9 +324,8 @@ static int server_listen(HttpServer *server, const char *text) {
         int r;
 
         r = address_parse(text, &address);
-        if (r < 0)
-                return log_error_errno(r, "Not an address to listen on: %s", text);
-        r = open_socket(&address, &fd);
+        if (r >= 0)
+                r = open_socket(&address, text, &fd);
         if (r < 0)
                 return log_error_errno(r, "Cannot listen on %s", text);
         r = note_address(server, fd);

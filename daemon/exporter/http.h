@@ -4,7 +4,7 @@
 #include "snapshot.h"
 
 /*
- * Serves GET and HEAD of /metrics and of a page at / over HTTP on the addresses given (each good for
+ * Serves GET and HEAD of /metrics and of a page at / over HTTP on the addresses given (as for
  * address_parse()), in the thread of `event`, which must not run before this returns. `source` must outlive
  * it.
  */

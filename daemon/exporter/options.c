@@ -47,7 +47,7 @@ static int set_listen(Options *options, const char *value) {
                 if (!word)
                         return -ENOMEM;
                 r = address_parse(word, &address);
-                if (r < 0)
+                if (r < 0 && r != -ENODEV) /* an interface may come yet: no error of the configuration */
                         return r;
                 if (strv_length(options->listen) >= OPTIONS_LISTEN_MAX)
                         return -E2BIG;

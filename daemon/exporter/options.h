@@ -12,7 +12,7 @@
 
 /* What was asked for, on the command line or else in the configuration, or else by default. */
 typedef struct Options {
-        char **listen; /* owned; each is good for address_parse() */
+        char **listen; /* owned; address_parse() finds none to be -EINVAL */
         char *bus;     /* owned; "system", "session" or a D-Bus address */
         uint64_t timeout_usec;
 } Options;

@@ -153,8 +153,9 @@ static void start_mock(MockMode mode) {
         close(pipe_fds[0]);
 }
 
-/* Waits for READY=1, which also says on which port it listens. */
-static void start_exporter(void) {
+/* Waits for READY=1, which also says on which port it listens. `listen`: other addresses, with a blank
+ * before. */
+static void start_exporter_on(const char *listen) {
         const struct timeval bound = { .tv_sec = WAIT_SEC };
         struct sockaddr_un address = { .sun_family = AF_UNIX };
         _cleanup_free_ char *config = path_in_dir("exporter.conf");
@@ -164,7 +165,8 @@ static void start_exporter(void) {
         ssize_t n;
 
         write_file("exporter.conf",
-                        "[exporter]\n# any free port\nlisten = 127.0.0.1:0\nbus=unix:path=%s/bus\n", dir);
+                        "[exporter]\n# any free port\nlisten = 127.0.0.1:0%s\nbus=unix:path=%s/bus\n", listen,
+                        dir);
         snprintf(address.sun_path, sizeof(address.sun_path), "%s/notify", dir);
         unlink(address.sun_path);
         fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -181,9 +183,18 @@ static void start_exporter(void) {
         cr_assert_gt(n, 0, "no READY=1");
         status[n] = '\0';
         cr_assert(strstr(status, "READY=1\nSTATUS=Serving /metrics on 127.0.0.1:"), "%s", status);
-        colon = strrchr(status, ':');
+        colon = strstr(status, "127.0.0.1:") + strlen("127.0.0.1");
         port = (uint16_t) strtoul(colon + 1, NULL, 10);
         cr_assert_gt(port, 0);
+        for (const char *p = listen; (p = strchr(p, ' ')); p++) {
+                _cleanup_free_ char *word = strndup(p, strcspn(p + 1, " ") + 1);
+
+                cr_expect(strstr(status, word), "no%s in %s", word, status);
+        }
+}
+
+static void start_exporter(void) {
+        start_exporter_on("");
 }
 
 static int http_connect(void) {
@@ -429,6 +440,12 @@ Test(exporter, many_scrapes_share_an_answer) {
         cr_expect_leq(*calls, 2 * (unsigned) (end.tv_sec - begin.tv_sec) + 2, "%u calls", *calls);
 }
 
+/* At boot, before DHCP and the search for a double are through: addresses of documentation are nobody's. */
+Test(exporter, does_not_wait_for_addresses) {
+        start_exporter_on(" 192.0.2.1:9464 [2001:db8::1]:9464");
+        cr_expect_eq(http("GET", "/").status, 200);
+}
+
 /* Two requests on one connection, a client that leaves, and more clients than may be connected. */
 Test(exporter, keeps_serving) {
         static int idle[100];
@@ -504,6 +521,8 @@ Test(exporter, refuses_what_it_does_not_know) {
                 { "[exporter]\nbus=system\n  port=1\n", "", "headgate-exporter: %s:3: unknown key \"port\"",
                                 2 },
                 { NULL, "", "headgate-exporter: %s: No such file", 2 },
+                { "", "--listen=[fe80::1%nosuch0]:1",
+                                "error: Cannot listen on [fe80::1%nosuch0]:1: No such device", 1 },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Addresses to listen on: what is one, what is none, and that what was parsed prints as it was written. */
+/* Addresses to listen on: what is one, what is none, what may become one, and that what was parsed prints as
+ * it was written. */
 
 #include "exporter/address.h"
 
@@ -55,5 +56,28 @@ Test(exporter_address, parse_and_format) {
                 cr_assert_eq(r, 0, "\"%s\": %d", cases[i].text, r);
                 cr_assert_eq(address_format(&address, &text), 0);
                 cr_expect_str_eq(text, cases[i].formatted);
+        }
+}
+
+Test(exporter_address, of_an_interface_that_is_not_there) {
+        static const struct {
+                const char *text;
+                int r;
+        } cases[] = {
+                { "[fe80::1%nosuch0]:80", -ENODEV },
+                { "[fe80::1%]:80", -EINVAL },
+                { "[fe80::1%a/b]:80", -EINVAL },
+                { "[fe80::1%longer-than-a-name]:80", -EINVAL },
+                { "[fe80::x%nosuch0]:80", -EINVAL },
+                { "[2001:db8::1%nosuch0]:80", -EINVAL },
+                { "[2001:db8::1%lo]:80", -EINVAL },
+                { "[fe80::1%nosuch0]:http", -EINVAL },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                Address address;
+                int r = address_parse(cases[i].text, &address);
+
+                cr_expect_eq(r, cases[i].r, "\"%s\": %d", cases[i].text, r);
         }
 }
