@@ -3,13 +3,15 @@
 /*
  * The HTTP side: libmicrohttpd in its external epoll mode, one instance a listening address, all driven by
  * one event loop. A scrape is suspended while headgated is asked, so that none waits for another. What a
- * stranger can hold is bounded: connections in all and by address, bytes of memory for each, seconds without
- * progress. Nothing of a request's body is read, and no name or path from it is ever opened.
+ * stranger can hold is bounded: connections in all and by where he is, bytes of memory for each, seconds
+ * without progress and in all, and of headgated's pages (client.c). Nothing of a request's body is read, and
+ * no name or path from it is ever opened.
  */
 
 #include "http.h"
 
 #include "address.h"
+#include "client.h"
 
 #include "util/log.h"
 
@@ -17,10 +19,10 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define CONNECTIONS_MAX 32U /* for each listening address */
-#define CONNECTIONS_PER_CLIENT_MAX 16U
 #define CONNECTION_MEMORY_BYTES \
         ((size_t) 8192) /* request and response heads; the samples come from the memfd */
 #define CONNECTION_IDLE_SEC 10U
@@ -40,6 +42,7 @@ typedef struct Listener {
 /* One request from its first line to its last byte. */
 typedef struct Scrape {
         struct MHD_Connection *connection;
+        Client *client;
         SnapshotRequest *request;
         bool suspended;
         bool answered; /* by headgated, or for it */
@@ -56,8 +59,37 @@ struct HttpServer {
         Listener *listeners; /* owned, not moved once they run */
         size_t n_listeners;
         Scrape *suspended;
+        Clients clients;
+        sd_event_source *overdue; /* when the next of them has had his time */
         char *addresses;
 };
+
+static Client *client_of(struct MHD_Connection *connection) {
+        const union MHD_ConnectionInfo *info =
+                        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+        return info ? info->socket_context : NULL;
+}
+
+static uint64_t now_usec(const HttpServer *server) {
+        uint64_t usec = 0;
+
+        (void) sd_event_now(server->event, CLOCK_MONOTONIC, &usec);
+        return usec;
+}
+
+static void watch_clients(HttpServer *server) {
+        uint64_t next_usec = clients_cut_overdue(&server->clients, now_usec(server));
+
+        (void) sd_event_source_set_time(server->overdue, next_usec);
+        (void) sd_event_source_set_enabled(
+                        server->overdue, next_usec == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+}
+
+static int handle_overdue(sd_event_source *event_source, uint64_t usec, void *userdata) {
+        watch_clients(userdata);
+        return 0;
+}
 
 static Scrape *scrape_new(Listener *listener, struct MHD_Connection *connection) {
         Scrape *scrape = calloc(1, sizeof(*scrape));
@@ -65,6 +97,7 @@ static Scrape *scrape_new(Listener *listener, struct MHD_Connection *connection)
         if (scrape) {
                 scrape->listener = listener;
                 scrape->connection = connection;
+                scrape->client = client_of(connection);
                 scrape->fd = -EBADF;
         }
         return scrape;
@@ -74,11 +107,19 @@ static void scrape_suspend(Scrape *scrape) {
         HttpServer *server = scrape->listener->server;
 
         MHD_suspend_connection(scrape->connection);
+        client_wait(scrape->client);
         scrape->suspended = true;
         scrape->next = server->suspended;
         if (scrape->next)
                 scrape->next->previous = scrape;
         server->suspended = scrape;
+}
+
+/* The number of the file that headgated made for it. */
+static uint64_t scrape_page(const Scrape *scrape) {
+        struct stat st;
+
+        return scrape->fd >= 0 && fstat(scrape->fd, &st) >= 0 ? st.st_ino : 0;
 }
 
 static void scrape_resume(Scrape *scrape) {
@@ -93,6 +134,9 @@ static void scrape_resume(Scrape *scrape) {
         scrape->next = scrape->previous = NULL;
         scrape->suspended = false;
         scrape->request = snapshot_request_free(scrape->request);
+        client_turn(scrape->client, scrape_page(scrape), now_usec(scrape->listener->server));
+        clients_cut_behind(scrape->client->clients);
+        watch_clients(scrape->listener->server);
         MHD_resume_connection(scrape->connection);
         scrape->listener->resumed = true;
 }
@@ -166,6 +210,8 @@ static enum MHD_Result handle_request(void *userdata, struct MHD_Connection *con
         int r;
 
         if (!scrape) {
+                if (!client_of(connection))
+                        return MHD_NO;
                 if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
                         return queue_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
                                         "Only GET and HEAD are served.\n");
@@ -196,8 +242,36 @@ static enum MHD_Result handle_request(void *userdata, struct MHD_Connection *con
 
 static void handle_completed(void *userdata, struct MHD_Connection *connection, void **request_state,
                 enum MHD_RequestTerminationCode code) {
+        Listener *listener = userdata;
+        Client *client = client_of(connection);
+
         scrape_free(*request_state);
         *request_state = NULL;
+        if (client)
+                client_turn(client, 0, now_usec(listener->server));
+        watch_clients(listener->server);
+}
+
+/* Before anything is read, and after the last byte. A connection cannot be refused here, but cut; also one
+ * for which there is no memory. */
+static void handle_connection(void *userdata, struct MHD_Connection *connection, void **client,
+                enum MHD_ConnectionNotificationCode code) {
+        Listener *listener = userdata;
+        HttpServer *server = listener->server;
+        const struct sockaddr *address;
+        int fd;
+
+        if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+                *client = client_free(*client);
+                return;
+        }
+        fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        address = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+        if (client_new(&server->clients, fd, address, listener, now_usec(server), (Client **) client) < 0)
+                (void) shutdown(fd, SHUT_RDWR);
+        else if (client_count_source(*client) > CLIENTS_OF_SOURCE_MAX)
+                client_cut(*client);
+        watch_clients(server);
 }
 
 static void listener_run(Listener *listener) {
@@ -298,11 +372,11 @@ static int listener_start(Listener *listener, int fd, bool v6) {
         listener->daemon = MHD_start_daemon(
                         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (v6 ? MHD_USE_IPv6 : MHD_NO_FLAG), 0, NULL,
                         NULL, handle_request, listener, MHD_OPTION_LISTEN_SOCKET, fd,
-                        MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-                        CONNECTIONS_PER_CLIENT_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                        MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
                         CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_IDLE_SEC,
                         MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
-                        MHD_OPTION_NOTIFY_COMPLETED, handle_completed, NULL, MHD_OPTION_END);
+                        MHD_OPTION_NOTIFY_COMPLETED, handle_completed, listener, MHD_OPTION_NOTIFY_CONNECTION,
+                        handle_connection, listener, MHD_OPTION_END);
         if (!listener->daemon)
                 return -ENOMEM;
         info = MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_EPOLL_FD);
@@ -349,6 +423,12 @@ int http_server_new(sd_event *event, SnapshotSource *source, char *const *listen
                 return -ENOMEM;
         server->event = sd_event_ref(event);
         server->source = source;
+        r = sd_event_add_time(event, &server->overdue, CLOCK_MONOTONIC, 0, /* accuracy= */ 0, handle_overdue,
+                        server);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(server->overdue, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
         while (listen_on[n])
                 n++;
         server->listeners = calloc(n + 1, sizeof(Listener));
@@ -377,6 +457,7 @@ HttpServer *http_server_free(HttpServer *server) {
                 if (listener->daemon)
                         MHD_stop_daemon(listener->daemon);
         }
+        sd_event_source_disable_unref(server->overdue);
         free(server->listeners);
         free(server->addresses);
         sd_event_unref(server->event);

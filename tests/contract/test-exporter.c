@@ -29,7 +29,14 @@
 
 #define WAIT_SEC 20 /* a bound, never a time that is waited out */
 
-typedef enum MockMode { MOCK_ANSWER, MOCK_REFUSE, MOCK_SILENT, MOCK_UNSEALED, MOCK_PIPE } MockMode;
+typedef enum MockMode {
+        MOCK_ANSWER,
+        MOCK_LARGE,
+        MOCK_REFUSE,
+        MOCK_SILENT,
+        MOCK_UNSEALED,
+        MOCK_PIPE
+} MockMode;
 
 static char dir[] = "/tmp/headgate-exporter-XXXXXX";
 static pid_t mock_pid, exporter_pid;
@@ -39,6 +46,8 @@ static unsigned *calls; /* of Snapshot, as the mock has them: shared with it */
 /* More than a socket's buffer, and not text alone. */
 #define BODY_SIZE 3000001
 static char body[BODY_SIZE];
+/* More than the kernel's buffers between two who are connected. */
+#define LARGE_SIZE (16 << 20)
 
 static pid_t start(void) {
         pid_t pid = fork();
@@ -93,7 +102,9 @@ static int mock_answer_fd(MockMode mode) {
         fd = memfd_create("snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
         if (fd < 0 || write(fd, body, BODY_SIZE) != BODY_SIZE)
                 return -EIO;
-        if (mode == MOCK_ANSWER &&
+        if (mode == MOCK_LARGE && ftruncate(fd, LARGE_SIZE) < 0)
+                return -errno;
+        if ((mode == MOCK_ANSWER || mode == MOCK_LARGE) &&
                         fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
                 return -errno;
         return fd;
@@ -438,6 +449,34 @@ Test(exporter, many_scrapes_share_an_answer) {
         }
         clock_gettime(CLOCK_MONOTONIC, &end);
         cr_expect_leq(*calls, 2 * (unsigned) (end.tv_sec - begin.tv_sec) + 2, "%u calls", *calls);
+}
+
+/* Each page that is being read is headgated's memory: who is far behind does not keep his. */
+Test(exporter, slow_readers_keep_few_pages) {
+        int fds[6];
+        bool whole[ELEMENTSOF(fds)];
+
+        own_bus_start(dir);
+        start_mock(MOCK_LARGE);
+        start_exporter();
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
+                fds[i] = http_connect();
+                http_send(fds[i], "GET /metrics HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n");
+                cr_assert_eq(recv(fds[i], answer, 12, MSG_WAITALL), 12);
+                cr_expect_eq(memcmp(answer, "HTTP/1.1 200", 12), 0);
+        }
+        cr_expect_eq(*calls, ELEMENTSOF(fds), "each has a page of his own");
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
+                size_t n = 12;
+                ssize_t got;
+
+                while ((got = recv(fds[i], answer, sizeof(answer), 0)) > 0)
+                        n += (size_t) got;
+                whole[i] = got == 0 && n > LARGE_SIZE;
+                close(fds[i]);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+                cr_expect_eq(whole[i], i >= 2, "reader %zu", i);
 }
 
 /* At boot, before DHCP and the search for a double are through: addresses of documentation are nobody's. */
