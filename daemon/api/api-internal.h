@@ -4,7 +4,8 @@
 /* Shared by the files of this room alone: the api itself, and the vtables that each of them brings. */
 
 #include "api.h"
-#include "user-database.h"
+
+#include "util/user-database.h"
 
 #define API_TENANT_PREFIX API_PATH "/tenant"
 #define API_ALLOCATION_PREFIX API_PATH "/allocation"

@@ -7,8 +7,8 @@
  * that is known.
  */
 
-#include "user-database.h"
 #include "util/cleanup.h"
+#include "util/user-database.h"
 
 #include <stdbool.h>
 #include <sys/types.h>

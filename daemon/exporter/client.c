@@ -112,6 +112,10 @@ static bool is_same_source(const Client *a, const Client *b) {
         const struct sockaddr_in *a4 = (const struct sockaddr_in *) &a->address,
                                  *b4 = (const struct sockaddr_in *) &b->address;
 
+        if (a->stranger < 0 || b->stranger < 0)
+                return a->stranger < 0 && b->stranger < 0;
+        if (a->is_local || b->is_local)
+                return a->is_local && b->is_local && a->uid == b->uid;
         if (a->address.ss_family != b->address.ss_family)
                 return false;
         if (a->address.ss_family == AF_INET6)

@@ -3,6 +3,7 @@
 
 #include "util/cleanup.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -20,6 +21,9 @@ typedef struct Client {
         int fd; /* of the connection, who closes it */
         struct sockaddr_storage address;
         const void *listener;
+        bool is_local; /* of this host: its user is known, or he is a stranger */
+        uid_t uid;
+        int stranger;           /* negative errno: why he may not read; 0: he may */
         uint64_t deadline_usec; /* CLOCK_MONOTONIC; UINT64_MAX: it is for us to do something */
         uint64_t page;          /* that he is being sent: any number of its own; 0: none */
         struct Client *next, *previous;
@@ -42,5 +46,6 @@ void client_cut(Client *client);
 uint64_t clients_cut_overdue(Clients *clients, uint64_t now_usec);
 /* Cuts who are behind with the oldest pages, until no more than CLIENT_PAGES_MAX are being sent. */
 void clients_cut_behind(Clients *clients);
-/* How many are connected from where he is: from his address, or his /64 of IPv6; to his listener. */
+/* How many are connected from where he is, to his listener: of his user, where that is of this host; else
+ * from his address, or his /64 of IPv6. Strangers are one source together. */
 unsigned client_count_source(const Client *client);

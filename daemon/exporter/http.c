@@ -2,18 +2,22 @@
 
 /*
  * The HTTP side: libmicrohttpd in its external epoll mode, one instance a listening address, all driven by
- * one event loop. A scrape is suspended while headgated is asked, so that none waits for another. What a
- * stranger can hold is bounded: connections in all and by where he is, bytes of memory for each, seconds
- * without progress and in all, and of headgated's pages (client.c). Nothing of a request's body is read, and
- * no name or path from it is ever opened.
+ * one event loop. It is asked by whoever may connect, but on this host by many who may not read: whose the
+ * other end is, the kernel says (peer.c), and those alone are served whom headgated would answer. A scrape is
+ * suspended while headgated is asked, so that none waits for another. What a stranger can hold is bounded:
+ * connections in all and by where he is, bytes of memory for each, seconds without progress and in all, and
+ * of headgated's pages (client.c). Nothing of a request's body is read, and no name or path from it is ever
+ * opened.
  */
 
 #include "http.h"
 
 #include "address.h"
 #include "client.h"
+#include "peer.h"
 
 #include "util/log.h"
+#include "util/user-database.h"
 
 #include <microhttpd.h>
 #include <netinet/in.h>
@@ -27,6 +31,7 @@
         ((size_t) 8192) /* request and response heads; the samples come from the memfd */
 #define CONNECTION_IDLE_SEC 10U
 #define BACKLOG 16
+#define READERS_GROUP "headgate" /* those whom headgated lets read all */
 
 static const char page[] = "<!DOCTYPE html>\n<title>Headgate</title>\n<h1>Headgate</h1>\n"
                            "<p><a href=\"/metrics\">Metrics</a> of this node's tenants, as OpenMetrics.\n";
@@ -60,6 +65,7 @@ struct HttpServer {
         size_t n_listeners;
         Scrape *suspended;
         Clients clients;
+        UserDatabase *users;
         sd_event_source *overdue; /* when the next of them has had his time */
         char *addresses;
 };
@@ -190,6 +196,45 @@ static enum MHD_Result scrape_answer(Scrape *scrape) {
         return queue_text(scrape->connection, MHD_HTTP_SERVICE_UNAVAILABLE, line);
 }
 
+/* 0, or why he may not read. Who comes from elsewhere could connect because the operator said so (listen=).
+ */
+static int identify(HttpServer *server, Client *client) {
+        User user;
+        int r;
+
+        r = peer_find(client->fd, &client->uid);
+        if (r == PEER_REMOTE)
+                return 0;
+        client->is_local = true;
+        if (r < 0)
+                return r;
+        if (client->uid == 0 || client->uid == geteuid())
+                return 0;
+        r = user_database_find(server->users, client->uid, &user);
+        if (r < 0)
+                return r == -ENOENT ? -EACCES : r;
+        return user.is_member ? 0 : -EACCES;
+}
+
+static enum MHD_Result refuse(struct MHD_Connection *connection, const Client *client) {
+        _cleanup_free_ char *line = NULL;
+        int r;
+
+        if (client->stranger == -EACCES)
+                r = asprintf(&line,
+                                "On this host root and the group " READERS_GROUP
+                                " may read; uid %u is neither.\n",
+                                client->uid);
+        else
+                r = asprintf(&line, "Who asks, of this host, cannot be told: %s\n",
+                                strerror(-client->stranger));
+        if (r < 0) {
+                line = NULL;
+                return MHD_NO;
+        }
+        return queue_text(connection, MHD_HTTP_FORBIDDEN, line);
+}
+
 static void handle_snapshot(int fd, uint64_t size, const char *why_not, void *userdata) {
         Scrape *scrape = userdata;
 
@@ -227,6 +272,8 @@ static enum MHD_Result handle_request(void *userdata, struct MHD_Connection *con
                                 "text/html; charset=utf-8");
         if (!metrics)
                 return queue_text(connection, MHD_HTTP_NOT_FOUND, "Not found; there is /metrics.\n");
+        if (scrape->client->stranger < 0)
+                return refuse(connection, scrape->client);
         if (scrape->answered)
                 return scrape_answer(scrape);
         if (scrape->request)
@@ -259,6 +306,7 @@ static void handle_connection(void *userdata, struct MHD_Connection *connection,
         Listener *listener = userdata;
         HttpServer *server = listener->server;
         const struct sockaddr *address;
+        Client *new;
         int fd;
 
         if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
@@ -267,10 +315,14 @@ static void handle_connection(void *userdata, struct MHD_Connection *connection,
         }
         fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
         address = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
-        if (client_new(&server->clients, fd, address, listener, now_usec(server), (Client **) client) < 0)
+        if (client_new(&server->clients, fd, address, listener, now_usec(server), &new) < 0) {
                 (void) shutdown(fd, SHUT_RDWR);
-        else if (client_count_source(*client) > CLIENTS_OF_SOURCE_MAX)
-                client_cut(*client);
+                return;
+        }
+        *client = new;
+        new->stranger = identify(server, new);
+        if (client_count_source(new) > CLIENTS_OF_SOURCE_MAX)
+                client_cut(new);
         watch_clients(server);
 }
 
@@ -423,6 +475,9 @@ int http_server_new(sd_event *event, SnapshotSource *source, char *const *listen
                 return -ENOMEM;
         server->event = sd_event_ref(event);
         server->source = source;
+        r = user_database_new(READERS_GROUP, &server->users);
+        if (r < 0)
+                return r;
         r = sd_event_add_time(event, &server->overdue, CLOCK_MONOTONIC, 0, /* accuracy= */ 0, handle_overdue,
                         server);
         if (r >= 0)
@@ -458,6 +513,7 @@ HttpServer *http_server_free(HttpServer *server) {
                         MHD_stop_daemon(listener->daemon);
         }
         sd_event_source_disable_unref(server->overdue);
+        user_database_free(server->users);
         free(server->listeners);
         free(server->addresses);
         sd_event_unref(server->event);

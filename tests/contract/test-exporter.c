@@ -13,6 +13,7 @@
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -477,6 +478,92 @@ Test(exporter, slow_readers_keep_few_pages) {
         }
         for (size_t i = 0; i < ELEMENTSOF(fds); i++)
                 cr_expect_eq(whole[i], i >= 2, "reader %zu", i);
+}
+
+/* The status of what another user is answered; its text is in `answer`. */
+static int http_as(uid_t uid, const char *path) {
+        int status, answered = 0, fds[2];
+        pid_t pid;
+        ssize_t n;
+
+        cr_assert_eq(pipe2(fds, O_CLOEXEC), 0);
+        pid = start();
+        if (pid == 0) {
+                Answer a;
+
+                if (setgroups(0, NULL) < 0 || setresuid(uid, uid, uid) < 0)
+                        _exit(125);
+                a = http("GET", path);
+                _exit(write(fds[1], &a.status, sizeof(a.status)) < 0 ||
+                                write(fds[1], a.body, a.body_size < 1000 ? a.body_size : 1000) < 0);
+        }
+        close(fds[1]);
+        cr_assert_eq(read(fds[0], &answered, sizeof(answered)), sizeof(answered));
+        n = read(fds[0], answer, sizeof(answer) - 1);
+        close(fds[0]);
+        answer[n > 0 ? n : 0] = '\0';
+        cr_assert_eq(waitpid(pid, &status, 0), pid);
+        return answered;
+}
+
+/* A user of this host who may not ask headgated may not ask us. */
+Test(exporter, strangers_of_this_host_read_nothing) {
+        if (geteuid() != 0)
+                cr_skip_test("skipped: only root can be another user");
+        own_bus_start(dir);
+        start_mock(MOCK_ANSWER);
+        start_exporter();
+        cr_expect_eq(http_as(65534, "/metrics"), 403);
+        cr_expect_str_eq(
+                        answer, "On this host root and the group headgate may read; uid 65534 is neither.\n");
+        cr_expect_eq(http_as(65534, "/"), 200);
+        cr_expect_eq(*calls, 0);
+        cr_expect_eq(http("GET", "/metrics").status, 200);
+        cr_expect_eq(*calls, 1);
+}
+
+/* Three users of this host, twelve connections each. Exits with how many were cut, once it is asked. */
+static void run_strangers(int ready_fd, int go_fd) {
+        int strangers[36], n = 0;
+        char c;
+
+        for (size_t i = 0; i < ELEMENTSOF(strangers); i++) {
+                if (seteuid(65530 + (uid_t) i / 12) < 0)
+                        _exit(125);
+                strangers[i] = http_connect();
+                if (seteuid(0) < 0)
+                        _exit(125);
+        }
+        if (write(ready_fd, "", 1) != 1 || read(go_fd, &c, 1) != 1)
+                _exit(125);
+        for (size_t i = 0; i < ELEMENTSOF(strangers); i++)
+                n += recv(strangers[i], &c, 1, MSG_DONTWAIT) == 0;
+        _exit(n);
+}
+
+/* They keep nobody out: all of them have half the connections. */
+Test(exporter, strangers_of_this_host_leave_room) {
+        int ready[2], go[2], status;
+        pid_t pid;
+
+        if (geteuid() != 0)
+                cr_skip_test("skipped: only root can be another user");
+        start_exporter();
+        cr_assert_eq(pipe2(ready, O_CLOEXEC), 0);
+        cr_assert_eq(pipe2(go, O_CLOEXEC), 0);
+        pid = start();
+        if (pid == 0)
+                run_strangers(ready[1], go[0]);
+        read_byte(ready[0]);
+        /* Connections are taken in their order. */
+        cr_expect_eq(http("GET", "/").status, 200);
+        cr_assert_eq(write(go[1], "", 1), 1);
+        cr_assert_eq(waitpid(pid, &status, 0), pid);
+        cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 20, "%x", (unsigned) status);
+        for (size_t i = 0; i < 2; i++) {
+                close(ready[i]);
+                close(go[i]);
+        }
 }
 
 /* At boot, before DHCP and the search for a double are through: addresses of documentation are nobody's. */

@@ -106,6 +106,15 @@ Test(exporter_client, where_they_are) {
         for (size_t i = 0; i < N; i++)
                 cr_expect_eq(client_count_source(client[i]), cases[i].n, "%s: %u", cases[i].address,
                                 client_count_source(client[i]));
+        /* Of this host it is by user, and of strangers by nothing. */
+        client[0]->is_local = client[1]->is_local = client[3]->is_local = true;
+        client[0]->uid = client[1]->uid = 1000;
+        client[3]->uid = 1001;
+        cr_expect_eq(client_count_source(client[0]), 2);
+        cr_expect_eq(client_count_source(client[3]), 1);
+        client[0]->stranger = client[3]->stranger = -EACCES;
+        cr_expect_eq(client_count_source(client[0]), 2);
+        cr_expect_eq(client_count_source(client[1]), 1);
         client_free(client[0]);
         cr_expect_eq(client_count_source(client[3]), 1);
 }

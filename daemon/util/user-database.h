@@ -9,7 +9,7 @@
  * told last counts until there is an answer. It decides nothing.
  */
 
-#include "util/cleanup.h"
+#include "cleanup.h"
 
 #include <stdbool.h>
 #include <sys/types.h>

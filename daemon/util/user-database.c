@@ -7,7 +7,7 @@
 
 #include "user-database.h"
 
-#include "util/log.h"
+#include "log.h"
 
 #include <errno.h>
 #include <fcntl.h>
