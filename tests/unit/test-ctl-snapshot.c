@@ -21,7 +21,7 @@ static int parse(const char *text, size_t size, Snapshot *ret) {
 }
 
 static const char whole[] = " {\"NodeId\": \"a\\\"}\", \"Time\" : 7,\n\"Tenants\":{ \"web\": {\"cpu.time\": "
-                            "5, \"x\": [1, {\"y\": \"]\"}], "
+                            "5, \"cpu.t\": 99, \"x\": [1, {\"y\": \"]\"}], "
                             "\"cpu.wait.histogram\":[1,2], \"net.egress.wire-bytes@eth0\": 9, "
                             "\"cpu.wait\":0, \"memory.current\":3},"
                             "\"db\":{}},\"Delivered\": "
