@@ -2,7 +2,7 @@
 
 #include "edt-message.h"
 
-#include "htb-message.h"
+#include "tc-message.h"
 #include "netlink.h"
 #include "uplink.h"
 #include "util/cleanup.h"

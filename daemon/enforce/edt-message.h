@@ -3,7 +3,7 @@
 
 /*
  * rtnetlink messages of the qdiscs that keep the times of departure: fq, below mq where a device has several
- * queues. Opens no socket. What they answer reads htb_message_parse_qdisc().
+ * queues. Opens no socket. What they answer reads tc_message_parse_qdisc().
  */
 
 #include <stdint.h>

@@ -30,7 +30,7 @@ int uplink_put_changes(Uplink *uplink, int ifindex, const HtbChange *changes, si
                         uplink->too_full[class->minor - UPLINK_MINOR_SLOT_BASE] = changes[i].too_full;
                 if (changes[i].too_full)
                         continue;
-                r = htb_message_change(ifindex, &changes[i], &message);
+                r = tc_message_change(ifindex, &changes[i], &message);
                 if (r < 0)
                         return r;
                 nlmsg_hdr(message)->nlmsg_flags |= flags;
@@ -52,19 +52,19 @@ typedef struct Echoes {
 
 static bool echo_says(const Echoes *echoes, const HtbChange *change, const struct nlmsghdr *header) {
         const int ifindex = echoes->uplink->seen.ifindex;
-        HtbQdisc leaf;
+        TcQdisc leaf;
         HtbClass have;
 
         switch (change->kind) {
         case HTB_CHANGE_ADD:
         case HTB_CHANGE_SET:
-                return htb_message_parse_class(header, ifindex, &have) > 0 &&
+                return tc_message_parse_class(header, ifindex, &have) > 0 &&
                        htb_class_holds(&change->class, &have) &&
                        (change->kind == HTB_CHANGE_ADD || have.leaf.kind != HTB_LEAF_NONE);
         case HTB_CHANGE_ADD_LEAF:
         case HTB_CHANGE_SET_LEAF:
         case HTB_CHANGE_REPLACE_LEAF:
-                return htb_message_parse_qdisc(header, &leaf) > 0 && leaf.ifindex == ifindex &&
+                return tc_message_parse_qdisc(header, &leaf) > 0 && leaf.ifindex == ifindex &&
                        leaf.parent == (UPLINK_HANDLE | change->class.minor) &&
                        htb_leaf_equal(&leaf.leaf, &change->class.leaf);
         case HTB_CHANGE_DELETE:

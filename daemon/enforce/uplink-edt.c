@@ -20,8 +20,8 @@
 #define QUEUES_MAX 4096U
 
 typedef struct EdtSight {
-        HtbLink link;
-        HtbQdisc root;           /* zeroed: none */
+        TcLink link;
+        TcQdisc root;            /* zeroed: none */
         bool has_fq[QUEUES_MAX]; /* by queue, from 0 */
         HtbLeafKind best;        /* queue of a class that the kernel has */
         UplinkGuests guests;
@@ -30,11 +30,11 @@ typedef struct EdtSight {
 
 static int take_qdisc(const struct nlmsghdr *header, void *userdata) {
         EdtSight *sight = userdata;
-        HtbQdisc qdisc;
+        TcQdisc qdisc;
         uint32_t queue;
         int r;
 
-        r = htb_message_parse_qdisc(header, &qdisc);
+        r = tc_message_parse_qdisc(header, &qdisc);
         if (r <= 0 || qdisc.ifindex != sight->link.ifindex)
                 return r;
         queue = TC_H_MIN(qdisc.parent) - 1;
@@ -46,7 +46,7 @@ static int take_qdisc(const struct nlmsghdr *header, void *userdata) {
         return r;
 }
 
-static uint32_t queues_of(const HtbLink *link) {
+static uint32_t queues_of(const TcLink *link) {
         return link->queues < QUEUES_MAX ? link->queues : QUEUES_MAX;
 }
 
@@ -66,7 +66,7 @@ static int look_once(Uplink *uplink, EdtSight *sight) {
         r = uplink_look_up_link(uplink, &sight->link);
         if (r < 0)
                 return r;
-        r = htb_message_qdisc_dump(&message);
+        r = tc_message_qdisc_dump(&message);
         r = uplink_request(uplink, r, message, take_qdisc, sight);
         if (r < 0)
                 return r;
@@ -107,7 +107,7 @@ static int apply_qdiscs(Uplink *uplink, const EdtSight *sight, uint32_t handle, 
         bool ours = root_is_ours(sight);
 
         if (!ours && handle != 0) {
-                r = htb_message_root_delete(ifindex, handle, &message);
+                r = tc_message_root_delete(ifindex, handle, &message);
                 r = uplink_batch_put(&batch, r, message);
         }
         if (!ours && r >= 0) {
@@ -315,7 +315,7 @@ int uplink_edt_observe(Uplink *uplink, const NetPlan *expected, NetPlan *ret) {
 }
 
 int uplink_edt_read_stats(Uplink *uplink, NetStats *ret) {
-        HtbLink link;
+        TcLink link;
         int r;
 
         r = uplink_look_up_link(uplink, &link);

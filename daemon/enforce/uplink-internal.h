@@ -5,7 +5,7 @@
 
 #include "enforce/edt-pacer.h"
 #include "enforce/foreign-root.h"
-#include "enforce/htb-message.h"
+#include "enforce/tc-message.h"
 #include "enforce/netlink.h"
 #include "enforce/uplink.h"
 
@@ -26,14 +26,14 @@ typedef struct UplinkGuests {
 
 /* What the kernel has. */
 typedef struct UplinkSight {
-        HtbLink link;
-        HtbQdisc root; /* zeroed: none */
+        TcLink link;
+        TcQdisc root; /* zeroed: none */
         RootOwner owner;
         HtbLeafKind best; /* queue of a class that the kernel has: as was known, or one is there */
         UplinkGuests guests;
         HtbTree tree; /* empty unless the root is ours */
         size_t allocated;
-        HtbQdisc *leaves; /* owned, by parent: those in classes of ours, of a kind that we make */
+        TcQdisc *leaves; /* owned, by parent: those in classes of ours, of a kind that we make */
         size_t n_leaves, leaves_allocated;
 } UplinkSight;
 
@@ -44,7 +44,7 @@ struct Uplink {
         char name[IFNAMSIZ];
         Netlink *netlink;
         HtbLeafKind best; /* queue of a class that the kernel has */
-        HtbLink seen;     /* when all was last looked at */
+        TcLink seen;      /* when all was last looked at */
         char *pin_dir;    /* owned; NULL: nothing is pinned */
         NetDiscipline discipline;
         bool fast;             /* by the capacity that it was opened for, edt_suits() */
@@ -64,7 +64,7 @@ struct Uplink {
         char words[384];
 };
 
-/* Sends what a maker of htb-message.h returned, and frees it. */
+/* Sends what a maker of tc-message.h returned, and frees it. */
 int uplink_request(Uplink *uplink, int made, struct nl_msg *message, NetlinkHandler handler, void *userdata);
 /* Puts it into the batch, which frees it. */
 int uplink_batch_put(NetlinkBatch *batch, int made, struct nl_msg *message);
@@ -72,12 +72,12 @@ void uplink_set_words(Uplink *uplink, const char *format, ...) _printf_(2, 3);
 /* Ours, which has this handle, goes, and what it took the place of comes back, in one system call. */
 int uplink_give_back(Uplink *uplink, int ifindex, uint32_t handle);
 /* -EBUSY, and words. */
-int uplink_refuse_foreign(Uplink *uplink, const HtbQdisc *root);
+int uplink_refuse_foreign(Uplink *uplink, const TcQdisc *root);
 /* A qdisc, if it is somewhere below our root, in a kernel that has no better queue of a class than this. */
-void uplink_note_guest(UplinkGuests *guests, const HtbQdisc *qdisc, HtbLeafKind best);
+void uplink_note_guest(UplinkGuests *guests, const TcQdisc *qdisc, HtbLeafKind best);
 /* -EBUSY, and words, where somebody put one of another kind into this root of ours, which is of another
  * discipline and would go with all that is in it. It could not be put back, so take_over is nothing to it. */
-int uplink_refuse_guest(Uplink *uplink, const HtbQdisc *root, const UplinkGuests *guests);
+int uplink_refuse_guest(Uplink *uplink, const TcQdisc *root, const UplinkGuests *guests);
 
 /* uplink-stats.c */
 /* As uplink_read_stats(), of HTB's classes alone. */
@@ -88,9 +88,9 @@ void uplink_keep_reading(Uplink *uplink, NetStats *stats, bool are_gone);
 
 /* uplink-sight.c */
 /* The interface that has the name now. */
-int uplink_look_up_link(Uplink *uplink, HtbLink *ret);
+int uplink_look_up_link(Uplink *uplink, TcLink *ret);
 int uplink_look(Uplink *uplink, UplinkSight *ret);
-RootOwner uplink_root_owner(const HtbQdisc *root);
+RootOwner uplink_root_owner(const TcQdisc *root);
 
 /* uplink-change.c */
 /* The messages of these changes, with more flags, into the batch; what is to be put off is remembered. */

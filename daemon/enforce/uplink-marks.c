@@ -47,10 +47,10 @@ static bool is_our_ifb(unsigned ifindex) {
 static int take_qdisc(const struct nlmsghdr *header, void *userdata) {
         Search *search = userdata;
         RootOwner owner;
-        HtbQdisc qdisc;
+        TcQdisc qdisc;
         int r;
 
-        r = htb_message_parse_qdisc(header, &qdisc);
+        r = tc_message_parse_qdisc(header, &qdisc);
         if (r <= 0)
                 return r;
         if (strcmp(qdisc.kind, "clsact") == 0)
@@ -81,7 +81,7 @@ static int find_once(Netlink *netlink, Search *search) {
         struct nl_msg *message = NULL;
         int r;
 
-        r = htb_message_qdisc_dump(&message);
+        r = tc_message_qdisc_dump(&message);
         if (r < 0)
                 return r;
         r = netlink_request(netlink, message, take_qdisc, search);

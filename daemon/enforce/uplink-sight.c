@@ -19,13 +19,13 @@ void uplink_sight_deinit(UplinkSight *sight) {
 }
 
 static int take_link(const struct nlmsghdr *header, void *userdata) {
-        return htb_message_parse_link(header, userdata);
+        return tc_message_parse_link(header, userdata);
 }
 
-static int take_leaf(UplinkSight *sight, const HtbQdisc *qdisc) {
+static int take_leaf(UplinkSight *sight, const TcQdisc *qdisc) {
         if (sight->n_leaves == sight->leaves_allocated) {
                 size_t allocated = 2 * sight->leaves_allocated + 64;
-                HtbQdisc *leaves = reallocarray(sight->leaves, allocated, sizeof(HtbQdisc));
+                TcQdisc *leaves = reallocarray(sight->leaves, allocated, sizeof(TcQdisc));
 
                 if (!leaves)
                         return -ENOMEM;
@@ -37,7 +37,7 @@ static int take_leaf(UplinkSight *sight, const HtbQdisc *qdisc) {
 }
 
 static int compare_parent(const void *a, const void *b) {
-        uint32_t x = ((const HtbQdisc *) a)->parent, y = ((const HtbQdisc *) b)->parent;
+        uint32_t x = ((const TcQdisc *) a)->parent, y = ((const TcQdisc *) b)->parent;
 
         return x < y ? -1 : x > y;
 }
@@ -46,12 +46,12 @@ static int compare_parent(const void *a, const void *b) {
 static void join_leaves(UplinkSight *sight) {
         if (sight->n_leaves == 0)
                 return;
-        qsort(sight->leaves, sight->n_leaves, sizeof(HtbQdisc), compare_parent);
+        qsort(sight->leaves, sight->n_leaves, sizeof(TcQdisc), compare_parent);
         for (size_t i = 0; i < sight->tree.n; i++) {
                 HtbClass *class = &sight->tree.classes[i];
-                const HtbQdisc key = { .parent = UPLINK_HANDLE | class->minor };
-                const HtbQdisc *leaf = bsearch(
-                                &key, sight->leaves, sight->n_leaves, sizeof(HtbQdisc), compare_parent);
+                const TcQdisc key = { .parent = UPLINK_HANDLE | class->minor };
+                const TcQdisc *leaf = bsearch(
+                                &key, sight->leaves, sight->n_leaves, sizeof(TcQdisc), compare_parent);
 
                 if (leaf && htb_leaf_is_ours(&leaf->leaf, sight->best, class->minor))
                         class->leaf = leaf->leaf;
@@ -59,16 +59,16 @@ static void join_leaves(UplinkSight *sight) {
 }
 
 /* Somebody asked for it, below our root. */
-static bool is_below_ours(const HtbQdisc *qdisc) {
+static bool is_below_ours(const TcQdisc *qdisc) {
         return qdisc->parent != TC_H_ROOT && TC_H_MAJ(qdisc->parent) == UPLINK_HANDLE && qdisc->handle != 0;
 }
 
 static int take_root(const struct nlmsghdr *header, void *userdata) {
         UplinkSight *sight = userdata;
-        HtbQdisc qdisc;
+        TcQdisc qdisc;
         int r;
 
-        r = htb_message_parse_qdisc(header, &qdisc);
+        r = tc_message_parse_qdisc(header, &qdisc);
         if (r <= 0 || qdisc.ifindex != sight->link.ifindex)
                 return r;
         if (qdisc.parent == TC_H_ROOT)
@@ -86,7 +86,7 @@ static int take_class(const struct nlmsghdr *header, void *userdata) {
         HtbClass class;
         int r;
 
-        r = htb_message_parse_class(header, sight->link.ifindex, &class);
+        r = tc_message_parse_class(header, sight->link.ifindex, &class);
         if (r <= 0)
                 return r;
         if (sight->tree.n == sight->allocated) {
@@ -102,7 +102,7 @@ static int take_class(const struct nlmsghdr *header, void *userdata) {
         return 0;
 }
 
-RootOwner uplink_root_owner(const HtbQdisc *root) {
+RootOwner uplink_root_owner(const TcQdisc *root) {
         if (root->handle == 0)
                 return ROOT_DEFAULT;
         if (root->handle != UPLINK_HANDLE)
@@ -115,7 +115,7 @@ RootOwner uplink_root_owner(const HtbQdisc *root) {
         return root->default_minor == UPLINK_MINOR_SLOT_BASE + SLOT_DEFAULT ? ROOT_OURS : ROOT_MISSHAPEN;
 }
 
-void uplink_note_guest(UplinkGuests *guests, const HtbQdisc *qdisc, HtbLeafKind best) {
+void uplink_note_guest(UplinkGuests *guests, const TcQdisc *qdisc, HtbLeafKind best) {
         if (!is_below_ours(qdisc))
                 return;
         if (strcmp(qdisc->kind, "fq") != 0)
@@ -124,7 +124,7 @@ void uplink_note_guest(UplinkGuests *guests, const HtbQdisc *qdisc, HtbLeafKind 
                 strcpy(guests->of_class, qdisc->kind);
 }
 
-int uplink_refuse_guest(Uplink *uplink, const HtbQdisc *root, const UplinkGuests *guests) {
+int uplink_refuse_guest(Uplink *uplink, const TcQdisc *root, const UplinkGuests *guests) {
         const bool is_htb = strcmp(root->kind, "htb") == 0;
         const char *kind = is_htb ? guests->of_class : guests->of_queue;
 
@@ -137,12 +137,12 @@ int uplink_refuse_guest(Uplink *uplink, const HtbQdisc *root, const UplinkGuests
         return -EBUSY;
 }
 
-static int look_up(Uplink *uplink, const char *name, HtbLink *ret) {
+static int look_up(Uplink *uplink, const char *name, TcLink *ret) {
         struct nl_msg *message = NULL;
-        HtbLink link = { 0 };
+        TcLink link = { 0 };
         int r;
 
-        r = htb_message_link_get(name, &message);
+        r = tc_message_link_get(name, &message);
         r = uplink_request(uplink, r, message, take_link, &link);
         if (r < 0)
                 return r;
@@ -153,7 +153,7 @@ static int look_up(Uplink *uplink, const char *name, HtbLink *ret) {
         return 0;
 }
 
-int uplink_look_up_link(Uplink *uplink, HtbLink *ret) {
+int uplink_look_up_link(Uplink *uplink, TcLink *ret) {
         return look_up(uplink, uplink->name, ret);
 }
 
@@ -161,7 +161,7 @@ int uplink_look_up_link(Uplink *uplink, HtbLink *ret) {
 static int look_up_source(Uplink *uplink, HtbPackets *packets) {
         const unsigned of = ifb_name_of(uplink->name);
         char name[IF_NAMESIZE];
-        HtbLink source;
+        TcLink source;
         int r;
 
         if (of == 0 || !if_indextoname(of, name))
@@ -186,14 +186,14 @@ static int look_once(Uplink *uplink, UplinkSight *ret) {
 
         /* The kernel has no filter for this dump; asking for one qdisc would tell all who listen for changes.
          */
-        r = htb_message_qdisc_dump(&message);
+        r = tc_message_qdisc_dump(&message);
         r = uplink_request(uplink, r, message, take_root, &sight);
         if (r < 0)
                 return r;
         sight.owner = uplink_root_owner(&sight.root);
 
         if (sight.owner == ROOT_OURS) {
-                r = htb_message_class_dump(sight.link.ifindex, &message);
+                r = tc_message_class_dump(sight.link.ifindex, &message);
                 r = uplink_request(uplink, r, message, take_class, &sight);
                 if (r < 0)
                         return r;

@@ -31,7 +31,7 @@ static int take_class(const struct nlmsghdr *header, void *userdata) {
         NetClassStats class;
         int r;
 
-        r = htb_message_parse_stats(header, stats->ifindex, &class);
+        r = tc_message_parse_stats(header, stats->ifindex, &class);
         if (r <= 0)
                 return r;
         if (stats->n == reading->allocated) {
@@ -59,7 +59,7 @@ static int take_leaf(const struct nlmsghdr *header, void *userdata) {
         NetClassStats key = {}, *class;
         int r;
 
-        r = htb_message_parse_leaf_drops(header, stats->ifindex, &key.slot, &key.drops);
+        r = tc_message_parse_leaf_drops(header, stats->ifindex, &key.slot, &key.drops);
         if (r <= 0)
                 return r;
         class = bsearch(&key, stats->classes, stats->n, sizeof(NetClassStats), compare_slot);
@@ -73,7 +73,7 @@ static int read_once(Uplink *uplink, Reading *reading) {
         int r;
 
         reading->stats.n = 0;
-        r = htb_message_class_dump(reading->stats.ifindex, &message);
+        r = tc_message_class_dump(reading->stats.ifindex, &message);
         r = uplink_request(uplink, r, message, take_class, reading);
         if (r < 0)
                 return r;
@@ -83,7 +83,7 @@ static int read_once(Uplink *uplink, Reading *reading) {
         qsort(reading->stats.classes, reading->stats.n, sizeof(NetClassStats), compare_slot);
         if (!htb_leaf_drops_later(uplink->best))
                 return 0;
-        r = htb_message_qdisc_dump(&message);
+        r = tc_message_qdisc_dump(&message);
         return uplink_request(uplink, r, message, take_leaf, &reading->stats);
 }
 
@@ -107,7 +107,7 @@ int uplink_read_classes(Uplink *uplink, int ifindex, NetStats *ret) {
 }
 
 static int read_htb(Uplink *uplink, NetStats *ret) {
-        HtbLink link;
+        TcLink link;
         int r;
 
         r = uplink_look_up_link(uplink, &link);

@@ -38,12 +38,12 @@ static int find_root(Uplink *uplink, int ifindex, Search *ret) {
         struct nl_msg *message = NULL;
         int r;
 
-        r = htb_message_qdisc_dump(&message);
+        r = tc_message_qdisc_dump(&message);
         r = uplink_request(uplink, r, message, take_message, &search);
         if (r >= 0 && !search.found)
                 r = -EAGAIN; /* it has gone meanwhile */
         if (r >= 0) {
-                r = htb_message_filter_dump(ifindex, search.root.handle, &message);
+                r = tc_message_filter_dump(ifindex, search.root.handle, &message);
                 r = uplink_request(uplink, r, message, take_message, &search);
         }
         *ret = search;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Observe, diff, apply for one uplink's HTB tree. The numbers are htb-tree.c's, the bytes htb-message.c's,
+ * Observe, diff, apply for one uplink's HTB tree. The numbers are htb-tree.c's, the bytes tc-message.c's,
  * the socket netlink.c's. Trusts nothing that it wrote earlier: each call looks the interface, its root qdisc
  * and its classes up (uplink-change.c has the one that does not). Touches no root qdisc but the kernel's
  * default one and ours, and no qdisc that somebody put into a class of ours.
@@ -37,7 +37,7 @@ int uplink_request(Uplink *uplink, int made, struct nl_msg *message, NetlinkHand
         return r;
 }
 
-int uplink_refuse_foreign(Uplink *uplink, const HtbQdisc *root) {
+int uplink_refuse_foreign(Uplink *uplink, const TcQdisc *root) {
         uplink_set_words(uplink,
                         "the root qdisc is %s %x:, which is not ours and was left alone; "
                         "take-over = yes in its [uplink] section puts ours in its place until release, "
@@ -47,7 +47,7 @@ int uplink_refuse_foreign(Uplink *uplink, const HtbQdisc *root) {
 }
 
 /* By the other discipline than HTB. */
-static bool root_is_paced(const HtbQdisc *root) {
+static bool root_is_paced(const TcQdisc *root) {
         return root->handle == UPLINK_HANDLE &&
                (strcmp(root->kind, "mq") == 0 || strcmp(root->kind, "fq") == 0);
 }
@@ -57,7 +57,7 @@ static int probe_kind(Uplink *uplink, const char *kind) {
         struct nl_msg *message = NULL;
         int r;
 
-        r = htb_message_probe(kind, &message);
+        r = tc_message_probe(kind, &message);
         r = uplink_request(uplink, r, message, NULL, NULL);
         if (r == -EINVAL)
                 return 1;
@@ -273,13 +273,13 @@ static int batch_from_difference(
                 return r;
 
         if (sight->owner == ROOT_MISSHAPEN || sight->owner == ROOT_FOREIGN) {
-                r = htb_message_root_delete(ifindex, sight->root.handle, &message);
+                r = tc_message_root_delete(ifindex, sight->root.handle, &message);
                 r = uplink_batch_put(batch, r, message);
                 if (r < 0)
                         return r;
         }
         if (sight->owner != ROOT_OURS) {
-                r = htb_message_root_add(ifindex, &message);
+                r = tc_message_root_add(ifindex, &message);
                 r = uplink_batch_put(batch, r, message);
                 if (r < 0)
                         return r;
@@ -543,7 +543,7 @@ int uplink_give_back(Uplink *uplink, int ifindex, uint32_t handle) {
         ForeignRoot kept;
         int r;
 
-        r = htb_message_root_delete(ifindex, handle, &message);
+        r = tc_message_root_delete(ifindex, handle, &message);
         r = uplink_batch_put(&batch, r, message);
         if (r >= 0 && uplink_kept_root(uplink, ifindex, &kept) >= 0) {
                 r = foreign_root_message(&kept, &message);

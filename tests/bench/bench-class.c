@@ -11,7 +11,7 @@
 
 #include "bench.h"
 
-#include "enforce/htb-message.h"
+#include "enforce/tc-message.h"
 #include "enforce/netlink.h"
 #include "enforce/uplink.h"
 
@@ -156,7 +156,7 @@ static uint64_t send_one(Netlink *netlink, int ifindex, const NetPlan *plan, siz
         uint64_t begin = cpu_nsec();
 
         htb_class_from_plan(plan, &plan->classes[i], &packets, HTB_LEAF_FIFO, &change.class);
-        bench_check(htb_message_change(ifindex, &change, &message), NULL, "a message");
+        bench_check(tc_message_change(ifindex, &change, &message), NULL, "a message");
         bench_check(netlink_request(netlink, message, NULL, NULL), NULL, "a change");
         nlmsg_free(message);
         return cpu_nsec() - begin;

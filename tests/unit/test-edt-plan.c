@@ -4,7 +4,7 @@
 
 #include "enforce/edt-message.h"
 #include "enforce/edt-plan.h"
-#include "enforce/htb-message.h"
+#include "enforce/tc-message.h"
 #include "enforce/uplink.h"
 
 #include <criterion/criterion.h>
@@ -137,16 +137,16 @@ Test(edt_plan, words) {
 
 Test(edt_plan, messages) {
         struct nl_msg *message = NULL;
-        HtbQdisc qdisc;
+        TcQdisc qdisc;
 
         cr_assert_eq(edt_message_root_add(3, "fq", &message), 0);
-        cr_expect_eq(htb_message_parse_qdisc(nlmsg_hdr(message), &qdisc), 1);
+        cr_expect_eq(tc_message_parse_qdisc(nlmsg_hdr(message), &qdisc), 1);
         cr_expect(qdisc.ifindex == 3 && qdisc.parent == TC_H_ROOT && qdisc.handle == UPLINK_HTB_MAJOR << 16 &&
                         strcmp(qdisc.kind, "fq") == 0);
         nlmsg_free(message);
 
         cr_assert_eq(edt_message_queue_add(3, 5, &message), 0);
-        cr_expect_eq(htb_message_parse_qdisc(nlmsg_hdr(message), &qdisc), 1);
+        cr_expect_eq(tc_message_parse_qdisc(nlmsg_hdr(message), &qdisc), 1);
         cr_expect(qdisc.parent == (UPLINK_HTB_MAJOR << 16 | 5) && qdisc.handle == 0 &&
                         strcmp(qdisc.kind, "fq") == 0);
         nlmsg_free(message);

@@ -2,7 +2,7 @@
 
 /* What a class's queue is asked for, by the kernel's numbers of its attributes, and read back. */
 
-#include "enforce/htb-message.h"
+#include "enforce/tc-message.h"
 
 #include "enforce/leaf-message.h"
 
@@ -42,9 +42,9 @@ Test(leaf_message, reads_back) {
         for (size_t i = 0; i < ELEMENTSOF(leaves); i++) {
                 struct nlattr *options;
                 _cleanup_nl_msg_ _unused_ struct nl_msg *message = message_of(&leaves[i], true, &options);
-                HtbQdisc qdisc;
+                TcQdisc qdisc;
 
-                cr_assert_eq(htb_message_parse_qdisc(nlmsg_hdr(message), &qdisc), 1);
+                cr_assert_eq(tc_message_parse_qdisc(nlmsg_hdr(message), &qdisc), 1);
                 cr_expect(htb_leaf_equal(&qdisc.leaf, &leaves[i]), "%s", htb_leaf_name(leaves[i].kind));
         }
 }

@@ -5,7 +5,7 @@
  * it has one by libnl-route's, which knows nothing of ours.
  */
 
-#include "enforce/htb-message.h"
+#include "enforce/tc-message.h"
 #include "enforce/uplink.h"
 
 #include <criterion/criterion.h>
@@ -98,16 +98,16 @@ static bool class_equal(const HtbClass *a, const HtbClass *b) {
                a->leaf.kind == b->leaf.kind;
 }
 
-Test(htb_message, class_reads_back) {
+Test(tc_message, class_reads_back) {
         for (size_t i = 0; i < ELEMENTSOF(classes); i++)
                 for (HtbChangeKind kind = HTB_CHANGE_ADD; kind <= HTB_CHANGE_SET; kind++) {
                         HtbChange change = { kind, 0, classes[i] };
                         _cleanup_nl_msg_ struct nl_msg *message = NULL;
                         HtbClass class;
 
-                        cr_assert_eq(htb_message_change(IFINDEX, &change, &message), 0);
+                        cr_assert_eq(tc_message_change(IFINDEX, &change, &message), 0);
                         add_kind(message);
-                        cr_assert_eq(htb_message_parse_class(nlmsg_hdr(message), IFINDEX, &class), 1);
+                        cr_assert_eq(tc_message_parse_class(nlmsg_hdr(message), IFINDEX, &class), 1);
                         cr_expect(class_equal(&class, &classes[i]), "class %zu", i);
                         cr_expect_eq(!!(nlmsg_hdr(message)->nlmsg_flags & NLM_F_CREATE),
                                         kind == HTB_CHANGE_ADD);
@@ -116,14 +116,14 @@ Test(htb_message, class_reads_back) {
                 }
 }
 
-Test(htb_message, libnl_reads_the_same_class) {
+Test(tc_message, libnl_reads_the_same_class) {
         for (size_t i = 0; i < ELEMENTSOF(classes); i++) {
                 HtbChange change = { HTB_CHANGE_ADD, 0, classes[i] };
                 _cleanup_nl_msg_ struct nl_msg *message = NULL;
                 struct rtnl_class *class;
                 uint64_t rate = 0, ceil = 0;
 
-                cr_assert_eq(htb_message_change(IFINDEX, &change, &message), 0);
+                cr_assert_eq(tc_message_change(IFINDEX, &change, &message), 0);
                 add_kind(message);
                 class = (struct rtnl_class *) read_with_libnl(message);
                 cr_expect_str_eq(rtnl_tc_get_kind(TC_CAST(class)), "htb");
@@ -142,7 +142,7 @@ Test(htb_message, libnl_reads_the_same_class) {
 }
 
 /* Of IPv6's bound and IPv4's, which older kernels do not have, the greater; 0 where there is none. */
-Test(htb_message, largest_packets_of_a_link) {
+Test(tc_message, largest_packets_of_a_link) {
         enum { GSO_IPV4 = 63, GRO_IPV4 = 64 };
         static const struct {
                 const char *name;
@@ -163,13 +163,13 @@ Test(htb_message, largest_packets_of_a_link) {
                         { GRO_IPV4, cases[i].gro_ipv4 } };
                 _cleanup_nl_msg_ struct nl_msg *message = nlmsg_alloc_simple(RTM_NEWLINK, 0);
                 struct ifinfomsg body = { .ifi_index = IFINDEX };
-                HtbLink link;
+                TcLink link;
 
                 cr_assert_eq(nlmsg_append(message, &body, sizeof(body), NLMSG_ALIGNTO), 0);
                 for (size_t j = 0; j < ELEMENTSOF(attributes); j++)
                         if (attributes[j].value > 0)
                                 nla_put_u32(message, attributes[j].type, attributes[j].value);
-                cr_assert_eq(htb_message_parse_link(nlmsg_hdr(message), &link), 1, "%s", cases[i].name);
+                cr_assert_eq(tc_message_parse_link(nlmsg_hdr(message), &link), 1, "%s", cases[i].name);
                 cr_expect_eq(link.ifindex, IFINDEX, "%s", cases[i].name);
                 cr_expect_eq(link.packets.frame_bytes, 9018, "%s", cases[i].name);
                 cr_expect_eq(link.packets.max_bytes, cases[i].sent, "%s: %u", cases[i].name,
@@ -179,22 +179,22 @@ Test(htb_message, largest_packets_of_a_link) {
         }
 }
 
-Test(htb_message, slot_and_class_id_agree) {
+Test(tc_message, slot_and_class_id_agree) {
         HtbClass class = { .minor = UPLINK_MINOR_SLOT_BASE + 5, .parent_minor = UPLINK_MINOR_ROOT };
         HtbChange change = { HTB_CHANGE_ADD, 0, class };
         _cleanup_nl_msg_ struct nl_msg *message = NULL;
 
-        cr_assert_eq(htb_message_change(IFINDEX, &change, &message), 0);
+        cr_assert_eq(tc_message_change(IFINDEX, &change, &message), 0);
         cr_expect_eq(((struct tcmsg *) nlmsg_data(nlmsg_hdr(message)))->tcm_handle, UPLINK_CLASSID(5));
 }
 
-Test(htb_message, root_reads_back) {
+Test(tc_message, root_reads_back) {
         _cleanup_nl_msg_ struct nl_msg *message = NULL;
         struct rtnl_qdisc *object;
-        HtbQdisc qdisc;
+        TcQdisc qdisc;
 
-        cr_assert_eq(htb_message_root_add(IFINDEX, &message), 0);
-        cr_assert_eq(htb_message_parse_qdisc(nlmsg_hdr(message), &qdisc), 1);
+        cr_assert_eq(tc_message_root_add(IFINDEX, &message), 0);
+        cr_assert_eq(tc_message_parse_qdisc(nlmsg_hdr(message), &qdisc), 1);
         cr_expect_eq(qdisc.ifindex, IFINDEX);
         cr_expect_eq(qdisc.parent, TC_H_ROOT);
         cr_expect_eq(qdisc.handle, 0x48470000);
@@ -209,7 +209,7 @@ Test(htb_message, root_reads_back) {
         nl_object_put((struct nl_object *) object);
 }
 
-Test(htb_message, others) {
+Test(tc_message, others) {
         static const HtbChange change = { HTB_CHANGE_SET, 0, { .minor = 0x12, .parent_minor = 1 } },
                                delete = { HTB_CHANGE_DELETE, 0, { .minor = 0x12, .parent_minor = 1 } },
                                add = { HTB_CHANGE_ADD_LEAF, 0,
@@ -243,9 +243,9 @@ Test(htb_message, others) {
                 const struct tcmsg *body;
 
                 if (cases[i].change)
-                        cr_assert_eq(htb_message_change(IFINDEX, cases[i].change, &message), 0);
+                        cr_assert_eq(tc_message_change(IFINDEX, cases[i].change, &message), 0);
                 else
-                        cr_assert_eq(htb_message_root_delete(IFINDEX, 0x48470000, &message), 0);
+                        cr_assert_eq(tc_message_root_delete(IFINDEX, 0x48470000, &message), 0);
                 body = nlmsg_data(nlmsg_hdr(message));
                 cr_assert_eq(nlmsg_parse(nlmsg_hdr(message), sizeof(*body), attributes, TCA_MAX, NULL), 0);
                 cr_expect_eq(nlmsg_hdr(message)->nlmsg_type, cases[i].type, "%s", cases[i].name);
@@ -261,22 +261,22 @@ Test(htb_message, others) {
 }
 
 /* No kernel makes a qdisc of these, and a leaf is not one of them. */
-Test(htb_message, probes_can_only_be_refused) {
+Test(tc_message, probes_can_only_be_refused) {
         static const HtbChange change = { HTB_CHANGE_ADD_LEAF, 0,
                 { .minor = 0x12, .parent_minor = 1, .leaf = { HTB_LEAF_FQ_CODEL, 128, 1, 0, 0 } } };
         struct nlattr *attributes[TCA_MAX + 1], *options[TCA_FQ_CODEL_MAX + 1];
         _cleanup_nl_msg_ struct nl_msg *htb = NULL, *fq_codel = NULL, *leaf = NULL;
 
-        cr_assert_eq(htb_message_probe("htb", &htb), 0);
+        cr_assert_eq(tc_message_probe("htb", &htb), 0);
         cr_assert_eq(nlmsg_parse(nlmsg_hdr(htb), sizeof(struct tcmsg), attributes, TCA_MAX, NULL), 0);
         cr_expect_null(attributes[TCA_OPTIONS]);
 
-        cr_assert_eq(htb_message_probe("fq_codel", &fq_codel), 0);
+        cr_assert_eq(tc_message_probe("fq_codel", &fq_codel), 0);
         cr_assert_eq(nlmsg_parse(nlmsg_hdr(fq_codel), sizeof(struct tcmsg), attributes, TCA_MAX, NULL), 0);
         cr_assert_eq(nla_parse_nested(options, TCA_FQ_CODEL_MAX, attributes[TCA_OPTIONS], NULL), 0);
         cr_expect_eq(nla_get_u32(options[TCA_FQ_CODEL_FLOWS]), 0);
 
-        cr_assert_eq(htb_message_change(IFINDEX, &change, &leaf), 0);
+        cr_assert_eq(tc_message_change(IFINDEX, &change, &leaf), 0);
         cr_assert_eq(nlmsg_parse(nlmsg_hdr(leaf), sizeof(struct tcmsg), attributes, TCA_MAX, NULL), 0);
         cr_assert_eq(nla_parse_nested(options, TCA_FQ_CODEL_MAX, attributes[TCA_OPTIONS], NULL), 0);
         cr_expect_gt(nla_get_u32(options[TCA_FQ_CODEL_FLOWS]), 0);
@@ -316,14 +316,14 @@ static struct nl_msg *dumped_class(int ifindex, uint32_t handle, const char *kin
         return message;
 }
 
-Test(htb_message, stats) {
+Test(tc_message, stats) {
         for (unsigned packets64 = 0; packets64 < 2; packets64++) {
                 _cleanup_nl_msg_ struct nl_msg *message =
                                 dumped_class(IFINDEX, UPLINK_CLASSID(5), "htb", packets64);
                 NetClassStats stats = { 0 };
                 HtbClass class = { 0 };
 
-                cr_assert_eq(htb_message_parse_stats(nlmsg_hdr(message), IFINDEX, &stats), 1);
+                cr_assert_eq(tc_message_parse_stats(nlmsg_hdr(message), IFINDEX, &stats), 1);
                 cr_expect_eq(stats.slot, 5);
                 cr_expect_eq(stats.bytes, 0x200000001);
                 cr_expect_eq(stats.packets, packets64 ? 0x300000063 : 99);
@@ -333,7 +333,7 @@ Test(htb_message, stats) {
                 cr_expect_eq(stats.overlimits, 7);
                 cr_expect_eq(stats.borrowed, 9);
 
-                cr_assert_eq(htb_message_parse_class(nlmsg_hdr(message), IFINDEX, &class), 1);
+                cr_assert_eq(tc_message_parse_class(nlmsg_hdr(message), IFINDEX, &class), 1);
                 cr_expect_eq(class.rate_bytes, 5000000000);
                 cr_expect_eq(class.ceil_bytes, 6000000000);
                 cr_expect_eq(class.leaf.kind, HTB_LEAF_FOREIGN, "ours is told by its qdisc");
@@ -357,7 +357,7 @@ static struct nl_msg *dumped_leaf(int ifindex, uint32_t parent) {
         return message;
 }
 
-Test(htb_message, drops_of_leaves) {
+Test(tc_message, drops_of_leaves) {
         static const struct {
                 const char *name;
                 int ifindex;
@@ -376,14 +376,14 @@ Test(htb_message, drops_of_leaves) {
                 uint64_t drops = 0;
                 uint32_t slot = 0;
 
-                cr_expect_eq(htb_message_parse_leaf_drops(nlmsg_hdr(message), IFINDEX, &slot, &drops),
+                cr_expect_eq(tc_message_parse_leaf_drops(nlmsg_hdr(message), IFINDEX, &slot, &drops),
                                 cases[i].expected, "%s", cases[i].name);
                 cr_expect_eq(slot, cases[i].expected ? 5 : 0, "%s", cases[i].name);
                 cr_expect_eq(drops, cases[i].expected ? 41 : 0, "%s", cases[i].name);
         }
 }
 
-Test(htb_message, of_others) {
+Test(tc_message, of_others) {
         static const struct {
                 const char *name;
                 int ifindex;
@@ -403,26 +403,26 @@ Test(htb_message, of_others) {
                                 dumped_class(cases[i].ifindex, cases[i].handle, cases[i].kind, true);
                 NetClassStats stats;
                 HtbClass class;
-                HtbQdisc qdisc;
-                HtbLink link;
+                TcQdisc qdisc;
+                TcLink link;
 
-                cr_expect_eq(htb_message_parse_class(nlmsg_hdr(message), IFINDEX, &class), cases[i].class,
+                cr_expect_eq(tc_message_parse_class(nlmsg_hdr(message), IFINDEX, &class), cases[i].class,
                                 "%s", cases[i].name);
-                cr_expect_eq(htb_message_parse_stats(nlmsg_hdr(message), IFINDEX, &stats), cases[i].stats,
+                cr_expect_eq(tc_message_parse_stats(nlmsg_hdr(message), IFINDEX, &stats), cases[i].stats,
                                 "%s", cases[i].name);
-                cr_expect_eq(htb_message_parse_qdisc(nlmsg_hdr(message), &qdisc), 0);
-                cr_expect_eq(htb_message_parse_link(nlmsg_hdr(message), &link), 0);
+                cr_expect_eq(tc_message_parse_qdisc(nlmsg_hdr(message), &qdisc), 0);
+                cr_expect_eq(tc_message_parse_link(nlmsg_hdr(message), &link), 0);
         }
 }
 
 /* Cut at each byte, and with each byte flipped: an answer, and no read outside (the copy is as long as the
  * message). */
-Test(htb_message, broken) {
+Test(tc_message, broken) {
         _cleanup_nl_msg_ struct nl_msg *class = dumped_class(IFINDEX, UPLINK_CLASSID(5), "htb", true),
                                        *leaf = dumped_leaf(IFINDEX, UPLINK_CLASSID(5)), *root = NULL;
         struct nl_msg *whole[] = { class, leaf, NULL };
 
-        cr_assert_eq(htb_message_root_add(IFINDEX, &root), 0);
+        cr_assert_eq(tc_message_root_add(IFINDEX, &root), 0);
         whole[2] = root;
         for (size_t k = 0; k < ELEMENTSOF(whole); k++) {
                 uint32_t length = nlmsg_hdr(whole[k])->nlmsg_len;
@@ -434,8 +434,8 @@ Test(htb_message, broken) {
                         HtbClass parsed;
                         uint64_t drops;
                         uint32_t slot;
-                        HtbQdisc qdisc;
-                        HtbLink link;
+                        TcQdisc qdisc;
+                        TcLink link;
 
                         cr_assert_not_null(copy);
                         memcpy(copy, nlmsg_hdr(whole[k]), cut);
@@ -445,15 +445,15 @@ Test(htb_message, broken) {
                         for (unsigned type = 0; type < 2; type++) {
                                 if (type == 1)
                                         copy->nlmsg_type = RTM_NEWLINK;
-                                (void) htb_message_parse_class(copy, IFINDEX, &parsed);
-                                (void) htb_message_parse_stats(copy, IFINDEX, &stats);
-                                (void) htb_message_parse_leaf_drops(copy, IFINDEX, &slot, &drops);
-                                (void) htb_message_parse_qdisc(copy, &qdisc);
-                                (void) htb_message_parse_link(copy, &link);
+                                (void) tc_message_parse_class(copy, IFINDEX, &parsed);
+                                (void) tc_message_parse_stats(copy, IFINDEX, &stats);
+                                (void) tc_message_parse_leaf_drops(copy, IFINDEX, &slot, &drops);
+                                (void) tc_message_parse_qdisc(copy, &qdisc);
+                                (void) tc_message_parse_link(copy, &link);
                         }
                         if (i < NLMSG_HDRLEN + sizeof(struct tcmsg)) {
                                 copy->nlmsg_type = RTM_NEWTCLASS;
-                                cr_expect_eq(htb_message_parse_class(copy, IFINDEX, &parsed), -EBADMSG,
+                                cr_expect_eq(tc_message_parse_class(copy, IFINDEX, &parsed), -EBADMSG,
                                                 "cut at %u", i);
                         }
                 }

@@ -6,7 +6,7 @@
  */
 
 #include "edt-message.h"
-#include "htb-message.h"
+#include "tc-message.h"
 #include "leaf-message.h"
 #include "netlink.h"
 #include "uplink.h"
@@ -64,7 +64,7 @@ int tc_message_new(uint16_t type, uint16_t flags, int ifindex, uint32_t parent, 
         return 0;
 }
 
-int htb_message_link_get(const char *ifname, struct nl_msg **ret) {
+int tc_message_link_get(const char *ifname, struct nl_msg **ret) {
         _cleanup_nl_msg_ struct nl_msg *message = NULL;
         struct ifinfomsg body = { .ifi_family = AF_UNSPEC };
         int r;
@@ -79,19 +79,19 @@ int htb_message_link_get(const char *ifname, struct nl_msg **ret) {
         return 0;
 }
 
-int htb_message_qdisc_dump(struct nl_msg **ret) {
+int tc_message_qdisc_dump(struct nl_msg **ret) {
         return tc_message_new(RTM_GETQDISC, NLM_F_DUMP, 0, 0, 0, NULL, ret);
 }
 
-int htb_message_class_dump(int ifindex, struct nl_msg **ret) {
+int tc_message_class_dump(int ifindex, struct nl_msg **ret) {
         return tc_message_new(RTM_GETTCLASS, NLM_F_DUMP, ifindex, 0, 0, NULL, ret);
 }
 
-int htb_message_filter_dump(int ifindex, uint32_t parent, struct nl_msg **ret) {
+int tc_message_filter_dump(int ifindex, uint32_t parent, struct nl_msg **ret) {
         return tc_message_new(RTM_GETTFILTER, NLM_F_DUMP, ifindex, parent, 0, NULL, ret);
 }
 
-int htb_message_root_add(int ifindex, struct nl_msg **ret) {
+int tc_message_root_add(int ifindex, struct nl_msg **ret) {
         _cleanup_nl_msg_ struct nl_msg *message = NULL;
         struct tc_htb_glob options = {
                 .version = TC_HTB_PROTOVER,
@@ -113,7 +113,7 @@ int htb_message_root_add(int ifindex, struct nl_msg **ret) {
         return 0;
 }
 
-int htb_message_root_delete(int ifindex, uint32_t handle, struct nl_msg **ret) {
+int tc_message_root_delete(int ifindex, uint32_t handle, struct nl_msg **ret) {
         return tc_message_new(RTM_DELQDISC, 0, ifindex, TC_H_ROOT, handle, NULL, ret);
 }
 
@@ -150,7 +150,7 @@ static int class_options_put(struct nl_msg *message, const HtbClass *class) {
 }
 
 /* A class is of its qdisc's kind: the kernel reads none from a message of one (tc_ctl_tclass()). */
-int htb_message_change(int ifindex, const HtbChange *change, struct nl_msg **ret) {
+int tc_message_change(int ifindex, const HtbChange *change, struct nl_msg **ret) {
         static const struct {
                 uint16_t type, flags;
         } shapes[] = {
@@ -190,7 +190,7 @@ int htb_message_change(int ifindex, const HtbChange *change, struct nl_msg **ret
         return 0;
 }
 
-int htb_message_probe(const char *kind, struct nl_msg **ret) {
+int tc_message_probe(const char *kind, struct nl_msg **ret) {
         _cleanup_nl_msg_ struct nl_msg *message = NULL;
         int r;
 
@@ -244,10 +244,10 @@ static uint32_t larger_of(const struct nlattr *a, const struct nlattr *b) {
         return x > y ? x : y;
 }
 
-int htb_message_parse_link(const struct nlmsghdr *header, HtbLink *ret) {
+int tc_message_parse_link(const struct nlmsghdr *header, TcLink *ret) {
         struct nlattr *attributes[LINK_ATTRIBUTES], *info[IFLA_INFO_MAX + 1];
         const struct ifinfomsg *body;
-        HtbLink link = { 0 };
+        TcLink link = { 0 };
 
         if (header->nlmsg_type != RTM_NEWLINK)
                 return 0;
@@ -272,10 +272,10 @@ int htb_message_parse_link(const struct nlmsghdr *header, HtbLink *ret) {
         return 1;
 }
 
-int htb_message_parse_qdisc(const struct nlmsghdr *header, HtbQdisc *ret) {
+int tc_message_parse_qdisc(const struct nlmsghdr *header, TcQdisc *ret) {
         struct nlattr *attributes[TCA_MAX + 1], *options[TCA_HTB_MAX + 1];
         const struct tcmsg *body;
-        HtbQdisc qdisc = { 0 };
+        TcQdisc qdisc = { 0 };
         int r;
 
         r = tc_message_parse(header, RTM_NEWQDISC, &body, attributes);
@@ -327,7 +327,7 @@ static int stats_parse(struct nlattr *const attributes[TCA_MAX + 1], struct nlat
         return 1;
 }
 
-int htb_message_parse_class(const struct nlmsghdr *header, int ifindex, HtbClass *ret) {
+int tc_message_parse_class(const struct nlmsghdr *header, int ifindex, HtbClass *ret) {
         struct nlattr *attributes[TCA_MAX + 1], *options[TCA_HTB_MAX + 1], *stats[TCA_STATS_MAX + 1];
         struct gnet_stats_queue queue = {};
         const struct tc_htb_opt *parameters;
@@ -370,7 +370,7 @@ int htb_message_parse_class(const struct nlmsghdr *header, int ifindex, HtbClass
         return 1;
 }
 
-int htb_message_parse_stats(const struct nlmsghdr *header, int ifindex, NetClassStats *ret) {
+int tc_message_parse_stats(const struct nlmsghdr *header, int ifindex, NetClassStats *ret) {
         struct nlattr *attributes[TCA_MAX + 1], *stats[TCA_STATS_MAX + 1];
         struct gnet_stats_basic basic = {};
         struct gnet_stats_queue queue;
@@ -408,7 +408,7 @@ int htb_message_parse_stats(const struct nlmsghdr *header, int ifindex, NetClass
         return 1;
 }
 
-int htb_message_parse_leaf_drops(
+int tc_message_parse_leaf_drops(
                 const struct nlmsghdr *header, int ifindex, uint32_t *ret_slot, uint64_t *ret_drops) {
         struct nlattr *attributes[TCA_MAX + 1], *stats[TCA_STATS_MAX + 1];
         struct gnet_stats_queue queue;
