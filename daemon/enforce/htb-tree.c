@@ -262,7 +262,7 @@ int htb_tree_diff(const HtbTree *want, const HtbTree *have, HtbChange **ret, siz
 
         /* A class has at most three: the misplaced one goes, is made anew, and gets a leaf; one that is not
          * wanted, two. */
-        changes = calloc(3 * want->n + 2 * have->n + 1, sizeof(HtbChange));
+        changes = reallocarray(NULL, 3 * want->n + 2 * have->n + 1, sizeof(HtbChange));
         if (!changes)
                 return -ENOMEM;
 
