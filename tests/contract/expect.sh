@@ -48,11 +48,36 @@ expect() {
         fi
 }
 
-# A bus daemon of their own, which HEADGATE_BUS names: it is there once it has said where.
+# A bus daemon of their own, which HEADGATE_BUS names, for whoever connects: it is there once it has said where.
 start_bus() {
-        exec {bus}< <(exec dbus-daemon --session --nofork --address="$HEADGATE_BUS" --print-address 2>"$work/dbus.log")
+        cat >"$work/bus.conf" <<EOF
+<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>$HEADGATE_BUS</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow user="*"/>
+    <allow own="*"/>
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+  </policy>
+</busconfig>
+EOF
+        exec {bus}< <(exec dbus-daemon --config-file="$work/bus.conf" --nofork --print-address 2>"$work/dbus.log")
         pids+=($!)
         read -r -t 10 -u "$bus" || { cat "$work/dbus.log"; exit 1; }
+}
+
+# Makes $work/as-USER: headgatectl as somebody else, from where he may execute it. Fails where we are not root.
+make_as() {
+        [ "$(id -u)" -eq 0 ] || return 1
+        chmod 755 "$work"
+        cp "$headgatectl" "$work/headgatectl"
+        printf '#!/bin/sh\nexec setpriv --reuid="%s" --regid="%s" --clear-groups "%s" "$@"\n' \
+                "$1" "$(id -g "$1")" "$work/headgatectl" >"$work/as-$1"
+        chmod 755 "$work/as-$1"
 }
 
 # What headgated tells, from now on.

@@ -222,8 +222,19 @@ static int append_snapshot(
         return sd_bus_message_append(reply, "h", fd);
 }
 
+/* Of batch it answers as to a user of that tenant's own. */
 static int append_culprits(
                 const Scene *scene, sd_bus_message *m, sd_bus_message *reply, sd_bus_error *error) {
+        const char *tenant_id;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &tenant_id);
+        if (r < 0)
+                return r;
+        if (strcmp(tenant_id, "batch") == 0)
+                return sd_bus_error_set(
+                                error, "org.headgate.Error.AccessDenied", "Culprits is not for user 2");
+
         return sd_bus_message_append(
                         reply, "a{st}", 2, "batch", (uint64_t) 7500000, "web", (uint64_t) 2500000);
 }

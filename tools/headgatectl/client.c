@@ -309,6 +309,29 @@ int client_get_objects(Client *client, json_t **ret_tenants, json_t **ret_alloca
         return 0;
 }
 
+int client_get_allocations_of(Client *client, const json_t *tenant, json_t **ret) {
+        _cleanup_json_ json_t *allocations = json_array();
+        json_t *path;
+        size_t i;
+
+        json_array_foreach (json_object_get(tenant, "Allocations"), i, path) {
+                _cleanup_free_ char *id = client_path_id(json_string_value(path), HEADGATE_ALLOCATION_PREFIX);
+                json_t *allocation = NULL;
+                int r;
+
+                if (!id)
+                        continue;
+                r = client_get_allocation(client, id, &allocation);
+                if (r != 0 && r != CTL_NOT_FOUND)
+                        return r;
+                if (r == 0)
+                        json_array_append_new(allocations, allocation);
+        }
+
+        *ret = TAKE_PTR(allocations);
+        return 0;
+}
+
 static int read_snapshot(int fd, Snapshot *ret) {
         struct stat st;
         void *text;

@@ -62,6 +62,12 @@ int client_get_objects(Client *client, json_t **ret_tenants, json_t **ret_alloca
 int client_get_tenant(Client *client, const char *id, json_t **ret);
 int client_get_allocation(Client *client, const char *id, json_t **ret);
 
+/*
+ * The allocations that a tenant's properties name, in their order, one call each: its own users may ask so,
+ * who may not ask for all objects. One that has gone meanwhile is left out.
+ */
+int client_get_allocations_of(Client *client, const json_t *tenant, json_t **ret);
+
 int client_get_snapshot(Client *client, Snapshot *ret);
 
 /* From here on headgated's signals go to the one, and to the other that it came or went. */

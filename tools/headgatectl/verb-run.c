@@ -16,9 +16,9 @@
  * they may not read.
  */
 static int get_state(Client *client, const char *tenant_id, const char **ret_state, char **ret_suspended) {
-        _cleanup_json_ json_t *tenant = NULL, *allocations = json_array();
-        _cleanup_free_ char *suspended = NULL;
-        json_t *path;
+        _cleanup_json_ json_t *tenant = NULL, *allocations = NULL;
+        const char *suspended = NULL;
+        json_t *allocation;
         size_t i;
         int r;
 
@@ -26,30 +26,17 @@ static int get_state(Client *client, const char *tenant_id, const char **ret_sta
         if (r == CTL_NOT_FOUND)
                 return ctl_fail(r, "there is no tenant '%s' ('headgatectl list tenants' names them)",
                                 tenant_id);
+        if (r == 0)
+                r = client_get_allocations_of(client, tenant, &allocations);
         if (r != 0)
                 return r;
 
-        json_array_foreach (json_object_get(tenant, "Allocations"), i, path) {
-                _cleanup_free_ char *id = client_path_id(json_string_value(path), HEADGATE_ALLOCATION_PREFIX);
-                json_t *allocation = NULL;
-
-                if (!id)
-                        continue;
-
-                /* One that has just gone is not active. */
-                r = client_get_allocation(client, id, &allocation);
-                if (r != 0 && r != CTL_NOT_FOUND)
-                        return r;
-                if (r == 0 && strcmp(variant_get_string(allocation, "State"), "suspended") == 0) {
-                        free(suspended);
-                        suspended = TAKE_PTR(id);
-                }
-                if (r == 0)
-                        json_array_append_new(allocations, allocation);
-        }
+        json_array_foreach (allocations, i, allocation)
+                if (strcmp(variant_get_string(allocation, "State"), "suspended") == 0)
+                        suspended = variant_get_string(allocation, "AllocationId");
 
         *ret_state = view_tenant_state(allocations, tenant_id);
-        *ret_suspended = TAKE_PTR(suspended);
+        *ret_suspended = suspended ? strdup(suspended) : NULL;
         return 0;
 }
 

@@ -145,20 +145,16 @@ static int print_victims(const Ctl *ctl, const json_t *victims) {
 }
 
 static int print_tenant(const Ctl *ctl, Client *client, const json_t *tenant) {
-        _cleanup_json_ json_t *tenants = NULL, *all = NULL, *own = json_array();
+        _cleanup_json_ json_t *own = NULL;
         const char *id = variant_get_string(tenant, "TenantId"), *state;
         _cleanup_table_ Table *table = NULL;
         json_t *item;
         size_t i;
         int r;
 
-        r = client_get_objects(client, &tenants, &all);
+        r = client_get_allocations_of(client, tenant, &own);
         if (r != 0)
                 return r;
-
-        json_array_foreach (all, i, item)
-                if (strcmp(variant_get_string(item, "TenantId"), id) == 0)
-                        json_array_append(own, item);
 
         r = table_new(no_titles, &table);
         if (r < 0)
@@ -365,17 +361,20 @@ int verb_show(const Ctl *ctl) {
         if (r != 0)
                 return r;
 
+        /* To who may not read of all, what there is not is denied, too. */
+        client.keep = true;
         r = CTL_NOT_FOUND;
         if (tenant)
                 r = client_get_tenant(&client, id, &object);
-        if (r == CTL_NOT_FOUND && allocation)
+        if ((r == CTL_NOT_FOUND || r == CTL_DENIED) && allocation)
                 r = client_get_allocation(&client, id, &object);
+        client.keep = false;
         if (r == CTL_NOT_FOUND)
                 return ctl_fail(r, "there is no %s%s%s '%s' ('headgatectl list' names what there is)",
                                 tenant ? "tenant" : "", tenant && allocation ? " or " : "",
                                 allocation ? "allocation" : "", id);
         if (r != 0)
-                return r;
+                return ctl_fail(r, "%s", client.kept);
 
         if (ctl->json)
                 return view_json(object, /* one_line= */ false);
