@@ -70,12 +70,13 @@ EOF
         read -r -t 10 -u "$bus" || { cat "$work/dbus.log"; exit 1; }
 }
 
-# Makes $work/as-USER: headgatectl as somebody else, from where he may execute it. Fails where we are not root.
+# Makes $work/as-USER: headgatectl as somebody else, from where he may execute it, ended after 20 s. Fails where we are
+# not root.
 make_as() {
         [ "$(id -u)" -eq 0 ] || return 1
         chmod 755 "$work"
         cp "$headgatectl" "$work/headgatectl"
-        printf '#!/bin/sh\nexec setpriv --reuid="%s" --regid="%s" --clear-groups "%s" "$@"\n' \
+        printf '#!/bin/sh\nexec timeout 20 setpriv --reuid="%s" --regid="%s" --clear-groups "%s" "$@"\n' \
                 "$1" "$(id -g "$1")" "$work/headgatectl" >"$work/as-$1"
         chmod 755 "$work/as-$1"
 }
