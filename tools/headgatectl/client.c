@@ -69,10 +69,20 @@ static int open_address(const char *address, bool bus_client, sd_bus **ret) {
         return 0;
 }
 
+static int no_such_bus(const char *bus) {
+        return ctl_fail(CTL_USAGE, "no such bus: '%s' (system, session, peer, or an address as unix:path=…)",
+                        bus);
+}
+
 int client_open(const Ctl *ctl, Client *ret) {
         _cleanup_client_ Client client = CLIENT_NULL;
         const char *peer = ctl->host ? NULL : peer_address(ctl->bus);
         int r;
+
+        /* sd-bus takes what is no address for one at which nobody listens. */
+        if (!ctl->host && strcmp(ctl->bus, "system") != 0 && strcmp(ctl->bus, "session") != 0 &&
+                        !strchr(peer ?: ctl->bus, ':'))
+                return no_such_bus(ctl->bus);
 
         if (ctl->host)
                 r = asprintf(&client.where, "the system bus of %s", ctl->host);
@@ -96,9 +106,7 @@ int client_open(const Ctl *ctl, Client *ret) {
         else
                 r = open_address(peer ?: ctl->bus, /* bus_client= */ !peer, &client.bus);
         if (r == -EINVAL && !ctl->host)
-                return ctl_fail(CTL_USAGE,
-                                "no such bus: %s (system, session, peer, or an address as unix:path=…)",
-                                ctl->bus);
+                return no_such_bus(ctl->bus);
         if (r < 0)
                 return say_error(&client, NULL, r);
 
