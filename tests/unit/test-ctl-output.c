@@ -8,6 +8,7 @@
 #include "headgatectl/units.h"
 #include "headgatectl/variant.h"
 #include "headgatectl/view.h"
+#include "headgatectl/waits.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -235,6 +236,29 @@ static char *print(const Table *table, bool legend, bool color) {
         cr_assert_eq(table_print(table, f, "  ", legend, color), 0);
         fclose(f);
         return text;
+}
+
+Test(ctl_output, waits_are_told_once_there_are_any) {
+        static const struct {
+                size_t n;        /* buckets */
+                uint64_t counts; /* of the second */
+                const char *text;
+        } cases[] = {
+                { 24, 1000, "half of them below 1.5µs, 99 % below 2.0µs" },
+                { 24, 0, NULL },
+                { 23, 4, NULL },
+                { 0, 0, NULL },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_json_ json_t *buckets = json_array();
+                char text[WAITS_SIZE] = "";
+
+                for (size_t k = 0; k < cases[i].n; k++)
+                        json_array_append_new(buckets, variant_u64_new(k == 1 ? cases[i].counts : 0));
+                cr_expect_eq(waits_format(buckets, text), cases[i].text != NULL, "case %zu", i);
+                cr_expect_str_eq(text, cases[i].text ?: "", "case %zu: %s", i, text);
+        }
 }
 
 Test(ctl_output, a_table_is_aligned_and_harmless) {

@@ -41,7 +41,7 @@ bool waits_format(const json_t *buckets, char *ret) {
         char p50[UNITS_SIZE], p99[UNITS_SIZE];
         Histogram histogram;
 
-        if (!read_histogram(buckets, &histogram))
+        if (!read_histogram(buckets, &histogram) || histogram_count(&histogram) == 0)
                 return false;
         snprintf(ret, WAITS_SIZE, "half of them below %s, 99 %% below %s",
                         format_nsec(histogram_quantile_nsec(&histogram, 500), p50),
@@ -181,6 +181,10 @@ int waits_print(const Ctl *ctl, Client *client, const json_t *tenant) {
                 if (!known) {
                         if (words[duration].none)
                                 puts(words[duration].none);
+                        continue;
+                }
+                if (histogram_count(&histogram) == 0) {
+                        printf("No %s yet.\n", words[duration].what);
                         continue;
                 }
                 r = print_buckets(ctl, words[duration].title, &histogram);
