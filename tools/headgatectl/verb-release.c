@@ -3,14 +3,24 @@
 /* release: end an allocation before its end; --all: headgated, and what it has put into the kernel. */
 
 #include "client.h"
+#include "view.h"
 
-static int print_left(Client *client, sd_bus_message *reply) {
-        const char *tenant;
-        int r = sd_bus_message_enter_container(reply, 'a', "s");
+/* The tenants whose groups are left to what runs in them. */
+static int print_left(const Ctl *ctl, Client *client, sd_bus_message *reply) {
+        _cleanup_json_ json_t *tenants = NULL;
+        int r = variant_read(reply, &tenants);
+        json_t *tenant;
+        size_t i;
 
-        while (r >= 0 && (r = sd_bus_message_read_basic(reply, 's', &tenant)) > 0)
-                printf("%s is still in use: its group is left as it is, without limits\n", tenant);
-        return r < 0 ? client_fail(client, r, "cannot read what headgated answered") : 0;
+        if (r < 0)
+                return client_fail(client, r, "cannot read what headgated answered");
+        if (ctl->json)
+                return view_json(tenants, /* one_line= */ false);
+
+        json_array_foreach (tenants, i, tenant)
+                printf("%s is still in use: its group is left as it is, without limits\n",
+                                json_string_value(tenant) ?: "?");
+        return CTL_OK;
 }
 
 static int release_all(const Ctl *ctl) {
@@ -23,7 +33,7 @@ static int release_all(const Ctl *ctl) {
                 r = client_new_call(&client, HEADGATE_PATH, HEADGATE_MANAGER, "ReleaseAll", &call);
         if (r == 0)
                 r = client_call(&client, call, CLIENT_TIMEOUT_CHANGE, &reply);
-        return r != 0 ? r : print_left(&client, reply);
+        return r != 0 ? r : print_left(ctl, &client, reply);
 }
 
 int verb_release(const Ctl *ctl) {
