@@ -362,6 +362,21 @@ static int append_left(const Scene *scene, sd_bus_message *m, sd_bus_message *re
         return sd_bus_message_append(reply, "as", 1, "web");
 }
 
+/* Of a call for batch that is not full, a process is gone. */
+static int on_attach(Scene *scene, sd_bus_message *m, sd_bus_error *error) {
+        const char *tenant_id;
+        int r, fd, n = 0;
+
+        r = sd_bus_message_read(m, "s", &tenant_id);
+        if (r >= 0)
+                r = sd_bus_message_enter_container(m, 'a', "h");
+        while (r >= 0 && (r = sd_bus_message_read_basic(m, 'h', &fd)) > 0)
+                n++;
+        if (r >= 0 && n < 16 && strcmp(tenant_id, "batch") == 0)
+                return sd_bus_error_set(error, "org.headgate.Error.NoSuchProcess", "a process is gone");
+        return r;
+}
+
 static int on_nothing(Scene *scene, sd_bus_message *m, sd_bus_error *error) {
         return 0;
 }
@@ -391,7 +406,7 @@ static const struct {
         { "SetMode", "ss", true, on_nothing, NULL },
         { "Diff", "s", true, NULL, append_differences },
         { "Explain", "ss", true, NULL, append_reasons },
-        { "Attach", "sah", true, on_nothing, NULL },
+        { "Attach", "sah", true, on_attach, NULL },
         { "Adopt", "ss", true, on_nothing, NULL },
         { "Abandon", "ss", true, on_nothing, NULL },
 };

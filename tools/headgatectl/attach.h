@@ -8,7 +8,9 @@
 #include <sys/types.h>
 
 /* A bus daemon drops a caller that sends more file descriptors in one message. */
-#define ATTACH_PIDS_MAX 16
+#define ATTACH_PIDFDS_MAX 16
 
-/* At most ATTACH_PIDS_MAX. Returns 0 or an exit code, having said why. */
-int attach_pids(Client *client, const char *tenant_id, const pid_t *pids, size_t n);
+/* Both return 0 or an exit code, having said why. */
+int attach_open(pid_t pid, int *ret_pidfd);
+/* At most ATTACH_PIDFDS_MAX, which stay the caller's: all of them move, or none. */
+int attach_pidfds(Client *client, const char *tenant_id, const int *pidfds, size_t n);

@@ -6,6 +6,18 @@
 
 #include <limits.h>
 #include <string.h>
+#include <sys/resource.h>
+
+typedef struct Pidfds {
+        int *fds; /* owned */
+        size_t n;
+} Pidfds;
+
+static void pidfds_deinit(Pidfds *pidfds) {
+        for (size_t i = 0; i < pidfds->n; i++)
+                close(pidfds->fds[i]);
+        free(pidfds->fds);
+}
 
 static bool is_unit(const char *word) {
         static const char *const suffixes[] = { ".service", ".scope", ".slice", ".socket", ".mount",
@@ -47,42 +59,90 @@ static int attach_unit(Client *client, const char *tenant_id, const char *unit) 
         return client_call(client, call, CLIENT_TIMEOUT_CHANGE, /* ret_reply= */ NULL);
 }
 
-int verb_attach(const Ctl *ctl) {
-        _cleanup_free_ pid_t *pids = calloc(ctl->n_args, sizeof(*pids));
-        _cleanup_client_ Client client = CLIENT_NULL;
-        size_t n_pids = 0;
-        int r;
+static int check_words(const Ctl *ctl) {
+        pid_t pid;
 
-        if (!pids)
-                return ctl_fail_errno(-ENOMEM, "cannot read the command line");
-
-        /* All words are read before anything moves. */
         for (size_t i = 1; i < ctl->n_args; i++)
-                if (parse_pid(ctl->args[i], &pids[n_pids]))
-                        n_pids++;
-                else if (!is_unit(ctl->args[i]))
+                if (is_unit(ctl->args[i]))
+                        continue;
+                else if (!parse_pid(ctl->args[i], &pid))
                         return ctl_fail(CTL_USAGE,
                                         "'%s' is neither a process id nor a unit's name with its suffix",
                                         ctl->args[i]);
+                else if (ctl->host)
+                        return ctl_fail(CTL_USAGE,
+                                        "a process is attached on the node itself: ssh %s headgatectl attach "
+                                        "...",
+                                        ctl->host);
 
-        r = client_open(ctl, &client);
-        if (r != 0)
-                return r;
+        return 0;
+}
 
-        for (size_t i = 0; i < n_pids; i += ATTACH_PIDS_MAX) {
-                size_t n = n_pids - i < ATTACH_PIDS_MAX ? n_pids - i : ATTACH_PIDS_MAX;
+/* All that are named, before any moves: so one that is not there is known in time. */
+static int open_processes(const Ctl *ctl, Pidfds *pidfds) {
+        struct rlimit limit;
+        pid_t pid;
 
-                r = attach_pids(&client, ctl->args[0], pids + i, n);
-                if (r != 0)
-                        return r;
+        pidfds->fds = calloc(ctl->n_args, sizeof(int));
+        if (!pidfds->fds)
+                return ctl_fail_errno(-ENOMEM, "cannot read the command line");
+
+        /* Many may be. The soft limit is low for the sake of select(2), which nothing here calls. */
+        if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+                limit.rlim_cur = limit.rlim_max;
+                (void) setrlimit(RLIMIT_NOFILE, &limit);
         }
-
         for (size_t i = 1; i < ctl->n_args; i++)
-                if (is_unit(ctl->args[i])) {
-                        r = attach_unit(&client, ctl->args[0], ctl->args[i]);
+                if (parse_pid(ctl->args[i], &pid)) {
+                        int r = attach_open(pid, &pidfds->fds[pidfds->n]);
+
                         if (r != 0)
                                 return r;
+                        pidfds->n++;
                 }
 
-        return CTL_OK;
+        return 0;
+}
+
+/* One call is all or nothing, several are not: where one fails, what came before it is said, too. */
+static int attach_all(const Ctl *ctl, Client *client, const Pidfds *pidfds) {
+        const size_t n_units = ctl->n_args - 1 - pidfds->n;
+        size_t processes = 0, units = 0;
+        int r = 0;
+
+        client->keep = true;
+        while (r == 0 && processes < pidfds->n) {
+                size_t left = pidfds->n - processes, n = left < ATTACH_PIDFDS_MAX ? left : ATTACH_PIDFDS_MAX;
+
+                r = attach_pidfds(client, ctl->args[0], pidfds->fds + processes, n);
+                if (r == 0)
+                        processes += n;
+        }
+        for (size_t i = 1; r == 0 && i < ctl->n_args; i++)
+                if (is_unit(ctl->args[i])) {
+                        r = attach_unit(client, ctl->args[0], ctl->args[i]);
+                        if (r == 0)
+                                units++;
+                }
+        client->keep = false;
+
+        if (r == 0)
+                return CTL_OK;
+        if (processes + units == 0)
+                return ctl_fail(r, "%s", client->kept);
+        return ctl_fail(r, "%s; before that, %zu of %zu processes and %zu of %zu units were attached",
+                        client->kept, processes, pidfds->n, units, n_units);
+}
+
+int verb_attach(const Ctl *ctl) {
+        _cleanup_(pidfds_deinit) Pidfds pidfds = {};
+        _cleanup_client_ Client client = CLIENT_NULL;
+        int r;
+
+        r = check_words(ctl);
+        if (r == 0)
+                r = open_processes(ctl, &pidfds);
+        if (r == 0)
+                r = client_open(ctl, &client);
+        return r != 0 ? r : attach_all(ctl, &client, &pidfds);
 }

@@ -76,7 +76,7 @@ static int check_state(const Ctl *ctl, Client *client, const char *tenant_id) {
 static int join(const Ctl *ctl) {
         const char *tenant_id = ctl->args[0];
         _cleanup_client_ Client client = CLIENT_NULL;
-        pid_t self = getpid();
+        _cleanup_close_ int self = -EBADF;
         int r;
 
         if (ctl->host)
@@ -86,10 +86,9 @@ static int join(const Ctl *ctl) {
         r = client_open(ctl, &client);
         if (r == 0)
                 r = check_state(ctl, &client, tenant_id);
-        if (r != 0)
-                return r;
-
-        return attach_pids(&client, tenant_id, &self, 1);
+        if (r == 0)
+                r = attach_open(getpid(), &self);
+        return r != 0 ? r : attach_pidfds(&client, tenant_id, &self, 1);
 }
 
 int verb_run(const Ctl *ctl) {
