@@ -216,10 +216,10 @@ class BuiltNode(Node):
             raise Refused(f'cgroup2 here has no {" and no ".join(sorted(missing))} controller: use tools/quickstart --vm')
         if service_is_active():
             raise Refused('headgated.service is active on this host, and two would undo one another\'s work. Use '
-                          'tools/quickstart --vm, or stop it first (systemctl stop headgated)')
+                          'tools/quickstart --vm, or have it take off what it holds (headgatectl release --all)')
         if os.path.exists('/sys/fs/cgroup/headgate.slice'):
-            raise Refused(f'there is a headgate.slice on this host already: what made it still holds. '
-                          f'{self.programs["headgated"]} --release takes it off')
+            raise Refused(f'there is a headgate.slice on this host already: limits that a headgated has set hold. Use '
+                          f'tools/quickstart --vm, or take them off first ({self.programs["headgated"]} --release)')
         super().__init__(capacity_bps)
         self.bus = f'unix:path={self.folder}/bus'
         self.pins = f'/sys/fs/bpf/{os.path.basename(self.folder)}'  # bpffs takes no dots
