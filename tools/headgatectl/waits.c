@@ -77,23 +77,6 @@ static int print_buckets(const Ctl *ctl, const char *title, const Histogram *his
         return table_rows(table) > 0 ? view_table(ctl, table, "") : CTL_OK;
 }
 
-static int get_culprits(Client *client, const char *tenant_id, json_t **ret) {
-        _cleanup_bus_message_ sd_bus_message *call = NULL, *reply = NULL;
-        int r;
-
-        r = client_new_call(client, HEADGATE_PATH, HEADGATE_MANAGER, "Culprits", &call);
-        if (r != 0)
-                return r;
-        r = sd_bus_message_append(call, "s", tenant_id);
-        if (r < 0)
-                return client_fail(client, r, "cannot ask for culprits");
-        r = client_call(client, call, CLIENT_TIMEOUT_READ, &reply);
-        if (r != 0)
-                return r;
-        r = variant_read(reply, ret);
-        return r < 0 ? client_fail(client, r, "cannot read what headgated answered") : 0;
-}
-
 /* They name other tenants: a tenant's own users are not told them. */
 static int print_culprits(const Ctl *ctl, Client *client, const char *tenant_id) {
         static const char *const titles[] = { "WAITED FOR", ">TIME", ">SHARE", NULL };
@@ -105,7 +88,7 @@ static int print_culprits(const Ctl *ctl, Client *client, const char *tenant_id)
         int r;
 
         client->keep = true;
-        r = get_culprits(client, tenant_id, &culprits);
+        r = client_ask(client, "Culprits", &culprits, "s", tenant_id);
         client->keep = false;
         if (r == CTL_DENIED)
                 return CTL_OK;
