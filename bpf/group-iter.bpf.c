@@ -35,17 +35,23 @@ struct {
 
 /* The controller's state of exactly this group: NULL where a parent's applies. */
 static __always_inline void *find_state(struct cgroup *group, int controller) {
-        struct cgroup_subsys_state *state = NULL;
-
-        bpf_core_read(&state, sizeof(state), &group->subsys[controller]);
-        return state;
+        return group->subsys[controller];
 }
 
-static __always_inline __u64 read_event(struct mem_cgroup *memory, int event) {
-        long count = 0;
+/* In one read, as a read's call costs more than what it reads. */
+#define EVENTS_MAX 16
 
-        bpf_core_read(&count, sizeof(count), &memory->memory_events[event].counter);
-        return count;
+static __always_inline void read_events(struct mem_cgroup *memory, struct group_row *row) {
+        const __u64 max = bpf_core_enum_value(enum memcg_memory_event, MEMCG_MAX),
+                    high = bpf_core_enum_value(enum memcg_memory_event, MEMCG_HIGH),
+                    oom_kill = bpf_core_enum_value(enum memcg_memory_event, MEMCG_OOM_KILL);
+        __u64 counts[EVENTS_MAX] = {};
+
+        if (max >= EVENTS_MAX || high >= EVENTS_MAX || oom_kill >= EVENTS_MAX)
+                return;
+        bpf_core_read(counts, (oom_kill + 1) * sizeof(counts[0]), &memory->memory_events);
+        row->oom_kills = counts[oom_kill];
+        row->limit_hits = counts[max] + counts[high];
 }
 
 static __always_inline struct group_row *find_row(struct cgroup *group) {
@@ -63,12 +69,7 @@ static __always_inline void read_group(struct cgroup *group, struct group_row *r
                 if (memory) {
                         row->memory_current_bytes = BPF_CORE_READ(memory, memory.usage.counter) * page_bytes;
                         row->memory_peak_bytes = BPF_CORE_READ(memory, memory.watermark) * page_bytes;
-                        row->oom_kills = read_event(
-                                        memory, bpf_core_enum_value(enum memcg_memory_event, MEMCG_OOM_KILL));
-                        row->limit_hits = read_event(memory, bpf_core_enum_value(enum memcg_memory_event,
-                                                                             MEMCG_MAX)) +
-                                          read_event(memory, bpf_core_enum_value(enum memcg_memory_event,
-                                                                             MEMCG_HIGH));
+                        read_events(memory, row);
                         present |= GROUP_ROW_MEMORY;
                 }
         }
