@@ -301,15 +301,23 @@ void sched_meter_groups_changed(SchedMeter *meter) {
                 (void) poke(meter, cpu);
 }
 
-/* An idle CPU is left asleep, where the kernel is one that tells us of every CPU that is. */
-void sched_meter_settle(SchedMeter *meter) {
-        for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++) {
-                const struct sched_cpu *state = cpu_state(meter, cpu);
+/* Whether a tenant's task may be running there that has not been charged up to now: not on a CPU that is idle
+ * or runs somebody else's, where the kernel is one that tells us of every switch, and of each thread that is
+ * moved. */
+static bool is_to_be_charged(const SchedMeter *meter, const struct sched_cpu *state) {
+        if (__atomic_load_n(&state->unnoted, __ATOMIC_RELAXED) != 0)
+                return true;
+        if (__atomic_load_n(&state->pid, __ATOMIC_RELAXED) == 0)
+                return false;
+        return __atomic_load_n(&state->slot, __ATOMIC_RELAXED) != 0 || !sched_meter_splits_moves(meter) ||
+               __atomic_load_n(&state->moves_told, __ATOMIC_RELAXED) !=
+                               __atomic_load_n(&state->moves_taken, __ATOMIC_RELAXED);
+}
 
-                if (__atomic_load_n(&state->pid, __ATOMIC_RELAXED) != 0 ||
-                                __atomic_load_n(&state->unnoted, __ATOMIC_RELAXED) != 0)
+void sched_meter_settle(SchedMeter *meter) {
+        for (uint32_t cpu = 0; cpu < meter->n_cpus; cpu++)
+                if (is_to_be_charged(meter, cpu_state(meter, cpu)))
                         (void) poke(meter, cpu);
-        }
 }
 
 static uint64_t load_relaxed(const __u64 *counter) {
