@@ -4,6 +4,7 @@
 #include "util/cleanup.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <linux/major.h>
 #include <stdio.h>
 
@@ -16,6 +17,7 @@ struct BlockAnswer {
  * to count. */
 bool block_is_layer(unsigned major, unsigned minor) {
         static const char *const marks[] = { "dm", "md", "bcache" };
+        _cleanup_close_ int fd = -EBADF, slaves_fd = -EBADF;
         const struct dirent *entry;
         bool over_another = false;
         char path[64];
@@ -23,15 +25,16 @@ bool block_is_layer(unsigned major, unsigned minor) {
 
         if (major == LOOP_MAJOR)
                 return true;
-        for (size_t i = 0; i < ELEMENTSOF(marks); i++) {
-                snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%s", major, minor, marks[i]);
-                if (access(path, F_OK) == 0)
+        snprintf(path, sizeof(path), "/sys/dev/block/%u:%u", major, minor);
+        fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        for (size_t i = 0; i < ELEMENTSOF(marks); i++)
+                if (faccessat(fd, marks[i], F_OK, 0) == 0)
                         return true;
-        }
-        snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/slaves", major, minor);
-        slaves = opendir(path);
+        slaves_fd = openat(fd, "slaves", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        slaves = slaves_fd >= 0 ? fdopendir(slaves_fd) : NULL;
         if (!slaves)
                 return false;
+        (void) TAKE_FD(slaves_fd);
         while (!over_another && (entry = readdir(slaves)))
                 over_another = entry->d_name[0] != '.';
         closedir(slaves);
