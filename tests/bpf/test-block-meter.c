@@ -70,7 +70,7 @@ static uint64_t now_nsec(void) {
 static void write_and_read(void *userdata) {
         Ways *ways = userdata;
         _cleanup_close_ int fd = open(ways->file, O_RDWR | O_CREAT | O_DIRECT | O_CLOEXEC, 0600);
-        void *block;
+        void *block = NULL;
 
         ways->tmpfs = fd < 0;
         if (fd < 0)
@@ -203,7 +203,7 @@ typedef struct LoopFile {
 static void read_loop(void *userdata) {
         LoopFile *file = userdata;
         _cleanup_close_ int fd = open(file->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), loop = -EBADF;
-        void *block;
+        void *block = NULL;
 
         cr_assert(fd >= 0 && ftruncate(fd, BLOCK_BYTES) == 0 &&
                         posix_memalign(&block, 4096, BLOCK_BYTES) == 0);
