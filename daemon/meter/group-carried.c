@@ -268,6 +268,8 @@ void group_carried_note(GroupCarried *carried, uint32_t place, const Sample *now
 void group_carried_sum(const GroupCarried *carried, uint32_t slot, uint64_t present, Sample *sample) {
         const uint64_t *gone = gone_of(carried, slot);
 
+        if (!present)
+                return;
         for (size_t i = 0; i < carried->n_counters; i++)
                 if (present & 1ULL << carried->counters[i])
                         sample_put(sample, carried->counters[i], gone[i]);

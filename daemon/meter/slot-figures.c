@@ -6,22 +6,22 @@
 #include <string.h>
 
 struct SlotFigures {
-        const Metric *gauges;
-        size_t n_gauges;
-        uint64_t rows[]; /* [slot][1 + gauge]: what is present, as in a Sample, and the gauges */
+        const Metric *metrics;
+        size_t n_metrics;
+        uint64_t rows[]; /* [slot][1 + metric]: what is present, as in a Sample, and how much */
 };
 
 static uint64_t *row_of(SlotFigures *figures, uint32_t slot) {
-        return figures->rows + slot * (1 + figures->n_gauges);
+        return figures->rows + slot * (1 + figures->n_metrics);
 }
 
-int slot_figures_new(const Metric *gauges, size_t n_gauges, uint32_t slots, SlotFigures **ret) {
-        SlotFigures *figures = calloc(1, sizeof(*figures) + slots * (1 + n_gauges) * sizeof(uint64_t));
+int slot_figures_new(const Metric *metrics, size_t n_metrics, uint32_t slots, SlotFigures **ret) {
+        SlotFigures *figures = calloc(1, sizeof(*figures) + slots * (1 + n_metrics) * sizeof(uint64_t));
 
         if (!figures)
                 return -ENOMEM;
-        figures->gauges = gauges;
-        figures->n_gauges = n_gauges;
+        figures->metrics = metrics;
+        figures->n_metrics = n_metrics;
         *ret = figures;
         return 0;
 }
@@ -32,27 +32,27 @@ SlotFigures *slot_figures_free(SlotFigures *figures) {
 }
 
 void slot_figures_clear(SlotFigures *figures, uint32_t slot) {
-        memset(row_of(figures, slot), 0, (1 + figures->n_gauges) * sizeof(uint64_t));
+        memset(row_of(figures, slot), 0, (1 + figures->n_metrics) * sizeof(uint64_t));
 }
 
 void slot_figures_empty(SlotFigures *figures, uint32_t slot) {
-        memset(row_of(figures, slot) + 1, 0, figures->n_gauges * sizeof(uint64_t));
+        memset(row_of(figures, slot) + 1, 0, figures->n_metrics * sizeof(uint64_t));
 }
 
 void slot_figures_add(SlotFigures *figures, uint32_t slot, const Sample *now) {
         uint64_t *row = row_of(figures, slot);
 
         row[0] |= now->present;
-        for (size_t i = 0; i < figures->n_gauges; i++)
-                if (sample_has(now, figures->gauges[i]))
-                        row[1 + i] += now->value[figures->gauges[i]];
+        for (size_t i = 0; i < figures->n_metrics; i++)
+                if (sample_has(now, figures->metrics[i]))
+                        row[1 + i] += now->value[figures->metrics[i]];
 }
 
 uint64_t slot_figures_read(const SlotFigures *figures, uint32_t slot, Sample *sample) {
-        const uint64_t *row = figures->rows + slot * (1 + figures->n_gauges);
+        const uint64_t *row = figures->rows + slot * (1 + figures->n_metrics);
 
-        for (size_t i = 0; i < figures->n_gauges; i++)
-                if (row[0] & 1ULL << figures->gauges[i])
-                        sample_put(sample, figures->gauges[i], row[1 + i]);
+        for (size_t i = 0; i < figures->n_metrics; i++)
+                if (row[0] & 1ULL << figures->metrics[i])
+                        sample_put(sample, figures->metrics[i], row[1 + i]);
         return row[0];
 }

@@ -8,8 +8,9 @@
 #include <fcntl.h>
 #include <string.h>
 
-/* The counters among what is read here; the others are gauges. */
-static const Metric counters[] = {
+/* Counters first, then gauges. */
+#define N_COUNTERS 13
+static const Metric metrics[] = {
         METRIC_CPU_PRESSURE,
         METRIC_MEMORY_FAULTS,
         METRIC_MEMORY_MAJOR_FAULTS,
@@ -23,9 +24,6 @@ static const Metric counters[] = {
         METRIC_IO_WRITE_OPERATIONS,
         METRIC_IO_PRESSURE,
         METRIC_IO_STALL,
-};
-
-static const Metric gauges[] = {
         METRIC_MEMORY_ANON,
         METRIC_MEMORY_FILE,
         METRIC_MEMORY_KERNEL,
@@ -42,7 +40,7 @@ typedef struct Group {
 struct StatMeter {
         GroupCarried *carried;
         uint32_t slots;
-        SlotFigures *figures; /* as of a slot's last turn */
+        SlotFigures *figures; /* what each slot's groups, and those it had, showed at its last turn */
         Group *groups;        /* owned, ordered by slot */
         size_t n_groups;
         size_t next;        /* the group that begins the next turn */
@@ -56,12 +54,11 @@ int stat_meter_new(const char *pin_dir, uint32_t slots, uint32_t places, StatMet
         if (!meter)
                 return -ENOMEM;
         *meter = (StatMeter){ .slots = slots };
-        r = slot_figures_new(gauges, ELEMENTSOF(gauges), slots, &meter->figures);
+        r = slot_figures_new(metrics, ELEMENTSOF(metrics), slots, &meter->figures);
         if (r < 0)
                 return r;
-        r = group_carried_new(
-                        &(GroupCarriedOptions){ pin_dir, "stat_carried_1", "stat_gone_1", counters,
-                                        ELEMENTSOF(counters), slots, places, /* falls_by_parts= */ true },
+        r = group_carried_new(&(GroupCarriedOptions){ pin_dir, "stat_carried_1", "stat_gone_1", metrics,
+                                              N_COUNTERS, slots, places, /* falls_by_parts= */ true },
                         &meter->carried);
         if (r < 0)
                 return r;
@@ -94,8 +91,8 @@ static void detach(StatMeter *meter, uint64_t group_id) {
                 }
 }
 
-/* Its counters to its slot's, and the slot's gauges so much more. */
-static void take_group(StatMeter *meter, Group *group) {
+/* Its counters are kept, and its gauges added to the sum. */
+static void take_group(StatMeter *meter, Group *group, Sample *sum) {
         Sample now, lost;
 
         sample_begin(&now);
@@ -103,7 +100,25 @@ static void take_group(StatMeter *meter, Group *group) {
         group_stat_read(&group->stat, &meter->layers, &now, &lost);
         group_carried_lose(meter->carried, group->place, &lost);
         group_carried_note(meter->carried, group->place, &now);
-        slot_figures_add(meter->figures, group->slot, &now);
+        for (size_t i = 0; i < ELEMENTSOF(metrics); i++)
+                if (sample_has(&now, metrics[i]))
+                        sample_add(sum, metrics[i], now.value[metrics[i]]);
+}
+
+/* All groups of the slot whose first is the i-th; gives how many they are. */
+static size_t take_slot(StatMeter *meter, size_t i) {
+        const uint32_t slot = meter->groups[i].slot;
+        Sample sum;
+        size_t n = 0;
+
+        sample_begin(&sum);
+        for (; i + n < meter->n_groups && meter->groups[i + n].slot == slot; n++)
+                take_group(meter, &meter->groups[i + n], &sum);
+        /* Over the sums of what the groups' counters stand at. */
+        group_carried_sum(meter->carried, slot, sum.present, &sum);
+        slot_figures_clear(meter->figures, slot);
+        slot_figures_add(meter->figures, slot, &sum);
+        return n;
 }
 
 int stat_meter_add(StatMeter *meter, uint32_t slot, int group_fd, uint64_t group_id, bool adopted) {
@@ -132,27 +147,14 @@ int stat_meter_add(StatMeter *meter, uint32_t slot, int group_fd, uint64_t group
         groups[at] = (Group){ slot, place, group_id, group_stat_open(TAKE_FD(fd)) };
         meter->n_groups++;
         /* What it counts from here on is its slot's: its turn may be far. */
-        if (adopted) {
-                block_layers_forget(&meter->layers);
-                take_group(meter, &groups[at]);
-        }
+        if (adopted)
+                stat_meter_run_slot(meter, slot);
         return 0;
 }
 
 void stat_meter_remove(StatMeter *meter, uint64_t group_id) {
         detach(meter, group_id);
         group_carried_leave(meter->carried, group_id);
-}
-
-/* All groups of the slot whose first is the i-th; gives how many they are. */
-static size_t take_slot(StatMeter *meter, size_t i) {
-        const uint32_t slot = meter->groups[i].slot;
-        size_t n = 0;
-
-        slot_figures_clear(meter->figures, slot);
-        for (; i + n < meter->n_groups && meter->groups[i + n].slot == slot; n++)
-                take_group(meter, &meter->groups[i + n]);
-        return n;
 }
 
 void stat_meter_run(StatMeter *meter, size_t groups) {
@@ -190,9 +192,7 @@ void stat_meter_run_slot(StatMeter *meter, uint32_t slot) {
 }
 
 void stat_meter_read(const StatMeter *meter, uint32_t slot, Sample *sample) {
-        uint64_t present = slot_figures_read(meter->figures, slot, sample);
-
-        group_carried_sum(meter->carried, slot, present, sample);
+        (void) slot_figures_read(meter->figures, slot, sample);
 }
 
 void stat_meter_clear(StatMeter *meter, uint32_t slot) {
