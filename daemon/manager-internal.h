@@ -28,6 +28,7 @@ struct Manager {
         sd_event_source *overrun_timer; /* the same; NULL where nothing that comes in is shaped */
         uint64_t watchdog_usec;         /* who is silent for so long is killed */
         unsigned samples;
+        uint64_t sampled_all_usec; /* boot time of the last sample of all that takes turns */
         bool delivery_is_full;     /* more allocations than sums can be kept of */
         int64_t clock_offset_usec; /* UTC less boot time, when it was last looked at */
         int64_t clock_kept_usec;   /* the same, as last put on disk */

@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 
 #define REASON_LENGTH_MAX 255
+#define USERS_SAMPLE_USEC 500000U
 
 /* Each on its own: 0 where it may be asked of the calendar. What is held already is asked with the window
  * that it has. */
@@ -172,6 +173,13 @@ static int print_sealed(Print print, const Node *node, char *const *only_tenants
         return 0;
 }
 
+/* A sample is work, and the end of an interval over which delivery is judged: users of tenants get no more of
+ * them than an exporter asks for. */
+static bool is_sampled_for_users(const Manager *manager) {
+        return manager->sampled_all_usec > 0 &&
+               manager_now().boottime_usec < manager->sampled_all_usec + USERS_SAMPLE_USEC;
+}
+
 static int manager_snapshot(void *userdata, const char *format, char *const *only_tenants, int *ret_fd,
                 Failure *ret_failure) {
         static const struct {
@@ -182,7 +190,8 @@ static int manager_snapshot(void *userdata, const char *format, char *const *onl
 
         for (size_t i = 0; i < ELEMENTSOF(formats); i++)
                 if (strcmp(formats[i].name, format) == 0) {
-                        (void) manager_take_sample(manager, /* all= */ true);
+                        if (!only_tenants || !is_sampled_for_users(manager))
+                                (void) manager_take_sample(manager, /* all= */ true);
                         return print_sealed(formats[i].print, &manager->node, only_tenants, ret_fd);
                 }
         return failure_set(ret_failure, FAILURE_NOT_SUPPORTED, "format '%.64s' must be openmetrics or json",

@@ -218,6 +218,8 @@ int manager_take_sample(Manager *manager, bool all) {
                 (void) log_warning_errno(r, "The tenants' counters cannot be read");
         else
                 manager_note_delivery(manager);
+        if (r >= 0 && all)
+                manager->sampled_all_usec = clock_usec(CLOCK_BOOTTIME);
         manager_look_at_adopted(manager);
         manager_look_at_attached(manager);
         manager->node.sampled_usec = clock_usec(CLOCK_REALTIME);

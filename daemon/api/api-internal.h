@@ -4,6 +4,7 @@
 /* Shared by the files of this room alone: the api itself, and the vtables that each of them brings. */
 
 #include "api.h"
+#include "pages.h"
 
 #include "util/user-database.h"
 
@@ -46,6 +47,7 @@ struct Api {
         const ApiOptions *options;
         void *userdata;
         UserDatabase *users;
+        Pages pages;
         ApiConnection *connections;
         KnownCaller callers[API_KNOWN_CALLERS];
         unsigned next_caller;

@@ -7,6 +7,7 @@
 #include "util/strv.h"
 
 #include <string.h>
+#include <time.h>
 
 /* What the caller may see: all (NULL in *ret), or the tenants that it is a user of; the caller frees. */
 static int snapshot_scope(const Api *api, uid_t caller, char ***ret, Failure *failure) {
@@ -26,6 +27,28 @@ static int snapshot_scope(const Api *api, uid_t caller, char ***ret, Failure *fa
         return 0;
 }
 
+static uint64_t monotonic_usec(void) {
+        struct timespec ts;
+
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
+}
+
+/* To a user of these tenants, who may ask as often, and keep as long, as it likes. */
+static int snapshot_for_user(Api *api, uid_t caller, const char *format, char *const *tenants, int *ret_fd,
+                Failure *failure) {
+        int fd, r = pages_find(&api->pages, caller, format, monotonic_usec(), ret_fd);
+
+        if (r == -EBUSY)
+                return failure_set(failure, FAILURE_LIMIT_EXCEEDED,
+                                "Snapshot: user %d has %d of them open: one more when one is closed",
+                                (int) caller, PAGES_A_USER);
+        if (r != 0)
+                return r < 0 ? r : 0;
+        r = api->operations->snapshot(api->userdata, format, tenants, &fd, failure);
+        return r != 0 ? r : pages_put(&api->pages, caller, format, monotonic_usec(), fd, ret_fd);
+}
+
 int api_method_snapshot(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
         _cleanup_failure_ Failure failure = FAILURE_NULL;
         _cleanup_strv_ char **only_tenants = NULL;
@@ -42,8 +65,10 @@ int api_method_snapshot(sd_bus_message *message, void *userdata, sd_bus_error *r
                 r = snapshot_scope(api, caller, &only_tenants, &failure);
         if (r == FAILURE_ACCESS_DENIED && api_polkit_ask(api, message, caller) > 0)
                 return 1;
-        if (r == 0)
-                r = api->operations->snapshot(api->userdata, format, only_tenants, &fd, &failure);
+        if (r == 0 && only_tenants)
+                r = snapshot_for_user(api, caller, format, only_tenants, &fd, &failure);
+        else if (r == 0)
+                r = api->operations->snapshot(api->userdata, format, NULL, &fd, &failure);
         return r != 0 ? api_fail(r, &failure, ret_error) : sd_bus_reply_method_return(message, "h", fd);
 }
 

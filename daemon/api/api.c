@@ -246,6 +246,7 @@ Api *api_free(Api *api) {
         api_unlisten(api);
         api_leave(api);
         user_database_free(api->users);
+        pages_deinit(&api->pages);
         free(api->allocation_vtable);
         free(api);
         return NULL;
