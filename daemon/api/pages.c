@@ -71,7 +71,8 @@ int pages_find(Pages *pages, uid_t uid, const char *format, uint64_t monotonic_u
 
 int pages_put(Pages *pages, uid_t uid, const char *format, uint64_t monotonic_usec, int fd, int *ret_fd) {
         /* Also for the lease, which counts descriptions that were opened. */
-        _cleanup_close_ int written = fd, kept = open_anew(fd), given = kept < 0 ? -EBADF : open_anew(kept);
+        _cleanup_close_ _unused_ int written = fd;
+        _cleanup_close_ int kept = open_anew(fd), given = kept < 0 ? -EBADF : open_anew(kept);
         Page *grown;
 
         if (kept < 0)
