@@ -12,12 +12,10 @@
 #include "util/printable.h"
 
 #include <grp.h>
-#include <pwd.h>
 #include <string.h>
 #include <time.h>
 
 #define READERS_GROUP "headgate"
-#define GROUPS_MAX 1024 /* that a user is looked for in */
 
 typedef struct Watch {
         const Ctl *ctl;
@@ -253,27 +251,11 @@ static int print_start(Client *client, Watch *watch) {
         return 0;
 }
 
-/* By the process's groups or by the user database: a bus goes by either. */
-static bool is_member(gid_t gid) {
-        const struct passwd *user = getpwuid(geteuid());
-        gid_t groups[GROUPS_MAX];
-        int n = GROUPS_MAX;
-
-        if (getegid() == gid || group_member(gid))
-                return true;
-        if (!user || getgrouplist(user->pw_name, user->pw_gid, groups, &n) < 0)
-                return false;
-        for (int i = 0; i < n; i++)
-                if (groups[i] == gid)
-                        return true;
-
-        return false;
-}
-
 /*
  * The system bus drops headgated's signals on the way to whoever is neither root nor in the readers' group
- * (org.headgate.Node1.conf), and says so to nobody: who we are is looked up. What another bus does is not
- * known, but that headgated has nothing to tell to whom it denies its properties.
+ * (org.headgate.Node1.conf), and says so to nobody: it goes by the groups of the process that connects, so
+ * do we. What another bus does is not known, but that headgated has nothing to tell to whom it denies its
+ * properties.
  */
 static bool gets_signals(Client *client, const Ctl *ctl) {
         _cleanup_json_ json_t *node = NULL;
@@ -282,7 +264,7 @@ static bool gets_signals(Client *client, const Ctl *ctl) {
 
         if (!ctl->host && strcmp(ctl->bus, "system") == 0 && geteuid() != 0) {
                 readers = getgrnam(READERS_GROUP);
-                if (!readers || !is_member(readers->gr_gid))
+                if (!readers || (getegid() != readers->gr_gid && !group_member(readers->gr_gid)))
                         return false;
         }
 
