@@ -301,6 +301,31 @@ static void set_capacity(EdtPacer *program, uint64_t capacity_bytes) {
         __atomic_store_n(&link->capacity_bytes, capacity_bytes, __ATOMIC_RELEASE);
 }
 
+static int put_difference(EdtPacer *program, const EdtEntry *have, size_t n_have, const EdtEntry *want,
+                size_t n, unsigned *changes) {
+        for (size_t i = 0; i < n_have; i++)
+                if (!bsearch(&have[i], want, n, sizeof(EdtEntry), compare_slot)) {
+                        remove_class(program, have[i].slot);
+                        ++*changes;
+                }
+        for (int gains = 0; gains < 2; gains++)
+                for (size_t i = 0; i < n; i++) {
+                        const EdtEntry *old = n_have == 0 ? NULL
+                                                          : bsearch(&want[i], have, n_have, sizeof(EdtEntry),
+                                                                            compare_slot);
+                        bool more = !old || want[i].class.floor_bytes > old->class.floor_bytes;
+                        int r;
+
+                        if ((old && edt_class_equal(&old->class, &want[i].class)) || more != gains)
+                                continue;
+                        r = put_class(program, &want[i]);
+                        if (r < 0)
+                                return r;
+                        ++*changes;
+                }
+        return 0;
+}
+
 int edt_pacer_set(EdtPacer *program, uint64_t capacity_bytes, uint32_t overhead_bytes,
                 const EdtEntry *entries, size_t n, unsigned *changes) {
         _cleanup_free_ EdtEntry *have = NULL;
@@ -315,29 +340,43 @@ int edt_pacer_set(EdtPacer *program, uint64_t capacity_bytes, uint32_t overhead_
         __atomic_store_n(&link_of(program)->overhead_bytes, overhead_bytes, __ATOMIC_RELEASE);
         if (capacity_bytes > had_capacity)
                 set_capacity(program, capacity_bytes);
-        for (size_t i = 0; i < n_have; i++)
-                if (!bsearch(&have[i], entries, n, sizeof(EdtEntry), compare_slot)) {
-                        remove_class(program, have[i].slot);
-                        ++*changes;
-                }
-        for (int gains = 0; gains < 2; gains++)
-                for (size_t i = 0; i < n; i++) {
-                        const EdtEntry *old = n_have == 0 ? NULL
-                                                          : bsearch(&entries[i], have, n_have,
-                                                                            sizeof(EdtEntry), compare_slot);
-                        bool more = !old || entries[i].class.floor_bytes > old->class.floor_bytes;
-
-                        if ((old && edt_class_equal(&old->class, &entries[i].class)) || more != gains)
-                                continue;
-                        r = put_class(program, &entries[i]);
-                        if (r < 0)
-                                return r;
-                        ++*changes;
-                }
+        r = put_difference(program, have, n_have, entries, n, changes);
+        if (r < 0)
+                return r;
         if (capacity_bytes < had_capacity)
                 set_capacity(program, capacity_bytes);
         *changes += capacity_bytes != had_capacity;
         return 0;
+}
+
+static bool holds(const EdtPacer *program, uint32_t slot, const EdtEntry *want) {
+        struct edt_class class;
+
+        if (bpf_map_lookup_elem(program->fds[CLASSES], &slot, &class) < 0)
+                return !want;
+        return want && edt_class_equal(&class, &want->class);
+}
+
+int edt_pacer_change(EdtPacer *program, const EdtEntry *have, size_t n_have, const EdtEntry *want, size_t n,
+                unsigned *changes) {
+        int r = put_difference(program, have, n_have, want, n, changes);
+
+        for (size_t i = 0, j = 0; r >= 0 && (i < n_have || j < n);) {
+                const EdtEntry *h = i < n_have ? &have[i] : NULL, *w = j < n ? &want[j] : NULL;
+
+                if (h && w && h->slot != w->slot) {
+                        if (h->slot < w->slot)
+                                w = NULL;
+                        else
+                                h = NULL;
+                }
+                i += !!h;
+                j += !!w;
+                if (!(h && w && edt_class_equal(&h->class, &w->class)) &&
+                                !holds(program, h ? h->slot : w->slot, w))
+                        r = -ESTALE;
+        }
+        return r;
 }
 
 static void stats_from_state(uint32_t slot, const struct edt_state *state, uint64_t now, NetClassStats *ret) {

@@ -34,6 +34,10 @@ void edt_pacer_keep_pins(const EdtPacer *program, PinTell tell, void *userdata);
  * gains, so that nothing is promised twice. */
 int edt_pacer_set(EdtPacer *program, uint64_t capacity_bytes, uint32_t overhead_bytes,
                 const EdtEntry *entries, size_t n, unsigned *changes);
+/* The same of classes alone, from what was read back here, with no look at any but those that differ: these
+ * are read back. -ESTALE: one is not as it was put. */
+int edt_pacer_change(EdtPacer *program, const EdtEntry *have, size_t n_have, const EdtEntry *want, size_t n,
+                unsigned *changes);
 /* As the maps have it, by slot; the caller frees. A capacity of 0: nothing is paced. */
 int edt_pacer_get(const EdtPacer *program, uint64_t *ret_capacity_bytes, EdtEntry **ret, size_t *ret_n);
 /* By slot; the caller frees. */

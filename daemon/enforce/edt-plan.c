@@ -77,6 +77,13 @@ void edt_entry_to_model(const EdtEntry *entry, NetClass *ret) {
         };
 }
 
+void edt_class_round(const NetPlan *plan, const NetClass *class, NetClass *ret) {
+        EdtEntry entry = { .slot = class->slot };
+
+        class_from_plan(plan, class, &entry.class);
+        edt_entry_to_model(&entry, ret);
+}
+
 bool edt_class_equal(const struct edt_class *a, const struct edt_class *b) {
         return a->floor_bytes == b->floor_bytes && a->ceil_bytes == b->ceil_bytes &&
                a->weight_bytes == b->weight_bytes && a->level == b->level;

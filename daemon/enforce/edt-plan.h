@@ -29,6 +29,8 @@ bool edt_error_lasts(int error);
 /* One a class of the plan, in its order; the caller frees. -EINVAL as in htb_tree_from_plan(). */
 int edt_entries_from_plan(const NetPlan *plan, EdtEntry **ret, size_t *ret_n);
 void edt_entry_to_model(const EdtEntry *entry, NetClass *ret);
+/* There and back: the class as it is shown where the pacer has it. */
+void edt_class_round(const NetPlan *plan, const NetClass *class, NetClass *ret);
 bool edt_class_equal(const struct edt_class *a, const struct edt_class *b);
 
 /* For people: "prio 1 rate 3000000bit ceil 5000000bit", as of a class of HTB; "none" for NULL. `ret` has

@@ -10,6 +10,7 @@
  * by its own change.
  */
 
+#include "uplink-edt.h"
 #include "uplink-internal.h"
 
 #include <linux/rtnetlink.h>
@@ -160,8 +161,11 @@ int uplink_change(Uplink *uplink, const NetPlan *from, const NetPlan *to, unsign
         int r;
 
         uplink->words[0] = '\0';
-        if (uplink->edt || uplink->seen.ifindex == 0 || !net_plan_same_link(from, to) || to->n_classes == 0 ||
-                        to->classes[0].slot != SLOT_DEFAULT)
+        if (!net_plan_same_link(from, to) || to->n_classes == 0 || to->classes[0].slot != SLOT_DEFAULT)
+                return -ESTALE;
+        if (uplink->edt)
+                return uplink_edt_change(uplink, from, to, ret_changes);
+        if (uplink->seen.ifindex == 0)
                 return -ESTALE;
         r = trees_of_difference(uplink, from, to, &have, &want);
         if (r >= 0)
@@ -176,15 +180,12 @@ int uplink_change(Uplink *uplink, const NetPlan *from, const NetPlan *to, unsign
 }
 
 int uplink_expect(const Uplink *uplink, const NetPlan *plan, NetPlan *ret) {
-        NetClass *classes;
+        NetClass *classes = calloc(plan->n_classes + 1, sizeof(NetClass));
 
-        if (uplink->edt)
-                return -EOPNOTSUPP;
-        classes = calloc(plan->n_classes + 1, sizeof(NetClass));
         if (!classes)
                 return -ENOMEM;
         for (size_t i = 0; i < plan->n_classes; i++)
-                htb_class_round(plan, &plan->classes[i], &classes[i]);
+                (uplink->edt ? edt_class_round : htb_class_round)(plan, &plan->classes[i], &classes[i]);
         *ret = (NetPlan){
                 .uplink = uplink->name,
                 .capacity_bps = plan->capacity_bps / 8 * 8,

@@ -195,6 +195,27 @@ int uplink_edt_apply(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
         return r < 0 ? r : 0;
 }
 
+/* What becomes of the qdiscs and the program is heard of by enforce/link-watch.h; of the maps nobody tells,
+ * and the next look at all finds it. */
+int uplink_edt_change(Uplink *uplink, const NetPlan *from, const NetPlan *to, unsigned *ret_changes) {
+        _cleanup_free_ EdtEntry *have = NULL, *want = NULL;
+        size_t n_have, n_want;
+        unsigned changes = 0;
+        int r;
+
+        if (!uplink->paced || !uplink->pacer || (int) if_nametoindex(uplink->name) != uplink->pacer_ifindex)
+                return -ESTALE;
+        r = edt_entries_from_plan(from, &have, &n_have);
+        if (r >= 0)
+                r = edt_entries_from_plan(to, &want, &n_want);
+        if (r >= 0)
+                r = edt_pacer_change(uplink->pacer, have, n_have, want, n_want, &changes);
+        if (r < 0)
+                return r;
+        *ret_changes = changes;
+        return 1;
+}
+
 typedef struct Teller {
         UplinkDifference tell;
         void *userdata;

@@ -9,6 +9,7 @@
 #define UPLINK_DIFFERENCES_TOLD 8U
 
 int uplink_edt_apply(Uplink *uplink, const NetPlan *plan, unsigned *changes);
+int uplink_edt_change(Uplink *uplink, const NetPlan *from, const NetPlan *to, unsigned *ret_changes);
 int uplink_edt_compare(Uplink *uplink, const NetPlan *plan, UplinkDifference tell, void *userdata);
 int uplink_edt_observe(Uplink *uplink, const NetPlan *expected, NetPlan *ret);
 int uplink_edt_read_stats(Uplink *uplink, NetStats *ret);

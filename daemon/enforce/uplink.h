@@ -94,7 +94,7 @@ uint32_t uplink_port(const Uplink *uplink);
  * the tree, queues in its classes too, is not what `expected` (or NULL) says, in words.
  */
 int uplink_observe(Uplink *uplink, const NetPlan *expected, NetPlan *ret);
-/* What that gives where the kernel holds the plan, without a look. -EOPNOTSUPP: only a look can tell. */
+/* What that gives where the kernel holds the plan, without a look. */
 int uplink_expect(const Uplink *uplink, const NetPlan *plan, NetPlan *ret);
 /* One dump of the classes, and where their queues drop what they took, one of qdiscs. -ENOENT: our tree is
  * not there. Counters begin at 0 with the class. */

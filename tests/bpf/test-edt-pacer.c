@@ -7,9 +7,10 @@
  */
 
 #include "enforce/edt-pacer.h"
-#include "enforce/uplink.h"
+#include "enforce/uplink-internal.h"
 #include "host.h"
 
+#include <bpf/bpf.h>
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <linux/bpf.h>
@@ -246,6 +247,88 @@ Test(edt_pacer, is_found_again) {
         cr_expect_not(edt_pacer_is_attached(program));
         edt_pacer_free(program);
         cr_expect_eq(edt_pacer_remove(host_bpffs(), ifindex), 0);
+}
+
+/* What differs is put and read back. What another has done to the rest meanwhile stays: that is not looked
+ * at. */
+Test(edt_pacer, a_change_is_of_what_differs) {
+        NetClass changed[] = {
+                classes[0],
+                { SLOT_CONTROL, 0, 2000000, 10000000 },
+                classes[3],
+                { SLOT_NONE, 2, 0, CAPACITY_BPS },
+        };
+        const NetPlan to = { "hg0", CAPACITY_BPS, changed, ELEMENTSOF(changed) };
+        _cleanup_free_ EdtEntry *have = NULL, *want = NULL, *entries = NULL;
+        size_t n_have, n_want, n;
+        _cleanup_close_ int map = -EBADF;
+        unsigned changes = 0;
+        EdtPacer *program;
+        uint64_t capacity;
+        char name[64];
+
+        make_link();
+        program = make_program();
+        (void) set_plan(program, &plan);
+        cr_assert_eq(edt_entries_from_plan(&plan, &have, &n_have), 0);
+        cr_assert_eq(edt_entries_from_plan(&to, &want, &n_want), 0);
+        snprintf(name, sizeof(name), "edt_classes_%u_2", if_nametoindex("hg0"));
+        map = pin_open(host_bpffs(), name);
+        want[2].class.floor_bytes--;
+        cr_assert_eq(bpf_map_update_elem(map, &want[2].slot, &want[2].class, BPF_EXIST), 0, "%m");
+        want[2].class.floor_bytes++;
+
+        cr_expect_eq(edt_pacer_change(program, have, n_have, want, n_want, &changes), 0);
+        cr_expect_eq(changes, 3, "one that goes, one with more, one that comes: %u", changes);
+        cr_expect_eq(edt_pacer_get(program, &capacity, &entries, &n), 0);
+        cr_assert_eq(n, n_want);
+        want[2].class.floor_bytes--;
+        for (size_t i = 0; i < n; i++)
+                cr_expect(entries[i].slot == want[i].slot &&
+                                                edt_class_equal(&entries[i].class, &want[i].class),
+                                "slot %u", want[i].slot);
+        edt_pacer_free(program);
+        cr_expect_eq(edt_pacer_remove(host_bpffs(), if_nametoindex("hg0")), 0);
+}
+
+/* As an uplink that was put in force and read back has it; without the fq, of which neither knows. */
+Test(edt_pacer, an_uplink_changes_what_differs) {
+        static Uplink uplink = { .name = "hg0", .edt = true };
+        NetClass changed[] = { classes[0], classes[1], { SLOT_SLOW, 2, 9000007, 10000000 }, classes[3] };
+        const NetPlan to = { "hg0", CAPACITY_BPS, changed, ELEMENTSOF(changed) },
+                      other = { "hg0", 2 * CAPACITY_BPS, changed, ELEMENTSOF(changed) };
+        _cleanup_free_ EdtEntry *entries = NULL;
+        unsigned changes = 0;
+        uint64_t capacity;
+        NetPlan expected;
+        size_t n;
+
+        make_link();
+        uplink.pacer = make_program();
+        uplink.pacer_ifindex = (int) if_nametoindex("hg0");
+        (void) set_plan(uplink.pacer, &plan);
+        cr_expect_eq(uplink_change(&uplink, &plan, &to, &changes), -ESTALE, "not put in force yet");
+        uplink.paced = true;
+        cr_expect_eq(uplink_change(&uplink, &plan, &other, &changes), -ESTALE, "another capacity");
+        cr_expect_eq(uplink_change(&uplink, &plan, &to, &changes), 1);
+        cr_expect_eq(changes, 1);
+
+        cr_assert_eq(uplink_expect(&uplink, &to, &expected), 0);
+        cr_expect_eq(edt_pacer_get(uplink.pacer, &capacity, &entries, &n), 0);
+        cr_expect_eq(expected.capacity_bps, capacity * 8);
+        cr_assert_eq(expected.n_classes, n);
+        for (size_t i = 0; i < n; i++) {
+                NetClass class;
+
+                edt_entry_to_model(&entries[i], &class);
+                cr_expect(net_class_equal(&class, &expected.classes[i]), "slot %u", class.slot);
+        }
+        free(expected.classes);
+
+        run("ip link del hg0 && ip link add hg0 type veth peer name hg1");
+        cr_expect_eq(uplink_change(&uplink, &to, &plan, &changes), -ESTALE, "another interface of that name");
+        edt_pacer_free(uplink.pacer);
+        cr_expect_eq(edt_pacer_remove(host_bpffs(), (unsigned) uplink.pacer_ifindex), 0);
 }
 
 static void clear(void) {
