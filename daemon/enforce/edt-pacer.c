@@ -301,18 +301,20 @@ static void set_capacity(EdtPacer *program, uint64_t capacity_bytes) {
         __atomic_store_n(&link->capacity_bytes, capacity_bytes, __ATOMIC_RELEASE);
 }
 
+static const EdtEntry *find_entry(const EdtEntry *entries, size_t n, const EdtEntry *like) {
+        return n == 0 ? NULL : bsearch(like, entries, n, sizeof(EdtEntry), compare_slot);
+}
+
 static int put_difference(EdtPacer *program, const EdtEntry *have, size_t n_have, const EdtEntry *want,
                 size_t n, unsigned *changes) {
         for (size_t i = 0; i < n_have; i++)
-                if (!bsearch(&have[i], want, n, sizeof(EdtEntry), compare_slot)) {
+                if (!find_entry(want, n, &have[i])) {
                         remove_class(program, have[i].slot);
                         ++*changes;
                 }
         for (int gains = 0; gains < 2; gains++)
                 for (size_t i = 0; i < n; i++) {
-                        const EdtEntry *old = n_have == 0 ? NULL
-                                                          : bsearch(&want[i], have, n_have, sizeof(EdtEntry),
-                                                                            compare_slot);
+                        const EdtEntry *old = find_entry(have, n_have, &want[i]);
                         bool more = !old || want[i].class.floor_bytes > old->class.floor_bytes;
                         int r;
 
@@ -361,22 +363,19 @@ int edt_pacer_change(EdtPacer *program, const EdtEntry *have, size_t n_have, con
                 unsigned *changes) {
         int r = put_difference(program, have, n_have, want, n, changes);
 
-        for (size_t i = 0, j = 0; r >= 0 && (i < n_have || j < n);) {
-                const EdtEntry *h = i < n_have ? &have[i] : NULL, *w = j < n ? &want[j] : NULL;
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n_have; i++)
+                if (!find_entry(want, n, &have[i]) && !holds(program, have[i].slot, NULL))
+                        return -ESTALE;
+        for (size_t i = 0; i < n; i++) {
+                const EdtEntry *old = find_entry(have, n_have, &want[i]);
 
-                if (h && w && h->slot != w->slot) {
-                        if (h->slot < w->slot)
-                                w = NULL;
-                        else
-                                h = NULL;
-                }
-                i += !!h;
-                j += !!w;
-                if (!(h && w && edt_class_equal(&h->class, &w->class)) &&
-                                !holds(program, h ? h->slot : w->slot, w))
-                        r = -ESTALE;
+                if (!(old && edt_class_equal(&old->class, &want[i].class)) &&
+                                !holds(program, want[i].slot, &want[i]))
+                        return -ESTALE;
         }
-        return r;
+        return 0;
 }
 
 static void stats_from_state(uint32_t slot, const struct edt_state *state, uint64_t now, NetClassStats *ret) {
