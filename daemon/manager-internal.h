@@ -74,6 +74,10 @@ int manager_reconcile(Manager *manager);
  * its commit. */
 void manager_settle(Manager *manager, const Instant *now);
 void manager_log_lost(int r, const char *what);
+/* What is put on disk until its end waits for one sync. False: it is part of another's, or the disk refuses:
+ * then each put is on its own. */
+bool manager_begin_puts(Manager *manager);
+void manager_end_puts(Manager *manager, bool begun, const char *what);
 /* Those that are due, in order; with `all` those too whose time a clock that went back has undone. */
 void manager_advance(Manager *manager, const Instant *now, bool all);
 /* Allocations that ended an hour ago. */

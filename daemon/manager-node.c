@@ -33,9 +33,19 @@ int manager_keep_clock(Manager *manager) {
 }
 
 /* What was reckoned by a clock that was not trusted. */
-static void reckon_lease(Manager *manager, Allocation *allocation, const Instant *now) {
-        allocation_reckon_lease(allocation, now->utc_usec, now->boottime_usec, /* trusted= */ true);
-        manager_log_lost(state_put_allocation(manager->state, allocation), "A lease");
+static void reckon_leases(Manager *manager, const Instant *now) {
+        const Calendar *calendar = &manager->node.calendar;
+        const bool begun = manager_begin_puts(manager);
+
+        for (size_t i = 0; i < calendar->n; i++) {
+                Allocation *allocation = calendar->allocations[i];
+
+                if (!allocation->lease_by_utc)
+                        continue;
+                allocation_reckon_lease(allocation, now->utc_usec, now->boottime_usec, /* trusted= */ true);
+                manager_log_lost(state_put_allocation(manager->state, allocation), "A lease");
+        }
+        manager_end_puts(manager, begun, "Leases by a clock that is trusted");
 }
 
 /* True where what waited need not any more, or what is yet to come has to wait. */
@@ -48,9 +58,8 @@ static bool follow_trust(Manager *manager, const Instant *now) {
         node->clock_trusted = trusted;
         manager->look_at_all = true;
         manager->trusted_since_usec = now->boottime_usec;
-        for (size_t i = 0; trusted && i < node->calendar.n; i++)
-                if (node->calendar.allocations[i]->lease_by_utc)
-                        reckon_lease(manager, node->calendar.allocations[i], now);
+        if (trusted)
+                reckon_leases(manager, now);
         (void) feature_set_put(&node->features, "clock", trusted, "%s", clock_trust_words(&manager->clock));
         log_write(trusted ? LOG_INFO : LOG_WARNING, NULL, "The clock is %s: %s",
                         trusted ? "trusted" : "not trusted", clock_trust_words(&manager->clock));

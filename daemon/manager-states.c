@@ -19,6 +19,15 @@ void manager_log_lost(int r, const char *what) {
                 (void) log_error_errno(r, "%s is not on disk", what);
 }
 
+bool manager_begin_puts(Manager *manager) {
+        return state_begin(manager->state) >= 0;
+}
+
+void manager_end_puts(Manager *manager, bool begun, const char *what) {
+        if (begun)
+                manager_log_lost(state_commit(manager->state), what);
+}
+
 /* The tenant's last active allocation went: what it has becomes its residual share. */
 static void tenant_rests(Manager *manager, Tenant *tenant) {
         TenantGroup *group;
@@ -224,8 +233,16 @@ void manager_advance(Manager *manager, const Instant *now, bool all) {
                 (void) log_error_errno(r, "Windows that recur cannot be reckoned");
 }
 
+/* Its group is gone: so is it. */
+static void drop_tenant(Manager *manager, const Tenant *tenant) {
+        manager_log_lost(state_delete_tenant(manager->state, tenant->id), "A tenant's removal");
+        if (!tenant->untold)
+                api_tenant_removed(manager->api, tenant->id);
+        node_remove_tenant(&manager->node, tenant->id);
+}
+
 bool manager_drop_tenants(Manager *manager) {
-        bool any = false;
+        bool any = false, begun = false;
 
         if (!manager->tenants_may_go)
                 return false;
@@ -252,39 +269,51 @@ bool manager_drop_tenants(Manager *manager) {
                         manager->tenants_may_go = true; /* tried again with the next sample */
                         continue;
                 }
-                manager_log_lost(state_delete_tenant(manager->state, tenant->id), "A tenant's removal");
-                if (!tenant->untold)
-                        api_tenant_removed(manager->api, tenant->id);
-                node_remove_tenant(&manager->node, tenant->id);
+                if (!any)
+                        begun = manager_begin_puts(manager);
+                drop_tenant(manager, tenant);
                 any = true;
         }
+        manager_end_puts(manager, begun, "The removal of tenants");
         return any;
 }
 
+/* By boot time: a clock that is wrong for a while must not take away what it would bring back. */
+static bool is_long_over(const Allocation *allocation, const Instant *now) {
+        return !allocation_is_live(allocation) &&
+               allocation->state_boottime_usec + FORGET_ENDED_USEC <= now->boottime_usec;
+}
+
+static void forget_ended(Manager *manager, const char *id, const Instant *now) {
+        _cleanup_allocation_ Allocation *allocation = NULL;
+        Tenant *tenant;
+
+        api_allocation_removed(manager->api, id);
+        allocation = calendar_take(&manager->node.calendar, id);
+        manager->tenants_may_go = true;
+        tenant = node_find_tenant(&manager->node, allocation->tenant_id);
+        if (tenant)
+                node_note_news(&manager->node, tenant);
+        manager_log_lost(state_put_released(manager->state, allocation->id, allocation->generation,
+                                         now->utc_usec),
+                        "A generation");
+        manager_log_lost(state_delete_allocation(manager->state, allocation->id), "An allocation's end");
+}
+
 void manager_forget_ended(Manager *manager, const Instant *now) {
-        Calendar *calendar = &manager->node.calendar;
+        const Calendar *calendar = &manager->node.calendar;
+        bool any = false, begun = false;
 
+        if (!manager->node.clock_trusted ||
+                        manager->trusted_since_usec + FORGET_ENDED_USEC > now->boottime_usec)
+                return;
         for (size_t i = calendar->n; i-- > 0;) {
-                _cleanup_allocation_ Allocation *allocation = NULL;
-                Tenant *tenant;
-
-                /* On boot time: a clock that is wrong for a while must not take away what it would bring
-                 * back. */
-                if (allocation_is_live(calendar->allocations[i]) || !manager->node.clock_trusted ||
-                                manager->trusted_since_usec + FORGET_ENDED_USEC > now->boottime_usec ||
-                                calendar->allocations[i]->state_boottime_usec + FORGET_ENDED_USEC >
-                                                now->boottime_usec)
+                if (!is_long_over(calendar->allocations[i], now))
                         continue;
-                api_allocation_removed(manager->api, calendar->allocations[i]->id);
-                allocation = calendar_take(calendar, calendar->allocations[i]->id);
-                manager->tenants_may_go = true;
-                tenant = node_find_tenant(&manager->node, allocation->tenant_id);
-                if (tenant)
-                        node_note_news(&manager->node, tenant);
-                manager_log_lost(state_put_released(manager->state, allocation->id, allocation->generation,
-                                                 now->utc_usec),
-                                "A generation");
-                manager_log_lost(state_delete_allocation(manager->state, allocation->id),
-                                "An allocation's end");
+                if (!any)
+                        begun = manager_begin_puts(manager);
+                forget_ended(manager, calendar->allocations[i]->id, now);
+                any = true;
         }
+        manager_end_puts(manager, begun, "The end of allocations");
 }

@@ -5,6 +5,7 @@ network and a mount namespace, below a control group and with a bus, a state and
 case. To be imported first: it runs the test again inside the namespaces. What tests/system/guest.py offers works on it.
 """
 import atexit
+import ctypes
 import os
 import shutil
 import signal
@@ -30,6 +31,7 @@ os.environ.update(HEADGATE_BUS=BUS, DBUS_SYSTEM_BUS_ADDRESS=BUS, PATH=f"{os.path
 import guest  # noqa: E402
 from guest import BOUND, check, cleanup, run  # noqa: E402
 
+TIME_ERROR = 5  # adjtimex(2): not synchronised
 RELEASED = 79  # the exit status after which nothing starts it again
 MOUNT = Path(next(line.split()[1] for line in open("/proc/mounts") if line.split()[2] == "cgroup2"))
 
@@ -103,6 +105,16 @@ class Node:
 
     def ready(self):
         return guest.ctl("status", code=None).returncode in (0, 3)
+
+
+def doubt_clock(node):
+    """Until it is synchronised, or an operator says so."""
+    path = FOLDER / "conf"
+    path.write_text(path.read_text().replace("require-sync = no", "require-sync = yes"))
+
+
+def clock_is_synchronised():
+    return ctypes.CDLL("libc.so.6").adjtimex(ctypes.create_string_buffer(1024)) != TIME_ERROR
 
 
 def add_uplink(name):

@@ -5,7 +5,8 @@
  * systemd's units, and at the step that the test names fails it, kills the daemon before or after it, or
  * lies: says that it was done, and does nothing. Steps are writes to files of control groups, groups that
  * come and go, messages of rtnetlink that change something (each of a batch), calls of PID 1 that do, bpf(2)
- * that does, pins that go, and what SQLite writes and syncs. It changes nothing while it is not armed.
+ * that does, pins that go, and what SQLite writes and syncs. It changes no step while it is not armed. And it
+ * puts the clocks that go on in a sleep ahead.
  *
  * The test steers it by a file that both map, HEADGATE_FAULT; tests/support/fault.py says the same in Python.
  */
@@ -53,6 +54,7 @@ typedef struct Control {
         volatile uint32_t armed, mode, pause, fired;
         volatile uint64_t at, steps;      /* counted from 1 */
         volatile uint64_t waiting, going; /* with `pause`, before each step: until `going` is as high */
+        volatile uint64_t slept_sec;      /* as if the machine had been asleep that long, armed or not */
         char log[LOG_ENTRIES][LOG_ENTRY_SIZE];
 } Control;
 
@@ -167,6 +169,14 @@ int fdatasync(int fd) {
 
 int fsync(int fd) {
         return sync_step(fd, REAL(fsync));
+}
+
+int clock_gettime(clockid_t clock, struct timespec *ret) {
+        int r = REAL(clock_gettime)(clock, ret);
+
+        if (r >= 0 && control && (clock == CLOCK_BOOTTIME || clock == CLOCK_REALTIME))
+                ret->tv_sec += (time_t) control->slept_sec;
+        return r;
 }
 
 /* libcgroup makes each directory above, too: those that are there are no step. */

@@ -12,12 +12,14 @@ NAMES = "counted", "failed", "lied about", "failed after it was done", "killed b
 KILLS = KILL_BEFORE, KILL_AFTER
 
 _HEAD = struct.Struct("=IIIIQQQQ")
+_SLEPT = _HEAD.size
+_LOG = _SLEPT + 8
 _ENTRY_SIZE, _ENTRIES = 64, 1000
 
 
 class Fault:
     def __init__(self, path):
-        Path(path).write_bytes(bytes(_HEAD.size + _ENTRIES * _ENTRY_SIZE))
+        Path(path).write_bytes(bytes(_LOG + _ENTRIES * _ENTRY_SIZE))
         with open(path, "r+b") as file:
             self._map = mmap.mmap(file.fileno(), 0)
 
@@ -47,6 +49,10 @@ class Fault:
         self._word(8, 0)
         return [self.words(step) for step in range(1, min(self.steps, _ENTRIES) + 1)]
 
+    def sleep(self, seconds):
+        """As if the machine slept so long: the daemon's clocks but the monotonic one are so much later from here on."""
+        self._long(_SLEPT, self._long(_SLEPT) + seconds)
+
     @property
     def fired(self):
         return bool(self._word(12))
@@ -63,7 +69,7 @@ class Fault:
 
     def words(self, step):
         """What a step is, as far as it has been reached: its kind first."""
-        at = _HEAD.size + (step - 1) * _ENTRY_SIZE
+        at = _LOG + (step - 1) * _ENTRY_SIZE
         return self._map[at:at + _ENTRY_SIZE].split(b"\0")[0].decode() if 0 < step <= min(self.steps, _ENTRIES) else ""
 
     def go(self):
