@@ -109,8 +109,8 @@ static int manager_renew(
                 void *userdata, uid_t caller, const char *id, uint64_t lease_usec, Failure *ret_failure) {
         Manager *manager = userdata;
         Allocation *allocation = calendar_find(&manager->node.calendar, id);
-        uint64_t old_usec, old_boottime_usec;
         Instant now = manager_now();
+        Allocation before;
         int r;
 
         if (!allocation || !allocation_is_live(allocation))
@@ -126,13 +126,13 @@ static int manager_renew(
                 return failure_set(ret_failure, FAILURE_INVALID_ALLOCATION,
                                 "allocation %s: renewal %" PRIu64 " must be from 1 to %llu µs", id,
                                 lease_usec, ALLOCATION_LEASE_USEC_MAX);
-        old_usec = allocation->lease_expiry_usec;
-        old_boottime_usec = allocation->lease_expiry_boottime_usec;
+        before = *allocation;
         allocation_renew(allocation, now.utc_usec, now.boottime_usec, lease_usec);
         r = state_put_allocation(manager->state, allocation);
         if (r < 0) { /* what is not on disk was not renewed */
-                allocation->lease_expiry_usec = old_usec;
-                allocation->lease_expiry_boottime_usec = old_boottime_usec;
+                allocation->lease_expiry_usec = before.lease_expiry_usec;
+                allocation->lease_expiry_boottime_usec = before.lease_expiry_boottime_usec;
+                allocation->lease_by_utc = before.lease_by_utc;
                 return r;
         }
         calendar_look_again(&manager->node.calendar, allocation);
