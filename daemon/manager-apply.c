@@ -47,8 +47,8 @@ struct Transaction {
         Allocation **requests; /* taken from the caller; the calendar's once they are put */
         size_t n;
         Verdict *verdicts;    /* of the requests */
-        Allocation **leaving; /* those that a Sync leaves out, NULL-terminated; in the calendar until they are
-                                 put aside for their released copies */
+        Allocation **leaving; /* owned list, ending with NULL: those that a Sync leaves out; in the calendar
+                                 until they are put aside for their released copies */
         size_t n_leaving;
         Allocation **put;  /* what was put: released copies, then requests */
         Allocation **held; /* what each of them replaced, or NULL */
@@ -401,6 +401,7 @@ static void transaction_done(Transaction *transaction) {
                 allocation_free(transaction->held[i]);
         for (size_t i = 0; i < transaction->n_rest; i++)
                 free(transaction->rest[i].tenant_id);
+        free(transaction->leaving);
         free(transaction->put);
         free(transaction->held);
         free(transaction->rest);
@@ -492,16 +493,18 @@ static Instant catch_up(Manager *manager) {
         return now;
 }
 
-int manager_transact(Manager *manager, uid_t caller, Allocation **requests, size_t n, Allocation **leaving,
+int manager_transact(Manager *manager, uid_t caller, Allocation **requests, size_t n, const char *issuer,
                 Failure *failure) {
-        Transaction transaction = { .manager = manager, .requests = requests, .n = n, .leaving = leaving };
-        int r;
+        Transaction transaction = { .manager = manager, .requests = requests, .n = n };
+        int r = 0;
 
-        while (leaving && leaving[transaction.n_leaving])
-                transaction.n_leaving++;
         transaction.begun = catch_up(manager);
-        r = manager_judge_requests(manager, requests, &transaction.n, transaction.n_leaving, caller,
-                        &transaction.begun, failure);
+        if (issuer)
+                r = manager_list_leaving(manager, caller, issuer, requests, n, &transaction.leaving,
+                                &transaction.n_leaving);
+        if (r == 0)
+                r = manager_judge_requests(manager, requests, &transaction.n, transaction.n_leaving, caller,
+                                &transaction.begun, failure);
         if (r != 0)
                 transaction.n = n; /* the list is as it was given */
         if (r == 0)
@@ -516,5 +519,5 @@ int manager_transact(Manager *manager, uid_t caller, Allocation **requests, size
 }
 
 int manager_apply(void *userdata, uid_t caller, Allocation **requests, size_t n, Failure *ret_failure) {
-        return manager_transact(userdata, caller, requests, n, /* leaving= */ NULL, ret_failure);
+        return manager_transact(userdata, caller, requests, n, /* issuer= */ NULL, ret_failure);
 }

@@ -184,13 +184,16 @@ int manager_judge_requests(Manager *manager, Allocation **requests, size_t *n, s
 
 /* manager-apply.c: all take ownership of the requests. */
 int manager_apply(void *userdata, uid_t caller, Allocation **requests, size_t n, Failure *ret_failure);
-/* And releases those that are `leaving`, which ends with NULL, or is NULL. */
-int manager_transact(Manager *manager, uid_t caller, Allocation **requests, size_t n, Allocation **leaving,
+/* And releases what the issuer's list leaves out, where there is an issuer. */
+int manager_transact(Manager *manager, uid_t caller, Allocation **requests, size_t n, const char *issuer,
                 Failure *failure);
 /* What becomes `tell`, before anything can be applied. */
 int manager_watch_accepted(Manager *manager);
 void manager_free_accepted(Manager *manager);
-/* manager-sync.c */
+/* manager-sync.c: the issuer's that live, are the caller's and are not among the requests; a list that the
+ * caller frees, ending with NULL. */
+int manager_list_leaving(const Manager *manager, uid_t caller, const char *issuer,
+                Allocation *const *requests, size_t n, Allocation ***ret, size_t *ret_n);
 int manager_sync(void *userdata, uid_t caller, const char *issuer, Allocation **requests, size_t n,
                 Failure *ret_failure);
 

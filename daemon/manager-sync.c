@@ -8,11 +8,21 @@
 
 #include <string.h>
 
-static bool is_named(Allocation *const *requests, size_t n, const char *id) {
-        for (size_t i = 0; i < n; i++)
-                if (requests[i]->id && strcmp(requests[i]->id, id) == 0)
-                        return true;
-        return false;
+static int by_id(const void *a, const void *b) {
+        return strcmp(*(const char *const *) a, *(const char *const *) b);
+}
+
+/* The ids that are named, in their order; the caller frees. */
+static const char **list_named(Allocation *const *requests, size_t n, size_t *ret_n) {
+        const char **ids = calloc(n + 1, sizeof(char *));
+
+        *ret_n = 0;
+        for (size_t i = 0; ids && i < n; i++)
+                if (requests[i]->id)
+                        ids[(*ret_n)++] = requests[i]->id;
+        if (ids)
+                qsort(ids, *ret_n, sizeof(char *), by_id);
+        return ids;
 }
 
 /* Each is the issuer's: it may leave that out, but not name another. */
@@ -38,37 +48,37 @@ static bool is_callers(const Allocation *allocation, uid_t caller) {
         return manager_judge_owner(allocation, caller, &refusal) == 0;
 }
 
-static void list_leaving(const Manager *manager, uid_t caller, const char *issuer,
-                Allocation *const *requests, size_t n, Allocation **leaving) {
+int manager_list_leaving(const Manager *manager, uid_t caller, const char *issuer,
+                Allocation *const *requests, size_t n, Allocation ***ret, size_t *ret_n) {
         const Calendar *calendar = &manager->node.calendar;
-        size_t found = 0;
+        _cleanup_free_ Allocation **leaving = calloc(calendar->n + 1, sizeof(Allocation *));
+        size_t n_named, found = 0;
+        _cleanup_free_ const char **named = list_named(requests, n, &n_named);
 
+        if (!leaving || !named)
+                return -ENOMEM;
         for (size_t i = 0; i < calendar->n; i++) {
                 Allocation *allocation = calendar->allocations[i];
 
                 if (allocation_is_live(allocation) && allocation->issuer &&
-                                strcmp(allocation->issuer, issuer) == 0 &&
-                                !is_named(requests, n, allocation->id) && is_callers(allocation, caller))
+                                strcmp(allocation->issuer, issuer) == 0 && is_callers(allocation, caller) &&
+                                !bsearch(&allocation->id, named, n_named, sizeof(char *), by_id))
                         leaving[found++] = allocation;
         }
-        leaving[found] = NULL;
+        *ret = TAKE_PTR(leaving);
+        *ret_n = found;
+        return 0;
 }
 
 int manager_sync(void *userdata, uid_t caller, const char *issuer, Allocation **requests, size_t n,
                 Failure *ret_failure) {
-        Manager *manager = userdata;
-        _cleanup_free_ Allocation **leaving = calloc(manager->node.calendar.n + 1, sizeof(Allocation *));
-        int r;
+        int r = *issuer ? give_issuer(issuer, requests, n, ret_failure)
+                        : failure_set(ret_failure, FAILURE_INVALID_ALLOCATION,
+                                          "Issuer '' must be the name of whose list this is");
 
-        r = !leaving   ? -ENOMEM
-            : !*issuer ? failure_set(ret_failure, FAILURE_INVALID_ALLOCATION,
-                                         "Issuer '' must be the name of whose list this is")
-                       : give_issuer(issuer, requests, n, ret_failure);
-        if (r != 0) {
-                for (size_t i = 0; i < n; i++)
-                        allocation_free(requests[i]);
-                return r;
-        }
-        list_leaving(manager, caller, issuer, requests, n, leaving);
-        return manager_transact(manager, caller, requests, n, leaving, ret_failure);
+        if (r == 0)
+                return manager_transact(userdata, caller, requests, n, issuer, ret_failure);
+        for (size_t i = 0; i < n; i++)
+                allocation_free(requests[i]);
+        return r;
 }
