@@ -112,28 +112,24 @@ static int send_requests(const Ctl *ctl, const char *method, const char *issuer,
 
 /* The allocations at the paths; of those that the caller may not read, the id. */
 static int get_applied(Client *client, const json_t *paths, json_t **ret) {
-        _cleanup_json_ json_t *tenants = NULL, *all = NULL, *applied = json_array();
+        _cleanup_json_ json_t *tenants = NULL, *all = NULL, *by_id = json_object(), *applied = json_array();
         json_t *path, *allocation;
-        size_t i, j;
+        size_t i;
 
         client->keep = true;
         (void) client_get_objects(client, &tenants, &all);
         client->keep = false;
-
+        json_array_foreach (all, i, allocation)
+                json_object_set(by_id, variant_get_string(allocation, "AllocationId"), allocation);
         json_array_foreach (paths, i, path) {
                 _cleanup_free_ char *id = client_path_id(json_string_value(path), HEADGATE_ALLOCATION_PREFIX);
-                bool found = false;
 
-                json_array_foreach (all, j, allocation)
-                        if (id && strcmp(variant_get_string(allocation, "AllocationId"), id) == 0) {
-                                json_array_append(applied, allocation);
-                                found = true;
-                        }
-
-                if (!found && id)
-                        json_array_append_new(applied, json_pack("{ss}", "AllocationId", id));
+                if (!id)
+                        continue;
+                allocation = json_object_get(by_id, id);
+                json_array_append_new(applied,
+                                allocation ? json_incref(allocation) : json_pack("{ss}", "AllocationId", id));
         }
-
         if (json_array_size(applied) != json_array_size(paths))
                 return ctl_fail_errno(-ENOMEM, "applied, but cannot show it");
 
