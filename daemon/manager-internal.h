@@ -47,6 +47,9 @@ struct Manager {
         sd_bus *bus;                /* NULL while there is none: enforcement goes on */
         sd_bus_slot *bus_naming;    /* the name was asked for */
         sd_event_source *bus_timer; /* enabled while a connection comes about: until when it must have */
+        sd_event_source *bus_retry; /* enabled while one is to be tried again */
+        uint64_t bus_pause_usec;    /* before the next but one */
+        uint64_t bus_since_usec;    /* CLOCK_MONOTONIC: since when it is served, or is not */
         bool bus_served;            /* by our name */
         bool bus_lost;              /* and said so */
         bool is_ready;              /* and said so */
@@ -103,8 +106,6 @@ void manager_say_ready(Manager *manager);
 
 /* manager-bus.c: where another headgated has the name at our start, the loop ends with -EEXIST. */
 int manager_connect(Manager *manager);
-/* With each sample: connects again where nothing is served, nor about to be. */
-void manager_follow_bus(Manager *manager);
 void manager_leave_bus(Manager *manager);
 
 /* manager-start.c: what an earlier run left on disk and in the kernel, before anything is enforced. */

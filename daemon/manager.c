@@ -267,7 +267,6 @@ static int on_sample(sd_event_source *source, uint64_t usec, void *userdata) {
         if (due)
                 (void) manager_reconcile(manager);
         manager_tell_tenants(manager);
-        manager_follow_bus(manager);
         set_next(source, usec, manager->options.config->sample_interval_usec);
         return 0;
 }
