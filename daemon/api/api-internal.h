@@ -77,6 +77,13 @@ int api_add_manager(ApiConnection *connection);
 int api_add_objects(ApiConnection *connection);
 /* Makes the vtable that api_add_objects() needs; once. */
 int api_make_vtables(Api *api);
+extern const sd_bus_vtable api_tenant_vtable[];
+
+/* api-size.c: the most bytes that all objects are as one message. */
+size_t api_objects_bytes(const Api *api);
+/* 1: the call asks for all objects, which are more than a message may be there, and has been answered so. */
+int api_refuse_large(const Api *api, sd_bus_message *message);
+
 /* Where the next slot goes. */
 sd_bus_slot **api_slot(ApiConnection *connection);
 

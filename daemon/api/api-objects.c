@@ -271,7 +271,7 @@ static int get_tenant_victims(sd_bus *bus, const char *path, const char *interfa
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-static const sd_bus_vtable tenant_vtable[] = {
+const sd_bus_vtable api_tenant_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_PROPERTY("TenantId", "s", get_tenant_string, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("ControlGroup", "s", get_tenant_string, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
@@ -440,7 +440,7 @@ int api_add_objects(ApiConnection *connection) {
         int r;
 
         r = sd_bus_add_fallback_vtable(bus, api_slot(connection), API_TENANT_PREFIX, API_TENANT_INTERFACE,
-                        tenant_vtable, find_tenant, api);
+                        api_tenant_vtable, find_tenant, api);
         if (r >= 0)
                 r = sd_bus_add_node_enumerator(
                                 bus, api_slot(connection), API_TENANT_PREFIX, enumerate_tenants, api);

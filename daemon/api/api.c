@@ -165,11 +165,11 @@ static int api_guard(sd_bus_message *message, void *userdata, sd_bus_error *ret_
                 return 0;
         r = api_caller(api, message, &uid);
         if (r >= 0 && authorize_user(api->users, uid, level, api->options->schedulers))
-                return 0;
+                return api_refuse_large(api, message);
         if (r >= 0 && level == ACCESS_READER) {
                 if (api->verdict == API_VERDICT_GRANTED ||
                                 is_own_object(api, sd_bus_message_get_path(message), uid))
-                        return 0;
+                        return api_refuse_large(api, message);
                 if (api_polkit_ask(api, message, uid) > 0)
                         return 1;
         }

@@ -242,6 +242,10 @@ void api_server_tear_down(void) {
         free(asked.reason);
 }
 
+const Api *api_server(void) {
+        return api;
+}
+
 static int take_reply(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
         *(sd_bus_message **) userdata = sd_bus_message_ref(reply);
         return 0;

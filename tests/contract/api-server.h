@@ -27,6 +27,7 @@ extern Node node; /* the sample's tenants, and one allocation */
 void api_server_set_up(void);
 void api_server_tear_down(void);
 
+const Api *api_server(void);
 sd_bus_message *method(const char *path, const char *interface, const char *member);
 sd_bus_message *manager_method(const char *member);
 /* Sends the call, which it takes, and lets both ends run until it is answered. */
