@@ -46,16 +46,16 @@ static void tell_link(uint32_t index, const char *have, const char *want, void *
 #define SYSFS "/sys"
 
 /* 1 where it changed. Memory and cores are looked at only when CPUs come and go. */
-static int refresh_topology(Topology *topology, int error, const CpuSet *online) {
-        Topology found = TOPOLOGY_NULL;
-        int r = error;
+static int refresh_topology(Reconciler *reconciler, int error, const CpuSet *online) {
+        Topology *topology = &reconciler->capacity.topology, found = TOPOLOGY_NULL;
+        const bool same = error >= 0 && topology->n_cpus > 0 && cpu_set_equal(online, &topology->online);
+        int r = error < 0 || same ? error : topology_read(SYSFS, &found);
 
-        if (r >= 0 && topology->n_cpus > 0 && cpu_set_equal(online, &topology->online))
-                return 0;
-        if (r >= 0)
-                r = topology_read(SYSFS, &found);
-        if (r < 0)
-                return log_warning_errno(r, "The node's CPUs cannot be read: none of them can be named");
+        if (r < 0 && r != reconciler->topology_error)
+                (void) log_warning_errno(r, "The node's CPUs cannot be read: none of them can be named");
+        reconciler->topology_error = r;
+        if (r < 0 || same)
+                return r;
         topology_deinit(topology);
         *topology = found;
         return 1;
@@ -97,7 +97,7 @@ int reconciler_refresh_capacity(
         for (size_t i = 0; i < n_uplinks; i++)
                 if (uplinks[i].is_default)
                         reconciler->capacity.default_uplink = uplinks[i].name;
-        hardware_changed = refresh_topology(&reconciler->capacity.topology, error, &online) > 0 || r > 0 ||
+        hardware_changed = refresh_topology(reconciler, error, &online) > 0 || r > 0 ||
                            cpu_millicores != reconciler->cpu_millicores;
         r = bound_capacity(&total, operator_capacity, &bounded);
         if (r < 0)

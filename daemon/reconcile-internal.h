@@ -81,6 +81,7 @@ struct Reconciler {
         uint32_t limit_files; /* bits of those of the LimitFiles here that something can stand in */
         Capacity capacity;
         uint64_t cpu_millicores;
+        int topology_error; /* why the CPUs could not be read last, as was said; or 0 */
 };
 
 static inline bool settings_equal(const Settings *a, const Settings *b) {
