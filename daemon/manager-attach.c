@@ -288,7 +288,14 @@ int manager_attach_unit(
                 return failure_set(ret_failure, FAILURE_NO_SUCH_UNIT, "no unit '%.256s'", unit);
         if (r == -EINVAL)
                 return failure_set(ret_failure, FAILURE_NO_SUCH_UNIT,
-                                "'%.256s' is not the name of a service or scope", unit);
+                                "'%.256s' is not the name of a service, socket, mount or swap: no "
+                                "other unit can be a tenant's",
+                                unit);
+        if (r == -EEXIST)
+                return failure_set(ret_failure, FAILURE_NOT_ENFORCED,
+                                "unit '%.256s' does not become tenant %s's: a drop-in behind ours "
+                                "names another Slice=",
+                                unit, tenant->id);
         if (r < 0)
                 return r;
         log_write(LOG_INFO, &(LogFields){ .tenant = tenant_id, .object = unit },
