@@ -13,6 +13,7 @@
 #include "enforce/cgroup-driver.h"
 #include "model/identifier.h"
 #include "util/log.h"
+#include "util/path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -211,12 +212,8 @@ typedef struct Signalling {
 static void signal_process(Signalling *signalling, pid_t pid) {
         _cleanup_close_ int pidfd = (int) syscall(SYS_pidfd_open, pid, 0);
         _cleanup_free_ char *path = NULL;
-        size_t length = strlen(signalling->group->path);
 
-        if (pidfd < 0 || process_find_group(pid, &path) < 0)
-                return;
-        if (strncmp(path, signalling->group->path, length) != 0 ||
-                        (path[length] != '/' && path[length] != '\0'))
+        if (pidfd < 0 || process_find_group(pid, &path) < 0 || !path_is_within(path, signalling->group->path))
                 return;
         if (syscall(SYS_pidfd_send_signal, pidfd, signalling->signal, NULL, 0) < 0 && errno != ESRCH)
                 signalling->error = -errno;

@@ -90,7 +90,7 @@ typedef struct SettingProperty {
 
 /*
  * settle()d changes as properties of a systemd unit; `ret` has SETTING_MAX. CPUWeight=0 is "idle"
- * (systemd.resource- control(5), since 252). Returns how many.
+ * (systemd.resource-control(5), since 252). Returns how many.
  */
 size_t settings_properties(const Settings *settled, SettingProperty *ret);
 

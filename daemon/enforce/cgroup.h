@@ -67,7 +67,7 @@ typedef struct SiblingWeights {
 int cgroup_parent_ensure(CgroupDriver *driver);
 
 /*
- * The parent's own settings, and the sums of its siblings' weights. A sibling in the idle class counts 0...
+ * The parent's own settings, and the sums of its siblings' weights. A sibling in the idle class counts 0:
  * its weight is nothing beside ours.
  */
 int cgroup_parent_observe(CgroupDriver *driver, Settings *ret, SiblingWeights *ret_siblings);
@@ -131,10 +131,11 @@ int tenant_group_attach(TenantGroup *group, const int *pidfds, size_t n, char **
 
 /*
  * Writes a Slice= drop-in for the unit, which counts at its next start, and has PID 1 reload (seconds, on a
- * large system). At a boot a service is started after us by it, unless we are after that service ourselves. In /etc/systemd/system, or /run/systemd/system where that is read-only;
- * tenant_group_remove() takes it back. -EOPNOTSUPP with the cgroupfs driver, -ENOENT: no such unit, -EINVAL:
- * not a service, socket, mount or swap, -EEXIST: another drop-in of the unit names another slice.
- * `ret_group`: the unit's present group, or NULL where it is not running.
+ * large system): in /etc/systemd/system, or in /run/systemd/system where that is read-only. At a boot a
+ * service is then started after us, unless we are started after it ourselves. tenant_group_remove() takes it
+ * back. -EOPNOTSUPP with the cgroupfs driver, -ENOENT: no such unit, -EINVAL: not a service, socket, mount or
+ * swap, -EEXIST: another drop-in of the unit names another slice. `ret_group`: the unit's present group, or
+ * NULL where it is not running.
  */
 int tenant_group_attach_unit(TenantGroup *group, const char *unit, char **ret_group);
 
