@@ -209,31 +209,15 @@ typedef struct Signalling {
 } Signalling;
 
 /* By pidfd, and only once the pid is known to be that of a process in the group: no one else is hit. */
-static void signal_process(Signalling *signalling, pid_t pid) {
+static int signal_process(pid_t pid, void *userdata) {
         _cleanup_close_ int pidfd = (int) syscall(SYS_pidfd_open, pid, 0);
         _cleanup_free_ char *path = NULL;
+        Signalling *signalling = userdata;
 
         if (pidfd < 0 || process_find_group(pid, &path) < 0 || !path_is_within(path, signalling->group->path))
-                return;
+                return 0;
         if (syscall(SYS_pidfd_send_signal, pidfd, signalling->signal, NULL, 0) < 0 && errno != ESRCH)
                 signalling->error = -errno;
-}
-
-static int signal_processes(int fd, Signalling *signalling) {
-        _cleanup_fclose_ FILE *f = NULL;
-        int procs_fd, r;
-        unsigned pid;
-
-        r = group_open_file(fd, "cgroup.procs", O_RDONLY, &procs_fd);
-        if (r < 0)
-                return r == -ENOLINK ? 0 : r;
-        f = fdopen(procs_fd, "re");
-        if (!f) {
-                close(procs_fd);
-                return -ENOMEM;
-        }
-        while (fscanf(f, "%u", &pid) == 1)
-                signal_process(signalling, (pid_t) pid);
         return 0;
 }
 
@@ -244,7 +228,7 @@ static int signal_child(int parent_fd, const char *name, void *userdata) {
         r = group_open_directory(parent_fd, name, &fd);
         if (r < 0)
                 return r == -ENOENT ? 0 : r;
-        return signal_processes(fd, userdata);
+        return group_each_process(fd, signal_process, userdata);
 }
 
 static int cgroupfs_signal(TenantGroup *group, int signal) {
@@ -253,7 +237,7 @@ static int cgroupfs_signal(TenantGroup *group, int signal) {
 
         r = group_walk(group->fd, signal_child, &signalling);
         if (r >= 0)
-                r = signal_processes(group->fd, &signalling);
+                r = group_each_process(group->fd, signal_process, &signalling);
         return r < 0 ? r : signalling.error;
 }
 

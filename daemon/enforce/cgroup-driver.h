@@ -114,12 +114,17 @@ int group_write_placement(TenantGroup *group, const CpuSet *cpus, const CpuSet *
 
 /*
  * Calls `each` for every group below the directory `fd`, children before their parents, with the directory
- * that holds it and its name; and stops at the first negative answer, which it returns.
+ * that holds it and its name; and stops at the first answer that is not 0, which it returns.
  */
 typedef int (*GroupVisit)(int parent_fd, const char *name, void *userdata);
 int group_walk(int fd, GroupVisit each, void *userdata);
 /* The same for the groups directly below alone. */
 int group_each_child(int fd, GroupVisit each, void *userdata);
+
+/* Calls `each` for every process of the group itself, and stops at the first answer that is not 0, which it
+ * returns. One that is gone has none; of a threaded group the domain above lists them. */
+typedef int (*ProcessVisit)(pid_t pid, void *userdata);
+int group_each_process(int fd, ProcessVisit each, void *userdata);
 
 /* Finds pid and present group behind each pidfd. -ESRCH: one has exited; -EINVAL: one is no pidfd. */
 int processes_identify(const int *pidfds, size_t n, Process **ret);

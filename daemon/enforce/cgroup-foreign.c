@@ -52,31 +52,20 @@ static bool is_system(pid_t pid) {
         return !line || sscanf(line, " Uid: %u %u", &real, &effective) != 2 || real == 0 || effective == 0;
 }
 
-/* 1 where one of the group's own is the system's. Of a threaded group the domain above lists them. */
-static int find_in(int fd, pid_t *ret) {
-        _cleanup_fclose_ FILE *f = NULL;
-        int procs, pid;
+/* 1 where it is the system's. */
+static int find_system(pid_t pid, void *userdata) {
+        pid_t *ret = userdata;
 
-        procs = openat(fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
-        if (procs < 0)
-                return errno == ENOENT || errno == ENODEV ? 0 : -errno;
-        f = fdopen(procs, "re");
-        if (!f) {
-                close(procs);
-                return -ENOMEM;
-        }
-        while (fscanf(f, "%d", &pid) == 1)
-                if (is_system(pid)) {
-                        *ret = pid;
-                        return 1;
-                }
-        return 0;
+        if (!is_system(pid))
+                return 0;
+        *ret = pid;
+        return 1;
 }
 
 static int find_below(int parent_fd, const char *name, void *userdata) {
         _cleanup_close_ int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-        return fd < 0 ? 0 : find_in(fd, userdata);
+        return fd < 0 ? 0 : group_each_process(fd, find_system, userdata);
 }
 
 int cgroup_foreign_find_system(const CgroupDriver *driver, const char *path, pid_t *ret) {
@@ -86,6 +75,6 @@ int cgroup_foreign_find_system(const CgroupDriver *driver, const char *path, pid
 
         r = cgroup_foreign_open(driver, path, &fd, &id);
         if (r >= 0)
-                r = find_in(fd, ret);
+                r = group_each_process(fd, find_system, ret);
         return r == 0 ? group_walk(fd, find_below, ret) : r;
 }

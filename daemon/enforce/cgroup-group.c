@@ -233,7 +233,7 @@ static int walk(int fd, GroupVisit each, void *userdata, unsigned depth) {
                 close(own_fd);
                 return r;
         }
-        while (r >= 0 && (entry = readdir(directory))) {
+        while (r == 0 && (entry = readdir(directory))) {
                 _cleanup_close_ int child_fd = -EBADF;
 
                 if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
@@ -244,18 +244,18 @@ static int walk(int fd, GroupVisit each, void *userdata, unsigned depth) {
                                 r = 0;
                                 continue;
                         }
-                        if (r >= 0)
+                        if (r == 0)
                                 r = walk(child_fd, each, userdata, depth - 1);
                         if (r == -ENOLINK) {
                                 r = 0;
                                 continue;
                         }
                 }
-                if (r >= 0)
+                if (r == 0)
                         r = each(own_fd, entry->d_name, userdata);
         }
         closedir(directory);
-        return r < 0 ? r : 0;
+        return r;
 }
 
 int group_walk(int fd, GroupVisit each, void *userdata) {
@@ -264,4 +264,21 @@ int group_walk(int fd, GroupVisit each, void *userdata) {
 
 int group_each_child(int fd, GroupVisit each, void *userdata) {
         return walk(fd, each, userdata, 1);
+}
+
+int group_each_process(int fd, ProcessVisit each, void *userdata) {
+        _cleanup_fclose_ FILE *f = NULL;
+        int procs_fd, pid, r;
+
+        r = group_open_file(fd, "cgroup.procs", O_RDONLY, &procs_fd);
+        if (r < 0)
+                return r == -ENOLINK ? 0 : r;
+        f = fdopen(procs_fd, "re");
+        if (!f) {
+                close(procs_fd);
+                return -ENOMEM;
+        }
+        while (r == 0 && fscanf(f, "%d", &pid) == 1)
+                r = each(pid, userdata);
+        return r;
 }

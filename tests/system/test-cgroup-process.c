@@ -206,6 +206,40 @@ Test(cgroup_process, foreign_groups_are_left) {
         cr_assert_eq(change_directory(rmdir, beside), 0);
 }
 
+/* A group is nobody's to give away while a process of root's is anywhere below it. */
+Test(cgroup_process, a_process_of_the_system_is_found) {
+        static const char *const places[] = { "foreign/inner/most", "foreign/inner", "foreign" };
+        char foreign[128], group[128], pid[16];
+        Child child;
+
+        if (is_systemd)
+                skip("its groups are no driver's");
+        child = spawn();
+        (void) snprintf(pid, sizeof(pid), "%d", child.pid);
+        (void) snprintf(foreign, sizeof(foreign), "%s/%s", root, places[2]);
+        for (size_t i = ELEMENTSOF(places); i-- > 0;) {
+                (void) snprintf(group, sizeof(group), "%s/%s", root, places[i]);
+                cr_assert_eq(change_directory(make_directory, group), 0);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(places); i++) {
+                pid_t found = 0;
+
+                cr_assert_eq(cgroup_foreign_find_system(driver, foreign, &found), 0, "nobody is in %s",
+                                foreign);
+                (void) snprintf(group, sizeof(group), "%s/%s", root, places[i]);
+                cr_assert(write_text(group, "cgroup.procs", pid));
+                cr_expect_eq(cgroup_foreign_find_system(driver, foreign, &found), 1, "one is in %s", group);
+                cr_expect_eq(found, child.pid);
+                cr_assert(write_text("", "cgroup.procs", pid));
+        }
+        cr_assert_eq(kill(child.pid, SIGKILL), 0);
+        reap(&child);
+        for (size_t i = 0; i < ELEMENTSOF(places); i++) {
+                (void) snprintf(group, sizeof(group), "%s/%s", root, places[i]);
+                cr_assert_eq(change_directory(rmdir, group), 0);
+        }
+}
+
 /* Groups that a tenant made below its own go with it, and their processes are reached by a signal. */
 Test(cgroup_process, nested_groups) {
         char nested[256], deeper[300], pid[16];
