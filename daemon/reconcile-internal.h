@@ -117,9 +117,10 @@ typedef enum ChangePhase {
         PHASE_GIVE,
 } ChangePhase;
 
-/* reconcile-parent.c: the group of all tenants. Two daemons over one group would each undo the other: the
- * second is refused before it has touched anything. */
-int reconciler_lock_parent(Reconciler *reconciler);
+/* reconcile-parent.c: the group of all tenants. */
+/* It is there (1: made anew) and locked: two daemons over one group would each undo the other. The second is
+ * refused, -EWOULDBLOCK, before it has touched anything in it. */
+int reconciler_hold_parent(Reconciler *reconciler);
 /* Before the plan: it is there, and its children have the controllers again that somebody took from them, and
  * are looked at then, since what was set went with them. What cannot be given they lack, and say so. */
 int reconciler_look_at_parent(Reconciler *reconciler);

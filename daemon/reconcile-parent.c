@@ -13,28 +13,38 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
-int reconciler_lock_parent(Reconciler *reconciler) {
-        _cleanup_free_ char *parent = NULL;
+/* The one that the driver holds now. */
+static int lock_parent(Reconciler *reconciler) {
+        const int driver_fd = cgroup_driver_parent_fd(reconciler->driver);
+        _cleanup_close_ int fd = -EBADF;
+        struct stat held, now;
 
-        if (asprintf(&parent, "%s%s", cgroup_driver_mount(reconciler->driver),
-                            cgroup_driver_parent(reconciler->driver)) < 0) {
-                parent = NULL;
-                return -ENOMEM;
-        }
-        cleanup_close(&reconciler->parent_fd);
-        reconciler->parent_fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (reconciler->parent_fd < 0)
+        if (reconciler->parent_fd >= 0 && fstat(reconciler->parent_fd, &held) >= 0 &&
+                        fstat(driver_fd, &now) >= 0 && held.st_ino == now.st_ino)
+                return 0;
+        fd = openat(driver_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
                 return -errno;
-        return flock(reconciler->parent_fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+        cleanup_close(&reconciler->parent_fd);
+        reconciler->parent_fd = TAKE_FD(fd);
+        return 0;
+}
+
+int reconciler_hold_parent(Reconciler *reconciler) {
+        int made = cgroup_parent_ensure(reconciler->driver), r;
+
+        if (made > 0)
+                reconciler->parent = (Settings){};
+        r = made < 0 ? made : lock_parent(reconciler);
+        return r < 0 ? r : made;
 }
 
 int reconciler_look_at_parent(Reconciler *reconciler) {
         Settings settings;
-        int r = cgroup_parent_ensure(reconciler->driver);
+        int r = reconciler_hold_parent(reconciler);
 
-        if (r > 0)
-                r = reconciler_lock_parent(reconciler);
         if (r < 0)
                 return r;
         if (cgroup_parent_give_controllers(reconciler->driver) > 0)

@@ -36,7 +36,9 @@ int reconciler_group(Reconciler *reconciler, const Tenant *tenant, TenantGroup *
         if (!*held) {
                 verified_forget(&reconciler->verified[tenant->slot]);
                 reconciler->look_at_all = reconciler->groups_changed = true;
-                r = tenant_group_ensure(reconciler->driver, tenant->id, held);
+                r = reconciler_hold_parent(reconciler);
+                if (r >= 0)
+                        r = tenant_group_ensure(reconciler->driver, tenant->id, held);
                 if (r < 0)
                         return r;
                 made = true;

@@ -87,7 +87,7 @@ int reconciler_new(const ReconcilerOptions *options, FeatureSet *features,
                                 options->cgroup_driver, options->cgroup_root, features, &reconciler->driver);
                 if (r < 0)
                         return log_error_errno(r, "The control groups cannot be used");
-                r = reconciler_lock_parent(reconciler);
+                r = reconciler_hold_parent(reconciler);
                 if (r < 0)
                         return log_error_errno(r, "Another headgated has %s, or it cannot be locked",
                                         cgroup_driver_parent(reconciler->driver));
