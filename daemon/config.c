@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "util/ini.h"
+#include "util/path.h"
 #include "util/strv.h"
 
 #include <glob.h>
@@ -420,6 +421,23 @@ static int check_devices(const Config *config, Failure *failure) {
         return 0;
 }
 
+/* As the kernel and who adopts a group write it. */
+static int check_groups(Config *config, Failure *failure) {
+        for (char **group = config->control_groups; group && *group; group++) {
+                char *path = path_canonical(*group);
+
+                if (!path)
+                        return -ENOMEM;
+                free(*group);
+                *group = path;
+                if (*path == '\0')
+                        return failure_set(failure, FAILURE_INVALID_ALLOCATION,
+                                        "[control] groups = '/' is the root of all groups, tenants' "
+                                        "included");
+        }
+        return 0;
+}
+
 int config_read(Config *config, const char *path, bool required, Failure *ret_failure) {
         _cleanup_free_ char *pattern = NULL;
         glob_t drop_ins = {};
@@ -438,7 +456,9 @@ int config_read(Config *config, const char *path, bool required, Failure *ret_fa
         globfree(&drop_ins);
         if (r == 0)
                 r = check_uplinks(config, ret_failure);
-        return r == 0 ? check_devices(config, ret_failure) : r;
+        if (r == 0)
+                r = check_devices(config, ret_failure);
+        return r == 0 ? check_groups(config, ret_failure) : r;
 }
 
 bool config_shapes_ingress(const Config *config) {

@@ -55,8 +55,8 @@ typedef struct Config {
         uint64_t cpu_burst_percent; /* of a period's quota, that a tenant may save up */
         bool oom_group;             /* a tenant out of memory is killed whole */
         bool namespaces;            /* tenants' packets are told apart at veths into network namespaces */
-        char **control_groups; /* owned; paths below the cgroup mount whose packets ride the control class */
-        char **schedulers;     /* owned; users who may push allocations beside root */
+        char **control_groups;      /* owned; below the cgroup mount, "/a/b"; of the control class */
+        char **schedulers;          /* owned; users who may push allocations beside root */
 } Config;
 
 void config_init(Config *config);

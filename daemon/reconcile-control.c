@@ -15,7 +15,7 @@ void reconciler_meter_control_groups(Reconciler *reconciler) {
                 _cleanup_close_ int fd = -EBADF;
                 struct stat st;
 
-                if (asprintf(&absolute, "%s/%s", cgroup_driver_mount(reconciler->driver), *path) < 0) {
+                if (asprintf(&absolute, "%s%s", cgroup_driver_mount(reconciler->driver), *path) < 0) {
                         absolute = NULL;
                         return;
                 }

@@ -119,9 +119,9 @@ static int judge_ours(const char *path, const AdoptionRules *rules, Failure *fai
                                 "group '%.256s' holds Headgate's own, %s: every tenant is below it", path,
                                 rules->parent);
         for (char *const *group = rules->control_groups; group && *group; group++)
-                if (overlap(path + 1, *group))
+                if (overlap(path, *group))
                         return failure_set(failure, FAILURE_INVALID_GROUP,
-                                        "group '%.256s' overlaps '/%s', which is of the control class", path,
+                                        "group '%.256s' overlaps '%s', which is of the control class", path,
                                         *group);
         return 0;
 }

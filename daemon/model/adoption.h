@@ -42,7 +42,7 @@ int adopted_groups_parse(AdoptedGroups *groups, const char *text);
 
 typedef struct AdoptionRules {
         const char *parent;          /* our own group, below the mount */
-        char *const *control_groups; /* those of the control class, below the mount, with no slash before */
+        char *const *control_groups; /* those of the control class, as `parent` */
         size_t total_max;            /* of all tenants together */
         bool privileged;             /* asked by root: it may be one of systemd's own slices */
 } AdoptionRules;

@@ -2,6 +2,7 @@
 
 #include "util/path.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 bool path_is_below(const char *path, const char *parent) {
@@ -12,4 +13,20 @@ bool path_is_below(const char *path, const char *parent) {
 
 bool path_is_within(const char *path, const char *parent) {
         return path_is_below(path, parent) || (parent && *parent && strcmp(path, parent) == 0);
+}
+
+char *path_canonical(const char *path) {
+        char *ret = malloc(strlen(path) + 2), *end = ret;
+
+        if (!ret)
+                return NULL;
+        for (path += strspn(path, "/"); *path; path += strspn(path, "/")) {
+                const size_t length = strcspn(path, "/");
+
+                *end++ = '/';
+                end = mempcpy(end, path, length);
+                path += length;
+        }
+        *end = '\0';
+        return ret;
 }

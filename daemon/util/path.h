@@ -9,3 +9,6 @@
 bool path_is_below(const char *path, const char *parent);
 /* The parent itself, too. */
 bool path_is_within(const char *path, const char *parent);
+
+/* As the two compare it: "/a/b" for "a/b" and "//a/b/". The caller frees; NULL: no memory. */
+char *path_canonical(const char *path);

@@ -10,7 +10,7 @@
 static Tenant alpha = { .id = (char *) "alpha" }, beta = { .id = (char *) "beta" };
 static Tenant *tenants[] = { &alpha, &beta };
 static const Node node = { .tenants = tenants, .n_tenants = 2 };
-static char *control_groups[] = { (char *) "system.slice/telemetry.service", NULL };
+static char *control_groups[] = { (char *) "/system.slice/telemetry.service", NULL };
 static const AdoptionRules rules = { "/headgate.slice", control_groups, 100 };
 
 static void adopt_two(void) {

@@ -47,7 +47,7 @@ Test(config, values_and_their_units) {
                          "18\ndiscipline = edt\n"
                          "[uplink eth1]\ncapacity = 1G\ndefault = yes\n"
                          "[devices]\nclosed = yes\n[network]\nnamespaces = yes\n[control]\ngroups = "
-                         "/a.service /b.service\n");
+                         "/a.service b.slice//b.service/\n");
         config_init(&config);
         cr_assert_eq(config_read(&config, path, true, &failure), 0, "%s", failure.message);
         cr_expect_str_eq(config.node_id, "node-7");
@@ -80,7 +80,9 @@ Test(config, values_and_their_units) {
         cr_expect_eq(config.uplinks[0].overhead_bytes, 18);
         cr_expect_eq(config.uplinks[1].overhead_bytes, UINT64_MAX);
         cr_expect(config.uplinks[1].is_default);
-        cr_expect_eq(strv_length(config.control_groups), 2);
+        cr_assert_eq(strv_length(config.control_groups), 2);
+        cr_expect_str_eq(config.control_groups[0], "/a.service");
+        cr_expect_str_eq(config.control_groups[1], "/b.slice/b.service");
 }
 
 Test(config, a_drop_in_has_the_last_word) {
@@ -214,6 +216,7 @@ static const struct {
                         "a block device's name (sda) or numbers (8:0)" },
         { "weighted by nothing", "[device sda]\nweighted = yes\n",
                         "[device sda] weighted = yes needs read or write" },
+        { "all groups", "[control]\ngroups = a /\n", "[control] groups = '/' is the root" },
         { "more than the quota", "[tenant]\ncpu-burst = 101\n", "a whole number from 0 to 100" },
         { "no ini at all", "garbage\n", "headgated.conf:1: neither a [section] nor a 'key = value'" },
 };

@@ -26,3 +26,14 @@ Test(path, below_and_within) {
                                 cases[i].name);
         }
 }
+
+Test(path, canonical) {
+        static const char *const pairs[][2] = { { "/a/b", "/a/b" }, { "a/b", "/a/b" },
+                { "//a///b//", "/a/b" }, { "a", "/a" }, { "/", "" }, { "", "" } };
+
+        for (size_t i = 0; i < ELEMENTSOF(pairs); i++) {
+                _cleanup_free_ char *path = path_canonical(pairs[i][0]);
+
+                cr_expect_str_eq(path, pairs[i][1], "of '%s'", pairs[i][0]);
+        }
+}
