@@ -103,24 +103,6 @@ static void watch(Manager *manager, const Tenant *tenant, int pidfd, Remains *re
                 drop_attached(manager, 0);
 }
 
-static void note_remains(Manager *manager, Tenant *tenant, const int *pidfds, size_t n, Remains *remains) {
-        for (size_t i = 0; i < n; i++) {
-                _cleanup_free_ char *words = NULL;
-
-                /* Of another tenant until now, perhaps. */
-                for (size_t k = manager->n_attached; k-- > 0;)
-                        if (manager->attached[k].remains.pid == remains[i].pid)
-                                drop_attached(manager, k);
-                if (!remains[i].group)
-                        continue;
-                look_again(manager, tenant, pidfds[i], &remains[i]);
-                if (remains_format(&remains[i], &words) <= 0)
-                        continue;
-                log_write(LOG_INFO, &(LogFields){ .tenant = tenant->id }, "Tenant %s: %s", tenant->id, words);
-                watch(manager, tenant, pidfds[i], &remains[i]);
-        }
-}
-
 static int describe(const Manager *manager, const Tenant *tenant, char ***ret) {
         size_t n = 0;
         int r = 0;
@@ -141,6 +123,47 @@ static int describe(const Manager *manager, const Tenant *tenant, char ***ret) {
                 r = strv_pushf(ret, "%zu more processes left sockets or memory with their old groups",
                                 n - TOLD_PER_TENANT_MAX);
         return r;
+}
+
+/* What its processes left by now, into its words. */
+static void tell_remains(Manager *manager, Tenant *tenant) {
+        _cleanup_strv_ char **now = NULL;
+
+        if (describe(manager, tenant, &now) < 0 || strv_equal(now, tenant->remains))
+                return;
+        strv_free(tenant->remains);
+        tenant->remains = TAKE_PTR(now);
+        node_note_news(&manager->node, tenant);
+}
+
+/* It is another's now, or the same tenant's once more. */
+static void forget_remains(Manager *manager, int pid) {
+        for (size_t i = manager->n_attached; i-- > 0;) {
+                Tenant *tenant;
+
+                if (manager->attached[i].remains.pid != pid)
+                        continue;
+                tenant = node_find_tenant(&manager->node, manager->attached[i].tenant_id);
+                drop_attached(manager, i);
+                if (tenant)
+                        tell_remains(manager, tenant);
+        }
+}
+
+static void note_remains(Manager *manager, Tenant *tenant, const int *pidfds, size_t n, Remains *remains) {
+        for (size_t i = 0; i < n; i++) {
+                _cleanup_free_ char *words = NULL;
+
+                forget_remains(manager, remains[i].pid);
+                if (!remains[i].group)
+                        continue;
+                look_again(manager, tenant, pidfds[i], &remains[i]);
+                if (remains_format(&remains[i], &words) <= 0)
+                        continue;
+                log_write(LOG_INFO, &(LogFields){ .tenant = tenant->id }, "Tenant %s: %s", tenant->id, words);
+                watch(manager, tenant, pidfds[i], &remains[i]);
+        }
+        tell_remains(manager, tenant);
 }
 
 static const Tenant *living_tenant(const Manager *manager, const AttachedProcess *process) {
@@ -176,18 +199,9 @@ void manager_look_at_attached(Manager *manager) {
                 if (remains_format(&process->remains, &words) <= 0)
                         drop_attached(manager, i);
         }
-        for (size_t i = 0; i < manager->node.n_tenants; i++) {
-                Tenant *tenant = manager->node.tenants[i];
-                _cleanup_strv_ char **now = NULL;
-
-                if (manager->n_attached == 0 && !tenant->remains)
-                        continue;
-                if (describe(manager, tenant, &now) < 0 || strv_equal(now, tenant->remains))
-                        continue;
-                strv_free(tenant->remains);
-                tenant->remains = TAKE_PTR(now);
-                node_note_news(&manager->node, tenant);
-        }
+        for (size_t i = 0; i < manager->node.n_tenants; i++)
+                if (manager->n_attached > 0 || manager->node.tenants[i]->remains)
+                        tell_remains(manager, manager->node.tenants[i]);
 }
 
 /* --- into a tenant --- */
@@ -245,8 +259,11 @@ int manager_attach(void *userdata, const char *tenant_id, const int *pidfds, siz
                 return failure_set(ret_failure, FAILURE_NOT_ENFORCED,
                                 "tenant %s: %zu processes could not be attached: %s", tenant_id, n,
                                 strerror(-r));
-        /* What runs while it is moved is charged to its old group until it is looked at. */
-        (void) manager_take_sample(manager, /* all= */ false);
+        /* What runs while it is moved is charged to its old group until it is looked at. The others' counters
+         * are left to the next sample: who attaches may be anybody's user, and do so as often as he likes. */
+        r = reconciler_sample_tenant(manager->reconciler, tenant);
+        if (r < 0)
+                (void) log_warning_errno(r, "The counters of tenant %s cannot be read", tenant_id);
         manager_tell_tenants(manager);
         log_write(LOG_INFO, &(LogFields){ .tenant = tenant_id, .object = where },
                         "%zu processes attached to tenant %s in %s", n, tenant_id, where);
