@@ -2,8 +2,9 @@
 
 /*
  * Processes and units into tenants, and what processes left with their old groups: told while it lasts. To
- * find it, all files of a process are walked: when it is attached, and then in turns, which together take a
- * thousandth of a CPU at most, however many files there are. It is not kept over a restart of the daemon.
+ * find it, all files of a process are walked: when it is attached, as long as that takes no more than a tenth
+ * of a CPU, and then in turns, which together take a thousandth of one at most, however many files there are.
+ * It is not kept over a restart of the daemon.
  */
 
 #include "manager-internal.h"
@@ -23,10 +24,13 @@
 
 #define TURN_USEC 1000U /* of walks in one sample; the last of them takes as long as it takes */
 #define REST_PER_TURN 1000U
+#define REST_PER_WALK 10U           /* of one at once, when it is attached, */
+#define WALKS_AHEAD_USEC 1000000ULL /* of which so much may be owed */
 
 struct AttachedProcess {
         int pidfd;
         char *tenant_id;
+        bool unseen; /* its files were not walked yet */
         Remains remains;
 };
 
@@ -84,10 +88,29 @@ static void look_again(Manager *manager, const Tenant *tenant, int pidfd, Remain
                 remains->memory_bytes = memory_bytes;
 }
 
+/* Whoever attaches may be anybody's user, and his process have any number of files: false where others before
+ * it have used up what there is for that, and it is left to its turn. */
+static bool look_at_once(Manager *manager, const Tenant *tenant, int pidfd, Remains *remains) {
+        const uint64_t now_usec = manager_now().boottime_usec, begin_usec = manager_cpu_usec();
+
+        if (manager->walks_rest_usec < now_usec)
+                manager->walks_rest_usec = now_usec;
+        if (manager->walks_rest_usec > now_usec + WALKS_AHEAD_USEC)
+                return false;
+        look_again(manager, tenant, pidfd, remains);
+        manager->walks_rest_usec += REST_PER_WALK * (manager_cpu_usec() - begin_usec);
+        return true;
+}
+
+static void log_remains(const Tenant *tenant, const char *words) {
+        log_write(LOG_INFO, &(LogFields){ .tenant = tenant->id }, "Tenant %s: %s", tenant->id, words);
+}
+
 /* Takes what `remains` owns. */
-static void watch(Manager *manager, const Tenant *tenant, int pidfd, Remains *remains) {
+static void watch(Manager *manager, const Tenant *tenant, int pidfd, bool unseen, Remains *remains) {
         AttachedProcess *attached, process = { .pidfd = fcntl(pidfd, F_DUPFD_CLOEXEC, 0),
                 .tenant_id = strdup(tenant->id),
+                .unseen = unseen,
                 .remains = *remains };
 
         remains->group = NULL;
@@ -153,21 +176,32 @@ static void forget_remains(Manager *manager, int pid) {
 static void note_remains(Manager *manager, Tenant *tenant, const int *pidfds, size_t n, Remains *remains) {
         for (size_t i = 0; i < n; i++) {
                 _cleanup_free_ char *words = NULL;
+                bool seen;
 
                 forget_remains(manager, remains[i].pid);
                 if (!remains[i].group)
                         continue;
-                look_again(manager, tenant, pidfds[i], &remains[i]);
-                if (remains_format(&remains[i], &words) <= 0)
+                seen = look_at_once(manager, tenant, pidfds[i], &remains[i]);
+                if (remains_format(&remains[i], &words) > 0)
+                        log_remains(tenant, words);
+                else if (seen)
                         continue;
-                log_write(LOG_INFO, &(LogFields){ .tenant = tenant->id }, "Tenant %s: %s", tenant->id, words);
-                watch(manager, tenant, pidfds[i], &remains[i]);
+                watch(manager, tenant, pidfds[i], !seen, &remains[i]);
         }
         tell_remains(manager, tenant);
 }
 
 static const Tenant *living_tenant(const Manager *manager, const AttachedProcess *process) {
         return pidfd_has_exited(process->pidfd) ? NULL : node_find_tenant(&manager->node, process->tenant_id);
+}
+
+static void look_in_turn(Manager *manager, const Tenant *tenant, AttachedProcess *process) {
+        _cleanup_free_ char *words = NULL;
+
+        look_again(manager, tenant, process->pidfd, &process->remains);
+        if (process->unseen && remains_format(&process->remains, &words) > 0)
+                log_remains(tenant, words);
+        process->unseen = false;
 }
 
 /* Those whose turn it is. */
@@ -182,7 +216,7 @@ static void take_turn(Manager *manager) {
                 const Tenant *tenant = living_tenant(manager, process);
 
                 if (tenant)
-                        look_again(manager, tenant, process->pidfd, &process->remains);
+                        look_in_turn(manager, tenant, process);
                 spent_usec = manager_cpu_usec() - begin_usec;
         }
         manager->attached_due_usec = now_usec + REST_PER_TURN * spent_usec;
@@ -194,9 +228,11 @@ void manager_look_at_attached(Manager *manager) {
                 AttachedProcess *process = &manager->attached[i];
                 _cleanup_free_ char *words = NULL;
 
-                if (!living_tenant(manager, process))
+                if (!living_tenant(manager, process)) {
                         process->remains.sockets = process->remains.memory_bytes = 0;
-                if (remains_format(&process->remains, &words) <= 0)
+                        process->unseen = false;
+                }
+                if (!process->unseen && remains_format(&process->remains, &words) <= 0)
                         drop_attached(manager, i);
         }
         for (size_t i = 0; i < manager->node.n_tenants; i++)

@@ -61,6 +61,7 @@ struct Manager {
         size_t n_attached;
         size_t attached_next;        /* whose files are walked next */
         uint64_t attached_due_usec;  /* boot time before which nobody's are */
+        uint64_t walks_rest_usec;    /* until when what was walked at once has to be rested from */
         ArrivalWatch *control_watch; /* of groups of the control class; NULL: none, or not to be had */
         sd_event_source *control_source;
         bool tenants_may_go; /* an allocation left the calendar: its tenant may have been its last reason */
