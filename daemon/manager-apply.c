@@ -142,8 +142,7 @@ static int release_leaving(Transaction *transaction, Allocation *leaving) {
         if (r < 0)
                 return r;
         released = TAKE_PTR(copy);
-        r = state_put_released(
-                        manager->state, released->id, released->generation, transaction->begun.utc_usec);
+        r = manager_note_released(manager, released->id, released->generation, &transaction->begun);
         if (r < 0)
                 return r;
         manager_enter_state(manager, released, ALLOCATION_RELEASED,

@@ -192,6 +192,8 @@ int manager_transact(Manager *manager, uid_t caller, Allocation **requests, size
 /* What becomes `tell`, before anything can be applied. */
 int manager_watch_accepted(Manager *manager);
 void manager_free_accepted(Manager *manager);
+/* manager-operations.c: state_put_released(), dated where the clock is trusted. */
+int manager_note_released(Manager *manager, const char *id, uint64_t generation, const Instant *now);
 /* manager-sync.c: the issuer's that live, are the caller's and are not among the requests; a list that the
  * caller frees, ending with NULL. */
 int manager_list_leaving(const Manager *manager, uid_t caller, const char *issuer,

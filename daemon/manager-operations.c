@@ -67,6 +67,11 @@ static int manager_check(void *userdata, uid_t caller, Allocation **requests, si
         return r;
 }
 
+int manager_note_released(Manager *manager, const char *id, uint64_t generation, const Instant *now) {
+        return state_put_released(
+                        manager->state, id, generation, manager->node.clock_trusted ? now->utc_usec : 0);
+}
+
 static int manager_release_allocation(void *userdata, uid_t caller, const char *id, uint64_t generation,
                 const char *reason, Failure *ret_failure) {
         Manager *manager = userdata;
@@ -97,7 +102,7 @@ static int manager_release_allocation(void *userdata, uid_t caller, const char *
         if (generation < allocation->generation)
                 generation = allocation->generation;
         /* The note alone is enough for a start to finish it: it is on disk before anything is told. */
-        r = state_put_released(manager->state, id, generation, now.utc_usec);
+        r = manager_note_released(manager, id, generation, &now);
         if (r < 0)
                 return r;
         snprintf(words, sizeof words, "released%s%s", *reason ? ": " : "", reason);

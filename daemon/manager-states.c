@@ -294,8 +294,7 @@ static void forget_ended(Manager *manager, const char *id, const Instant *now) {
         tenant = node_find_tenant(&manager->node, allocation->tenant_id);
         if (tenant)
                 node_note_news(&manager->node, tenant);
-        manager_log_lost(state_put_released(manager->state, allocation->id, allocation->generation,
-                                         now->utc_usec),
+        manager_log_lost(manager_note_released(manager, allocation->id, allocation->generation, now),
                         "A generation");
         manager_log_lost(state_delete_allocation(manager->state, allocation->id), "An allocation's end");
 }

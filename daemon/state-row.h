@@ -11,7 +11,7 @@
 
 typedef struct Released {
         uint64_t generation; /* the highest that was released */
-        uint64_t at_usec;    /* µs UTC of its release */
+        uint64_t at_usec;    /* µs UTC of its release; 0: by a clock that was not trusted */
 } Released;
 
 /* The caller frees; NULL: no memory. */

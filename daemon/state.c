@@ -349,8 +349,9 @@ static int next_released(State *state, const char *after, char **ret_id, Release
         return r;
 }
 
-/* One more is looked at, round and round; it goes where it is from before `since`. */
-static int sweep_released(State *state, uint64_t since_usec) {
+/* One more is looked at, round and round; it goes where it is from a week before. Whether one is that is not
+ * dated, or is of a day to come, nobody knows: it begins anew. */
+static int sweep_released(State *state, uint64_t now_usec) {
         Released released = {};
         char *id = NULL;
         int r;
@@ -360,7 +361,14 @@ static int sweep_released(State *state, uint64_t since_usec) {
                 return r;
         free(state->swept);
         state->swept = id;
-        return id && released.at_usec < since_usec ? change_row(state, ROW_RELEASED, id, NULL) : 0;
+        if (!id)
+                return 0;
+        if (released.at_usec > 0 && released.at_usec <= now_usec)
+                return now_usec - released.at_usec > RELEASED_KEPT_USEC
+                                       ? change_row(state, ROW_RELEASED, id, NULL)
+                                       : 0;
+        released.at_usec = now_usec;
+        return put_row(state, ROW_RELEASED, id, state_row_print_released(&released));
 }
 
 int state_put_released(State *state, const char *id, uint64_t generation, uint64_t now_usec) {
@@ -380,8 +388,8 @@ int state_put_released(State *state, const char *id, uint64_t generation, uint64
                 r = put_row(state, ROW_RELEASED, id, state_row_print_released(&released));
         }
         /* Two are looked at for each that comes: so the old ones go, and none costs more than another. */
-        for (int i = 0; r >= 0 && i < 2 && now_usec > RELEASED_KEPT_USEC; i++)
-                r = sweep_released(state, now_usec - RELEASED_KEPT_USEC);
+        for (int i = 0; r >= 0 && i < 2 && now_usec > 0; i++)
+                r = sweep_released(state, now_usec);
         return leave(state, own, r);
 }
 

@@ -38,7 +38,8 @@ void state_rollback(State *state);
 
 /* The highest generation that was released under this id (0: none), so that a stale Apply is known. */
 int state_released_generation(const State *state, const char *id, uint64_t *ret_generation);
-/* Remembers it; forgotten a week after `now_usec`. */
+/* Remembers it; forgotten a week after `now_usec`. 0: the clock is not trusted; then none is forgotten by it,
+ * and this one a week after the first call by one that is. */
 int state_put_released(State *state, const char *id, uint64_t generation, uint64_t now_usec);
 
 /*

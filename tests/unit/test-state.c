@@ -160,6 +160,60 @@ Test(state, released_generations_are_remembered_for_a_week) {
         state_free(state);
 }
 
+static uint64_t released_generation(const State *state, const char *id) {
+        uint64_t generation;
+
+        cr_assert_eq(state_released_generation(state, id, &generation), 0);
+        return generation;
+}
+
+/* Enough of them that each is looked at. */
+static void release_others(State *state, uint64_t now_usec) {
+        for (int i = 0; i < 8; i++) {
+                char id[16];
+
+                snprintf(id, sizeof(id), "other-%d", i);
+                cr_assert_eq(state_put_released(state, id, 1, now_usec), 0);
+        }
+}
+
+Test(state, released_generations_are_not_forgotten_by_a_clock_that_is_not_trusted) {
+        const uint64_t week = 7ULL * 24 * 3600 * 1000000, now = 1796000000000000;
+        Node node = {};
+        char **lost;
+        State *state = open_state(&node, &lost);
+
+        cr_assert_eq(state_put_released(state, "dated", 3, now), 0);
+        cr_assert_eq(state_put_released(state, "in-the-dark", 4, 0), 0);
+        release_others(state, 0);
+        cr_expect_eq(released_generation(state, "dated"), 3, "nothing goes by a clock that is not trusted");
+        release_others(state, now + week);
+        cr_expect_eq(released_generation(state, "dated"), 3);
+        cr_expect_eq(released_generation(state, "in-the-dark"), 4, "its week has just begun");
+        release_others(state, now + week + 1);
+        cr_expect_eq(released_generation(state, "dated"), 0);
+        release_others(state, now + 2 * week);
+        cr_expect_eq(released_generation(state, "in-the-dark"), 4);
+        release_others(state, now + 2 * week + 1);
+        cr_expect_eq(released_generation(state, "in-the-dark"), 0, "nor is it kept for good");
+        state_free(state);
+}
+
+Test(state, released_generations_of_a_day_to_come_are_not_kept_until_then) {
+        const uint64_t week = 7ULL * 24 * 3600 * 1000000, now = 1796000000000000;
+        Node node = {};
+        char **lost;
+        State *state = open_state(&node, &lost);
+
+        cr_assert_eq(state_put_released(state, "to-come", 5, 2 * now), 0);
+        release_others(state, now);
+        release_others(state, now + week);
+        cr_expect_eq(released_generation(state, "to-come"), 5);
+        release_others(state, now + week + 1);
+        cr_expect_eq(released_generation(state, "to-come"), 0);
+        state_free(state);
+}
+
 Test(state, a_damaged_file_is_set_aside_and_said) {
         Node node = {};
         char path[96], **lost;
