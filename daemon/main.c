@@ -189,13 +189,8 @@ static int run(const Arguments *arguments) {
         if (arguments->release && (r == -EBUSY || r == -EWOULDBLOCK))
                 return EX_TEMPFAIL;
         /* Of all that is opened there the state alone has versions. It does not get better by itself. */
-        if (r == -EPROTONOSUPPORT) {
-                log_write(LOG_ERR, NULL,
-                                "A later version of headgated wrote the state: install that one again, or "
-                                "move %s/state.* away, and begin without the allocations in it",
-                                arguments->options.state_dir);
+        if (r == -EPROTONOSUPPORT)
                 return EX_CONFIG;
-        }
         if (r >= 0)
                 r = arguments->release ? manager_release_node(manager) : manager_run(manager);
         return r;

@@ -134,6 +134,27 @@ static int restore_allocations(Manager *manager) {
         return state_commit(manager->state);
 }
 
+/* What does not get better by itself is said with what to do. */
+static int refuse_state(const char *directory, int r) {
+        switch (r) {
+        case -EBUSY:
+                log_write(LOG_ERR, NULL,
+                                "The state in %s is in use by another process, such as a headgated that "
+                                "runs: "
+                                "end that one, or give this one a --state-dir of its own",
+                                directory);
+                return r;
+        case -EPROTONOSUPPORT:
+                log_write(LOG_ERR, NULL,
+                                "A later version of headgated wrote the state: install that one again, or "
+                                "move %s/state.* away, and begin without the allocations in it",
+                                directory);
+                return r;
+        default:
+                return log_error_errno(r, "The state in %s cannot be opened", directory);
+        }
+}
+
 int manager_read_state(Manager *manager) {
         _cleanup_strv_ char **lost = NULL;
         int r;
@@ -141,7 +162,7 @@ int manager_read_state(Manager *manager) {
         r = state_open(manager->options.state_dir, manager->options.dry_run, manager_slot_max(manager),
                         &manager->node, &manager->state, &lost);
         if (r < 0)
-                return log_error_errno(r, "The state in %s cannot be opened", manager->options.state_dir);
+                return refuse_state(manager->options.state_dir, r);
         for (char **line = lost; line && *line; line++)
                 log_warning("Lost from the state: %s", *line);
         r = restore_node(manager);
