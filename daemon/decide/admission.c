@@ -92,15 +92,23 @@ bool admission_fits(const AdmissionInput *input, const Allocation *request) {
 }
 
 /* 2. */
+static bool resource_exists(const AdmissionInput *input, const Resource *entry) {
+        const char *target = calendar_target(input->calendar, entry);
+        const ResourceTarget kind = resource_info(entry->kind)->target;
+
+        return kind == TARGET_NONE || (kind == TARGET_BLOCK && *target == '\0') ||
+               resource_set_get(&input->capacity->total, entry->kind, target) ||
+               resource_set_get(&input->capacity->targets, entry->kind, target);
+}
+
+/* 2. */
 static int judge_existence(const AdmissionInput *input, const Allocation *request, const Resource *entry,
                 Failure *failure) {
         const char *target = calendar_target(input->calendar, entry);
         const ResourceTarget kind = resource_info(entry->kind)->target;
         char name[RESOURCE_NAME_SIZE];
 
-        if (kind == TARGET_NONE || (kind == TARGET_BLOCK && *target == '\0') ||
-                        resource_set_get(&input->capacity->total, entry->kind, target) ||
-                        resource_set_get(&input->capacity->targets, entry->kind, target))
+        if (resource_exists(input, entry))
                 return 0;
         resource_format_name(entry->kind, entry->target, name);
         if (kind != TARGET_UPLINK)
@@ -254,6 +262,14 @@ static int judge(const AdmissionInput *input, Allocation *request, Verdict *verd
         return r < 0 || verdict->fits ? r : refuse(input, request, verdict);
 }
 
+/* Whether all that it names is here. */
+static bool is_possible(const AdmissionInput *input, const Allocation *request) {
+        for (size_t i = 0; i < request->resources.n; i++)
+                if (!resource_exists(input, &request->resources.entries[i]))
+                        return false;
+        return admission_placement_exists(input, request);
+}
+
 /* 1. */
 static int place(const AdmissionInput *input, Allocation *const *leaving) {
         int r = 0;
@@ -271,7 +287,7 @@ static int place(const AdmissionInput *input, Allocation *const *leaving) {
 
                 /* What is refused for that is not claimed: a calendar keeps room for all that it has heard
                  * of. */
-                if (!admission_placement_exists(input, input->requests[i]))
+                if (!is_possible(input, input->requests[i]))
                         continue;
                 r = admission_choose_cpus(input, input->requests[i], held);
                 if (r >= 0)

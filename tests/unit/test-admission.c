@@ -130,6 +130,30 @@ Test(admission, requests_are_judged_together) {
         resource_set_deinit(&capacity.targets);
 }
 
+Test(admission, what_is_not_here_leaves_nothing_behind) {
+        Calendar calendar = { .default_uplink = "eth0" };
+        Capacity capacity = capacity_make();
+        size_t known;
+
+        hold(&calendar, make("a", 0, 10, "net.egress", (Amount){ 1, 1 }));
+        known = calendar.n_resources;
+        for (int i = 0; i < 100; i++) {
+                _cleanup_allocation_ Allocation *request = NULL;
+                Verdict verdict;
+                char name[32];
+
+                snprintf(name, sizeof name, "net.egress@no%d", i);
+                request = make("b", 0, 10, name, (Amount){ 1, 1 });
+                cr_assert_eq(admission_check(&calendar, &capacity, 0, &request, 1, NULL, &verdict), 0);
+                cr_expect_eq(verdict.failure.code, FAILURE_INVALID_ALLOCATION);
+                verdict_deinit(&verdict);
+        }
+        cr_expect_eq(calendar.n_resources, known, "%zu resources", calendar.n_resources);
+        calendar_deinit(&calendar);
+        resource_set_deinit(&capacity.total);
+        resource_set_deinit(&capacity.targets);
+}
+
 Test(admission, an_update_takes_its_own_place) {
         _cleanup_allocation_ Allocation *request = make("a", 100, 200, "cpu", (Amount){ 900, 900 });
         Calendar calendar = { .default_uplink = "eth0" };
