@@ -5,6 +5,7 @@
 #include "explain-internal.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 void explain_print_tenants(Words *words, const Plan *plan, uint64_t (*value_of)(const TenantPlan *tenant)) {
         const char *between = " = ";
@@ -80,10 +81,35 @@ int explain_parent(const PlanInput *input, const Plan *plan, Setting setting, ch
         return words_take(&words, ret);
 }
 
+/* By its name, as the default uplink, or as one of every block device. */
+static bool is_of(const Capacity *capacity, const Resource *part, const Resource *whole) {
+        const ResourceTarget target = resource_info(part->kind)->target;
+
+        if (part->kind != whole->kind)
+                return false;
+        if (*part->target || target == TARGET_NONE)
+                return strcmp(part->target, whole->target) == 0;
+        return target == TARGET_BLOCK ||
+               (capacity->default_uplink && strcmp(capacity->default_uplink, whole->target) == 0);
+}
+
+static uint64_t sum_limits(const Capacity *capacity, const Plan *plan, const Resource *whole) {
+        uint64_t sum = 0;
+
+        for (size_t i = 0; i < plan->n_tenants; i++) {
+                const ResourceSet *share = &plan->tenants[i]->share;
+
+                for (size_t k = 0; k < share->n; k++)
+                        if (is_of(capacity, &share->entries[k], whole))
+                                sum = amount_add(sum, share->entries[k].amount.limit);
+        }
+        return sum;
+}
+
 int explain_capacity(const Capacity *capacity, const Plan *plan, const Resource *entry, uint64_t reserved,
                 char **ret) {
         const Amount *hardware = resource_set_get(&capacity->hardware, entry->kind, entry->target);
-        uint64_t limits = 0;
+        uint64_t limits = sum_limits(capacity, plan, entry);
         Words words = WORDS_NULL;
 
         words_add(&words, "what there is less what is kept for the system, %" PRIu64,
@@ -91,12 +117,6 @@ int explain_capacity(const Capacity *capacity, const Plan *plan, const Resource 
         if (hardware && entry->amount.limit < hardware->limit)
                 words_add(&words, ", bounded by an operator to %" PRIu64, entry->amount.limit);
         words_add(&words, " (%s); %" PRIu64 " reserved now", resource_info(entry->kind)->unit, reserved);
-        for (size_t i = 0; i < plan->n_tenants; i++) {
-                const Amount *amount = resource_set_get(&plan->tenants[i]->share, entry->kind, entry->target);
-
-                if (amount)
-                        limits = amount_add(limits, amount->limit);
-        }
         if (limits > entry->amount.limit) {
                 words_add(&words, "; limits are overcommitted, their sum is ");
                 explain_print_amount(&words, limits);

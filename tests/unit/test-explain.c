@@ -196,6 +196,17 @@ Test(explain, the_parent_and_the_capacity) {
                         "(millicores); 500 reserved now; limits are overcommitted, their sum is 1350");
 }
 
+Test(explain, the_default_uplink_by_no_name) {
+        Resource entry = { RESOURCE_NET_EGRESS, "eth0", { 0, 6000000 } };
+        const Capacity capacity = { .total = { &entry, 1 }, .default_uplink = "eth0" };
+        _cleanup_free_ char *egress = NULL;
+
+        cr_assert_eq(explain_capacity(&capacity, &plan, &entry, 1000000, &egress), 0);
+        cr_expect_str_eq(egress,
+                        "what there is less what is kept for the system, 6000000 (bit/s); 1000000 reserved "
+                        "now; limits are overcommitted, their sum is 8000000");
+}
+
 Test(explain, an_allocation) {
         Allocation *lender = calendar_find(&node.calendar, "b2"), *b1 = calendar_find(&node.calendar, "b1"),
                    *ending = calendar_find(&node.calendar, "s1");
