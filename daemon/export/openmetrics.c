@@ -422,6 +422,8 @@ static void append_delivered(Page *page, DeliveryFigure figure) {
                 labels = labels_with(&labels, &more, "allocation", allocation->id);
                 family_append(&family, page->text, &labels, delivered->value[figure]);
         }
+        page_take_error(page, &names);
+        page_take_error(page, &more);
 }
 
 static void append_problems(Page *page) {
