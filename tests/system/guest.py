@@ -463,6 +463,8 @@ class Bus:
         self._lib = ctypes.CDLL("libsystemd.so.0")
         self._bus = ctypes.c_void_p()
         r = self._lib.sd_bus_open_system(ctypes.byref(self._bus))
+        # The bus waits some seconds, and not longer, for a client that has not said who it is, which it does when it is asked.
+        r = r if r < 0 else self._lib.sd_bus_get_unique_name(self._bus, ctypes.byref(ctypes.c_char_p()))
         check(r >= 0, f"no bus: {os.strerror(-r)}")
 
     def call(self, path, interface, member, signature="", *args, name=BUS_NAME, result=None):
