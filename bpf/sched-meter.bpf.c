@@ -116,16 +116,23 @@ static __always_inline struct sched_row *find_row(__u32 cpu, __u32 slot) {
         return slot < slots ? bpf_map_lookup_elem(&sched_rows, &key) : NULL;
 }
 
-/* Kernels were met that pass the tracepoint by for some tasks, the idle one among them: who came after it was
- * not noted. */
+/*
+ * By its address: a thread that executes a program has its leader's pid from then on (fs/exec.c, de_thread).
+ * By its pid, where the version before this one noted it.
+ */
 static __always_inline bool is_noted(const struct sched_cpu *cpu, const struct task_struct *task) {
-        return cpu->pid == task->pid;
+        return cpu->task == (__u64) task || cpu->pid == task->pid;
 }
 
 /*
- * How long such a task has had this CPU, up to where the kernel charged it last. When it came is stamped
- * whether or not the tracepoint is passed by, but by the clock that runs on while the CPU is stolen or in an
- * interrupt: what was of these since is in it.
+ * How long a task that was not noted has had this CPU, up to where the kernel charged it last. On most
+ * kernels such is only what ran as the meter was first loaded. There are machines with processes of their own
+ * in whose context no program of ours is run: switches to their threads are told, those away from them are
+ * not, and who comes after them is not noted.
+ *
+ * When it came is stamped by the kernel, whoever is told, but by the clock that runs on while the CPU is
+ * stolen or in an interrupt: what was of these since is in it. What it waited before, and where it moved
+ * while it ran, is not known.
  */
 static __always_inline __u64 ran_unnoted(const struct task_struct *task, const struct rq *rq) {
         __s64 nsec = task->se.exec_start + rq->clock - rq->clock_task - task->sched_info.last_arrival;
@@ -149,7 +156,7 @@ static __noinline void charge_moves(struct sched_cpu *cpu, __u32 cpu_index, stru
                 __u64 nsec = move->nsec - cpu->exec_nsec;
                 struct sched_row *row;
 
-                if (move->pid != task->pid || nsec > task->se.sum_exec_runtime - cpu->exec_nsec)
+                if (move->task != (__u64) task || nsec > task->se.sum_exec_runtime - cpu->exec_nsec)
                         continue; /* another's, or in an earlier stretch */
                 row = cpu->slot ? find_row(cpu_index, cpu->slot) : NULL;
                 if (row)
@@ -281,7 +288,7 @@ int BPF_PROG(sched_meter_switch, bool preempt, struct task_struct *prev, struct 
                         row->preempted += preempt || !prev_state;
                 }
         } else if (prev->pid) {
-                cpu->unnoted++;
+                cpu->unnoted += cpu->task != 0;
                 had = find_slot(cpu, prev);
                 row = had ? find_row(cpu_index, had) : NULL;
                 if (row) {
@@ -298,6 +305,7 @@ int BPF_PROG(sched_meter_switch, bool preempt, struct task_struct *prev, struct 
         slot = next->pid ? find_slot(cpu, next) : 0;
         cpu->slot = slot;
         cpu->pid = next->pid;
+        cpu->task = (__u64) next;
         cpu->exec_nsec = next->se.sum_exec_runtime;
         note_sums(cpu, rq, queued, now);
         if (!slot)
@@ -360,6 +368,7 @@ int sched_meter_poke(void *ctx) {
         cpu->exec_nsec = exec_nsec;
         cpu->slot = slot;
         cpu->pid = task->pid;
+        cpu->task = (__u64) task;
         cpu->poked_generation = generation;
         return bpf_core_field_exists(((struct rq___sums *) 0)->rq_sched_info);
 }
@@ -383,7 +392,7 @@ static __always_inline void note_move(struct task_struct *task, struct cgroup *g
                 return;
         move = &moves->move[told % SCHED_MOVES];
         move->nsec = task->se.sum_exec_runtime;
-        move->pid = task->pid;
+        move->task = (__u64) task;
         /* As in find_slot(). */
         move->generation = *(volatile __u32 *) &cpu->generation;
         move->slot = find_slot_above(group);

@@ -81,10 +81,9 @@ struct sched_cached {
 #define SCHED_MOVES 16
 struct sched_move {
         __u64 nsec; /* its sum_exec_runtime then */
-        __u32 pid;
+        __u64 task; /* as below */
         __u32 slot; /* whom it is charged to from there on */
         __u32 generation;
-        __u32 pad;
 };
 struct sched_moves {
         struct sched_move move[SCHED_MOVES];
@@ -98,14 +97,14 @@ struct sched_cpu {
         __u32 pid;        /* the running task */
         __u32 generation; /* written by the daemon alone, whenever groups came or went: what is cached is void
                              then */
-        __u32 unnoted; /* tasks that ran here and left without having been seen to come: 0 on most kernels */
+        __u32 unnoted;    /* tasks that left without having been seen to come: ran_unnoted() says where */
         __u64 waited_nsec; /* what is summed at the run queue of waits, as the kernel does: what was added
                               that is not in this was waited by who is taken away from it */
         __u64 arrivals;    /* which must be the kernel's for that, too */
-        __u64 pad;         /* these two had a meaning in earlier versions */
-        __u32 pad2;
-        __u32 moves_told;       /* of struct sched_moves; by who moves a task that runs here */
-        __u32 moves_taken;      /* by this CPU */
+        __u64 task;        /* its address; earlier versions noted its pid alone */
+        __u32 pad;         /* had a meaning in earlier versions */
+        __u32 moves_told;  /* of struct sched_moves; by who moves a task that runs here */
+        __u32 moves_taken; /* by this CPU */
         __u32 poked_generation; /* the one of the last look that the daemon had taken here: what a move was
                                    told with before that says no longer whose a group is */
         struct sched_cached cache[SCHED_METER_CACHE];

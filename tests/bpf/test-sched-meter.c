@@ -7,8 +7,10 @@
 #include <bpf/bpf.h>
 #include <criterion/criterion.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -70,11 +72,11 @@ static void burn_alone(void *userdata) {
                 ;
 }
 
-static Worker start_alone(const TestGroup *group) {
+static Worker start_alone(const TestGroup *group, void (*work)(void *), void *userdata) {
         if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
                 cr_skip_test("needs two CPUs");
         pin_to_cpu(0);
-        return worker_start(group, burn_alone, NULL);
+        return worker_start(group, work, userdata);
 }
 
 /*
@@ -123,7 +125,7 @@ static void burn_until_charged(const TestGroup *group, unsigned msec) {
 Test(sched_meter, running_stretch) {
         TestGroup group = group_make("a");
         Meter *meter = meter_make(NULL, SLOTS, 0);
-        Worker hog = start_alone(&group);
+        Worker hog = start_alone(&group, burn_alone, NULL);
         Reading first, last;
 
         worker_begin(&hog);
@@ -215,7 +217,7 @@ Test(sched_meter, moves) {
 Test(sched_meter, moved_while_running) {
         TestGroup from = group_make("a"), to = group_make("b");
         Meter *meter = meter_make(NULL, SLOTS, 0);
-        Worker hog = start_alone(NULL);
+        Worker hog = start_alone(NULL, burn_alone, NULL);
         Reading first, last;
 
         meter_must_add(meter, SLOT, &from);
@@ -241,7 +243,7 @@ Test(sched_meter, moved_while_running) {
 Test(sched_meter, moves_in_one_stretch) {
         TestGroup groups[3] = { group_make("a"), group_make("b"), group_make("c") };
         Meter *meter = meter_make(NULL, SLOTS, 0);
-        Worker hog = start_alone(NULL);
+        Worker hog = start_alone(NULL, burn_alone, NULL);
         Reading first[ELEMENTSOF(groups)], last;
 
         for (uint32_t i = 0; i < ELEMENTSOF(groups); i++)
@@ -264,11 +266,56 @@ Test(sched_meter, moves_in_one_stretch) {
         meter_free(meter);
 }
 
+static void *exec_when_told(void *told) {
+        die_with_parent();
+        pin_to_cpu(1);
+        go_real_time();
+        while (!*(volatile bool *) told)
+                ;
+        execl("/bin/sh", "sh", "-c", "while :; do :; done", NULL);
+        return NULL;
+}
+
+/* The leader is dead by then, and nobody has to be waited for: what executes has its CPU all the while. */
+static void leave_to_thread(void *told) {
+        pthread_t thread;
+
+        if (pthread_create(&thread, NULL, exec_when_told, told) == 0)
+                syscall(SYS_exit, 0);
+}
+
+/* A thread that executes a program takes over the leader's pid (fs/exec.c, de_thread): it is who it was. */
+Test(sched_meter, thread_executes) {
+        bool *told = mmap(NULL, sizeof(*told), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        TestGroup group = group_make("a");
+        Meter *meter = meter_make(NULL, SLOTS, 0);
+        Worker hog = start_alone(&group, leave_to_thread, told);
+        Reading first, last;
+        char c;
+
+        cr_assert(told != MAP_FAILED);
+        meter_must_add(meter, SLOT, &group);
+        worker_begin(&hog);
+        burn_until_charged(&group, 10);
+        first = reading_take(meter, SLOT, &group);
+        burn_until_charged(&group, 100);
+        last = reading_take(meter, SLOT, &group);
+        expect_same_growth(&first, &last, "cpu.time of the thread");
+
+        *told = true;
+        cr_assert_eq(read(hog.answer, &c, 1), 0, "it has executed nothing"); /* closed on exec */
+        burn_until_charged(&group, 20);
+        last = reading_take(meter, SLOT, &group);
+        expect_same_growth(&first, &last, "cpu.time once it is the leader");
+        worker_stop(&hog);
+        meter_free(meter);
+}
+
 /* After a slot is taken away, what runs on is charged to nobody; given again, it begins at 0. */
 Test(sched_meter, slot_given_again) {
         TestGroup group = group_make("a"), other = group_make("b");
         Meter *meter = meter_make(NULL, SLOTS, 0);
-        Worker hog = start_alone(&group);
+        Worker hog = start_alone(&group, burn_alone, NULL);
         Sample sample;
 
         meter_must_add(meter, SLOT, &group);
