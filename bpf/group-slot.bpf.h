@@ -2,20 +2,21 @@
 #pragma once
 
 /*
- * Whose a group is: the map of groups, which the daemon fills, and the walk up from a group to its tenant's,
- * for programs that are asked seldom or remember the answer. Include after vmlinux.h and bpf_core_read.h.
+ * Whose a group is: the walk up from it to its tenant's, for programs that are asked seldom or remember the
+ * answer. Include after vmlinux.h, bpf_core_read.h and bpf_helpers.h.
  */
+
+#include "groups.bpf.h"
 
 /* Groups deeper than this below their tenant's group are not found. */
 #define GROUP_SLOT_DEPTH 64
 
-/* cgroup id to slot: the tenants' groups themselves, not what lies below them. */
-struct {
-        __uint(type, BPF_MAP_TYPE_HASH);
-        __uint(max_entries, 1);
-        __type(key, __u64);
-        __type(value, __u32);
-} groups SEC(".maps");
+/* As the kernel's cgroup_parent(): a parent is told by the state that lies within it. */
+static __always_inline struct cgroup *parent_group(struct cgroup *group) {
+        char *state = (char *) BPF_CORE_READ(group, self.parent);
+
+        return state ? (struct cgroup *) (state - bpf_core_field_offset(struct cgroup, self)) : NULL;
+}
 
 /* The slot of the nearest group, from this one upwards, that is a tenant's; 0: nobody's. */
 static __noinline __u32 find_slot_above(struct cgroup *group) {
@@ -25,7 +26,7 @@ static __noinline __u32 find_slot_above(struct cgroup *group) {
 
                 if (slot)
                         return *slot;
-                group = BPF_CORE_READ(group, self.parent, cgroup);
+                group = parent_group(group);
         }
 
         return 0;

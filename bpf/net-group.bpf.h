@@ -6,17 +6,11 @@
  * net-class.h.
  */
 
+#include "groups.bpf.h"
+
 /* A class is major << 16 | minor_base + slot. */
 const volatile __u32 major = 0;
 const volatile __u32 minor_base = 0;
-
-/* cgroup id to slot: the tenants' groups themselves, not what lies below them. */
-struct {
-        __uint(type, BPF_MAP_TYPE_HASH);
-        __uint(max_entries, 1);
-        __type(key, __u64);
-        __type(value, __u32);
-} groups SEC(".maps");
 
 /* NULL: no tenant's. The root group, level 0, is nobody's. Beyond the sender's own level, and with no sender,
  * the id is 0. */

@@ -12,6 +12,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "group-slot.bpf.h"
 #include "net-class.h"
 #include "net-group.bpf.h"
 #include "net-ingress.h"
@@ -147,19 +148,7 @@ static __always_inline bool read_ports(struct __sk_buff *skb, struct packet *pac
         return true;
 }
 
-/* The slot of the group that the socket was opened in, or of one above it; 0: nobody's. */
-static __always_inline __u32 slot_of_group(struct cgroup *group) {
-        for (int i = 0; i < NET_INGRESS_DEPTH && group; i++) {
-                __u64 id = BPF_CORE_READ(group, kn, id);
-                const __u32 *slot = bpf_map_lookup_elem(&groups, &id);
-
-                if (slot)
-                        return *slot;
-                group = (struct cgroup *) BPF_CORE_READ(group, self.parent); /* its first member */
-        }
-        return 0;
-}
-
+/* Of the group that it was opened in. */
 static __always_inline __u32 slot_of_socket(struct bpf_sock *socket) {
         __u32 key = 0;
         volatile __u64 *number = bpf_map_lookup_elem(&laundry, &key);
@@ -169,7 +158,7 @@ static __always_inline __u32 slot_of_socket(struct bpf_sock *socket) {
                 return 0;
         *number = (__u64) socket;
         sk = (const struct sock *) *number;
-        return slot_of_group(BPF_CORE_READ(sk, sk_cgrp_data.cgroup));
+        return find_slot_above(BPF_CORE_READ(sk, sk_cgrp_data.cgroup));
 }
 
 static __always_inline __u32 find_slot(struct __sk_buff *skb, struct packet *packet) {

@@ -9,8 +9,5 @@
 #define NET_INGRESS_PROGRAM headgate_ingress
 #define NET_INGRESS_PROGRAM_NAME "headgate_ingress"
 
-/* Groups that lie this far above a socket's own are not looked at. */
-#define NET_INGRESS_DEPTH 32
-
 /* Datagrams of which the first fragment has come, and not yet all. */
 #define NET_INGRESS_FRAGMENTS 4096

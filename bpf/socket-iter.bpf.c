@@ -9,36 +9,14 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
+#include "group-slot.bpf.h"
 #include "socket-iter.h"
 
 #define AF_INET 2
 #define AF_INET6 10
 #define AF_PACKET 17
-/* Groups deeper than this below their tenant's group are not found. */
-#define DEPTH 64
 
 struct socket_iter_pass pass = {};
-
-/* cgroup id to slot: the tenants' groups themselves, not what lies below them. */
-struct {
-        __uint(type, BPF_MAP_TYPE_HASH);
-        __uint(max_entries, 1);
-        __type(key, __u64);
-        __type(value, __u32);
-} groups SEC(".maps");
-
-static __noinline bool is_slots(struct cgroup *group, __u32 wanted) {
-        for (int i = 0; i < DEPTH && group; i++) {
-                __u64 id = BPF_CORE_READ(group, kn, id);
-                __u32 *slot = bpf_map_lookup_elem(&groups, &id);
-
-                if (slot)
-                        return *slot == wanted;
-                group = BPF_CORE_READ(group, self.parent, cgroup);
-        }
-
-        return false;
-}
 
 SEC("iter/task_file")
 int socket_iter_visit(struct bpf_iter__task_file *ctx) {
@@ -59,7 +37,7 @@ int socket_iter_visit(struct bpf_iter__task_file *ctx) {
         family = BPF_CORE_READ(sk, __sk_common.skc_family);
         if (family != AF_INET && family != AF_INET6 && family != AF_PACKET)
                 return 0;
-        if (!is_slots(BPF_CORE_READ(sk, sk_cgrp_data.cgroup), pass.slot))
+        if (find_slot_above(BPF_CORE_READ(sk, sk_cgrp_data.cgroup)) != pass.slot)
                 pass.elsewhere++;
 
         return 0;

@@ -9,7 +9,7 @@
  */
 
 struct socket_iter_pass {
-        __u32 slot;      /* whose groups are left out */
+        __u32 slot;      /* whose groups are left out; not 0, which is nobody */
         __u32 elsewhere; /* sockets that belong to another group than the slot's */
 };
 _Static_assert(sizeof(struct socket_iter_pass) == 8, "two words");
