@@ -28,6 +28,8 @@
 const volatile __u32 slots = 1;
 const volatile __u32 slot = 0;
 const volatile __u32 classid = 0; /* skb->priority on egress; 0: left as it is */
+/* Not where the kernel is locked down to confidentiality. */
+const volatile bool reads_kernel = true;
 
 struct {
         __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -74,8 +76,11 @@ static __always_inline bool is_for_one(struct __sk_buff *skb) {
         if (!socket || socket->type == SOCK_RAW)
                 return false;
         if (skb->protocol == bpf_htons(ETH_P_IP)) {
-                unsigned long to = BPF_CORE_READ((struct sk_buff *) skb, _skb_refdst) & ~SKB_DST_NOREF;
+                unsigned long to;
 
+                if (!reads_kernel)
+                        return false;
+                to = BPF_CORE_READ((struct sk_buff *) skb, _skb_refdst) & ~SKB_DST_NOREF;
                 return to &&
                        !(BPF_CORE_READ((struct rtable *) to, rt_flags) & (RTCF_BROADCAST | RTCF_MULTICAST));
         }

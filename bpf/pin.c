@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "bpf/pin.h"
+#include "bpf/lockdown.h"
 
 #include <assert.h>
 #include <bpf/bpf.h>
@@ -41,9 +42,10 @@ void pin_words_begin(void) {
 }
 
 const char *pin_words_why(int r) {
-        static __thread char why[128 + sizeof(words_last)];
+        static __thread char why[256 + sizeof(words_last)];
 
-        snprintf(why, sizeof(why), "%s%s%s", strerror(-r), words_last[0] ? "; " : "", words_last);
+        snprintf(why, sizeof(why), "%s%s%s%s", strerror(-r), words_last[0] ? "; " : "", words_last,
+                        lockdown_hides_memory() ? "; " LOCKDOWN_WORDS : "");
         return why;
 }
 

@@ -21,6 +21,7 @@
 #include <netlink/msg.h>
 #include <string.h>
 
+#include "bpf/lockdown.h"
 #include "bpf/net-ingress.h"
 #include "bpf/net-ingress.skel.h"
 
@@ -115,7 +116,8 @@ int net_ingress_attach(NetIngress *ingress, int groups_fd, int addresses_fd, con
         *ret_words = "there are no tenants' groups to look for, since the meter did not load";
         if (groups_fd < 0)
                 return -EOPNOTSUPP;
-        *ret_words = "the program does not load";
+        *ret_words = lockdown_hides_memory() ? "the program does not load: " LOCKDOWN_WORDS
+                                             : "the program does not load";
         r = load(groups_fd, addresses_fd, &skeleton);
         if (r < 0)
                 return r == -ENOMEM ? r : -EOPNOTSUPP;

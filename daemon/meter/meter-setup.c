@@ -75,9 +75,14 @@ static int set_up_net(Meter *meter, const MeterOptions *options, FeatureSet *fea
                                 pin_words_why(r));
         return feature_set_put(features, "meter.network", true,
                         "BPF programs at each tenant's group, IP bytes before any queue%s; %zu links found "
-                        "from before",
+                        "from before%s",
                         options->classid_base ? ", and the class of what it sends" : "",
-                        net_meter_adopted(meter->net));
+                        net_meter_adopted(meter->net),
+                        net_meter_reads_kernel(meter->net)
+                                        ? ""
+                                        : "; as BPF programs may not read the kernel's memory, what a "
+                                          "network namespace sends to a process on the host over IPv4 "
+                                          "counts as sent through the uplink");
 }
 
 static int set_up_tcp(Meter *meter, const MeterOptions *options, FeatureSet *features) {

@@ -81,8 +81,9 @@ static void adopt_link(const char *name, void *userdata) {
         group_links_adopt(&meter->links, name, !meter->rows.adopted);
 }
 
-/* Once, for slot 0: what every slot's programs are made from. */
-static int load(NetMeter *meter) {
+/* Once, for slot 0: what every slot's programs are made from. With a class, if they have one, as it is asked
+ * for with that alone whether the kernel's memory may be read. */
+static int load(NetMeter *meter, bool reads_kernel) {
         struct net_meter_bpf *skeleton;
         int r;
 
@@ -90,6 +91,8 @@ static int load(NetMeter *meter) {
         if (!skeleton)
                 return -errno;
         skeleton->rodata->slots = meter->slots;
+        skeleton->rodata->classid = meter->classid_base;
+        skeleton->rodata->reads_kernel = reads_kernel;
         r = bpf_map__reuse_fd(skeleton->maps.net_rows, meter->rows.fd);
         if (r == 0)
                 r = net_meter_bpf__load(skeleton);
@@ -192,7 +195,9 @@ int net_meter_new(const char *pin_dir, uint32_t slots, uint32_t classid_base, Ne
         r = open_tables(pin_dir, meter);
         if (r < 0)
                 return r;
-        r = load(meter);
+        r = load(meter, /* reads_kernel= */ true);
+        if (r < 0 && r != -ENOMEM)
+                r = load(meter, /* reads_kernel= */ false);
         if (r < 0)
                 return r;
         /* The same for every slot: a program's constants are no part of its tag. */
@@ -220,6 +225,10 @@ NetMeter *net_meter_free(NetMeter *meter) {
         free(meter->pin_dir);
         free(meter);
         return NULL;
+}
+
+bool net_meter_reads_kernel(const NetMeter *meter) {
+        return meter->skeleton->rodata->reads_kernel;
 }
 
 size_t net_meter_adopted(const NetMeter *meter) {

@@ -20,6 +20,10 @@ int net_meter_new(const char *pin_dir, uint32_t slots, uint32_t classid_base, Ne
 NetMeter *net_meter_free(NetMeter *meter);
 DEFINE_CLEANUP(NetMeter *, net_meter_free);
 
+/* Whether a packet's route can be asked whom it is for; else what a namespace sends to a socket of the host's
+ * over IPv4 counts as sent. */
+bool net_meter_reads_kernel(const NetMeter *meter);
+
 /* Pinned links that were found. */
 size_t net_meter_adopted(const NetMeter *meter);
 
