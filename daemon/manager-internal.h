@@ -169,6 +169,9 @@ void manager_settle_drift(Manager *manager, const Instant *now);
 
 /* manager-judge.c: each 0, negative, or a FailureCode. -EALREADY: it is what is held. */
 int manager_judge_owner(const Allocation *held, uid_t caller, Failure *failure);
+/* Of a release or a drain. */
+#define MANAGER_REASON_LENGTH_MAX 255
+int manager_judge_reason(const char *reason, Failure *failure);
 /* Whether the caller answers for the tenant: root, or who owns each of its allocations that live, or, where
  * none does, each that is still shown. */
 int manager_judge_tenant(const Manager *manager, const Tenant *tenant, uid_t caller, Failure *failure);

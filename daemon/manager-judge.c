@@ -7,6 +7,8 @@
 
 #include "manager-internal.h"
 
+#include "util/printable.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -45,6 +47,14 @@ static int judge_generation(
         return failure_set(failure, FAILURE_GENERATION_CONFLICT,
                         "allocation %s: Generation %" PRIu64 " is held with other content; give a higher one",
                         request->id, request->generation);
+}
+
+int manager_judge_reason(const char *reason, Failure *failure) {
+        if (is_printable(reason) && strlen(reason) <= MANAGER_REASON_LENGTH_MAX)
+                return 0;
+        return failure_set(failure, FAILURE_INVALID_ALLOCATION,
+                        "the reason must be at most %d bytes without control characters",
+                        MANAGER_REASON_LENGTH_MAX);
 }
 
 int manager_judge_owner(const Allocation *held, uid_t caller, Failure *failure) {

@@ -18,7 +18,6 @@
 
 #define CLOCK_STEP_USEC 100000
 #define CLOCK_KEPT_WITHIN_USEC 1000000 /* slewing moves the clock by as much in hours */
-#define REASON_LENGTH_MAX 255
 #define SEGMENTS_MAX 100000
 
 /* --- the clock --- */
@@ -331,12 +330,9 @@ int manager_drain(void *userdata, const char *reason, Failure *ret_failure) {
         char *copy;
         int r;
 
-        for (const char *c = reason; *c; c++)
-                if ((unsigned char) *c < 0x20 || *c == 0x7f || c - reason >= REASON_LENGTH_MAX)
-                        return failure_set(ret_failure, FAILURE_INVALID_ALLOCATION,
-                                        "drain: the reason must be at most %d bytes without control "
-                                        "characters",
-                                        REASON_LENGTH_MAX);
+        r = manager_judge_reason(reason, ret_failure);
+        if (r != 0)
+                return r;
         copy = strdup(*reason ? reason : "no reason was given");
         if (!copy)
                 return -ENOMEM;

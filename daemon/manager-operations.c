@@ -17,7 +17,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define REASON_LENGTH_MAX 255
 #define USERS_SAMPLE_USEC 500000U
 
 /* Each on its own: 0 where it may be asked of the calendar. What is held already is asked with the window
@@ -77,7 +76,7 @@ static int manager_release_allocation(void *userdata, uid_t caller, const char *
         Manager *manager = userdata;
         Allocation *allocation = calendar_find(&manager->node.calendar, id);
         Instant now = manager_now();
-        char words[REASON_LENGTH_MAX + 16];
+        char words[MANAGER_REASON_LENGTH_MAX + 16];
         int r;
 
         if (!allocation)
@@ -92,12 +91,9 @@ static int manager_release_allocation(void *userdata, uid_t caller, const char *
                                 id, generation, allocation->generation);
         if (!allocation_is_live(allocation))
                 return 0;
-        for (const char *c = reason; *c; c++)
-                if ((unsigned char) *c < 0x20 || *c == 0x7f || c - reason >= REASON_LENGTH_MAX)
-                        return failure_set(ret_failure, FAILURE_INVALID_ALLOCATION,
-                                        "allocation %s: the reason must be at most %d bytes without control "
-                                        "characters",
-                                        id, REASON_LENGTH_MAX);
+        r = manager_judge_reason(reason, ret_failure);
+        if (r != 0)
+                return r;
         /* A release may overtake the updates before it: none of those may bring the allocation back. */
         if (generation < allocation->generation)
                 generation = allocation->generation;

@@ -127,14 +127,12 @@ static Amount share_amount(const ResourceSet *share, ResourceKind kind) {
 /* Below the limit where there is room between floor and limit: reclaim and throttling come before the kill.
  */
 static uint64_t memory_high(const TenantPlan *plan, Amount memory) {
-        uint64_t present = memory.limit;
-
         if (plan->residual) /* the headroom that make_share() added, taken off again: what it had is what it
                                keeps */
                 return plan_scale(memory.limit - (16 << 20), 4, 5);
         if (memory.limit == UNLIMITED || memory.reserved >= memory.limit)
                 return UNLIMITED;
-        return present - (present - memory.reserved) / 16;
+        return memory.limit - (memory.limit - memory.reserved) / 16;
 }
 
 /* Of a period of a tenth of a second, in which cpu.max's quota counts. */

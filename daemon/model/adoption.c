@@ -5,6 +5,7 @@
 #include "adoption.h"
 #include "node.h"
 #include "util/path.h"
+#include "util/printable.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -85,9 +86,8 @@ static int judge_form(const char *path, Failure *failure) {
                                 ADOPTED_PATH_MAX);
         if (path[1] == '\0')
                 return refuse(failure, path, "is the root of all groups, and holds the whole node");
-        for (const char *c = path; *c; c++)
-                if ((unsigned char) *c < 0x20 || *c == 0x7f)
-                        return refuse(failure, path, "has a control character in its path");
+        if (!is_printable(path))
+                return refuse(failure, path, "has a control character in its path");
         for (const char *part = path; *part;) {
                 size_t length = strcspn(++part, "/");
 

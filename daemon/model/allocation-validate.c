@@ -7,24 +7,18 @@
 #include "allocation-placement.h"
 #include "identifier.h"
 
+#include "util/printable.h"
 #include "util/strv.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-#define ISSUER_LENGTH_MAX 255
+#define TEXT_LENGTH_MAX 255
 #define GRACE_USEC_MAX (24ULL * 3600 * 1000000)
 #define TIME_USEC_MAX (253402300800ULL * 1000000) /* the year 10000: past it no one can print a time */
 
-static bool is_printable(const char *s) {
-        for (; *s; s++)
-                if ((unsigned char) *s < 0x20 || *s == 0x7f)
-                        return false;
-        return true;
-}
-
 static int refuse_key(Failure *failure, const char *key, const char *value, const char *bound) {
-        return failure_set(failure, FAILURE_INVALID_ALLOCATION, "%s '%s': %s", key, value, bound);
+        return failure_set(failure, FAILURE_INVALID_ALLOCATION, "%s '%.64s': %s", key, value, bound);
 }
 
 static int validate_ids(const Allocation *allocation, Failure *failure) {
@@ -34,14 +28,12 @@ static int validate_ids(const Allocation *allocation, Failure *failure) {
         if (!allocation->id)
                 return failure_set(failure, FAILURE_INVALID_ALLOCATION, "AllocationId is missing");
         if (!identifier_valid(allocation->id))
-                return refuse_key(failure, "AllocationId",
-                                is_printable(allocation->id) ? allocation->id : "?", bound);
+                return refuse_key(failure, "AllocationId", allocation->id, bound);
         if (!allocation->tenant_id)
                 return failure_set(failure, FAILURE_INVALID_ALLOCATION, "allocation %s: TenantId is missing",
                                 allocation->id);
         if (!identifier_valid(allocation->tenant_id))
-                return refuse_key(failure, "TenantId",
-                                is_printable(allocation->tenant_id) ? allocation->tenant_id : "?", bound);
+                return refuse_key(failure, "TenantId", allocation->tenant_id, bound);
         if (allocation->generation == 0)
                 return failure_set(failure, FAILURE_INVALID_ALLOCATION,
                                 "allocation %s: Generation is missing or 0; it must be at least 1",
@@ -56,12 +48,12 @@ static int validate_map(const StringMap *map, const char *key, const char *id, F
                                 ALLOCATION_ENTRIES_MAX);
         for (size_t i = 0; i < map->n; i++)
                 if (!is_printable(map->names[i]) || !is_printable(map->values[i]) ||
-                                strlen(map->names[i]) > ISSUER_LENGTH_MAX ||
-                                strlen(map->values[i]) > ISSUER_LENGTH_MAX)
+                                strlen(map->names[i]) > TEXT_LENGTH_MAX ||
+                                strlen(map->values[i]) > TEXT_LENGTH_MAX)
                         return failure_set(failure, FAILURE_INVALID_ALLOCATION,
                                         "allocation %s: entry %zu of %s must be at most %d bytes without "
                                         "control characters",
-                                        id, i + 1, key, ISSUER_LENGTH_MAX);
+                                        id, i + 1, key, TEXT_LENGTH_MAX);
         return 0;
 }
 
@@ -77,17 +69,17 @@ static int validate_texts(const Allocation *allocation, Failure *failure) {
 
         for (size_t i = 0; i < ELEMENTSOF(texts); i++)
                 if (texts[i].value &&
-                                (strlen(texts[i].value) > ISSUER_LENGTH_MAX || !is_printable(texts[i].value)))
+                                (strlen(texts[i].value) > TEXT_LENGTH_MAX || !is_printable(texts[i].value)))
                         return failure_set(failure, FAILURE_INVALID_ALLOCATION,
                                         "allocation %s: %s must be at most %d bytes without control "
                                         "characters",
-                                        allocation->id, texts[i].key, ISSUER_LENGTH_MAX);
+                                        allocation->id, texts[i].key, TEXT_LENGTH_MAX);
         if (strv_length(allocation->users) > ALLOCATION_ENTRIES_MAX)
                 return failure_set(failure, FAILURE_INVALID_ALLOCATION,
                                 "allocation %s: Users has %zu entries, at most %d are allowed",
                                 allocation->id, strv_length(allocation->users), ALLOCATION_ENTRIES_MAX);
         for (char **user = allocation->users; user && *user; user++)
-                if (!**user || !is_printable(*user) || strlen(*user) > ISSUER_LENGTH_MAX)
+                if (!**user || !is_printable(*user) || strlen(*user) > TEXT_LENGTH_MAX)
                         return failure_set(failure, FAILURE_INVALID_ALLOCATION,
                                         "allocation %s: a name in Users is empty, too long or has control "
                                         "characters",
@@ -117,9 +109,9 @@ static int validate_recurrence(const Allocation *allocation, Failure *failure) {
         if (allocation->duration_usec == 0)
                 return failure_set(failure, FAILURE_INVALID_ALLOCATION,
                                 "allocation %s: Calendar needs Duration, how long each window is", id);
-        if (strlen(allocation->recurrence_text) > ISSUER_LENGTH_MAX)
+        if (strlen(allocation->recurrence_text) > TEXT_LENGTH_MAX)
                 return failure_set(failure, FAILURE_INVALID_ALLOCATION,
-                                "allocation %s: Calendar must be at most %d bytes", id, ISSUER_LENGTH_MAX);
+                                "allocation %s: Calendar must be at most %d bytes", id, TEXT_LENGTH_MAX);
         r = recurrence_parse(allocation->recurrence_text, &recurrence, &inner);
         recurrence_free(recurrence);
         return r > 0 ? failure_set(failure, inner.code, "allocation %s: %s", id, inner.message) : r;
@@ -215,8 +207,7 @@ static int validate_devices(const Allocation *allocation, Failure *failure) {
                         return failure_set(failure, FAILURE_INVALID_ALLOCATION,
                                         "allocation %s: Devices: '%.64s' must be " DEVICE_NAME_FORMS
                                         ", at most %d bytes",
-                                        allocation->id, is_printable(name) ? name : "?",
-                                        DEVICE_NAME_LENGTH_MAX);
+                                        allocation->id, name, DEVICE_NAME_LENGTH_MAX);
         }
         return 0;
 }

@@ -5,6 +5,7 @@
 #include "device.h"
 
 #include "util/cleanup.h"
+#include "util/printable.h"
 
 #include <string.h>
 
@@ -82,13 +83,6 @@ static bool path_is_plain(const char *path) {
                         return false;
                 path += n;
         }
-        return true;
-}
-
-static bool is_printable(const char *s) {
-        for (; *s; s++)
-                if ((unsigned char) *s < 0x20 || *s == 0x7f)
-                        return false;
         return true;
 }
 

@@ -8,7 +8,6 @@
 
 #include "printable.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -32,7 +31,7 @@ static size_t utf8_decode(const unsigned char *s, uint32_t *ret) {
 
 /* Neither a control character (C0, DEL, C1), nor a surrogate, nor one of the noncharacters, which sd-bus
  * refuses as well. */
-static bool is_printable(uint32_t point) {
+static bool is_text(uint32_t point) {
         return point >= 0x20 && !(point >= 0x7f && point < 0xa0) && !(point >= 0xd800 && point < 0xe000) &&
                !(point >= 0xfdd0 && point < 0xfdf0) && (point & 0xfffe) != 0xfffe && point <= 0x10ffff;
 }
@@ -42,10 +41,22 @@ void make_printable(char *text) {
                 uint32_t point = 0;
                 size_t n = utf8_decode(s, &point);
 
-                if (!is_printable(point)) {
+                if (!is_text(point)) {
                         n = n == 0 ? 1 : n;
                         memset(s, '?', n);
                 }
                 s += n;
         }
+}
+
+bool is_printable(const char *text) {
+        for (const unsigned char *s = (const unsigned char *) text; *s;) {
+                uint32_t point = 0;
+                size_t n = utf8_decode(s, &point);
+
+                if (!is_text(point))
+                        return false;
+                s += n;
+        }
+        return true;
 }

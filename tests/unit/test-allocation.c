@@ -110,7 +110,7 @@ static const struct {
         { "id is a path", id_is_a_path, "AllocationId '../../etc': must be lower-case" },
         { "id is missing", id_is_missing, "AllocationId is missing" },
         { "tenant is missing", tenant_is_missing, "TenantId is missing" },
-        { "tenant has a newline", tenant_has_a_newline, "TenantId '?'" },
+        { "tenant has a newline", tenant_has_a_newline, "TenantId 'a?b'" },
         { "generation is 0", generation_is_zero, "Generation is missing or 0; it must be at least 1" },
         { "end before start", end_is_before_start, "EndTime 999 must be after StartTime 1000" },
         { "end at start", end_is_start, "EndTime 1000 must be after StartTime 1000" },
@@ -129,7 +129,7 @@ static const struct {
         { "user empty", user_is_empty, "Users" },
         { "a file for a device", device_is_a_file,
                         "Devices: '/etc/passwd' must be a device node (/dev/nvidia0)" },
-        { "device with an escape", device_has_an_escape, "Devices: '?' must be" },
+        { "device with an escape", device_has_an_escape, "Devices: '/dev/?[2J' must be" },
         { "65 devices", devices_are_too_many, "Devices has 65 entries, at most 64" },
         { "label with a tab", label_has_a_tab, "Labels" },
 };

@@ -32,8 +32,10 @@ Test(printable, what_is_no_text) {
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 _cleanup_free_ char *text = strdup(cases[i].text);
 
+                cr_expect_eq(is_printable(text), strcmp(text, cases[i].made) == 0, "%s", cases[i].name);
                 make_printable(text);
                 cr_expect_str_eq(text, cases[i].made, "%s", cases[i].name);
+                cr_expect(is_printable(text), "%s", cases[i].name);
         }
 }
 
