@@ -7,21 +7,17 @@
 #include <bpf/bpf.h>
 #include <criterion/criterion.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define SLOT_OF(tenant) (SLOT_FIRST + (uint32_t) (tenant))
 
 /* A reading that took long says nothing of when: it is taken again. */
 #define READING_MAX_USEC 1000U
 
-static NetClass classes[] = {
-        { SLOT_DEFAULT, 1, MBPS, UNLIMITED },
-        { SLOT_CONTROL, 0, MBPS, 10 * MBPS },
-        { SLOT_FIRST + FIRST, 1, 30 * MBPS, UNLIMITED },
-        { SLOT_FIRST + SECOND, 1, 60 * MBPS, UNLIMITED },
-        { SLOT_FIRST + THIRD, 1, 5 * MBPS, 60 * MBPS },
-};
+const ShapedLink link_100_mbps = { 100 * MBPS, NET_DISCIPLINE_HTB };
 
 uint64_t now_usec(void) {
         struct timespec now;
@@ -31,10 +27,21 @@ uint64_t now_usec(void) {
 }
 
 static void hold(Shaped *shaped, const char *device) {
-        const NetPlan plan = { device, CAPACITY, classes, ELEMENTSOF(classes) };
+        const uint64_t part = shaped->link.capacity_bps / 100;
+        NetClass classes[] = {
+                { SLOT_DEFAULT, 1, part, UNLIMITED },
+                { SLOT_CONTROL, 0, part, 10 * MBPS },
+                { SLOT_OF(FIRST), 1, 30 * part, UNLIMITED },
+                { SLOT_OF(SECOND), 1, 60 * part, UNLIMITED },
+                { SLOT_OF(THIRD), 1, 5 * part, 60 * part },
+        };
+        const NetPlan plan = { device, shaped->link.capacity_bps, classes, ELEMENTSOF(classes) };
+        const UplinkOptions options = {
+                .ifname = device, .discipline = shaped->link.discipline, .pin_dir = shaped->pin_dir
+        };
         _cleanup_(feature_set_deinit) FeatureSet features = FEATURE_SET_NULL;
 
-        cr_assert_eq(uplink_new(&(UplinkOptions){ device }, &features, &shaped->uplink), 0);
+        cr_assert_eq(uplink_new(&options, &features, &shaped->uplink), 0);
         cr_assert_eq(uplink_apply(shaped->uplink, &plan, NULL), 0, "%s", uplink_words(shaped->uplink));
 }
 
@@ -60,11 +67,18 @@ static void hold_what_comes_in(Shaped *shaped) {
                         "%s", words);
 }
 
-Shaped *shaped_new_on(Pair pair, Way way) {
+Shaped *shaped_new_on(Pair pair, Way way, const ShapedLink *link) {
         Shaped *shaped = calloc(1, sizeof(Shaped));
 
         cr_assert_not_null(shaped);
-        *shaped = (Shaped){ .way = way, .pair = pair, .groups_fd = -EBADF, .addresses = TABLE_NULL };
+        *shaped = (Shaped){
+                .way = way, .link = *link, .pair = pair, .groups_fd = -EBADF, .addresses = TABLE_NULL
+        };
+        /* Pins are by the number of an interface, and each Pair's are of one. */
+        if (link->discipline == NET_DISCIPLINE_EDT) {
+                shaped->pin_dir = strdup("/sys/fs/bpf/shaped-XXXXXX");
+                cr_assert(shaped->pin_dir && mkdtemp(shaped->pin_dir), "%m");
+        }
         shaped->has_ipv6 = pair_add_ipv6(&shaped->pair);
         if (way == WAY_IN)
                 hold_what_comes_in(shaped);
@@ -74,13 +88,20 @@ Shaped *shaped_new_on(Pair pair, Way way) {
 }
 
 Shaped *shaped_new(Way way) {
-        return shaped_new_on(pair_new(), way);
+        return shaped_new_on(pair_new(), way, &link_100_mbps);
 }
 
-/* Qdiscs and filters go with their namespaces. */
+/* Qdiscs and filters go with their namespaces; pins do not. */
 Shaped *shaped_free(Shaped *shaped) {
         if (!shaped)
                 return NULL;
+        if (shaped->pin_dir) {
+                cr_assert_eq(setns(shaped->pair.node, CLONE_NEWNET), 0);
+                cr_assert_eq(uplink_release(shaped->uplink), 0, "%s", uplink_words(shaped->uplink));
+                pin_remove_all(shaped->pin_dir, "");
+                cr_assert_eq(rmdir(shaped->pin_dir), 0, "%s: %m", shaped->pin_dir);
+        }
+        free(shaped->pin_dir);
         uplink_free(shaped->uplink);
         net_ingress_free(shaped->ingress);
         table_deinit(&shaped->addresses);
@@ -118,7 +139,7 @@ void shaped_read(const Shaped *shaped, Readings *readings) {
                 if (after - before > READING_MAX_USEC)
                         continue;
                 cr_assert_lt(readings->n, ELEMENTSOF(readings->at));
-                cr_assert_eq(stats.n, ELEMENTSOF(classes));
+                cr_assert_eq(stats.n, SLOT_OF(TENANTS));
                 reading->usec = (before + after) / 2;
                 for (size_t i = 0; i < TENANTS; i++) {
                         reading->bytes[i] = stats.classes[SLOT_OF(i)].bytes;

@@ -16,11 +16,11 @@
 #include "enforce/uplink.h"
 
 #define MBPS 1000000ULL
-#define CAPACITY (100 * MBPS)
 #define USEC_PER_SEC 1000000ULL
 
 typedef enum Way { WAY_OUT, WAY_IN, WAY_MAX } Way;
 
+/* Of which each is promised, in hundredths of the link: */
 enum {
         FIRST,  /* 30 and no ceiling */
         SECOND, /* 60 and no ceiling */
@@ -28,11 +28,20 @@ enum {
         TENANTS,
 };
 
+typedef struct ShapedLink {
+        uint64_t capacity_bps;
+        NetDiscipline discipline;
+} ShapedLink;
+
+extern const ShapedLink link_100_mbps; /* by HTB */
+
 typedef struct Shaped {
         Way way;
+        ShapedLink link;
         Pair pair;
         bool has_ipv6;
         Uplink *uplink;
+        char *pin_dir;       /* of a pacer */
         NetIngress *ingress; /* of what comes in: these four */
         int groups_fd;
         Table addresses;
@@ -42,7 +51,7 @@ typedef struct Shaped {
 /* Of what comes in, after host_init(), and once in a process. */
 Shaped *shaped_new(Way way);
 /* Takes the pair. */
-Shaped *shaped_new_on(Pair pair, Way way);
+Shaped *shaped_new_on(Pair pair, Way way, const ShapedLink *link);
 Shaped *shaped_free(Shaped *shaped);
 DEFINE_CLEANUP(Shaped *, shaped_free);
 #define _cleanup_shaped_ _cleanup_(shaped_free_p)
