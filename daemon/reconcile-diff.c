@@ -118,13 +118,6 @@ static const TenantPlan *find_by_slot(const Plan *plan, uint32_t slot) {
         return NULL;
 }
 
-const NetClass *reconciler_find_class(const NetPlan *plan, uint32_t slot) {
-        for (size_t i = 0; i < plan->n_classes; i++)
-                if (plan->classes[i].slot == slot)
-                        return &plan->classes[i];
-        return NULL;
-}
-
 void reconciler_format_class(const NetPlan *plan, const NetClass *class, char *ret) {
         NetClass shown;
 
@@ -146,8 +139,8 @@ static int diff_class(const ReconcilerDiff *diff, size_t uplink, const NetPlan *
 
         if (!is_asked_for(diff, tenant ? tenant->tenant->id : NULL))
                 return 0;
-        reconciler_format_class(observed, reconciler_find_class(observed, slot), have);
-        reconciler_format_class(planned, held_back ? &would_be : reconciler_find_class(planned, slot), want);
+        reconciler_format_class(observed, net_plan_find_class(observed, slot), have);
+        reconciler_format_class(planned, held_back ? &would_be : net_plan_find_class(planned, slot), want);
         if (strcmp(have, want) == 0)
                 return 0;
         snprintf(name, sizeof name, "class %x:%x", UPLINK_HTB_MAJOR, UPLINK_MINOR_SLOT_BASE + slot);
@@ -169,7 +162,7 @@ static int diff_uplink(
         for (size_t i = 0; r >= 0 && i < observed->n_classes; i++) {
                 uint32_t slot = observed->classes[i].slot;
 
-                if (!find_by_slot(diff->plan, slot) && !reconciler_find_class(planned, slot))
+                if (!find_by_slot(diff->plan, slot) && !net_plan_find_class(planned, slot))
                         r = diff_class(diff, uplink, observed, slot, refusal);
         }
         return r;

@@ -190,7 +190,7 @@ static int add_classes(const Answer *answer, const TenantPlan *exact) {
                         continue;
                 reconciler_format_class(&answer->plan.uplinks[i], &class, value);
                 reconciler_format_class(
-                                &observed[i], reconciler_find_class(&observed[i], class.slot), in_force);
+                                &observed[i], net_plan_find_class(&observed[i], class.slot), in_force);
                 r = explain_class(&answer->input, exact, uplink, &why);
                 r = add(answer, name, value, in_force, r, why);
         }

@@ -237,7 +237,6 @@ void devices_remove(Devices *devices, uint32_t slot);
 int devices_release(Devices *devices);
 int devices_diff(Devices *devices, const ReconcilerDiff *diff, const TenantPlan *plan, TenantGroup *group);
 
-const NetClass *reconciler_find_class(const NetPlan *plan, uint32_t slot);
 #define NET_CLASS_TEXT_SIZE 96
 /* As the kernel would show it; "" where there is none. `ret` has this size. */
 void reconciler_format_class(const NetPlan *plan, const NetClass *class, char *ret);

@@ -61,13 +61,6 @@ static bool put_limit(const Observation *o, Setting setting, Amount *amount) {
         return true;
 }
 
-static const NetClass *find_class(const NetPlan *plan, uint32_t slot) {
-        for (size_t i = 0; i < plan->n_classes; i++)
-                if (plan->classes[i].slot == slot)
-                        return &plan->classes[i];
-        return NULL;
-}
-
 static bool carries(const UplinkCapacity *uplink, const Resource *entry) {
         if (uplink->kind != entry->kind)
                 return false;
@@ -83,8 +76,8 @@ static bool put_net(const Observation *o, const Resource *entry, Amount *amount)
         }
         for (size_t i = 0; i < o->n_uplinks && !have; i++)
                 if (carries(&o->input->uplinks[i], entry)) {
-                        have = find_class(&o->observed_uplinks[i], o->plan->tenant->slot);
-                        want = find_class(&o->planned_uplinks[i], o->plan->tenant->slot);
+                        have = net_plan_find_class(&o->observed_uplinks[i], o->plan->tenant->slot);
+                        want = net_plan_find_class(&o->planned_uplinks[i], o->plan->tenant->slot);
                 }
         if (!have || !want)
                 return false;

@@ -58,20 +58,10 @@ static void count(PlanSums *sums, const TenantPlan *tenant, int sign) {
 
 /* --- classes --- */
 
-static int compare_class(const void *entry, const void *key) {
-        const uint32_t slot = ((const NetClass *) entry)->slot, wanted = *(const uint32_t *) key;
-
-        return (slot > wanted) - (slot < wanted);
-}
-
-static size_t search_class(const NetPlan *net, uint32_t slot, bool *ret_found) {
-        return sorted_search(net->classes, net->n_classes, sizeof(NetClass), &slot, compare_class, ret_found);
-}
-
 /* Room was made by reserve_classes(). */
 static void put_class(NetPlan *net, NetClass class) {
         bool found;
-        size_t i = search_class(net, class.slot, &found);
+        size_t i = net_plan_search(net, class.slot, &found);
 
         if (!found) {
                 memmove(net->classes + i + 1, net->classes + i, (net->n_classes - i) * sizeof(NetClass));
@@ -82,7 +72,7 @@ static void put_class(NetPlan *net, NetClass class) {
 
 static void drop_class(NetPlan *net, uint32_t slot) {
         bool found;
-        size_t i = search_class(net, slot, &found);
+        size_t i = net_plan_search(net, slot, &found);
 
         if (!found)
                 return;

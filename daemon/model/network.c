@@ -2,6 +2,8 @@
 
 #include "network.h"
 
+#include "sorted.h"
+
 #include <string.h>
 
 bool net_class_equal(const NetClass *a, const NetClass *b) {
@@ -20,6 +22,24 @@ bool net_plan_equal(const NetPlan *a, const NetPlan *b) {
                 if (!net_class_equal(&a->classes[i], &b->classes[i]))
                         return false;
         return true;
+}
+
+static int compare_slot(const void *entry, const void *key) {
+        const uint32_t slot = ((const NetClass *) entry)->slot, wanted = *(const uint32_t *) key;
+
+        return (slot > wanted) - (slot < wanted);
+}
+
+size_t net_plan_search(const NetPlan *plan, uint32_t slot, bool *ret_found) {
+        return sorted_search(
+                        plan->classes, plan->n_classes, sizeof(NetClass), &slot, compare_slot, ret_found);
+}
+
+const NetClass *net_plan_find_class(const NetPlan *plan, uint32_t slot) {
+        bool found;
+        const size_t i = net_plan_search(plan, slot, &found);
+
+        return found ? &plan->classes[i] : NULL;
 }
 
 const Metric *net_class_metrics(ClassWay way) {

@@ -42,6 +42,10 @@ typedef struct NetPlan {
 /* Of the same link: all but the classes. */
 bool net_plan_same_link(const NetPlan *a, const NetPlan *b);
 bool net_plan_equal(const NetPlan *a, const NetPlan *b);
+/* Where the slot's class is, or would be. */
+size_t net_plan_search(const NetPlan *plan, uint32_t slot, bool *ret_found);
+/* NULL: it has no class of the slot. */
+const NetClass *net_plan_find_class(const NetPlan *plan, uint32_t slot);
 
 typedef struct NetClassStats {
         uint32_t slot;

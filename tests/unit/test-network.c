@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* When two plans of an uplink are the same. */
+/* When two plans of an uplink are the same, and whose class is where in one. */
 
 #include "model/network.h"
 #include "util/cleanup.h"
@@ -36,4 +36,27 @@ Test(network, plans_that_differ) {
                 cr_expect_eq(net_plan_same_link(&plan, &other), cases[i].same_link, "%s", cases[i].name);
                 cr_expect_eq(net_plan_equal(&plan, &other), cases[i].equal, "%s", cases[i].name);
         }
+}
+
+Test(network, a_slot_has_its_class) {
+        NetClass classes[] = { { SLOT_DEFAULT, 1, 1, 100 }, { 2, 1, 10, 20 }, { 7, 1, 10, 20 },
+                { 9, 1, 10, 20 } };
+        static const struct {
+                uint32_t slot;
+                size_t at;
+                bool found;
+        } cases[] = { { SLOT_DEFAULT, 0, true }, { 2, 1, true }, { 3, 2, false }, { 7, 2, true },
+                { 8, 3, false }, { 9, 3, true }, { 10, 4, false } };
+        const NetPlan plan = { "eth0", 100, classes, ELEMENTSOF(classes), 4 }, none = { "eth0", 100 };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                bool found = !cases[i].found;
+
+                cr_expect_eq(net_plan_search(&plan, cases[i].slot, &found), cases[i].at, "slot %u",
+                                cases[i].slot);
+                cr_expect_eq(found, cases[i].found, "slot %u", cases[i].slot);
+                cr_expect_eq(net_plan_find_class(&plan, cases[i].slot),
+                                cases[i].found ? &classes[cases[i].at] : NULL, "slot %u", cases[i].slot);
+        }
+        cr_expect_null(net_plan_find_class(&none, 2));
 }
