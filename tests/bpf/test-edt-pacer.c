@@ -12,6 +12,7 @@
 
 #include <bpf/bpf.h>
 #include <criterion/criterion.h>
+#include <dlfcn.h>
 #include <inttypes.h>
 #include <linux/bpf.h>
 #include <linux/if_packet.h>
@@ -287,6 +288,81 @@ Test(edt_pacer, a_change_is_of_what_differs) {
                 cr_expect(entries[i].slot == want[i].slot &&
                                                 edt_class_equal(&entries[i].class, &want[i].class),
                                 "slot %u", want[i].slot);
+        edt_pacer_free(program);
+        cr_expect_eq(edt_pacer_remove(host_bpffs(), if_nametoindex("hg0")), 0);
+}
+
+/* Another who writes to the map of classes whenever we have: into this slot's place. */
+static struct {
+        int map;
+        uint32_t slot;
+} meddler = { .map = -EBADF };
+
+/* Libbpf's, of which each call in this program is one of these. */
+int bpf_map_update_elem(int fd, const void *key, const void *value, __u64 flags) {
+        int (*real)(int, const void *, const void *, __u64) = dlsym(RTLD_NEXT, "bpf_map_update_elem");
+        int r = real(fd, key, value, flags);
+
+        if (meddler.map >= 0 && flags == BPF_ANY && *(const uint32_t *) key == meddler.slot) {
+                struct edt_class class = *(const struct edt_class *) value;
+
+                class.floor_bytes++;
+                cr_assert_eq(real(meddler.map, key, &class, BPF_EXIST), 0, "%m");
+        }
+        return r;
+}
+
+int bpf_map_delete_elem(int fd, const void *key) {
+        int (*real)(int, const void *) = dlsym(RTLD_NEXT, "bpf_map_delete_elem");
+        static const struct edt_class class = { .floor_bytes = 1 };
+        int r = real(fd, key);
+
+        if (meddler.map >= 0 && *(const uint32_t *) key == meddler.slot)
+                (void) bpf_map_update_elem(meddler.map, key, &class, BPF_NOEXIST);
+        return r;
+}
+
+/* What differs is read back: whoever wrote there in between is found. */
+Test(edt_pacer, a_change_that_does_not_hold_is_stale) {
+        NetClass changed[] = {
+                classes[0],
+                { SLOT_CONTROL, 0, 2000000, 10000000 },
+                classes[3],
+                { SLOT_NONE, 2, 0, CAPACITY_BPS },
+        };
+        static const struct {
+                const char *name;
+                uint32_t slot;
+                int r;
+        } cases[] = {
+                { "nowhere", SLOT_NONE + 1, 0 },
+                { "where nothing differs", SLOT_OPEN, 0 },
+                { "one that goes", SLOT_SLOW, -ESTALE },
+                { "one with more", SLOT_CONTROL, -ESTALE },
+                { "one that comes", SLOT_NONE, -ESTALE },
+        };
+        const NetPlan to = { "hg0", CAPACITY_BPS, changed, ELEMENTSOF(changed) };
+        _cleanup_free_ EdtEntry *have = NULL, *want = NULL;
+        size_t n_have, n_want;
+        EdtPacer *program;
+        char name[64];
+
+        make_link();
+        program = make_program();
+        snprintf(name, sizeof(name), "edt_classes_%u_2", if_nametoindex("hg0"));
+        cr_assert_eq(edt_entries_from_plan(&plan, &have, &n_have), 0);
+        cr_assert_eq(edt_entries_from_plan(&to, &want, &n_want), 0);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_close_ int map = pin_open(host_bpffs(), name);
+
+                cr_assert_geq(map, 0);
+                (void) set_plan(program, &plan);
+                meddler.map = map;
+                meddler.slot = cases[i].slot;
+                cr_expect_eq(edt_pacer_change(program, have, n_have, want, n_want, &(unsigned){ 0 }),
+                                cases[i].r, "%s", cases[i].name);
+                meddler.map = -EBADF;
+        }
         edt_pacer_free(program);
         cr_expect_eq(edt_pacer_remove(host_bpffs(), if_nametoindex("hg0")), 0);
 }
