@@ -274,6 +274,31 @@ static bool gets_signals(Client *client, const Ctl *ctl) {
         return r != CTL_DENIED;
 }
 
+/*
+ * By whose groups the bus of another host goes, that host knows alone: of who reads its properties and is not
+ * root there it cannot be told from here whether it is a member of the group, or one of the schedulers'
+ * users, to whom no signal comes.
+ */
+static void warn_remote(Client *client, const Ctl *ctl) {
+        sd_bus_creds *creds = NULL;
+        const char *name;
+        uid_t uid = 0;
+
+        if (!ctl->host)
+                return;
+        if (sd_bus_get_unique_name(client->bus, &name) >= 0 &&
+                        sd_bus_get_name_creds(client->bus, name, SD_BUS_CREDS_EUID, &creds) >= 0)
+                (void) sd_bus_creds_get_euid(creds, &uid);
+        sd_bus_creds_unref(creds);
+        if (uid != 0)
+                fprintf(stderr,
+                                "headgatectl: headgated's signals go to root and the group " READERS_GROUP
+                                " alone: unless user %d is in it on %s, as a scheduler's need not be, "
+                                "nothing "
+                                "comes (watch there with --bus=peer)\n",
+                                (int) uid, ctl->host);
+}
+
 int verb_watch(const Ctl *ctl) {
         _cleanup_client_ Client client = CLIENT_NULL;
         Watch watch = { ctl, 0 };
@@ -287,6 +312,7 @@ int verb_watch(const Ctl *ctl) {
                 return ctl_fail(CTL_DENIED, "headgated's signals go to root and the group " READERS_GROUP
                                             " alone (watch as one of them; a scheduler may use --bus=peer)");
 
+        warn_remote(&client, ctl);
         r = client_listen(&client, on_signal, on_owner, &watch);
         if (r == 0)
                 r = print_start(&client, &watch);
