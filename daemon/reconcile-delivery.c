@@ -134,13 +134,15 @@ static void note_overhead(const Reconciler *reconciler, uint32_t slot, DeliveryR
 static void note_tenant(const Reconciler *reconciler, Tenant *tenant, const Promise *promise,
                 Delivery *const *sums, uint64_t monotonic_nsec) {
         DeliveryReading reading = delivery_read(monotonic_nsec, &tenant->usage);
+        size_t n_sums = promise->n_sums;
 
         reading.in_step = meter_reads_all_files(reconciler->meter);
         memcpy(reading.floor, promise->floor, sizeof reading.floor);
         if (reading.floor[DELIVERY_FLOOR_NET_EGRESS] > 0)
                 note_overhead(reconciler, tenant->slot, &reading);
-        delivery_follow(&tenant->delivery_before, &reading);
-        for (size_t i = 0; i < promise->n_sums; i++)
+        if (!delivery_follow(&tenant->delivery_before, &reading))
+                n_sums = 0;
+        for (size_t i = 0; i < n_sums; i++)
                 delivery_add(sums[i], &tenant->delivery_before, &reading);
         tenant->delivery_before = reading;
 }

@@ -154,11 +154,14 @@ static uint64_t held_in(const Interval *interval) {
  * far above the reserve.
  */
 static uint64_t had_in(const Interval *interval, uint64_t used, uint64_t reserved) {
-        uint64_t of_a_period = (uint64_t) ((unsigned __int128) reserved * LIMIT_PERIOD_NSEC / interval->nsec);
+        uint64_t held = held_in(interval), of_a_period;
 
+        if (held == 0)
+                return used;
+        of_a_period = (uint64_t) ((unsigned __int128) reserved * LIMIT_PERIOD_NSEC / interval->nsec);
         if (of_a_period < LIMIT_QUOTA_MIN_NSEC)
                 of_a_period = LIMIT_QUOTA_MIN_NSEC;
-        return used + least(held_in(interval), of_a_period);
+        return used + least(held, of_a_period);
 }
 
 static void add_cpu(const Interval *interval) {
@@ -261,8 +264,11 @@ static uint64_t network_burst(uint64_t reserved_bps) {
 
 static void add_network(const Interval *interval, const NetworkWay *way) {
         uint64_t reserved_bps = interval->after->floor[way->floor];
-        uint64_t reserved = in_interval(interval, reserved_bps) / 8, had;
+        uint64_t reserved, had;
 
+        if (reserved_bps == 0)
+                return;
+        reserved = in_interval(interval, reserved_bps) / 8;
         if (reserved == 0 || !has(interval, way->drops) || !has(interval, way->bytes))
                 return;
         had = amount_add(growth(interval, way->bytes), network_burst(reserved_bps));
@@ -273,29 +279,34 @@ static void add_network(const Interval *interval, const NetworkWay *way) {
 static bool follows(const DeliveryReading *before, const DeliveryReading *after) {
         if (before->monotonic_nsec == 0 || after->monotonic_nsec <= before->monotonic_nsec)
                 return false;
-        for (DeliveryInput input = 0; input < DELIVERY_INPUT_MAX; input++)
-                if (input != DELIVERY_INPUT_MEMORY_CURRENT && before->present & 1U << input &&
-                                after->value[input] < before->value[input])
+        /* One that was not read was 0. */
+        for (DeliveryInput input = 0; input < DELIVERY_INPUT_COUNTERS; input++)
+                if (after->value[input] < before->value[input])
                         return false;
         return true;
 }
 
-void delivery_follow(const DeliveryReading *before, DeliveryReading *after) {
-        Interval interval = { before, after, after->monotonic_nsec - before->monotonic_nsec, NULL };
+/* Of the waits that last still, what was told. */
+static uint64_t told_ahead(const Interval *interval) {
+        const DeliveryReading *before = interval->before;
         uint64_t pressure, told;
 
-        after->waiting_nsec = 0;
-        after->limited = false;
-        if (!follows(before, after))
-                return;
-        after->limited = is_limited(&interval);
-        if (!has(&interval, DELIVERY_INPUT_CPU_WAIT))
-                return;
-        pressure = pressure_in(&interval);
+        if (!has(interval, DELIVERY_INPUT_CPU_WAIT))
+                return 0;
+        pressure = pressure_in(interval);
         if (pressure == 0) /* nobody waits */
-                return;
-        told = before->waiting_nsec - least(before->waiting_nsec, growth(&interval, DELIVERY_INPUT_CPU_WAIT));
-        after->waiting_nsec = told + pressure - least(pressure, rest_of_waits(&interval));
+                return 0;
+        told = before->waiting_nsec - least(before->waiting_nsec, growth(interval, DELIVERY_INPUT_CPU_WAIT));
+        return told + pressure - least(pressure, rest_of_waits(interval));
+}
+
+bool delivery_follow(const DeliveryReading *before, DeliveryReading *after) {
+        Interval interval = { before, after, after->monotonic_nsec - before->monotonic_nsec, NULL };
+        bool is_one = follows(before, after);
+
+        after->waiting_nsec = is_one ? told_ahead(&interval) : 0;
+        after->limited = is_one && is_limited(&interval);
+        return is_one && memcmp(before->floor, after->floor, sizeof(before->floor)) == 0;
 }
 
 static const NetworkWay network_ways[] = {
@@ -308,8 +319,6 @@ static const NetworkWay network_ways[] = {
 void delivery_add(Delivery *sum, const DeliveryReading *before, const DeliveryReading *after) {
         Interval interval = { before, after, after->monotonic_nsec - before->monotonic_nsec, sum };
 
-        if (!follows(before, after) || memcmp(before->floor, after->floor, sizeof(before->floor)) != 0)
-                return;
         add(&interval, DELIVERY_OBSERVED, interval.nsec);
         add_cpu(&interval);
         add_memory(&interval);

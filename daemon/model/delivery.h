@@ -51,7 +51,6 @@ typedef enum DeliveryInput {
         DELIVERY_INPUT_CPU_WAIT,
         DELIVERY_INPUT_CPU_PRESSURE,
         DELIVERY_INPUT_CPU_THROTTLED,
-        DELIVERY_INPUT_MEMORY_CURRENT, /* a gauge; the others are counters */
         DELIVERY_INPUT_MEMORY_RECLAIMED,
         DELIVERY_INPUT_MEMORY_LIMIT_HITS,
         DELIVERY_INPUT_IO_READ_BYTES,
@@ -61,6 +60,8 @@ typedef enum DeliveryInput {
         DELIVERY_INPUT_NET_EGRESS_DROPS,
         DELIVERY_INPUT_NET_INGRESS_WIRE_BYTES,
         DELIVERY_INPUT_NET_INGRESS_DROPS,
+        DELIVERY_INPUT_COUNTERS, /* so many; what follows is a gauge */
+        DELIVERY_INPUT_MEMORY_CURRENT = DELIVERY_INPUT_COUNTERS,
         DELIVERY_INPUT_MAX,
 } DeliveryInput;
 
@@ -68,7 +69,7 @@ typedef enum DeliveryInput {
 typedef struct DeliveryReading {
         uint64_t monotonic_nsec; /* without the time that the node slept; 0: there is none */
         uint64_t floor[DELIVERY_FLOOR_MAX];
-        uint32_t present; /* bit (1U << DeliveryInput): value[DeliveryInput] was read */
+        uint32_t present; /* bit (1U << DeliveryInput): value[DeliveryInput] was read; else it is 0 */
         uint64_t value[DELIVERY_INPUT_MAX];
         bool in_step; /* what is read from files was read with this sample; else whenever it had its turn */
         bool limited; /* delivery_follow()'s: by the tenant's own limit, of what may be told as reclaimed next
@@ -82,14 +83,12 @@ void delivery_promise(DeliveryReading *reading, const ResourceSet *resources);
 /* Adds to what was sent what links took of each packet beside what its class counts of it. */
 void delivery_add_overhead(DeliveryReading *reading, uint64_t bytes);
 /*
- * To be called before delivery_add(), once, however many are told of the interval: what of it the next ones
- * must know. cpu.wait has a wait when it ends, which can be many intervals after it began: meanwhile
- * cpu.pressure says that some task waits, and what it said is not told again. What a limit makes the kernel
- * reclaim can be read later than that the limit was hit.
+ * Once an interval, however many are told of it: what of it the next ones must know. cpu.wait has a wait when
+ * it ends, which can be many intervals after it began: meanwhile cpu.pressure says that some task waits, and
+ * what it said is not told again. What a limit makes the kernel reclaim can be read later than that the limit
+ * was hit. False: there is nothing to add, as it is not known what was promised all through it (the promise
+ * is another one at its end), or a counter went back.
  */
-void delivery_follow(const DeliveryReading *before, DeliveryReading *after);
-/*
- * Adds the interval between the two. Nothing where it is not known what was promised all through it (the
- * promise is another one at its end), or where a counter went back.
- */
+bool delivery_follow(const DeliveryReading *before, DeliveryReading *after);
+/* Adds the interval between the two, where the one followed the other. */
 void delivery_add(Delivery *sum, const DeliveryReading *before, const DeliveryReading *after);
