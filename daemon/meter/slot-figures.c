@@ -8,6 +8,7 @@
 struct SlotFigures {
         const Metric *metrics;
         size_t n_metrics;
+        uint64_t mask;   /* of the metrics, as in a Sample */
         uint64_t rows[]; /* [slot][1 + metric]: what is present, as in a Sample, and how much */
 };
 
@@ -22,6 +23,8 @@ int slot_figures_new(const Metric *metrics, size_t n_metrics, uint32_t slots, Sl
                 return -ENOMEM;
         figures->metrics = metrics;
         figures->n_metrics = n_metrics;
+        for (size_t i = 0; i < n_metrics; i++)
+                figures->mask |= 1ULL << metrics[i];
         *ret = figures;
         return 0;
 }
@@ -49,10 +52,15 @@ void slot_figures_add(SlotFigures *figures, uint32_t slot, const Sample *now) {
 }
 
 uint64_t slot_figures_read(const SlotFigures *figures, uint32_t slot, Sample *sample) {
-        const uint64_t *row = figures->rows + slot * (1 + figures->n_metrics);
+        const Metric *metrics = figures->metrics;
+        const size_t n = figures->n_metrics;
+        const uint64_t *row = figures->rows + slot * (1 + n);
 
-        for (size_t i = 0; i < figures->n_metrics; i++)
-                if (row[0] & 1ULL << figures->metrics[i])
-                        sample_put(sample, figures->metrics[i], row[1 + i]);
+        if (row[0] == 0)
+                return 0;
+        /* The values of those that are not known, too: they mean nothing. */
+        for (size_t i = 0; i < n; i++)
+                sample->value[metrics[i]] = row[1 + i];
+        sample->present |= row[0] & figures->mask;
         return row[0];
 }

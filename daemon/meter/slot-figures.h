@@ -23,5 +23,5 @@ void slot_figures_clear(SlotFigures *figures, uint32_t slot);
 void slot_figures_empty(SlotFigures *figures, uint32_t slot);
 /* What one of the slot's groups shows: it adds up. */
 void slot_figures_add(SlotFigures *figures, uint32_t slot, const Sample *now);
-/* Puts the figures, and gives what is known of the slot, as a Sample has it. */
+/* Puts the figures, and gives what is known of the slot, as a Sample has it. No other meter may put these. */
 uint64_t slot_figures_read(const SlotFigures *figures, uint32_t slot, Sample *sample);

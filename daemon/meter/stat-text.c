@@ -12,19 +12,22 @@
 
 typedef struct StatKey {
         const char *key;
+        size_t length;
         Metric metric;
         bool pages; /* counted in pages */
 } StatKey;
 
+#define KEY(key, metric, pages) \
+        { key, sizeof(key) - 1, metric, pages }
 static const StatKey memory_keys[] = {
-        { "anon", METRIC_MEMORY_ANON, false },
-        { "file", METRIC_MEMORY_FILE, false },
-        { "kernel", METRIC_MEMORY_KERNEL, false },
-        { "pgfault", METRIC_MEMORY_FAULTS, false },
-        { "pgmajfault", METRIC_MEMORY_MAJOR_FAULTS, false },
-        { "workingset_refault_anon", METRIC_MEMORY_REFAULTS, false },
-        { "workingset_refault_file", METRIC_MEMORY_REFAULTS, false },
-        { "pgsteal", METRIC_MEMORY_RECLAIMED, true },
+        KEY("anon", METRIC_MEMORY_ANON, false),
+        KEY("file", METRIC_MEMORY_FILE, false),
+        KEY("kernel", METRIC_MEMORY_KERNEL, false),
+        KEY("pgfault", METRIC_MEMORY_FAULTS, false),
+        KEY("pgmajfault", METRIC_MEMORY_MAJOR_FAULTS, false),
+        KEY("workingset_refault_anon", METRIC_MEMORY_REFAULTS, false),
+        KEY("workingset_refault_file", METRIC_MEMORY_REFAULTS, false),
+        KEY("pgsteal", METRIC_MEMORY_RECLAIMED, true),
 };
 
 static const char *next_line(const char *line) {
@@ -49,16 +52,25 @@ static bool parse_after(const char *text, const char *prefix, uint64_t *ret) {
         return true;
 }
 
-void stat_text_add_memory(const char *text, uint64_t page_bytes, Sample *sum) {
-        for (const char *line = text; *line; line = next_line(line))
-                for (size_t i = 0; i < ELEMENTSOF(memory_keys); i++) {
-                        const StatKey *key = &memory_keys[i];
-                        const size_t length = strlen(key->key);
-                        uint64_t value;
+/* By its length first: there are some fifty lines, and most are of no key. */
+static const StatKey *find_key(const char *line) {
+        const char *end = strchr(line, ' ');
 
-                        if (strncmp(line, key->key, length) == 0 && parse_after(line + length, " ", &value))
-                                sample_add(sum, key->metric, key->pages ? value * page_bytes : value);
-                }
+        for (size_t i = 0; end && i < ELEMENTSOF(memory_keys); i++)
+                if (memory_keys[i].length == (size_t) (end - line) &&
+                                memcmp(line, memory_keys[i].key, memory_keys[i].length) == 0)
+                        return &memory_keys[i];
+        return NULL;
+}
+
+void stat_text_add_memory(const char *text, uint64_t page_bytes, Sample *sum) {
+        for (const char *line = text; *line; line = next_line(line)) {
+                const StatKey *key = find_key(line);
+                uint64_t value;
+
+                if (key && parse_after(line + key->length, " ", &value))
+                        sample_add(sum, key->metric, key->pages ? value * page_bytes : value);
+        }
 }
 
 void stat_text_add_pressure(const char *text, Metric some, Metric full, Sample *sum) {
