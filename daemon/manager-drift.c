@@ -295,8 +295,8 @@ static uint64_t check_marked(DriftWatch *watch, uint64_t now_usec) {
         uint64_t next = UINT64_MAX;
         unsigned n = 0;
 
-        for (uint32_t k = 0; k < watch->n_places; k++) {
-                uint32_t i = (watch->turn_from + k) % watch->n_places;
+        for (uint32_t k = 0, i = watch->turn_from; k < watch->n_places;
+                        k++, i = i + 1 < watch->n_places ? i + 1 : 0) {
                 uint64_t due;
 
                 if (!watch->marks[i])

@@ -139,11 +139,11 @@ static void check_tenant(Telling *telling, const Node *node, uint32_t slot) {
 
         if (!group || !verified->settings.present)
                 return; /* the next apply looks at it in any case */
-        if (!tenant_group_alive(group)) {
+        r = reconciler_observe(reconciler, group, &observed);
+        if (r == -ENOLINK) {
                 tell(telling, DRIFT_CGROUP_GONE, "cgroup", "gone", "there");
                 return;
         }
-        r = reconciler_observe(reconciler, group, &observed);
         if (r < 0) {
                 tell(telling, DRIFT_CGROUP_FILE, "cgroup", strerror(-r), "to be read");
                 return;

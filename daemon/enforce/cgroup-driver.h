@@ -81,6 +81,8 @@ struct CgroupDriver {
 
 /* `path` below the directory and never above or beside it, through no symlink; a readable directory. */
 int group_open_directory(int base_fd, const char *path, int *ret_fd);
+/* False: it is not there, or the group is gone. */
+bool group_has_file(int group_fd, const char *file);
 /* A file of a held group. -ENOLINK: the group is gone; -ENOENT: the kernel has no such file. */
 int group_open_file(int group_fd, const char *file, int flags, int *ret_fd);
 /* Short files: up to `size` - 1 bytes, NUL-terminated. */

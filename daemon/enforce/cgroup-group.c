@@ -41,8 +41,9 @@ static int error_of_file(int error) {
         return error == ENODEV ? -ENOLINK : -error;
 }
 
-static bool directory_gone(int group_fd) {
-        return faccessat(group_fd, "cgroup.procs", F_OK, 0) < 0 && (errno == ENOENT || errno == ENODEV);
+/* AT_EACCESS, since kernels as old as 6.1 copy our credentials without it. */
+bool group_has_file(int group_fd, const char *file) {
+        return faccessat(group_fd, file, F_OK, AT_EACCESS) == 0 || (errno != ENOENT && errno != ENODEV);
 }
 
 int group_open_file(int group_fd, const char *file, int flags, int *ret_fd) {
@@ -51,7 +52,7 @@ int group_open_file(int group_fd, const char *file, int flags, int *ret_fd) {
         if (fd < 0) {
                 int error = errno;
 
-                if ((error == ENOENT || error == ENODEV) && directory_gone(group_fd))
+                if ((error == ENOENT || error == ENODEV) && !group_has_file(group_fd, "cgroup.procs"))
                         return -ENOLINK;
                 return error_of_file(error);
         }

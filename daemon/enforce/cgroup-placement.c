@@ -51,7 +51,7 @@ static int observe_partition(int fd, GroupPlacement *ret) {
 
 /* -ENOENT: it has not got the controller, as most have not. That is found out without opening anything. */
 static int read_cpus(const TenantGroup *group, CpuSet *ret) {
-        if (faccessat(group->fd, "cpuset.cpus", F_OK, 0) < 0 && (errno == ENOENT || errno == ENODEV))
+        if (!group_has_file(group->fd, "cpuset.cpus"))
                 return tenant_group_alive(group) ? -ENOENT : -ENOLINK;
         return read_list(group->fd, "cpuset.cpus", ret);
 }

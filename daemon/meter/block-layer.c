@@ -28,7 +28,7 @@ bool block_is_layer(unsigned major, unsigned minor) {
         snprintf(path, sizeof(path), "/sys/dev/block/%u:%u", major, minor);
         fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
         for (size_t i = 0; i < ELEMENTSOF(marks); i++)
-                if (faccessat(fd, marks[i], F_OK, 0) == 0)
+                if (faccessat(fd, marks[i], F_OK, AT_EACCESS) == 0)
                         return true;
         slaves_fd = openat(fd, "slaves", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         slaves = slaves_fd >= 0 ? fdopendir(slaves_fd) : NULL;
