@@ -2,14 +2,11 @@
 
 /* The meters where the kernel has no memory for their tables, as in a unit whose MemoryMax= is reached. */
 
+#include "bpf-call.h"
 #include "host.h"
 
 #include <criterion/criterion.h>
-#include <dlfcn.h>
-#include <linux/bpf.h>
-#include <stdarg.h>
 #include <string.h>
-#include <sys/syscall.h>
 
 TestSuite(meter_memory, .init = host_init, .fini = host_deinit, .timeout = 120);
 
@@ -19,28 +16,11 @@ TestSuite(meter_memory, .init = host_init, .fini = host_deinit, .timeout = 120);
 
 static uint64_t bytes_max = UINT64_MAX; /* of a map */
 
-/* In place of libc's, by which libbpf asks the kernel. */
-long syscall(long number, ...) {
-        static long (*real)(long, ...);
-        long arguments[6];
-        va_list ap;
-
-        va_start(ap, number);
-        for (size_t i = 0; i < ELEMENTSOF(arguments); i++)
-                arguments[i] = va_arg(ap, long);
-        va_end(ap);
-        if (number == SYS_bpf && arguments[0] == BPF_MAP_CREATE) {
-                const union bpf_attr *attr = (const union bpf_attr *) arguments[1];
-
-                if ((uint64_t) attr->value_size * attr->max_entries > bytes_max) {
-                        errno = ENOMEM;
-                        return -1;
-                }
-        }
-        if (!real)
-                real = (long (*)(long, ...)) dlsym(RTLD_NEXT, "syscall");
-        return real(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4],
-                        arguments[5]);
+bool bpf_call_passes(enum bpf_cmd command, union bpf_attr *attr) {
+        if (command != BPF_MAP_CREATE || (uint64_t) attr->value_size * attr->max_entries <= bytes_max)
+                return true;
+        errno = ENOMEM;
+        return false;
 }
 
 static Meter *make(const char *pin_dir, FeatureSet *features) {

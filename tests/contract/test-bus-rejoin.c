@@ -3,14 +3,12 @@
 /* headgated, run dry, whose bus goes and comes again: it is there again long before its next sample, which is
  * an hour away. */
 
-#include "contract/dry-daemon.h"
+#include "contract/daemon-on-bus.h"
 #include "contract/own-bus.h"
 
 #include "util/cleanup.h"
 
 #include <criterion/criterion.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #define NAME "org.headgate.Node1"
 
@@ -18,25 +16,11 @@ static char directory[] = "/tmp/headgate-rejoin-XXXXXX";
 static DryDaemon daemon_of_test;
 
 static void set_up(void) {
-        _cleanup_free_ char *bus = NULL;
-
-        if (geteuid() != 0)
-                cr_skip_test("skipped: a peer is root");
-        if (system("command -v dbus-daemon >/dev/null") != 0)
-                cr_skip_test("skipped: no dbus-daemon here (Debian: dbus-daemon)");
-        cr_assert_not_null(mkdtemp(directory));
-        own_bus_start(directory);
-        cr_assert_gt(asprintf(&bus, "unix:path=%s/bus", directory), 0);
-        dry_daemon_start(&daemon_of_test, bus);
+        daemon_on_bus_start(&daemon_of_test, directory);
 }
 
 static void tear_down(void) {
-        _cleanup_free_ char *remove = NULL;
-
-        dry_daemon_stop(&daemon_of_test);
-        own_bus_stop();
-        if (asprintf(&remove, "rm -rf %s", directory) > 0)
-                cr_assert_eq(system(remove), 0);
+        daemon_on_bus_stop(&daemon_of_test, directory);
 }
 
 static bool has_owner(sd_bus *bus) {

@@ -6,7 +6,7 @@
  * the same.
  */
 
-#include "contract/dry-daemon.h"
+#include "contract/daemon-on-bus.h"
 #include "contract/own-bus.h"
 
 #include "util/cleanup.h"
@@ -31,27 +31,13 @@ static sd_bus *bus;
 static unsigned n_allocations;
 
 static void set_up(void) {
-        _cleanup_free_ char *address = NULL;
-
-        if (geteuid() != 0)
-                cr_skip_test("skipped: a peer is root");
-        if (system("command -v dbus-daemon >/dev/null") != 0)
-                cr_skip_test("skipped: no dbus-daemon here (Debian: dbus-daemon)");
-        cr_assert_not_null(mkdtemp(directory));
-        own_bus_start(directory);
-        cr_assert_gt(asprintf(&address, "unix:path=%s/bus", directory), 0);
-        dry_daemon_start(&daemon_of_test, address);
+        daemon_on_bus_start(&daemon_of_test, directory);
         bus = own_bus_open(directory, 0);
 }
 
 static void tear_down(void) {
-        _cleanup_free_ char *remove = NULL;
-
         sd_bus_close_unref(bus);
-        dry_daemon_stop(&daemon_of_test);
-        own_bus_stop();
-        if (asprintf(&remove, "rm -rf %s", directory) > 0)
-                cr_assert_eq(system(remove), 0);
+        daemon_on_bus_stop(&daemon_of_test, directory);
 }
 
 static void append_labels(sd_bus_message *m) {
@@ -132,20 +118,8 @@ static bool all_are_told(sd_bus *connection) {
         return true;
 }
 
-static void expect_owner(const char *owner) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        const char *now;
-
-        cr_assert_geq(sd_bus_call_method(bus, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-                                      "org.freedesktop.DBus", "GetNameOwner", NULL, &reply, "s", NODE),
-                        0);
-        cr_assert_geq(sd_bus_message_read(reply, "s", &now), 0);
-        cr_expect_str_eq(now, owner, "it was cut off");
-}
-
-TestSuite(objects_large, .init = set_up, .fini = tear_down, .timeout = 120);
-
-Test(objects_large, what_does_not_fit_into_a_message_is_refused) {
+/* The caller frees. */
+static char *owner_of_name(void) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         const char *owner;
 
@@ -153,6 +127,20 @@ Test(objects_large, what_does_not_fit_into_a_message_is_refused) {
                                       "org.freedesktop.DBus", "GetNameOwner", NULL, &reply, "s", NODE),
                         0);
         cr_assert_geq(sd_bus_message_read(reply, "s", &owner), 0);
+        return strdup(owner);
+}
+
+static void expect_owner(const char *owner) {
+        _cleanup_free_ char *now = owner_of_name();
+
+        cr_expect_str_eq(now, owner, "it was cut off");
+}
+
+TestSuite(objects_large, .init = set_up, .fini = tear_down, .timeout = 120);
+
+Test(objects_large, what_does_not_fit_into_a_message_is_refused) {
+        _cleanup_free_ char *owner = owner_of_name();
+
         apply(FIRST);
         while (all_are_told(bus)) {
                 expect_owner(owner);

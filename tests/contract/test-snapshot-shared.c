@@ -6,7 +6,7 @@
  * takes no sample unasked within the hour: a snapshot's Time says which one it shows.
  */
 
-#include "contract/dry-daemon.h"
+#include "contract/daemon-on-bus.h"
 #include "contract/own-bus.h"
 
 #include "util/cleanup.h"
@@ -65,18 +65,9 @@ static json_int_t snapshot_time(sd_bus *bus) {
 }
 
 static void set_up(void) {
-        _cleanup_free_ char *bus = NULL;
         sd_bus_message *m;
 
-        if (geteuid() != 0)
-                cr_skip_test("skipped: only root can be somebody else");
-        if (system("command -v dbus-daemon >/dev/null") != 0)
-                cr_skip_test("skipped: no dbus-daemon here (Debian: dbus-daemon)");
-        cr_assert_not_null(mkdtemp(directory));
-        cr_assert_eq(chmod(directory, 0755), 0);
-        own_bus_start(directory);
-        cr_assert_gt(asprintf(&bus, "unix:path=%s/bus", directory), 0);
-        dry_daemon_start(&daemon_of_test, bus);
+        daemon_on_bus_start(&daemon_of_test, directory);
         root = own_bus_open(directory, 0);
         user = own_bus_open(directory, USER);
         m = new_call(root, "Apply");
@@ -88,16 +79,11 @@ static void set_up(void) {
 }
 
 static void tear_down(void) {
-        _cleanup_free_ char *remove = NULL;
-
         if (!root)
                 return;
         sd_bus_close_unref(user);
         sd_bus_close_unref(root);
-        dry_daemon_stop(&daemon_of_test);
-        own_bus_stop();
-        if (asprintf(&remove, "rm -rf %s", directory) > 0)
-                cr_assert_eq(system(remove), 0);
+        daemon_on_bus_stop(&daemon_of_test, directory);
 }
 
 TestSuite(snapshot_shared, .init = set_up, .fini = tear_down, .timeout = 120);

@@ -49,7 +49,7 @@ class Fault:
         self._word(8, 0)
         return [self.words(step) for step in range(1, min(self.steps, _ENTRIES) + 1)]
 
-    def sleep(self, seconds):
+    def put_ahead(self, seconds):
         """As if the machine slept so long: the daemon's clocks but the monotonic one are so much later from here on."""
         self._long(_SLEPT, self._long(_SLEPT) + seconds)
 

@@ -139,81 +139,6 @@ Test(state, what_was_rolled_back_does_not) {
         state_free(state);
 }
 
-Test(state, released_generations_are_remembered_for_a_week) {
-        const uint64_t week = 7ULL * 24 * 3600 * 1000000;
-        uint64_t generation;
-        Node node = {};
-        char **lost;
-        State *state = open_state(&node, &lost);
-
-        cr_assert_eq(state_put_released(state, "a", 3, week), 0);
-        cr_assert_eq(state_released_generation(state, "a", &generation), 0);
-        cr_expect_eq(generation, 3);
-        cr_assert_eq(state_put_released(state, "a", 2, week), 0);
-        cr_assert_eq(state_released_generation(state, "a", &generation), 0);
-        cr_expect_eq(generation, 3, "never back to a lower one");
-        cr_assert_eq(state_released_generation(state, "b", &generation), 0);
-        cr_expect_eq(generation, 0);
-        cr_assert_eq(state_put_released(state, "b", 1, 2 * week + 1), 0);
-        cr_assert_eq(state_released_generation(state, "a", &generation), 0);
-        cr_expect_eq(generation, 0);
-        state_free(state);
-}
-
-static uint64_t released_generation(const State *state, const char *id) {
-        uint64_t generation;
-
-        cr_assert_eq(state_released_generation(state, id, &generation), 0);
-        return generation;
-}
-
-/* Enough of them that each is looked at. */
-static void release_others(State *state, uint64_t now_usec) {
-        for (int i = 0; i < 8; i++) {
-                char id[16];
-
-                snprintf(id, sizeof(id), "other-%d", i);
-                cr_assert_eq(state_put_released(state, id, 1, now_usec), 0);
-        }
-}
-
-Test(state, released_generations_are_not_forgotten_by_a_clock_that_is_not_trusted) {
-        const uint64_t week = 7ULL * 24 * 3600 * 1000000, now = 1796000000000000;
-        Node node = {};
-        char **lost;
-        State *state = open_state(&node, &lost);
-
-        cr_assert_eq(state_put_released(state, "dated", 3, now), 0);
-        cr_assert_eq(state_put_released(state, "in-the-dark", 4, 0), 0);
-        release_others(state, 0);
-        cr_expect_eq(released_generation(state, "dated"), 3, "nothing goes by a clock that is not trusted");
-        release_others(state, now + week);
-        cr_expect_eq(released_generation(state, "dated"), 3);
-        cr_expect_eq(released_generation(state, "in-the-dark"), 4, "its week has just begun");
-        release_others(state, now + week + 1);
-        cr_expect_eq(released_generation(state, "dated"), 0);
-        release_others(state, now + 2 * week);
-        cr_expect_eq(released_generation(state, "in-the-dark"), 4);
-        release_others(state, now + 2 * week + 1);
-        cr_expect_eq(released_generation(state, "in-the-dark"), 0, "nor is it kept for good");
-        state_free(state);
-}
-
-Test(state, released_generations_of_a_day_to_come_are_not_kept_until_then) {
-        const uint64_t week = 7ULL * 24 * 3600 * 1000000, now = 1796000000000000;
-        Node node = {};
-        char **lost;
-        State *state = open_state(&node, &lost);
-
-        cr_assert_eq(state_put_released(state, "to-come", 5, 2 * now), 0);
-        release_others(state, now);
-        release_others(state, now + week);
-        cr_expect_eq(released_generation(state, "to-come"), 5);
-        release_others(state, now + week + 1);
-        cr_expect_eq(released_generation(state, "to-come"), 0);
-        state_free(state);
-}
-
 Test(state, a_damaged_file_is_set_aside_and_said) {
         Node node = {};
         char path[96], **lost;
@@ -358,35 +283,6 @@ Test(state, texts_are_kept_by_name) {
         cr_expect_eq(state_get_text(NULL, "boot-id", &text), 0);
         cr_expect_null(text, "and forgets it");
         state_free(state);
-}
-
-Test(state, many_released_generations_go_in_their_time) {
-        const uint64_t week = 7ULL * 24 * 3600 * 1000000;
-        uint64_t generation;
-        Node node = {};
-        char **lost, id[16];
-        State *state = open_state(&node, &lost);
-        int left = 0;
-
-        cr_assert_eq(state_begin(state), 0);
-        for (int i = 0; i < 100; i++) {
-                snprintf(id, sizeof id, "old-%d", i);
-                cr_assert_eq(state_put_released(state, id, 1, week), 0);
-        }
-        for (int i = 0; i < 101; i++) {
-                snprintf(id, sizeof id, "new-%d", i);
-                cr_assert_eq(state_put_released(state, id, 1, 2 * week + 1), 0);
-        }
-        cr_assert_eq(state_commit(state), 0);
-        for (int i = 0; i < 100; i++) {
-                snprintf(id, sizeof id, "old-%d", i);
-                cr_assert_eq(state_released_generation(state, id, &generation), 0);
-                left += generation != 0;
-        }
-        cr_expect_eq(left, 0, "%d of 100 are still there", left);
-        state_free(state);
-        (void) open_and_count(&lost);
-        cr_expect_null(lost, "what was swept is not missed");
 }
 
 Test(state, one_process_writes) {
