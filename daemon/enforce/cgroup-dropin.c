@@ -17,7 +17,6 @@
 #define DROPIN_NAME "50-headgate.conf"
 #define DROPIN_NEW "50-headgate.conf.new" /* systemd reads only what ends in .conf */
 #define UNIT_NAME_MAX 255                 /* systemd.unit(5) */
-#define TEXT_SIZE 1024
 
 #define MARK "# Written by headgated"
 #define ORDER "[Unit]\nAfter=headgated.service\n"
@@ -114,41 +113,7 @@ static int remove_in(const char *directory, const char *unit_d) {
         return 0;
 }
 
-int dropin_write(const char *unit, const char *slice, bool ordered) {
-        _cleanup_free_ char *text = NULL, *unit_d = NULL;
-        int r = -ENOENT;
-
-        if (!dropin_section(unit))
-                return -EINVAL;
-        text = dropin_format(unit, slice, ordered);
-        if (!text || asprintf(&unit_d, "%s.d", unit) < 0)
-                return -ENOMEM;
-        for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
-                r = write_in(directories[i], unit_d, text);
-                if (r != -EROFS && r != -EACCES && r != -EPERM && r != -ENOENT)
-                        return r;
-        }
-        return r;
-}
-
-int dropin_remove(const char *unit) {
-        _cleanup_free_ char *unit_d = NULL;
-        int r = 0;
-
-        if (!dropin_section(unit))
-                return -EINVAL;
-        if (asprintf(&unit_d, "%s.d", unit) < 0)
-                return -ENOMEM;
-        for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
-                int k = remove_in(directories[i], unit_d);
-
-                if (k < 0 && r >= 0)
-                        r = k;
-        }
-        return r;
-}
-
-/* The text of <unit_d>/50-headgate.conf; false where there is none. `ret` has TEXT_SIZE. */
+/* The text of <unit_d>/50-headgate.conf; false where there is none. `ret` has DROPIN_TEXT_SIZE. */
 static bool read_text(int fd, const char *unit_d, char *ret) {
         _cleanup_free_ char *path = NULL;
         _cleanup_close_ int file_fd = -EBADF;
@@ -159,24 +124,63 @@ static bool read_text(int fd, const char *unit_d, char *ret) {
         file_fd = openat(fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
         if (file_fd < 0)
                 return false;
-        n = read(file_fd, ret, TEXT_SIZE - 1);
+        n = read(file_fd, ret, DROPIN_TEXT_SIZE - 1);
         if (n < 0)
                 return false;
         ret[n] = '\0';
         return true;
 }
 
+/* `ret` as read_text(). */
+static void read_former(const char *directory, const char *unit_d, char *ret) {
+        _cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd < 0 || !read_text(fd, unit_d, ret))
+                ret[0] = '\0';
+}
+
+int dropin_write(const char *unit, const char *slice, bool ordered, DropinFormer *ret_former) {
+        _cleanup_free_ char *text = NULL, *unit_d = NULL;
+        int r = -ENOENT;
+
+        if (!dropin_section(unit))
+                return -EINVAL;
+        text = dropin_format(unit, slice, ordered);
+        if (!text || asprintf(&unit_d, "%s.d", unit) < 0)
+                return -ENOMEM;
+        for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
+                DropinFormer former = { .directory = directories[i] };
+
+                read_former(former.directory, unit_d, former.text);
+                r = write_in(former.directory, unit_d, text);
+                if (r >= 0)
+                        *ret_former = former;
+                if (r != -EROFS && r != -EACCES && r != -EPERM && r != -ENOENT)
+                        return r;
+        }
+        return r;
+}
+
+int dropin_put_back(const char *unit, const DropinFormer *former) {
+        _cleanup_free_ char *unit_d = NULL;
+
+        if (asprintf(&unit_d, "%s.d", unit) < 0)
+                return -ENOMEM;
+        return former->text[0] ? write_in(former->directory, unit_d, former->text)
+                               : remove_in(former->directory, unit_d);
+}
+
 /* Whether <unit_d>/50-headgate.conf ties its unit to the slice. */
 static bool ties_to(int fd, const char *unit_d, const char *slice) {
         _cleanup_free_ char *line = NULL;
-        char text[TEXT_SIZE];
+        char text[DROPIN_TEXT_SIZE];
 
         return asprintf(&line, SLICE "%s\n", slice) >= 0 && read_text(fd, unit_d, text) &&
                strstr(text, line) != NULL;
 }
 
 static bool is_unordered(int fd, const char *unit_d) {
-        char text[TEXT_SIZE];
+        char text[DROPIN_TEXT_SIZE];
 
         return read_text(fd, unit_d, text) && strncmp(text, MARK, strlen(MARK)) == 0 &&
                strstr(text, "[Service]" SLICE) != NULL && strstr(text, ORDER) == NULL;
@@ -208,7 +212,7 @@ int dropin_list_unordered(char ***ret_units) {
 static int order_in(const char *directory, const char *unit, const char *unit_d) {
         _cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         _cleanup_free_ char *text = NULL;
-        char before[TEXT_SIZE], *slice;
+        char before[DROPIN_TEXT_SIZE], *slice;
 
         if (fd < 0 || !read_text(fd, unit_d, before))
                 return 0;

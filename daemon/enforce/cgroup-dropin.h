@@ -10,6 +10,8 @@
 
 #include <stdbool.h>
 
+#define DROPIN_TEXT_SIZE 1024 /* two names of units, at most 255 characters each, and what is around them */
+
 /* The unit file section that Slice= stands in for this kind of unit; NULL where it cannot be tied: scopes,
  * slices. */
 const char *dropin_section(const char *unit);
@@ -19,13 +21,19 @@ const char *dropin_section(const char *unit);
  */
 char *dropin_format(const char *unit, const char *slice, bool ordered);
 
+/* What a unit's drop-in was before it was written. */
+typedef struct DropinFormer {
+        const char *directory;
+        char text[DROPIN_TEXT_SIZE]; /* "": there was none */
+} DropinFormer;
+
 /*
  * Both take effect at the next daemon-reload. Written to /etc/systemd/system, so that a unit is in its tenant
  * from the next boot on, too; to /run/systemd/system where that cannot be written. -EINVAL: no name of
  * such a unit.
  */
-int dropin_write(const char *unit, const char *slice, bool ordered);
-int dropin_remove(const char *unit);
+int dropin_write(const char *unit, const char *slice, bool ordered, DropinFormer *ret_former);
+int dropin_put_back(const char *unit, const DropinFormer *former);
 /* Services that are tied and not ordered; the caller frees. */
 int dropin_list_unordered(char ***ret_units);
 /* Writes the unit's anew, ordered, where it is. */

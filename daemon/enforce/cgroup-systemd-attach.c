@@ -115,14 +115,15 @@ static int reload(Pid1 *pid1) {
 }
 
 /* The drop-in counts only if no other that sorts behind it says otherwise: PID 1 is asked which slice it
- * took. */
+ * took. Where it is not this one, whose the unit was before it stays. */
 static int tie_unit(Pid1 *pid1, const char *unit, const char *slice) {
         _cleanup_free_ char *taken = NULL;
+        DropinFormer former = {};
         int r;
 
         r = systemd_may_order(pid1, unit);
         if (r >= 0)
-                r = dropin_write(unit, slice, /* ordered= */ r > 0);
+                r = dropin_write(unit, slice, /* ordered= */ r > 0, &former);
         if (r < 0)
                 return r;
         r = reload(pid1);
@@ -131,7 +132,7 @@ static int tie_unit(Pid1 *pid1, const char *unit, const char *slice) {
         if (r >= 0 && strcmp(taken, slice) != 0)
                 r = -EEXIST;
         if (r < 0) {
-                (void) dropin_remove(unit);
+                (void) dropin_put_back(unit, &former);
                 (void) reload(pid1);
         }
         return r;
