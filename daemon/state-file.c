@@ -103,22 +103,34 @@ static int look(const char *path, bool read_only) {
 
 /* --- a new one in its place --- */
 
-/* The first name that is free: "state.sqlite.bad-1". */
-static char *name_aside(const char *path) {
-        for (int i = 1;; i++) {
-                _cleanup_free_ char *aside = NULL;
-                char suffix[16];
+/* "state.sqlite.bad-1" */
+static char *number_aside(const char *path, int n) {
+        char suffix[16];
 
-                snprintf(suffix, sizeof suffix, ".bad-%d", i);
-                aside = beside(path, suffix);
-                if (!aside || i == ASIDE_MAX || access(aside, F_OK) < 0)
-                        return TAKE_PTR(aside);
+        snprintf(suffix, sizeof suffix, ".bad-%d", n);
+        return beside(path, suffix);
+}
+
+static int count_aside(const char *path) {
+        for (int n = 0;; n++) {
+                _cleanup_free_ char *next = number_aside(path, n + 1);
+
+                if (n == ASIDE_MAX || !next || access(next, F_OK) < 0)
+                        return n;
         }
 }
 
-/* The file and what SQLite keeps beside it, as far as it is there. */
+/* The first name that is free. */
+static char *name_aside(const char *path) {
+        const int n = count_aside(path);
+
+        return number_aside(path, n < ASIDE_MAX ? n + 1 : n);
+}
+
+/* The file and what SQLite keeps beside it, as far as it is there. The file itself is last: while it is
+ * there, its name aside is free. */
 static int move_aside(const char *path, const char *aside) {
-        static const char *const suffixes[] = { "", "-wal", "-shm", "-journal" };
+        static const char *const suffixes[] = { "-wal", "-shm", "-journal", "" };
 
         for (size_t i = 0; i < ELEMENTSOF(suffixes); i++) {
                 _cleanup_free_ char *from = beside(path, suffixes[i]), *to = beside(aside, suffixes[i]);
@@ -140,21 +152,33 @@ static int take_place(const char *path, const char *made, const char *aside, int
         return rename(made, path) < 0 || fsync(directory_fd) < 0 ? -errno : 0;
 }
 
-/* A start that a crash cut short told nobody what it had found. */
-static int finish_replacing(const char *path, int directory_fd, char ***lost) {
-        _cleanup_free_ char *made = beside(path, ".new"), *aside = name_aside(path);
+/* A start that a crash cut short told nobody what it had found. What it had set aside by then has the last of
+ * those names. */
+static int finish_replacing(const char *path, const StateFile *file, char ***lost) {
+        _cleanup_free_ char *made = beside(path, ".new"), *log = beside(path, "-wal"), *aside = NULL,
+                            *log_aside = NULL;
+        Digest mark;
         int r;
 
-        if (!made || !aside)
+        if (!made || !log)
                 return -ENOMEM;
         if (access(made, F_OK) < 0)
                 return 0;
-        r = take_place(path, made, aside, directory_fd);
-        if (r < 0 || access(aside, F_OK) < 0)
+        aside = access(path, F_OK) < 0 && access(log, F_OK) < 0 && count_aside(path) > 0
+                                ? number_aside(path, count_aside(path))
+                                : name_aside(path);
+        log_aside = aside ? beside(aside, "-wal") : NULL;
+        r = log_aside ? take_place(path, made, aside, file->directory_fd) : -ENOMEM;
+        if (r < 0)
                 return r;
-        return strv_pushf(lost,
-                        "what a start that was cut short found lost; the file of then is set aside as %s",
-                        aside);
+        if (access(aside, F_OK) >= 0 || access(log_aside, F_OK) >= 0)
+                return strv_pushf(lost,
+                                "what a start that was cut short found lost; the file of then is set aside "
+                                "as %s",
+                                aside);
+        return digest_read_mark(file->mark_fd, &mark) < 0 /* it was the first */
+                               ? 0
+                               : strv_push(lost, "what a start that was cut short found lost");
 }
 
 /* 0 or REBUILD_UNCOUNTED. */
@@ -336,12 +360,13 @@ int state_file_open(const char *directory, bool read_only, StateFile *ret, char 
                 r = -EIO;
         if (r >= 0 && !read_only)
                 r = lock_directory(directory, &file.directory_fd);
-        if (r >= 0 && !read_only)
-                r = finish_replacing(path, file.directory_fd, lost);
         if (r < 0)
                 return r;
         file.mark_fd = open_mark(directory, read_only);
-        r = open_path(&file, path, read_only, lost);
+        if (!read_only)
+                r = finish_replacing(path, &file, lost);
+        if (r >= 0)
+                r = open_path(&file, path, read_only, lost);
         if (r < 0)
                 return r;
         if (!read_only) {

@@ -730,20 +730,48 @@ Test(state, to_be_read_only_nothing_is_changed) {
         state_free(state);
 }
 
-/* A crash between a new file and its place: it is complete, so it is the state. */
+/* A crash between a new file and its place: it is complete, so it is the state. Of what was there before so
+ * much had been set aside. */
 Test(state, a_replacement_is_finished_after_a_crash) {
-        char path[128], made[128], **lost;
+        static const struct {
+                const char *name, *file, *log; /* where they are; NULL: they were gone before */
+                bool unmarked;
+                const char *told;
+        } cases[] = {
+                { "nothing", "state.sqlite", "state.sqlite-wal", .told = "state.sqlite.bad-2" },
+                { "its log", "state.sqlite", "state.sqlite.bad-2-wal", .told = "state.sqlite.bad-2" },
+                { "all", "state.sqlite.bad-2", "state.sqlite.bad-2-wal", .told = "state.sqlite.bad-2" },
+                { "all, with no log", "state.sqlite.bad-2", NULL, .told = "state.sqlite.bad-2" },
+                { "there was no file", NULL, NULL, .told = "cut short found lost" },
+                { "there was never one", NULL, NULL, .unmarked = true },
+        };
 
-        make_state();
-        path_of("state.sqlite", path);
-        path_of("state.sqlite.new", made);
-        cr_assert_eq(rename(path, made), 0);
-        write_file("state.sqlite", "the damaged one", 0);
-        write_file("state.sqlite-wal", "and its log", 0);
-        cr_expect_eq(open_and_count(&lost), 5);
-        cr_expect_eq(strv_length(lost), 1U);
-        cr_expect(says(lost, "set aside"));
-        cr_expect(is_there("state.sqlite.bad-1"));
-        cr_expect(is_there("state.sqlite.bad-1-wal"));
-        cr_expect_not(is_there("state.sqlite.new"));
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                const char *name = cases[i].name;
+                char path[128], made[128], **lost;
+
+                make_state();
+                path_of("state.sqlite", path);
+                path_of("state.sqlite.new", made);
+                cr_assert_eq(rename(path, made), 0);
+                if (cases[i].file) {
+                        write_file("state.sqlite.bad-1", "one from before", 0);
+                        write_file(cases[i].file, "the damaged one", 0);
+                }
+                if (cases[i].log)
+                        write_file(cases[i].log, "and its log", 0);
+                path_of("state.mark", path);
+                if (cases[i].unmarked)
+                        cr_assert_eq(unlink(path), 0);
+                cr_expect_eq(open_and_count(&lost), 5, "%s", name);
+                cr_expect_eq(strv_length(lost), cases[i].told ? 1U : 0U, "%s", name);
+                cr_expect(!cases[i].told || says(lost, cases[i].told), "%s: %s", name, lost ? lost[0] : "");
+                cr_expect_eq(is_there("state.sqlite.bad-2"), cases[i].file != NULL, "%s", name);
+                cr_expect_eq(is_there("state.sqlite.bad-2-wal"), cases[i].log != NULL, "%s", name);
+                cr_expect_not(is_there("state.sqlite.bad-3") || is_there("state.sqlite.bad-3-wal"), "%s",
+                                name);
+                cr_expect_not(is_there("state.sqlite.new"), "%s", name);
+                remove_directory();
+                cr_assert_eq(mkdir(directory, 0700), 0);
+        }
 }
