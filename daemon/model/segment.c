@@ -6,7 +6,6 @@
  * used.
  */
 
-#include "allocation-claim.h"
 #include "calendar-internal.h"
 #include "segment.h"
 
@@ -69,22 +68,76 @@ static int add_stretch(Edges *edges, Window range, Window stretch, Edge change) 
                                                -change.unlimited });
 }
 
-static bool lends(const Calendar *calendar, const Resource *entry, const Loan *loan) {
-        Resource claim = { .kind = loan->kind };
+/* Of which it is known what it can do: the node says of it how much there is to reserve. */
+static bool is_known(const Calendar *calendar, ResourceKind kind, const char *device) {
+        const Amount *amount = resource_set_get(&calendar->devices, kind, device);
 
-        strcpy(claim.target, loan->target);
-        return resource_claims(calendar, entry, &claim);
+        return amount && amount->limit > 0;
+}
+
+static bool is_every_device(const Resource *entry) {
+        return resource_info(entry->kind)->target == TARGET_BLOCK && entry->target[0] == '\0';
+}
+
+static int name_as(ResourceSet *names, ResourceKind kind, const char *target) {
+        return resource_set_put(names, kind, target, (Amount){});
+}
+
+/* By what names the entry is told: as the node's capacity is, so that one can be set against the other. */
+static int name_entry(const Calendar *calendar, const Resource *entry, ResourceSet *names) {
+        bool any = false;
+        int r = 0;
+
+        if (!is_every_device(entry))
+                return name_as(names, entry->kind, calendar_target(calendar, entry));
+        for (size_t i = 0; r >= 0 && i < calendar->devices.n; i++) {
+                const Resource *device = &calendar->devices.entries[i];
+
+                if (device->kind != entry->kind || device->amount.limit == 0)
+                        continue;
+                any = true;
+                r = name_as(names, device->kind, device->target);
+        }
+        return any ? r : name_as(names, entry->kind, "");
+}
+
+/* The same asked of one name, of those that some entry has. */
+static bool is_told_as(const Calendar *calendar, const Resource *entry, const Resource *name) {
+        if (entry->kind != name->kind)
+                return false;
+        if (is_every_device(entry) && name->target[0] != '\0')
+                return is_known(calendar, name->kind, name->target);
+        return strcmp(calendar_target(calendar, entry), name->target) == 0;
+}
+
+/* Of an allocation, by two names perhaps: false where it has none of it. */
+static bool sum_entries(
+                const Calendar *calendar, const Allocation *allocation, const Resource *name, Edge *ret) {
+        Edge held = {};
+
+        for (size_t i = 0; i < allocation->resources.n; i++) {
+                const Resource *entry = &allocation->resources.entries[i];
+
+                if (!is_told_as(calendar, entry, name))
+                        continue;
+                held.count = 1;
+                held.reserved += (int64_t) entry->amount.reserved;
+                if (entry->amount.limit > LIMIT_SUM_MAX)
+                        held.unlimited = 1;
+                else
+                        held.limit += (int64_t) entry->amount.limit;
+        }
+        *ret = held;
+        return held.count > 0;
 }
 
 static int add_allocation(const Calendar *calendar, Edges *edges, Window range, const Allocation *allocation,
-                const Resource *entry) {
-        bool unlimited = entry->amount.limit > LIMIT_SUM_MAX;
-        const Edge held = { .reserved = (int64_t) entry->amount.reserved,
-                .limit = unlimited ? 0 : (int64_t) entry->amount.limit,
-                .count = 1,
-                .unlimited = unlimited };
+                const Resource *name) {
+        Edge held;
         int r = 0;
 
+        if (!sum_entries(calendar, allocation, name, &held))
+                return 0;
         for (size_t i = 0; r >= 0 && i <= allocation->n_later; i++)
                 r = add_stretch(edges, range, *allocation_window(allocation, i), held);
         for (size_t i = 0; i < allocation->n_borrowers; i++) {
@@ -93,7 +146,8 @@ static int add_allocation(const Calendar *calendar, Edges *edges, Window range, 
                 for (size_t k = 0; r >= 0 && k < to->n_loans; k++) {
                         const Loan *loan = &to->loans[k];
 
-                        if (loan->from == allocation && loan->applied && lends(calendar, entry, loan))
+                        if (loan->from == allocation && loan->applied && loan->kind == name->kind &&
+                                        strcmp(loan->target, name->target) == 0)
                                 r = add_stretch(edges, range, loan->window,
                                                 (Edge){ .reserved = -(int64_t) loan->amount });
                 }
@@ -150,27 +204,31 @@ static int sum_edges(Edges *edges, Segment segment, Segments *segments) {
         return r;
 }
 
-static int add_resource(const Calendar *calendar, const CalendarTenant *tenant, ResourceKind kind,
-                const char *target, Window range, Segments *segments) {
-        Segment segment = { .tenant_id = tenant->id, .kind = kind };
+static int add_resource(const Calendar *calendar, const CalendarTenant *tenant, const Resource *name,
+                Window range, Segments *segments) {
+        Segment segment = { .tenant_id = tenant->id, .kind = name->kind };
         Edges edges = {};
         int r = 0;
 
-        strcpy(segment.target, target);
-        for (size_t i = 0; r >= 0 && i < tenant->n; i++) {
-                const Allocation *allocation = tenant->allocations[i];
-                const Amount *amount = resource_set_get(&allocation->resources, kind, target);
-                Resource entry = { .kind = kind };
-
-                if (!amount || !allocation_is_live(allocation))
-                        continue;
-                strcpy(entry.target, target);
-                entry.amount = *amount;
-                r = add_allocation(calendar, &edges, range, allocation, &entry);
-        }
+        strcpy(segment.target, name->target);
+        for (size_t i = 0; r >= 0 && i < tenant->n; i++)
+                if (allocation_is_live(tenant->allocations[i]))
+                        r = add_allocation(calendar, &edges, range, tenant->allocations[i], name);
         if (r >= 0)
                 r = sum_edges(&edges, segment, segments);
         free(edges.entries);
+        return r;
+}
+
+static int name_all(const Calendar *calendar, const CalendarTenant *tenant, ResourceSet *names) {
+        int r = 0;
+
+        for (size_t i = 0; i < tenant->n; i++) {
+                const ResourceSet *resources = &tenant->allocations[i]->resources;
+
+                for (size_t k = 0; r >= 0 && k < resources->n; k++)
+                        r = name_entry(calendar, &resources->entries[k], names);
+        }
         return r;
 }
 
@@ -182,13 +240,11 @@ int calendar_segments(const Calendar *calendar, uint64_t from_usec, uint64_t unt
 
         for (size_t i = 0; r >= 0 && i < calendar->n_tenants; i++) {
                 const CalendarTenant *tenant = &calendar->tenants[i];
-                _cleanup_resource_set_ ResourceSet named = RESOURCE_SET_NULL;
+                _cleanup_resource_set_ ResourceSet names = RESOURCE_SET_NULL;
 
-                for (size_t k = 0; r >= 0 && k < tenant->n; k++)
-                        r = resource_set_add(&named, &tenant->allocations[k]->resources);
-                for (size_t k = 0; r >= 0 && k < named.n; k++) {
-                        r = add_resource(calendar, tenant, named.entries[k].kind, named.entries[k].target,
-                                        range, &segments);
+                r = name_all(calendar, tenant, &names);
+                for (size_t k = 0; r >= 0 && k < names.n; k++) {
+                        r = add_resource(calendar, tenant, &names.entries[k], range, &segments);
                         if (r >= 0 && segments.n > n_max)
                                 r = -E2BIG;
                 }

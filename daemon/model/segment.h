@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The calendar read ahead: when each tenant has how much of what, as promised now. */
+/*
+ * The calendar read ahead: when each tenant has how much of what, as promised now. What is named is named as
+ * the node's capacity is: "net.egress" by the default uplink, "io.read" by each block device of which it is
+ * known what it can do, and by its own name where there is none.
+ */
 
 #include "calendar.h"
 
