@@ -128,7 +128,8 @@ static json_t *segment_new(const char *tenant, const char *resource, uint64_t st
 }
 
 /* From three hours before TEN to a day after it: windows at hand, one that goes beyond, one that has begun
- * before, best effort, a limit that is no longer there, more than there is. */
+ * before, best effort, a limit that is no longer there, more than there is, of an uplink that is gone, of
+ * block devices of which nothing is known. */
 static json_t *sample_segments(void) {
         json_t *list = json_array();
         const struct {
@@ -145,6 +146,9 @@ static json_t *sample_segments(void) {
                 { "web-frontend", "cpu", TEN + 3 * HOUR, TEN + 5 * HOUR, 3500, 4000 },
                 { "web-frontend", "memory", TEN + 6 * HOUR, TEN + 7 * HOUR, 15ULL << 30, 16ULL << 30 },
                 { "web-frontend", "net.egress@eth1", TEN, TEN + 23 * HOUR, 1200000000, 1200000000 },
+                { "web-frontend", "net.egress@eth2", TEN, TEN + 2 * HOUR, 100000000, 100000000 },
+                { "acme", "io.read", TEN, TEN + 6 * HOUR, 40000000, 80000000 },
+                { "web-frontend", "io.read", TEN + 3 * HOUR, TEN + 9 * HOUR, 20000000, UINT64_MAX },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(segments); i++)

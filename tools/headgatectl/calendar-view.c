@@ -8,7 +8,8 @@
  *     tenants, of a tenant by itself.
  *  3. With all rows known the width that is left for cells is, and with it the axis.
  *  4. Each step raises the cells that it touches to its level, in eighths of the capacity (in tenths without
- *     UTF-8). What is reserved is never drawn as nothing, and less than all never as all.
+ *     UTF-8). What is reserved is never drawn as nothing, and less than all never as all. What a block device
+ *     can do the node need not know: then it is of the most that is reserved of it at once, and never over.
  * Colour only repeats what the characters say.
  */
 
@@ -43,7 +44,8 @@ typedef struct Step {
 
 typedef struct Row {
         bool total;        /* of all tenants, else of one */
-        uint64_t capacity; /* 0: the node has none of it */
+        bool known;        /* how much there is of it */
+        uint64_t capacity; /* 0: the node has none of it; not known: the most that all have at once */
         Step *steps;       /* owned */
         size_t n_steps;
         char *label, *side; /* owned */
@@ -175,17 +177,22 @@ static int make_steps(const Segment *run, size_t n, Row *row) {
         return 0;
 }
 
-/* What stands right of the cells: of a resource the part of its capacity, of a tenant the amount. */
-static char *format_peak(const Row *row, const char *resource) {
-        uint64_t peak = 0, percent;
-        char text[UNITS_SIZE] = "-";
-        char *side = NULL;
+static uint64_t find_peak(const Row *row) {
+        uint64_t peak = 0;
 
         for (const Step *step = row->steps; step < row->steps + row->n_steps; step++)
                 if (step->reserved > peak)
                         peak = step->reserved;
+        return peak;
+}
 
-        if (row->total && row->capacity > 0) {
+/* What stands right of the cells: of a resource the part of its capacity, of a tenant the amount. */
+static char *format_peak(const Row *row, const char *resource) {
+        uint64_t peak = find_peak(row), percent;
+        char text[UNITS_SIZE] = "-";
+        char *side = NULL;
+
+        if (row->total && row->known && row->capacity > 0) {
                 percent = (uint64_t) ((double) peak * 100 / (double) row->capacity);
                 if (percent == 0 && peak > 0)
                         percent = 1;
@@ -197,6 +204,15 @@ static char *format_peak(const Row *row, const char *resource) {
         return strdup(peak > 0 ? units_format_resource(resource, peak, text) : text);
 }
 
+/* What is not in Capacity there is nothing of, but for block devices that nothing is said of there. */
+static bool is_known(const json_t *capacity, const char *resource) {
+        char target[RESOURCE_TARGET_SIZE];
+        ResourceKind kind;
+
+        return capacity || resource_parse_name(resource, &kind, target) < 0 ||
+               resource_info(kind)->target != TARGET_BLOCK;
+}
+
 static int add_row(
                 Drawing *drawing, const char *tenant_id, const char *resource, const Segment *run, size_t n) {
         const json_t *capacity = json_object_get(drawing->view->capacity, resource);
@@ -204,7 +220,9 @@ static int add_row(
         char text[UNITS_SIZE];
         int r;
 
-        *row = (Row){ .total = !tenant_id, .capacity = variant_u64_value(capacity) };
+        *row = (Row){ .total = !tenant_id,
+                .known = is_known(capacity, resource),
+                .capacity = variant_u64_value(capacity) };
         if (row->capacity > CAPACITY_MAX)
                 row->capacity = CAPACITY_MAX;
 
@@ -231,6 +249,7 @@ static int add_row(
 
 /* A resource's row, and one for each tenant in its run. */
 static int add_block(Drawing *drawing, const char *resource, const Segment *run, size_t n) {
+        const size_t first = drawing->n_rows;
         int r;
 
         r = add_row(drawing, /* tenant_id= */ NULL, resource, run, n);
@@ -239,6 +258,9 @@ static int add_block(Drawing *drawing, const char *resource, const Segment *run,
                         j++;
                 r = add_row(drawing, run[i].tenant_id, resource, run + i, j - i);
         }
+        for (size_t i = first; i < drawing->n_rows; i++)
+                if (!drawing->rows[i].known)
+                        drawing->rows[i].capacity = find_peak(&drawing->rows[first]);
 
         return r;
 }
