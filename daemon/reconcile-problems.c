@@ -47,22 +47,29 @@ static int note_feature(const FeatureSet *features, const char *resource, const 
         return strv_pushf(&tenant->problems, "%s: %s", resource, feature ? feature->words : "not enforced");
 }
 
-/* What this node cannot do at all: each resource is named once. */
+/* Says how a limit works, and is none. */
+static bool is_aside(Setting setting) {
+        return setting == SETTING_CPU_BURST || setting == SETTING_OOM_GROUP;
+}
+
+/* What this node cannot do at all: each resource is named once, by what matters most. */
 static int note_missing(const FeatureSet *features, const TenantPlan *plan, uint32_t can, Tenant *tenant) {
         uint32_t named = 0;
 
-        for (Setting setting = SETTING_MAX;
-                        setting-- > 0;) { /* limits stand last, and are what matters most */
-                ResourceKind kind = reconciler_setting_resource(setting);
-                int r;
+        for (int asides = 0; asides < 2; asides++)
+                for (Setting setting = SETTING_MAX; setting-- > 0;) { /* limits stand behind floors */
+                        ResourceKind kind = reconciler_setting_resource(setting);
+                        int r;
 
-                if (can & (1U << setting) || named & (1U << kind) || !share_asks(&plan->share, setting))
-                        continue;
-                named |= 1U << kind;
-                r = note_feature(features, resource_info(kind)->name, setting_info(setting)->feature, tenant);
-                if (r < 0)
-                        return r;
-        }
+                        if (is_aside(setting) != asides || can & (1U << setting) || named & (1U << kind) ||
+                                        !share_asks(&plan->share, setting))
+                                continue;
+                        named |= 1U << kind;
+                        r = note_feature(features, resource_info(kind)->name, setting_info(setting)->feature,
+                                        tenant);
+                        if (r < 0)
+                                return r;
+                }
         return 0;
 }
 
