@@ -16,6 +16,11 @@ int manager_diff(void *userdata, const char *tenant_id, DifferenceList *ret, Fai
         if (*tenant_id && !node_find_tenant(&manager->node, tenant_id))
                 return failure_set(ret_failure, FAILURE_NO_SUCH_TENANT, "no tenant '%.64s'", tenant_id);
         r = reconciler_diff(manager->reconciler, &manager->node, *tenant_id ? tenant_id : NULL, ret);
+        if (r == -EOVERFLOW)
+                return failure_set(ret_failure, FAILURE_LIMIT_EXCEEDED,
+                                "diff: there are more differences than the %u MiB of one answer hold; ask "
+                                "for one tenant",
+                                (DIFFERENCE_LIST_BYTES_MAX >> 20) + 1);
         return r == -EOPNOTSUPP ? failure_set(ret_failure, FAILURE_NOT_SUPPORTED,
                                                   "this is a dry run: the kernel is not read")
                                 : r;

@@ -18,7 +18,7 @@
 
 #define CLOCK_STEP_USEC 100000
 #define CLOCK_KEPT_WITHIN_USEC 1000000 /* slewing moves the clock by as much in hours */
-#define SEGMENTS_MAX 100000
+#define SEGMENTS_MAX 100000 /* of at most 264 bytes each: one message of a bus, which takes 32 MiB */
 
 /* --- the clock --- */
 

@@ -38,14 +38,28 @@ static void *texts_append(void *entries, size_t n, const char *const *texts, siz
         return grown;
 }
 
+/* As a D-Bus message has it: an a{sv}, which begins with 8, of entries aligned to 8 of a name, 8 characters
+ * at most, and a text, with what stands before and behind each. */
+static size_t difference_bytes(const char *const *texts) {
+        size_t n = 8;
+
+        for (size_t i = 0; i < DIFFERENCE_TEXTS; i++)
+                n += (16 + 4 + (texts[i] ? strlen(texts[i]) : 0) + 1 + 7) & ~(size_t) 7;
+        return n;
+}
+
 int difference_list_add(DifferenceList *list, const char *tenant_id, const char *object, const char *name,
                 const char *have, const char *want, const char *held_back) {
         const char *const texts[DIFFERENCE_TEXTS] = { tenant_id, object, name, have, want, held_back };
+        const size_t bytes = list->bytes + difference_bytes(texts);
+        Difference *entries;
 
-        Difference *entries = texts_append(list->entries, list->n, texts, DIFFERENCE_TEXTS);
-
+        if (bytes > DIFFERENCE_LIST_BYTES_MAX)
+                return -EOVERFLOW;
+        entries = texts_append(list->entries, list->n, texts, DIFFERENCE_TEXTS);
         if (!entries)
                 return -ENOMEM;
+        list->bytes = bytes;
         list->entries = entries;
         list->n++;
         return 0;

@@ -23,12 +23,17 @@ typedef struct Difference {
 typedef struct DifferenceList {
         Difference *entries; /* owned, with their texts */
         size_t n;
+        size_t bytes; /* that they are as a D-Bus message, from above */
 } DifferenceList;
 
 #define DIFFERENCE_LIST_NULL \
-        { NULL, 0 }
+        { NULL, 0, 0 }
 
-/* Copies the texts, which may be anybody's. */
+/* What a bus daemon takes as one message (api/api-size.c), but for its header. */
+#define DIFFERENCE_LIST_BYTES_MAX ((32U << 20) - 4096)
+
+/* Copies the texts, which may be anybody's. -EOVERFLOW: there are too many to be told at once, and the list
+ * is as it was. */
 int difference_list_add(DifferenceList *list, const char *tenant_id, const char *object, const char *name,
                 const char *have, const char *want, const char *held_back);
 void difference_list_deinit(DifferenceList *list);

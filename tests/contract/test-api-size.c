@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* How large the answer with all objects is reckoned to be, against the answer. */
+/* How large answers are reckoned to be, against the answers: all objects, and differences. */
 
 #include "api-server.h"
 
@@ -47,15 +47,19 @@ static size_t measure(sd_bus_message *m, size_t at) {
         return at;
 }
 
-static size_t answer_bytes(void) {
-        sd_bus_message *reply =
-                        call(method(API_PATH, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects"));
+static size_t bytes_of_answer_to(sd_bus_message *m) {
+        sd_bus_message *reply = call(m);
         size_t n;
 
         expect_success(reply);
         n = measure(reply, 0);
         sd_bus_message_unref(reply);
         return n;
+}
+
+static size_t answer_bytes(void) {
+        return bytes_of_answer_to(
+                        method(API_PATH, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects"));
 }
 
 /* Never less, and a fifth more at most, or what would fit is refused; but for what is reckoned unseen. */
@@ -134,4 +138,32 @@ Test(api_size, is_reckoned_from_above_and_close) {
         for (size_t i = 0; i < ELEMENTSOF(others); i++)
                 expect_close_of_allocation(others[i].name,
                                 &(AllocationKey){ .type = others[i].type, .offset = others[i].offset });
+}
+
+Test(api_size, differences_are_reckoned_from_above_and_close) {
+        static const int lengths[] = { 0, 1, 2, 3, 4, 5, 6, 7, 100, 4001 };
+
+        for (size_t i = 0; i < ELEMENTSOF(lengths); i++) {
+                sd_bus_message *m = manager_method("Diff");
+                char text[4002];
+                size_t n;
+
+                snprintf(text, sizeof(text), "%0*d", lengths[i], 7);
+                text[lengths[i]] = '\0';
+                cr_assert_geq(sd_bus_message_append(m, "s", text), 0);
+                n = bytes_of_answer_to(m);
+                expect_close(asked.generation, n, 0, "differences");
+        }
+}
+
+Test(api_size, no_more_differences_are_kept_than_fit_into_a_message) {
+        _cleanup_differences_ DifferenceList list = DIFFERENCE_LIST_NULL;
+        _cleanup_free_ char *half = NULL;
+
+        cr_assert_gt(asprintf(&half, "%0*d", (int) DIFFERENCE_LIST_BYTES_MAX / 2, 7), 0);
+        cr_expect_eq(difference_list_add(&list, "t", "/t", "cpu.max", half, "", NULL), 0);
+        cr_expect_eq(difference_list_add(&list, "t", "/t", "cpu.max", half, "", NULL), -EOVERFLOW);
+        cr_expect_eq(list.n, 1U);
+        cr_expect_eq(difference_list_add(&list, "t", "/t", "cpu.max", "1", "", NULL), 0);
+        cr_expect_eq(list.n, 2U);
 }
