@@ -223,6 +223,27 @@ static void append_delivered(Members *node_members, const Node *node, char *cons
                 text_append(delivered.text, "}");
 }
 
+/* Whose tasks had the CPU while a tenant's waited. */
+static void append_culprits(Members *node_members, const Node *node) {
+        Members culprits = { node_members->text, false };
+
+        for (size_t i = 0; i < node->n_tenants; i++) {
+                const Blames *blames = &node->tenants[i]->blames;
+                Members of_tenant;
+
+                if (blames->n == 0)
+                        continue;
+                if (!culprits.any)
+                        culprits = begin_object(node_members, "Culprits");
+                of_tenant = begin_object(&culprits, node->tenants[i]->id);
+                for (size_t k = 0; k < blames->n; k++)
+                        append_member(&of_tenant, blames->entries[k].culprit, blames->entries[k].nsec);
+                text_append(of_tenant.text, "}");
+        }
+        if (culprits.any)
+                text_append(culprits.text, "}");
+}
+
 static void append_id(Members *members, const char *name, const char *id) {
         append_key(members, name);
         if (id)
@@ -250,6 +271,9 @@ int export_json(const Node *node, char *const *only_tenants, Text *text) {
         append_member(&members, "Time", node->sampled_usec);
         append_tenants(&members, node, only_tenants);
         append_delivered(&members, node, only_tenants);
+        /* To a tenant's own users not: it names other tenants. */
+        if (!only_tenants)
+                append_culprits(&members, node);
         /* No tenant's users are told of it, nor anyone where there is no uplink. */
         if (!only_tenants && has_control(node)) {
                 control = begin_object(&members, "Control");

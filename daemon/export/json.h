@@ -2,7 +2,8 @@
 #pragma once
 
 /* The same samples as one JSON object: {"NodeId":…, "BootId":…, "Time": µs, "Tenants": {id: {"cpu.time": n,
- * …}}}. */
+ * …}}, "Delivered": {allocation: {…}}, "Culprits": {tenant: {culprit: ns}}, "Control": {…}}; of the last
+ * three what there is. */
 
 #include "export/text.h"
 #include "model/node.h"
