@@ -117,7 +117,7 @@ int manager_find_tenants(Manager *manager);
 /* Names of what state.h keeps as texts. */
 #define STATE_TEXT_CLOCK "clock"       /* boot id, UTC less boot time, accepted */
 #define STATE_TEXT_DRAIN "drain"       /* why; absent: it does not */
-#define STATE_TEXT_CAPACITY "capacity" /* "cpu=3500 memory=1024" */
+#define STATE_TEXT_CAPACITY "capacity" /* state_row_print_capacity() */
 
 /* manager-mode.c: */
 /* As node_add_tenant(), in the Mode that is configured for those that are new. */
@@ -136,7 +136,6 @@ int manager_diff(void *userdata, const char *tenant_id, DifferenceList *ret, Fai
 bool manager_look_at_clock(Manager *manager, const Instant *now);
 int manager_watch_clock(Manager *manager);
 int manager_keep_clock(Manager *manager);
-int manager_parse_capacity(const char *text, ResourceSet *ret);
 /* What it has: marks what no longer fits, and tells. */
 void manager_capacity_changed(Manager *manager);
 /* What is reserved of block devices, by those that are there now. */

@@ -6,6 +6,7 @@
  */
 
 #include "manager-internal.h"
+#include "state-row.h"
 
 #include "decide/admission.h"
 #include "decide/shortage.h"
@@ -136,45 +137,6 @@ int manager_watch_clock(Manager *manager) {
 }
 
 /* --- capacity --- */
-
-/* "cpu=3500 memory=1024": as it is kept. */
-static int format_capacity(const ResourceSet *set, char **ret) {
-        size_t size;
-        FILE *f = open_memstream(ret, &size);
-
-        if (!f)
-                return -ENOMEM;
-        for (size_t i = 0; i < set->n; i++) {
-                char name[RESOURCE_NAME_SIZE];
-
-                resource_format_name(set->entries[i].kind, set->entries[i].target, name);
-                fprintf(f, "%s%s=%" PRIu64, i > 0 ? " " : "", name, set->entries[i].amount.limit);
-        }
-        return fclose(f) == 0 ? 0 : -ENOMEM;
-}
-
-int manager_parse_capacity(const char *text, ResourceSet *ret) {
-        _cleanup_free_ char *copy = strdup(text);
-        char *rest = NULL;
-
-        if (!copy)
-                return -ENOMEM;
-        for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
-                char target[RESOURCE_TARGET_SIZE], *value = strchr(word, '=');
-                ResourceKind kind;
-                int r;
-
-                if (!value)
-                        return -EBADMSG;
-                *value++ = '\0';
-                if (resource_parse_name(word, &kind, target) < 0)
-                        return -EBADMSG;
-                r = resource_set_put(ret, kind, target, (Amount){ 0, strtoull(value, NULL, 10) });
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
 
 static void tell_missing(Allocation *allocation, void *userdata) {
         const LogFields fields = { .tenant = allocation->tenant_id, .allocation = allocation->id };
@@ -310,8 +272,10 @@ int manager_set_capacity(void *userdata, const ResourceSet *changes, Failure *re
                 r = judge_capacity(manager, &changes->entries[i], ret_failure);
         if (r == 0)
                 r = merge_capacity(&manager->node.operator_capacity, changes, &merged);
-        if (r == 0)
-                r = format_capacity(&merged, &text);
+        if (r == 0) {
+                text = state_row_print_capacity(&merged);
+                r = text ? 0 : -ENOMEM;
+        }
         if (r == 0)
                 r = state_put_text(manager->state, STATE_TEXT_CAPACITY, text);
         if (r != 0)

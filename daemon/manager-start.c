@@ -6,6 +6,7 @@
  */
 
 #include "manager-internal.h"
+#include "state-row.h"
 
 #include "util/log.h"
 #include "util/strv.h"
@@ -62,7 +63,7 @@ static int restore_clock(Manager *manager) {
 }
 
 /* What an operator said. */
-static int restore_node(Manager *manager) {
+static int restore_node(Manager *manager, char ***lost) {
         _cleanup_free_ char *capacity = NULL;
         Node *node = &manager->node;
         int r;
@@ -73,7 +74,7 @@ static int restore_node(Manager *manager) {
         if (r >= 0)
                 r = state_get_text(manager->state, STATE_TEXT_CAPACITY, &capacity);
         node->calendar.draining = node->drain_reason != NULL;
-        return r < 0 || !capacity ? r : manager_parse_capacity(capacity, &node->operator_capacity);
+        return r < 0 || !capacity ? r : state_row_parse_capacity(capacity, &node->operator_capacity, lost);
 }
 
 /* Boot time begins anew with each boot; and the clock may have come to be trusted while nobody was here. */
@@ -163,9 +164,9 @@ int manager_read_state(Manager *manager) {
                         &manager->node, &manager->state, &lost);
         if (r < 0)
                 return refuse_state(manager->options.state_dir, r);
+        r = restore_node(manager, &lost);
         for (char **line = lost; line && *line; line++)
                 log_warning("Lost from the state: %s", *line);
-        r = restore_node(manager);
         if (r >= 0)
                 r = restore_allocations(manager);
         if (manager->options.dry_run)

@@ -85,19 +85,22 @@ static json_t *number_to_json(uint64_t number) {
         return json_string_nocheck(text);
 }
 
-static int number_from_json(const json_t *json, uint64_t *ret) {
-        const char *text = json_string_value(json);
+static int number_from_text(const char *text, uint64_t *ret) {
         char *end;
 
-        if (json_is_integer(json) && json_integer_value(json) >= 0) { /* Owner, in version 1 */
-                *ret = (uint64_t) json_integer_value(json);
-                return 0;
-        }
         if (!text || *text < '0' || *text > '9')
                 return -EBADMSG;
         errno = 0;
         *ret = strtoull(text, &end, 10);
         return errno == 0 && *end == '\0' ? 0 : -EBADMSG;
+}
+
+static int number_from_json(const json_t *json, uint64_t *ret) {
+        if (json_is_integer(json) && json_integer_value(json) >= 0) { /* Owner, in version 1 */
+                *ret = (uint64_t) json_integer_value(json);
+                return 0;
+        }
+        return number_from_text(json_string_value(json), ret);
 }
 
 static int string_from_json(const json_t *json, char **ret) {
@@ -472,5 +475,44 @@ int state_row_parse_released(const char *text, Released *ret) {
 
         if (r >= 0)
                 *ret = released;
+        return r;
+}
+
+char *state_row_print_capacity(const ResourceSet *capacity) {
+        char *text = NULL;
+        size_t size;
+        FILE *f = open_memstream(&text, &size);
+
+        for (size_t i = 0; f && i < capacity->n; i++) {
+                char name[RESOURCE_NAME_SIZE];
+
+                resource_format_name(capacity->entries[i].kind, capacity->entries[i].target, name);
+                fprintf(f, "%s%s=%" PRIu64, i > 0 ? " " : "", name, capacity->entries[i].amount.limit);
+        }
+        if (f && fclose(f) == 0)
+                return text;
+        free(text);
+        return NULL;
+}
+
+int state_row_parse_capacity(const char *text, ResourceSet *ret, char ***lost) {
+        _cleanup_free_ char *copy = strdup(text);
+        char *rest = NULL;
+        int r = copy ? 0 : -ENOMEM;
+
+        for (char *word = copy ? strtok_r(copy, " ", &rest) : NULL; r >= 0 && word;
+                        word = strtok_r(NULL, " ", &rest)) {
+                char target[RESOURCE_TARGET_SIZE], *value = strchr(word, '=');
+                Amount amount = {};
+                ResourceKind kind;
+
+                if (value)
+                        *value++ = '\0';
+                if (resource_parse_name(word, &kind, target) >= 0 &&
+                                number_from_text(value, &amount.limit) >= 0)
+                        r = resource_set_put(ret, kind, target, amount);
+                else
+                        r = strv_pushf(lost, "the operator's capacity of '%s': it cannot be read", word);
+        }
         return r;
 }

@@ -24,3 +24,9 @@ int state_row_parse_allocation(const char *text, Allocation **ret);
 /* Into the fields of `tenant` that are kept; the others stay as they are. */
 int state_row_parse_tenant(const char *text, Tenant *tenant);
 int state_row_parse_released(const char *text, Released *ret);
+
+/* What an operator said of the capacity, "cpu=3500 memory=1024": limits alone. */
+char *state_row_print_capacity(const ResourceSet *capacity);
+/* What another version wrote of it and this one cannot read is left out, and named in `lost`, a string list.
+ */
+int state_row_parse_capacity(const char *text, ResourceSet *ret, char ***lost);
