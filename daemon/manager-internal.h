@@ -28,11 +28,12 @@ struct Manager {
         sd_event_source *overrun_timer; /* the same; NULL where nothing that comes in is shaped */
         uint64_t watchdog_usec;         /* who is silent for so long is killed */
         unsigned samples;
-        uint64_t sampled_all_usec; /* boot time of the last sample of all that takes turns */
-        bool delivery_is_full;     /* more allocations than sums can be kept of */
-        int64_t clock_offset_usec; /* UTC less boot time, when it was last looked at */
-        int64_t clock_kept_usec;   /* the same, as last put on disk */
-        bool clock_is_kept;        /* what the disk said of it at the start holds */
+        uint64_t sampled_all_usec;   /* boot time of the last sample of all that takes turns */
+        bool delivery_is_full;       /* more allocations than sums can be kept of */
+        int64_t clock_offset_usec;   /* UTC less boot time, when it was last looked at */
+        int64_t clock_kept_usec;     /* the same, as last put on disk */
+        uint64_t clock_reached_usec; /* UTC by a clock that was trusted, when that was put on disk */
+        bool clock_is_kept;          /* what the disk said of it at the start holds */
         ClockTrust clock;
         int clock_fd; /* readable when somebody sets the clock */
         sd_event_source *clock_watch;
@@ -115,7 +116,7 @@ int manager_read_state(Manager *manager);
 int manager_find_tenants(Manager *manager);
 
 /* Names of what state.h keeps as texts. */
-#define STATE_TEXT_CLOCK "clock"       /* boot id, UTC less boot time, accepted */
+#define STATE_TEXT_CLOCK "clock"       /* boot id, UTC less boot time, accepted, stepped, what it reached */
 #define STATE_TEXT_DRAIN "drain"       /* why; absent: it does not */
 #define STATE_TEXT_CAPACITY "capacity" /* state_row_print_capacity() */
 

@@ -24,10 +24,13 @@
 /* --- the clock --- */
 
 int manager_keep_clock(Manager *manager) {
-        char text[96];
+        char text[128];
 
-        snprintf(text, sizeof text, "%s %" PRId64 " %d %d", manager->node.boot_id, manager->clock_offset_usec,
-                        manager->clock.accepted, manager->clock.stepped);
+        if (clock_is_trusted(&manager->clock))
+                manager->clock_reached_usec = manager_now().utc_usec;
+        snprintf(text, sizeof text, "%s %" PRId64 " %d %d %" PRIu64, manager->node.boot_id,
+                        manager->clock_offset_usec, manager->clock.accepted, manager->clock.stepped,
+                        manager->clock_reached_usec);
         manager->clock_kept_usec = manager->clock_offset_usec;
         return state_put_text(manager->state, STATE_TEXT_CLOCK, text);
 }

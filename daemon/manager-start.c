@@ -38,14 +38,16 @@ static int restore_clock(Manager *manager) {
         Instant now = manager_now();
         char boot[SD_ID128_STRING_MAX] = "";
         int64_t offset = 0;
-        int accepted = 0, stepped = 0, r;
+        int accepted = 0, stepped = 0, n, r;
 
         r = state_get_text(manager->state, STATE_TEXT_CLOCK, &kept);
         if (r < 0)
                 return r;
         manager->clock_offset_usec = (int64_t) (now.utc_usec - now.boottime_usec);
-        if (kept && sscanf(kept, "%32s %" SCNd64 " %d %d", boot, &offset, &accepted, &stepped) == 4 &&
-                        strcmp(boot, manager->node.boot_id) == 0) {
+        n = !kept ? 0
+                  : sscanf(kept, "%32s %" SCNd64 " %d %d %" SCNu64, boot, &offset, &accepted, &stepped,
+                                    &manager->clock_reached_usec);
+        if (n >= 4 && strcmp(boot, manager->node.boot_id) == 0) {
                 manager->clock.accepted = accepted;
                 manager->clock.stepped = stepped;
                 manager->clock_kept_usec = offset;
@@ -53,6 +55,7 @@ static int restore_clock(Manager *manager) {
         } else {
                 manager->boot_is_new = true;
                 manager->rebooted = kept != NULL;
+                (void) clock_trust_begin(&manager->clock, now.utc_usec, manager->clock_reached_usec);
         }
         clock_trust_observe(&manager->clock, manager_clock_is_synchronised());
         manager->clock_is_kept = !manager->boot_is_new && manager->clock.accepted == accepted &&

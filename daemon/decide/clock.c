@@ -4,6 +4,12 @@
 
 #include "clock.h"
 
+bool clock_trust_begin(ClockTrust *trust, uint64_t utc_usec, uint64_t reached_usec) {
+        trust->stepped = utc_usec < CLOCK_EPOCH_USEC ||
+                         (utc_usec < reached_usec && reached_usec - utc_usec > CLOCK_STEP_MAX_USEC);
+        return trust->stepped;
+}
+
 bool clock_trust_step(ClockTrust *trust, int64_t moved_usec) {
         if (moved_usec <= CLOCK_STEP_MAX_USEC && moved_usec >= -CLOCK_STEP_MAX_USEC)
                 return false;
@@ -29,9 +35,8 @@ bool clock_is_trusted(const ClockTrust *trust) {
 
 const char *clock_trust_words(const ClockTrust *trust) {
         if (trust->stepped)
-                return "the clock was set by more than a minute: kills, releases and preemptions wait until "
-                       "it is "
-                       "synchronised, or until 'headgatectl clock accept'";
+                return "the clock was set by more than a minute, or began too early: kills, releases and "
+                       "preemptions wait until it is synchronised, or until 'headgatectl clock accept'";
         if (trust->synchronised)
                 return "synchronised";
         if (trust->accepted)

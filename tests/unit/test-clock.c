@@ -6,10 +6,12 @@
 #include <string.h>
 
 #define SECOND 1000000LL
+#define REACHED (2000000000LL * SECOND) /* in 2033 */
 #define YEAR (365LL * 24 * 3600 * SECOND)
 
-/* What happens, letter by letter: s, u: the kernel says synchronised, or not; a: accepted; +, -: a second on,
- * back; m: a minute and a second on; Y, y: a year on, back. */
+/* What happens, letter by letter: 0, 1, 2: the boot begins in 1970, two minutes before what was reached, a
+ * second before it; s, u: the kernel says synchronised, or not; a: accepted; +, -: a second on, back; m: a
+ * minute and a second on; Y, y: a year on, back. */
 static const struct {
         const char *name;
         bool sync_required;
@@ -33,6 +35,13 @@ static const struct {
         { "accepted, and then another step", true, "uaY", false },
         { "accepted before, accepted after", true, "uaYa", true },
         { "there and back again is two steps", true, "sYuyu", false },
+        { "from 1970, where nobody asks for synchronisation", false, "0", false },
+        { "the same, synchronised", false, "0s", true },
+        { "the same, accepted", false, "0a", true },
+        { "the same, set to what it is", false, "0Y", false },
+        { "behind what it had shown, where nobody asks", false, "1", false },
+        { "a second behind that", false, "2", true },
+        { "a second behind that, where somebody asks", true, "2", false },
 };
 
 Test(clock, is_trusted_once_it_is_synchronised_or_accepted) {
@@ -51,6 +60,16 @@ Test(clock, is_trusted_once_it_is_synchronised_or_accepted) {
                         case '+':
                         case '-':
                                 cr_expect_not(clock_trust_step(&trust, *event == '+' ? SECOND : -SECOND));
+                                break;
+                        case '0':
+                                cr_expect(clock_trust_begin(&trust, 7 * SECOND, 0));
+                                break;
+                        case '1':
+                        case '2':
+                                cr_expect_eq(clock_trust_begin(&trust,
+                                                             REACHED - (*event == '1' ? 120 : 1) * SECOND,
+                                                             REACHED),
+                                                *event == '1');
                                 break;
                         case 'm':
                                 cr_expect(clock_trust_step(&trust, 61 * SECOND));
