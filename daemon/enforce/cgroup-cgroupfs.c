@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libcgroup.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@
 #include <sys/wait.h>
 
 #define PARENT_NAME "headgate"
+#define REMOVAL_STEPS_MAX 10000 /* at once: the loop stands still meanwhile */
 
 static int errno_from_cgroup(int code) {
         switch (code) {
@@ -241,8 +243,58 @@ static int cgroupfs_signal(TenantGroup *group, int signal) {
         return r < 0 ? r : signalling.error;
 }
 
-static int remove_child(int parent_fd, const char *name, void *userdata) {
+static int remove_group(int parent_fd, const char *name) {
         return unlinkat(parent_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+typedef struct Removal {
+        char busy[NAME_MAX + 1]; /* the first that something is in */
+        bool removed;            /* one before it */
+} Removal;
+
+static int remove_child(int parent_fd, const char *name, void *userdata) {
+        Removal *removal = userdata;
+        int r = remove_group(parent_fd, name);
+
+        if (r == -EBUSY) {
+                snprintf(removal->busy, sizeof(removal->busy), "%s", name);
+                return 1;
+        }
+        removal->removed |= r == 0;
+        return r;
+}
+
+/*
+ * Groups that the tenant made below its own, the deepest first. The kernel bounds neither how deep they are
+ * nor who makes more meanwhile: no level takes memory or a descriptor of ours, and there is an end to the
+ * steps; what is left is -EBUSY, and comes again. It goes down into the first that something is in, and up
+ * where nothing is left below; what is still the first and not to be removed then, has a process in it.
+ */
+static int remove_below(int fd) {
+        _cleanup_close_ int at = -EBADF;
+        bool is_back = false;
+        size_t depth = 0;
+        int r = group_open_directory(fd, ".", &at);
+
+        for (unsigned step = 0; r >= 0 && step < REMOVAL_STEPS_MAX; step++) {
+                Removal removal = {};
+                int next;
+
+                r = group_each_child(at, remove_child, &removal);
+                if (r < 0 || (r == 0 && depth == 0))
+                        return r;
+                if (r > 0 && is_back && !removal.removed)
+                        return -EBUSY;
+                next = openat(at, r > 0 ? removal.busy : "..",
+                                O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                if (next < 0)
+                        return errno == ENOENT ? -EBUSY : -errno; /* somebody else removes them, too */
+                close(at);
+                at = next;
+                is_back = r == 0;
+                depth += is_back ? -1 : 1;
+        }
+        return r < 0 ? r : -EBUSY;
 }
 
 /* rmdir refuses a group with anything in it (EBUSY), whatever came since it was found empty. */
@@ -257,13 +309,12 @@ static int cgroupfs_remove(CgroupDriver *driver, const char *tenant_id) {
                 return 0;
         if (r < 0)
                 return r;
-        /* Groups that the tenant made below its own. */
         if (tenant_id) {
-                r = group_walk(fd, remove_child, NULL);
+                r = remove_below(fd);
                 if (r < 0)
                         return r;
         }
-        return remove_child(holder_fd, name, NULL);
+        return remove_group(holder_fd, name);
 }
 
 static bool cgroupfs_parse_name(const char *name, char *ret_tenant_id) {

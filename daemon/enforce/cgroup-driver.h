@@ -116,7 +116,8 @@ int group_write_placement(TenantGroup *group, const CpuSet *cpus, const CpuSet *
 
 /*
  * Calls `each` for every group below the directory `fd`, children before their parents, with the directory
- * that holds it and its name; and stops at the first answer that is not 0, which it returns.
+ * that holds it and its name; and stops at the first answer that is not 0, which it returns. Those that lie
+ * more than 32 deep are passed over.
  */
 typedef int (*GroupVisit)(int parent_fd, const char *name, void *userdata);
 int group_walk(int fd, GroupVisit each, void *userdata);

@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-/* Groups nest no deeper by default than the kernel's cgroup.max.depth allows; this bounds our stack. */
+/* The kernel's cgroup.max.depth has no bound by default; this bounds our stack and descriptors. */
 #define GROUP_DEPTH_MAX 32
 
 int group_open_directory(int base_fd, const char *path, int *ret_fd) {

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 TestSuite(cgroup_process, .init = driver_setup, .fini = driver_teardown, .timeout = 300);
@@ -258,6 +259,52 @@ Test(cgroup_process, nested_groups) {
         cr_assert(write_text(deeper, "cgroup.procs", pid));
         cr_assert_eq(tenant_group_remove(driver, "test-nested"), -EBUSY);
         cr_assert_eq(tenant_group_signal(group, SIGTERM), 0);
+        cr_assert_eq(reap(&child), SIGTERM);
+        remove_group(group);
+}
+
+/* Beside each a group that is empty; the whole is longer than a path may be. */
+static void nest(int fd, unsigned depth) {
+        static char name[201];
+
+        memset(name, 'x', sizeof(name) - 1);
+        fd = dup(fd);
+        for (unsigned i = 0; i < depth; i++) {
+                int inner;
+
+                cr_assert_eq(mkdirat(fd, "beside", 0755), 0);
+                cr_assert_eq(mkdirat(fd, name, 0755), 0);
+                inner = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                cr_assert_geq(inner, 0);
+                close(fd);
+                fd = inner;
+        }
+        close(fd);
+}
+
+/* However deep: the kernel has no bound of its own. A process at the bottom is in the way. */
+Test(cgroup_process, deeply_nested_groups) {
+        char nested[256], pid[16];
+        TenantGroup *group;
+        Child child;
+        int fd;
+
+        if (is_systemd)
+                skip("systemd removes them");
+        group = ensure("test-deep");
+        child = spawn();
+        (void) snprintf(nested, sizeof(nested), "%s/beside/job", tenant_group_path(group));
+        nest(group->fd, 100);
+        cr_assert_eq(change_directory(make_directory, nested), 0);
+        (void) snprintf(pid, sizeof(pid), "%d", child.pid);
+        cr_assert(write_text(nested, "cgroup.procs", pid));
+        cr_assert_eq(tenant_group_remove(driver, "test-deep"), -EBUSY);
+        fd = dup(0);
+        cr_assert_eq(tenant_group_remove(driver, "test-deep"), -EBUSY);
+        cr_expect_eq(dup(0), fd + 1, "a descriptor is left open");
+        close(fd);
+        close(fd + 1);
+        cr_assert_eq(kill(child.pid, SIGTERM), 0);
         cr_assert_eq(reap(&child), SIGTERM);
         remove_group(group);
 }
