@@ -19,6 +19,7 @@
 #include <sys/epoll.h>
 
 #define PLACES_A_TURN 4U
+#define FILES_EVERY_ROUNDS 4U /* of the slow check: of groups that are watched */
 #define TURN_DISTANCE_USEC 20000U
 #define LINK_BUFFER_BYTES (256 * 1024)
 #define RELOAD_WAIT_USEC (100ULL * 1000000)
@@ -26,6 +27,7 @@
 typedef enum Mark {
         MARK_TOUCHED = 1 << 0,
         MARK_SYSTEMD = 1 << 1, /* because of systemd */
+        MARK_UNTOLD = 1 << 2,  /* by the slow check: for what no watch tells of */
 } Mark;
 
 /* Told, and waiting for what the next apply makes of it. */
@@ -41,6 +43,7 @@ struct DriftWatch {
         bool *emptied; /* owned, [slots]: of news being read, whose group has no process any more, or may have
                           none */
         uint32_t cursor;            /* of the slow check; n_places: it is through */
+        uint32_t rounds;            /* of it */
         uint32_t turn_from;         /* the place that the next turn begins with: each has its turn */
         uint64_t turn_usec;         /* boot time of the last turn */
         uint64_t reload_until_usec; /* boot time until which a reload is waited for; 0: there is none */
@@ -275,14 +278,16 @@ static uint64_t check_place(DriftWatch *watch, uint32_t i, uint64_t now_usec) {
         _cleanup_free_ char *object = name ? strdup(name) : NULL;
         uint64_t due = object ? due_of(watch, i, object, now_usec) : now_usec;
         size_t before = watch->n_found;
+        bool only_untold;
 
         if (due > now_usec)
                 return due;
         watch->cause = watch->marks[i] & MARK_SYSTEMD ? DRIFT_SYSTEMD : DRIFT_CGROUP_FILE;
+        only_untold = watch->marks[i] == MARK_UNTOLD;
         watch->marks[i] = 0;
         watch->pins_due = watch->pins_due || place.kind == DRIFT_PLACE_PINS;
         watch->devices_due = reconciler_devices_changed(reconciler, &place) || watch->devices_due;
-        if (!object || reconciler_check(reconciler, &watch->manager->node, &place) == 0)
+        if (!object || reconciler_check(reconciler, &watch->manager->node, &place, only_untold) == 0)
                 return now_usec;
         (void) drift_log_repair(log, object,
                         watch->n_found > before ? watch->found[before].drift.key : "something", now_usec);
@@ -314,6 +319,14 @@ static uint64_t check_marked(DriftWatch *watch, uint64_t now_usec) {
         return next;
 }
 
+/* Most of what a look costs are the files of settings, and who writes to one is told. Should that ever fail,
+ * it is found here, in a later round. */
+static Mark slow_mark(const DriftWatch *watch, uint32_t i) {
+        bool is_told = watch->groups && !watch->groups_left && place_at(watch, i).kind == DRIFT_PLACE_TENANT;
+
+        return is_told && (watch->rounds + i) % FILES_EVERY_ROUNDS != 0 ? MARK_UNTOLD : MARK_TOUCHED;
+}
+
 /* The next places of the slow check are marked. Slots without a group cost nothing. */
 static void advance_slow_check(DriftWatch *watch) {
         for (unsigned n = 0; n < PLACES_A_TURN && watch->cursor < watch->n_places; watch->cursor++) {
@@ -321,7 +334,7 @@ static void advance_slow_check(DriftWatch *watch) {
 
                 if (!reconciler_place_name(watch->manager->reconciler, &place))
                         continue;
-                mark(watch, watch->cursor, MARK_TOUCHED);
+                mark(watch, watch->cursor, slow_mark(watch, watch->cursor));
                 n++;
         }
 }
@@ -494,6 +507,7 @@ void manager_check_drift(Manager *manager) {
         reconciler_retry_partitions(manager->reconciler);
         reconciler_look_again_at_other_links(manager->reconciler);
         manager->drift->cursor = SLOT_FIRST;
+        manager->drift->rounds++;
         arm_for_news(manager->drift);
 }
 

@@ -129,34 +129,43 @@ static void check_controllers(Telling *telling) {
                 tell(telling, DRIFT_CGROUP_FILE, CGROUP_CONTROLLERS_FILE, *have ? have : "none", want);
 }
 
-static void check_tenant(Telling *telling, const Node *node, uint32_t slot) {
+/* What the files of its group hold: of each a watch tells who writes to it. */
+static int check_files(Telling *telling, uint32_t slot) {
         const Reconciler *reconciler = telling->reconciler;
-        const Tenant *tenant;
         const Verified *verified = &reconciler->verified[slot];
-        TenantGroup *group = reconciler->groups[slot];
         _cleanup_(group_state_deinit) GroupState observed = {};
-        int r;
+        int r = reconciler_observe(reconciler, reconciler->groups[slot], &observed);
 
-        if (!group || !verified->settings.present)
-                return; /* the next apply looks at it in any case */
-        r = reconciler_observe(reconciler, group, &observed);
-        if (r == -ENOLINK) {
-                tell(telling, DRIFT_CGROUP_GONE, "cgroup", "gone", "there");
-                return;
-        }
-        if (r < 0) {
-                tell(telling, DRIFT_CGROUP_FILE, "cgroup", strerror(-r), "to be read");
-                return;
-        }
-        if (!verified->observed && observed.frozen >= 0 && observed.frozen != verified->frozen)
+        if (r < 0 || verified->observed)
+                return r;
+        if (observed.frozen >= 0 && observed.frozen != verified->frozen)
                 tell(telling, DRIFT_CGROUP_FILE, "cgroup.freeze", observed.frozen ? "1" : "0",
                                 observed.frozen ? "0" : "1");
-        if (!verified->observed) {
-                tell_settings(telling, &observed.settings, &verified->settings,
-                                cgroup_driver_settings(reconciler->driver));
-                tell_limits(telling, &observed, &verified->limits);
-                reconciler_check_placement(reconciler, slot, tell_placement, telling);
-        }
+        tell_settings(telling, &observed.settings, &verified->settings,
+                        cgroup_driver_settings(reconciler->driver));
+        tell_limits(telling, &observed, &verified->limits);
+        reconciler_check_placement(reconciler, slot, tell_placement, telling);
+        return 0;
+}
+
+static void check_tenant(Telling *telling, const Node *node, uint32_t slot, bool only_untold) {
+        const Reconciler *reconciler = telling->reconciler;
+        TenantGroup *group = reconciler->groups[slot];
+        const Tenant *tenant;
+        int r;
+
+        if (!group || !reconciler->verified[slot].settings.present)
+                return; /* the next apply looks at it in any case */
+        if (only_untold)
+                r = tenant_group_alive(group) ? 0 : -ENOLINK;
+        else
+                r = check_files(telling, slot);
+        if (r == -ENOLINK)
+                tell(telling, DRIFT_CGROUP_GONE, "cgroup", "gone", "there");
+        else if (r < 0)
+                tell(telling, DRIFT_CGROUP_FILE, "cgroup", strerror(-r), "to be read");
+        if (r < 0)
+                return;
         check_pinned(telling, slot, tenant_group_id(group), /* whose= */ "");
         tenant = node_find_tenant(node, tenant_group_tenant(group));
         if (tenant)
@@ -219,14 +228,15 @@ static void check_pins(Telling *telling) {
         uplinks_keep_pins(reconciler->uplinks, tell_pin, telling);
 }
 
-unsigned reconciler_check(Reconciler *reconciler, const Node *node, const DriftPlace *place) {
+unsigned reconciler_check(
+                Reconciler *reconciler, const Node *node, const DriftPlace *place, bool only_untold) {
         Telling telling = { reconciler, place, 0 };
 
         if (!reconciler->driver)
                 return 0;
         switch (place->kind) {
         case DRIFT_PLACE_TENANT:
-                check_tenant(&telling, node, place->index);
+                check_tenant(&telling, node, place->index, only_untold);
                 break;
         case DRIFT_PLACE_PARENT:
                 check_parent(&telling);

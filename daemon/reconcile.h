@@ -106,8 +106,10 @@ typedef void (*DriftTell)(const DriftPlace *place, DriftCause cause, const char 
  * or are others, by reconciler_refresh_capacity(). */
 void reconciler_tell_drift(Reconciler *reconciler, DriftTell tell, void *userdata);
 /* Compares the place with what was last read back there as planned, which no change of plan since can touch,
- * and tells each difference: how many. Pins are put back as they are found gone. */
-unsigned reconciler_check(Reconciler *reconciler, const Node *node, const DriftPlace *place);
+ * and tells each difference: how many. Pins are put back as they are found gone. With `only_untold` of a
+ * tenant only what no watch tells of: that its group is there, its programs and its devices. */
+unsigned reconciler_check(
+                Reconciler *reconciler, const Node *node, const DriftPlace *place, bool only_untold);
 /* Whether the place's device names mean others by now, which is nobody's drift: the next apply looks at it.
  */
 bool reconciler_devices_changed(Reconciler *reconciler, const DriftPlace *place);
