@@ -59,10 +59,6 @@ static int list_candidates(
         return 0;
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b) {
-        return a < b ? a : b;
-}
-
 static uint64_t later(uint64_t a, uint64_t b) {
         return a > b ? a : b;
 }
@@ -96,9 +92,9 @@ static uint64_t left_at(const Lent *lent, const Resource *claim, uint64_t at, ui
 
                 if (window->start_usec <= at && at < window->end_usec)
                         sum += lent->loans[i].amount;
-                *end = earlier(*end, window->start_usec > at ? window->start_usec
-                                     : window->end_usec > at ? window->end_usec
-                                                             : UINT64_MAX);
+                *end = least(*end, window->start_usec > at ? window->start_usec
+                                   : window->end_usec > at ? window->end_usec
+                                                           : UINT64_MAX);
         }
         return claim->amount.reserved > sum ? claim->amount.reserved - sum : 0;
 }
@@ -115,8 +111,8 @@ static int lend_while_short(const AdmissionInput *input, Allocation *request, Al
         for (uint64_t at = stretch.start_usec; r >= 0 && at < stretch.end_usec; at = next) {
                 uint64_t amount = timeline_level(timeline, at) - total;
 
-                next = earlier(timeline_next_step(timeline, at), stretch.end_usec);
-                amount = earlier(amount, left_at(lent, claim, at, &next));
+                next = least(timeline_next_step(timeline, at), stretch.end_usec);
+                amount = least(amount, left_at(lent, claim, at, &next));
                 if (amount != lending) {
                         r = lend(input, request, lender, claim, part, lending);
                         part.start_usec = at;
@@ -156,7 +152,7 @@ static int lend_claim(
         while (i <= request->n_later && k <= lender->n_later) {
                 const Window *ours = allocation_window(request, i), *theirs = allocation_window(lender, k);
                 Window both = { later(later(ours->start_usec, theirs->start_usec), input->now_usec),
-                        earlier(ours->end_usec, theirs->end_usec) };
+                        least(ours->end_usec, theirs->end_usec) };
                 int r = lend_within(input, request, lender, claim, both);
 
                 if (r < 0)

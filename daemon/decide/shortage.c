@@ -88,10 +88,6 @@ typedef struct Filling {
         uint64_t level_now; /* of those that hold at this instant */
 } Filling;
 
-static uint64_t least(uint64_t a, uint64_t b) {
-        return a < b ? a : b;
-}
-
 /* 3. Of one allocation, beside those that were placed before. */
 static int place_anew(Filling *filling, const Allocation *allocation, const Resource *claim, Left *ret) {
         Left left = { claim->amount.reserved, claim->amount.reserved };

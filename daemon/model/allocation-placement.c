@@ -10,10 +10,6 @@
 #define LIST_LENGTH_MAX 1023
 #define SHOWN_LENGTH_MAX 64 /* of a list that is not one */
 
-static uint64_t least(uint64_t a, uint64_t b) {
-        return a < b ? a : b;
-}
-
 static bool is_given(const char *text) {
         return text && *text;
 }

@@ -176,10 +176,6 @@ uint64_t allocation_left_to_lend(
         return claimed > most ? claimed - most : 0;
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b) {
-        return a < b ? a : b;
-}
-
 uint64_t allocation_next_loan_edge(const Allocation *lender, uint64_t at, uint64_t end) {
         for (size_t i = 0; i < lender->n_borrowers; i++) {
                 const Allocation *to = lender->borrowers[i];
@@ -190,9 +186,9 @@ uint64_t allocation_next_loan_edge(const Allocation *lender, uint64_t at, uint64
                         if (to->loans[k].from != lender)
                                 continue;
                         if (window->start_usec > at)
-                                end = earlier(end, window->start_usec);
+                                end = least(end, window->start_usec);
                         if (window->end_usec > at)
-                                end = earlier(end, window->end_usec);
+                                end = least(end, window->end_usec);
                 }
         }
         return end;
@@ -337,9 +333,8 @@ static int pass_on(Calendar *calendar, const Allocation *leaving, const Debt *le
 
                 for (uint64_t at = next_edge(lent, n_lent, 0); r >= 0 && at != UINT64_MAX; at = next) {
                         uint64_t sum = sum_at(lent, n_lent, claim, at) + sum_at(owed, n_owed, claim, at);
-                        uint64_t a = next_edge(lent, n_lent, at), b = next_edge(owed, n_owed, at);
 
-                        next = a < b ? a : b;
+                        next = least(next_edge(lent, n_lent, at), next_edge(owed, n_owed, at));
                         if (next != UINT64_MAX && sum > own)
                                 r = pass_on_within(calendar, claim, (Window){ at, next }, sum - own, lent,
                                                 n_lent, owed, n_owed);
@@ -398,7 +393,7 @@ static int inherit(Calendar *calendar, Allocation *to, Loan loan, Allocation *he
         inherited.from = heir;
         inherited.amount = 0;
         if (may_lend(&loan, to, heir))
-                inherited.amount = earlier(loan.amount,
+                inherited.amount = least(loan.amount,
                                 allocation_left_to_lend(heir, loan.kind, loan.target, &loan.window));
         loan.amount -= inherited.amount;
         if (inherited.amount > 0)

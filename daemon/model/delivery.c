@@ -99,10 +99,6 @@ static uint64_t growth(const Interval *interval, DeliveryInput input) {
         return interval->after->value[input] - interval->before->value[input];
 }
 
-static uint64_t least(uint64_t a, uint64_t b) {
-        return a < b ? a : b;
-}
-
 static void add(const Interval *interval, DeliveryFigure figure, uint64_t value) {
         interval->sum->present |= 1ULL << figure;
         interval->sum->value[figure] += value;

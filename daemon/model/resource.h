@@ -108,3 +108,7 @@ void resource_set_deinit(ResourceSet *set);
 
 /* a + b, or UNLIMITED where either is or where the sum would not fit. */
 uint64_t amount_add(uint64_t a, uint64_t b);
+/* Of two amounts, or two times. */
+static inline uint64_t least(uint64_t a, uint64_t b) {
+        return a < b ? a : b;
+}
