@@ -199,6 +199,10 @@ static int manager_snapshot(void *userdata, const char *format, char *const *onl
                         format);
 }
 
+static uint64_t manager_boottime_usec(void *userdata) {
+        return manager_now().boottime_usec;
+}
+
 static int manager_refresh_blames(void *userdata, Failure *ret_failure) {
         Manager *manager = userdata;
 
@@ -219,6 +223,7 @@ const ApiOperations manager_operations = {
         .adopt = manager_adopt,
         .abandon = manager_abandon,
         .refresh_blames = manager_refresh_blames,
+        .boottime_usec = manager_boottime_usec,
         .snapshot = manager_snapshot,
         .calendar = manager_segments,
         .drain = manager_drain,

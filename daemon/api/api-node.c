@@ -7,7 +7,6 @@
 #include "util/strv.h"
 
 #include <string.h>
-#include <time.h>
 
 /* What the caller may see: all (NULL in *ret), or the tenants that it is a user of; the caller frees. */
 static int snapshot_scope(const Api *api, uid_t caller, char ***ret, Failure *failure) {
@@ -27,17 +26,11 @@ static int snapshot_scope(const Api *api, uid_t caller, char ***ret, Failure *fa
         return 0;
 }
 
-static uint64_t monotonic_usec(void) {
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
-}
-
 /* To a user of these tenants, who may ask as often, and keep as long, as it likes. */
 static int snapshot_for_user(Api *api, uid_t caller, const char *format, char *const *tenants, int *ret_fd,
                 Failure *failure) {
-        int fd, r = pages_find(&api->pages, caller, format, monotonic_usec(), ret_fd);
+        int fd, r = pages_find(&api->pages, caller, format, api->operations->boottime_usec(api->userdata),
+                                ret_fd);
 
         if (r == -EBUSY)
                 return failure_set(failure, FAILURE_LIMIT_EXCEEDED,
@@ -46,7 +39,9 @@ static int snapshot_for_user(Api *api, uid_t caller, const char *format, char *c
         if (r != 0)
                 return r < 0 ? r : 0;
         r = api->operations->snapshot(api->userdata, format, tenants, &fd, failure);
-        return r != 0 ? r : pages_put(&api->pages, caller, format, monotonic_usec(), fd, ret_fd);
+        return r != 0 ? r
+                      : pages_put(&api->pages, caller, format, api->operations->boottime_usec(api->userdata),
+                                        fd, ret_fd);
 }
 
 int api_method_snapshot(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {

@@ -54,6 +54,8 @@ typedef struct ApiOperations {
                         ExplanationList *ret, Failure *ret_failure);
         /* Who made whom wait is in the node from here on as it was at the last sample, or later. */
         int (*refresh_blames)(void *userdata, Failure *ret_failure);
+        /* Now; it reads no clock itself. */
+        uint64_t (*boottime_usec)(void *userdata);
         /* A sealed memfd that the caller closes. */
         int (*snapshot)(void *userdata, const char *format, char *const *only_tenants, int *ret_fd,
                         Failure *ret_failure);

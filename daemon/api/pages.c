@@ -47,21 +47,21 @@ void pages_deinit(Pages *pages) {
         *pages = (Pages){};
 }
 
-static bool is_fresh(const Page *page, uint64_t monotonic_usec) {
-        return monotonic_usec < page->made_usec + PAGES_SHARED_USEC;
+static bool is_fresh(const Page *page, uint64_t boottime_usec) {
+        return boottime_usec < page->made_usec + PAGES_SHARED_USEC;
 }
 
-int pages_find(Pages *pages, uid_t uid, const char *format, uint64_t monotonic_usec, int *ret_fd) {
+int pages_find(Pages *pages, uid_t uid, const char *format, uint64_t boottime_usec, int *ret_fd) {
         size_t held = 0;
 
         for (size_t i = pages->n; i-- > 0;) {
                 const Page *page = &pages->entries[i];
 
-                if (page->uid == uid && is_fresh(page, monotonic_usec) && strcmp(page->format, format) == 0) {
+                if (page->uid == uid && is_fresh(page, boottime_usec) && strcmp(page->format, format) == 0) {
                         *ret_fd = open_anew(page->fd);
                         return *ret_fd < 0 ? *ret_fd : 1;
                 }
-                if (!is_fresh(page, monotonic_usec) && !is_open_elsewhere(page))
+                if (!is_fresh(page, boottime_usec) && !is_open_elsewhere(page))
                         drop(pages, i);
                 else
                         held += page->uid == uid;
@@ -69,7 +69,7 @@ int pages_find(Pages *pages, uid_t uid, const char *format, uint64_t monotonic_u
         return held < PAGES_A_USER ? 0 : -EBUSY;
 }
 
-int pages_put(Pages *pages, uid_t uid, const char *format, uint64_t monotonic_usec, int fd, int *ret_fd) {
+int pages_put(Pages *pages, uid_t uid, const char *format, uint64_t boottime_usec, int fd, int *ret_fd) {
         /* Also for the lease, which counts descriptions that were opened. */
         _cleanup_close_ _unused_ int written = fd;
         _cleanup_close_ int kept = open_anew(fd), given = kept < 0 ? -EBADF : open_anew(kept);
@@ -83,7 +83,7 @@ int pages_put(Pages *pages, uid_t uid, const char *format, uint64_t monotonic_us
         if (!grown)
                 return -ENOMEM;
         pages->entries = grown;
-        grown[pages->n] = (Page){ .uid = uid, .made_usec = monotonic_usec, .fd = TAKE_FD(kept) };
+        grown[pages->n] = (Page){ .uid = uid, .made_usec = boottime_usec, .fd = TAKE_FD(kept) };
         snprintf(grown[pages->n].format, sizeof(grown->format), "%s", format);
         pages->n++;
         *ret_fd = TAKE_FD(given);

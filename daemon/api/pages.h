@@ -27,7 +27,7 @@ void pages_deinit(Pages *pages);
  * What the user was given last in this format, opened anew: 1 and the descriptor, which the caller closes. 0:
  * a new one is to be made. -EBUSY: the user has PAGES_A_USER open; or an errno.
  */
-int pages_find(Pages *pages, uid_t uid, const char *format, uint64_t monotonic_usec, int *ret_fd);
+int pages_find(Pages *pages, uid_t uid, const char *format, uint64_t boottime_usec, int *ret_fd);
 
 /* Keeps the memfd, which is closed here whatever comes of it, and gives it opened anew, for reading alone. */
-int pages_put(Pages *pages, uid_t uid, const char *format, uint64_t monotonic_usec, int fd, int *ret_fd);
+int pages_put(Pages *pages, uid_t uid, const char *format, uint64_t boottime_usec, int fd, int *ret_fd);

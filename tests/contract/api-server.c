@@ -122,6 +122,10 @@ static int fake_explain(void *userdata, bool is_reader, const char *object, cons
         return refuse(ret_failure);
 }
 
+static uint64_t fake_boottime_usec(void *userdata) {
+        return 1;
+}
+
 static int fake_snapshot(void *userdata, const char *format, char *const *only_tenants, int *ret_fd,
                 Failure *ret_failure) {
         cr_assert_null(only_tenants, "the daemon's own user reads all");
@@ -205,6 +209,7 @@ static const ApiOperations operations = {
         .adopt = fake_adopt,
         .abandon = fake_abandon,
         .refresh_blames = fake_nothing,
+        .boottime_usec = fake_boottime_usec,
         .snapshot = fake_snapshot,
 };
 
