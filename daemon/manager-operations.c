@@ -89,17 +89,18 @@ static int manager_release_allocation(void *userdata, uid_t caller, const char *
                                 "allocation %s: Generation %" PRIu64 " is older than %" PRIu64
                                 ", which is held",
                                 id, generation, allocation->generation);
-        if (!allocation_is_live(allocation))
+        if (!allocation_is_live(allocation) && generation <= allocation->generation)
                 return 0;
         r = manager_judge_reason(reason, ret_failure);
         if (r != 0)
                 return r;
-        /* A release may overtake the updates before it: none of those may bring the allocation back. */
+        /* A release may overtake the updates before it: none of those may bring the allocation back, be it
+         * over or not. */
         if (generation < allocation->generation)
                 generation = allocation->generation;
         /* The note alone is enough for a start to finish it: it is on disk before anything is told. */
         r = manager_note_released(manager, id, generation, &now);
-        if (r < 0)
+        if (r < 0 || !allocation_is_live(allocation))
                 return r;
         snprintf(words, sizeof words, "released%s%s", *reason ? ": " : "", reason);
         manager_enter_state(manager, allocation, ALLOCATION_RELEASED, words, &now);
