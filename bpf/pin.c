@@ -21,6 +21,8 @@
 
 static __thread char words_last[256];
 static __thread char tables_gone[512];
+static __thread uint32_t tables_slots;
+static __thread bool tables_carried;
 
 __attribute__((__format__(printf, 2, 0))) static int words_print(
                 enum libbpf_print_level level, const char *format, va_list arguments) {
@@ -274,28 +276,78 @@ static uint32_t shape_flags(const TableShape *shape) {
         return shape->type == BPF_MAP_TYPE_ARRAY ? BPF_F_MMAPABLE : 0;
 }
 
-static bool shape_matches(const TableShape *shape, int fd) {
+/* But for the number of rows, of which there are as many as that. */
+static bool shape_resembles(const TableShape *shape, int fd, uint32_t *ret_rows) {
         struct bpf_map_info info = {};
         uint32_t size = sizeof(info);
 
-        return bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && info.type == shape->type &&
-               info.key_size == shape->key_bytes && info.value_size == shape->row_bytes &&
-               info.max_entries == shape->rows && info.map_flags == shape_flags(shape);
+        if (bpf_obj_get_info_by_fd(fd, &info, &size) < 0 || info.type != shape->type ||
+                        info.key_size != shape->key_bytes || info.value_size != shape->row_bytes ||
+                        info.map_flags != shape_flags(shape))
+                return false;
+        *ret_rows = info.max_entries;
+        return true;
 }
 
-void pin_tables_begin(void) {
+static bool shape_matches(const TableShape *shape, int fd) {
+        uint32_t rows;
+
+        return shape_resembles(shape, fd, &rows) && rows == shape->rows;
+}
+
+void pin_tables_begin(uint32_t slots) {
         tables_gone[0] = '\0';
+        tables_slots = slots;
+        tables_carried = false;
 }
 
 const char *pin_tables_gone(void) {
         return tables_gone;
 }
 
-static void drop_table(const char *dir, const char *name) {
+bool pin_tables_carried(void) {
+        return tables_carried;
+}
+
+static void note_gone(const char *name) {
         size_t length = strlen(tables_gone);
 
-        pin_remove(dir, name);
         snprintf(tables_gone + length, sizeof(tables_gone) - length, "%s%s", length > 0 ? " " : "", name);
+}
+
+static void drop_table(const char *dir, const char *name) {
+        pin_remove(dir, name);
+        note_gone(name);
+}
+
+static void *map_whole(int fd, size_t n) {
+        void *rows = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+        return rows == MAP_FAILED ? NULL : rows;
+}
+
+/* Fewer would leave rows behind, of which some may be anybody's. */
+static bool carry_rows(const TableShape *shape, int old_fd, int fd) {
+        const uint32_t n = shape->is_list ? 1 : shape->rows / tables_slots;
+        size_t old_bytes, bytes = (size_t) shape->rows * shape->row_bytes;
+        uint32_t old_rows;
+        char *from, *to;
+
+        if (shape->type != BPF_MAP_TYPE_ARRAY || n == 0 ||
+                        (!shape->is_list && shape->rows % tables_slots != 0) || shape->row_bytes % 8 != 0 ||
+                        !shape_resembles(shape, old_fd, &old_rows) || old_rows % n != 0 ||
+                        old_rows > shape->rows)
+                return false;
+        old_bytes = (size_t) old_rows * shape->row_bytes;
+        from = map_whole(old_fd, old_bytes);
+        to = map_whole(fd, bytes);
+        for (uint32_t i = 0; from && to && i < n; i++)
+                memcpy(to + i * (bytes / n), from + i * (old_bytes / n), old_bytes / n);
+        if (from)
+                munmap(from, old_bytes);
+        if (to)
+                munmap(to, bytes);
+        return from && to;
 }
 
 typedef struct Layout {
@@ -328,31 +380,58 @@ static size_t round_up(size_t n, size_t unit) {
         return (n + unit - 1) / unit * unit;
 }
 
+/* Of an index that is small enough: what cannot be put into it again is known from elsewhere. */
+static void carry_index(const TableShape *shape, int old_fd, int fd) {
+        char keys[2][64], value[64], *previous = NULL;
+        uint32_t rows;
+
+        if (shape->type != BPF_MAP_TYPE_HASH || shape->key_bytes > sizeof(keys[0]) ||
+                        shape->row_bytes > sizeof(value) || !shape_resembles(shape, old_fd, &rows))
+                return;
+        for (unsigned i = 0; bpf_map_get_next_key(old_fd, previous, keys[i]) == 0; i = 1 - i) {
+                previous = keys[i];
+                if (bpf_map_lookup_elem(old_fd, previous, value) == 0)
+                        (void) bpf_map_update_elem(fd, previous, value, BPF_ANY);
+        }
+}
+
+/* In the place of another of its name, where that is not negative. */
+static int make_table(const char *dir, const TableShape *shape, int other_fd, Table *table) {
+        LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = shape_flags(shape));
+
+        table->fd = bpf_map_create(
+                        shape->type, shape->name, shape->key_bytes, shape->row_bytes, shape->rows, &options);
+        if (table->fd < 0)
+                return -errno;
+        if (other_fd >= 0) {
+                table->carried = tables_slots > 0 && carry_rows(shape, other_fd, table->fd);
+                tables_carried = tables_carried || table->carried;
+                if (shape->is_index)
+                        carry_index(shape, other_fd, table->fd);
+                else if (!table->carried)
+                        note_gone(shape->name);
+        }
+        return pin_put(dir, shape->name, table->fd);
+}
+
 int table_open(const char *dir, const TableShape *shape, Table *ret) {
         _cleanup_(table_deinit) Table table = TABLE_NULL;
+        _cleanup_close_ int other_fd = -EBADF;
         int r;
 
         table.name = shape->name;
         table.fd = pin_open(dir, shape->name);
         if (table.fd >= 0) {
                 table.adopted = shape_matches(shape, table.fd);
-                if (!table.adopted) {
-                        close(TAKE_FD(table.fd));
-                        drop_table(dir, shape->name);
-                }
+                if (!table.adopted)
+                        other_fd = TAKE_FD(table.fd);
         } else if (table.fd != -ENOENT)
                 return table.fd;
         else
                 drop_other_layouts(dir, shape->name);
 
         if (!table.adopted) {
-                LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = shape_flags(shape));
-
-                table.fd = bpf_map_create(shape->type, shape->name, shape->key_bytes, shape->row_bytes,
-                                shape->rows, &options);
-                if (table.fd < 0)
-                        return -errno;
-                r = pin_put(dir, shape->name, table.fd);
+                r = make_table(dir, shape, other_fd, &table);
                 if (r < 0)
                         return r;
         }

@@ -32,6 +32,8 @@ typedef struct TableShape {
         uint32_t key_bytes, row_bytes;
         uint32_t rows;
         bool unmapped; /* an array's rows are mapped in part, by table_map() or table_reach() */
+        bool is_list;  /* a row says itself what it is of, and may stand anywhere */
+        bool is_index; /* what is in it is known from elsewhere, too: a hash of another size has all of it */
 } TableShape;
 
 typedef struct Table {
@@ -40,11 +42,12 @@ typedef struct Table {
         void *rows;         /* mapped; NULL where the shape is not an array's, or nothing is yet */
         size_t size_bytes;  /* of what is mapped */
         size_t whole_bytes; /* of an array, in whole pages */
-        bool adopted;       /* it was there, with all that it had counted */
+        bool adopted;       /* it was there, with all that it had counted, and programs may count in it */
+        bool carried;       /* it is new, and has what a smaller one had counted */
 } Table;
 
 #define TABLE_NULL \
-        { NULL, -EBADF, NULL, 0, 0, false }
+        { NULL, -EBADF, NULL, 0, 0, false, false }
 
 /* `path` with its parents there; makes it and `name` below it, 0700. -EMEDIUMTYPE: not on bpffs. */
 int pin_dir_make(const char *path, const char *name, char **ret);
@@ -61,10 +64,18 @@ void pin_dir_keep(const char *dir);
 
 /* What was pinned of the table in another layout (its name but for the number at its end) or shape goes. */
 int table_open(const char *dir, const TableShape *shape, Table *ret);
-/* Names of those that went so since pin_tables_begin(), separated by spaces; "": none. What they had counted
+/*
+ * From here on a table of as many rows as there are slots, or some times that, is [n][slots]: where it was
+ * pinned with fewer slots, and the same n, the new one has its rows, each in its slot's place; a longer list
+ * has those of the shorter. What programs add to the old one until they are others' is in none. 0: each other
+ * shape is another table.
+ */
+void pin_tables_begin(uint32_t slots);
+/* Names of those that went since pin_tables_begin(), separated by spaces; "": none. What they had counted
  * begins anew. */
-void pin_tables_begin(void);
 const char *pin_tables_gone(void);
+/* Whether some were carried over. */
+bool pin_tables_carried(void);
 void table_deinit(Table *table);
 /* `n` bytes of an unmapped array from `begin` on; NULL and errno. What is mapped counts as resident, touched
  * or not. */

@@ -52,10 +52,12 @@ int reconciler_open_meter(Reconciler *reconciler, FeatureSet *features) {
         if (r < 0)
                 return log_error_errno(r, "The meters cannot be used");
         if (meter_lost(reconciler->meter))
-                log_warning("Usage has a gap at this start: of other layouts, or for another number of "
-                            "tenants, were %s; "
+                log_warning("Usage has a gap at this start: of other layouts, or for more tenants, were %s; "
                             "what they count begins anew",
                                 meter_lost(reconciler->meter));
+        if (meter_carried(reconciler->meter))
+                log_warning("Usage has a gap at this start: counters go on in tables for more tenants, but "
+                            "for what was counted in the moment in which they were carried over");
         reconciler_look_again(reconciler);
         return 0;
 }

@@ -54,7 +54,7 @@ static int open_tables(BlockMeter *meter, const char *pin_dir) {
         if (r < 0)
                 return r;
         /* Which device is which goes with the rows. */
-        if (!meter->rows.adopted)
+        if (!meter->rows.adopted && !meter->rows.carried)
                 pin_remove(pin_dir, "block_devices_" STRINGIFY(BLOCK_METER_LAYOUT));
         return table_open(pin_dir,
                         &(TableShape){ "block_devices_" STRINGIFY(BLOCK_METER_LAYOUT), BPF_MAP_TYPE_ARRAY,

@@ -27,7 +27,8 @@ int delivered_new(const char *pin_dir, uint32_t rows, Delivered **ret) {
                 return -ENOMEM;
         *delivered = (Delivered){ .table = TABLE_NULL, .n_rows = rows };
         r = table_open(pin_dir,
-                        &(TableShape){ TABLE_NAME, BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), sizeof(Row), rows },
+                        &(TableShape){ TABLE_NAME, BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), sizeof(Row), rows,
+                                        .is_list = true },
                         &delivered->table);
         if (r < 0)
                 return r;

@@ -88,7 +88,7 @@ static int find_used(GroupCarried *carried) {
         const size_t bytes = row_bytes(carried->n_counters), size = carried->places * bytes;
         char *all;
 
-        if (!carried->rows.adopted)
+        if (!carried->rows.adopted && !carried->rows.carried)
                 return 0;
         all = table_map(&carried->rows, 0, size);
         if (!all)
@@ -133,7 +133,7 @@ int group_carried_new(const GroupCarriedOptions *options, GroupCarried **ret) {
         r = open_table(options->pin_dir,
                         &(TableShape){ options->rows_name, BPF_MAP_TYPE_ARRAY, sizeof(uint32_t),
                                         row_bytes(carried->n_counters), carried->places,
-                                        /* unmapped= */ true },
+                                        /* unmapped= */ true, .is_list = true },
                         &carried->rows);
         if (r >= 0)
                 r = open_table(options->pin_dir,

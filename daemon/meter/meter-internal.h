@@ -41,6 +41,7 @@ typedef struct Group {
 struct Meter {
         char *pin_dir; /* "meter" below the caller's; NULL: nothing is pinned */
         char *lost;    /* meter_lost() */
+        bool carried;  /* meter_carried() */
         uint32_t slots;
         Table groups_map;
         SchedMeter *sched; /* NULL where it does not load; so is the next */

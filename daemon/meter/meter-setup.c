@@ -310,8 +310,9 @@ static int set_up_sockets(Meter *meter, const MeterOptions *options, FeatureSet 
                         "a BPF iterator over the files of a process that is attached");
 }
 
-/* An upgrade, or another number of tenants. What was counted since the last sample is in no figure. */
+/* An upgrade, or fewer tenants. */
 static int note_lost(Meter *meter, const MeterOptions *options, FeatureSet *features) {
+        meter->carried = pin_tables_carried();
         if (!*pin_tables_gone())
                 return 0;
         meter->lost = strdup(pin_tables_gone());
@@ -319,8 +320,7 @@ static int note_lost(Meter *meter, const MeterOptions *options, FeatureSet *feat
                             : feature_set_put(features, "meter.pins", true,
                                               "counters and programs are pinned in %s; with this start "
                                               "counters began anew that an earlier one had in another layout "
-                                              "or for another number of "
-                                              "tenants: %s",
+                                              "or for more tenants: %s",
                                               meter->pin_dir, meter->lost);
 }
 
@@ -341,7 +341,7 @@ static int set_up_delivered(Meter *meter, const MeterOptions *options, FeatureSe
 static int open_groups(Meter *meter, const MeterOptions *options, FeatureSet *features) {
         int r = table_open(meter->pin_dir,
                         &(TableShape){ "groups_1", BPF_MAP_TYPE_HASH, sizeof(uint64_t), sizeof(uint32_t),
-                                        meter->slots * GROUPS_PER_SLOT },
+                                        meter->slots * GROUPS_PER_SLOT, .is_index = true },
                         &meter->groups_map);
 
         if (r < 0)
@@ -370,7 +370,7 @@ int meter_set_up(Meter *meter, const MeterOptions *options, FeatureSet *features
                 note_lost,
         };
 
-        pin_tables_begin();
+        pin_tables_begin(meter->slots);
         for (size_t i = 0; i < ELEMENTSOF(parts); i++) {
                 int r;
 

@@ -509,6 +509,10 @@ const char *meter_lost(const Meter *meter) {
         return meter->lost;
 }
 
+bool meter_carried(const Meter *meter) {
+        return meter->carried;
+}
+
 const char *meter_pin_dir(const Meter *meter) {
         return meter->pin_dir;
 }

@@ -160,7 +160,7 @@ static int open_tables(const char *pin_dir, NetMeter *meter) {
         r = table_open(pin_dir, &rows, &meter->rows);
         if (r >= 0)
                 r = table_open(pin_dir, &told, &meter->told);
-        if (r >= 0 && !meter->rows.adopted) /* all begins anew */
+        if (r >= 0 && !meter->rows.adopted && !meter->rows.carried) /* all begins anew */
                 memset(meter->told.rows, 0, (size_t) meter->slots * sizeof(Count));
         return r;
 }

@@ -250,27 +250,59 @@ Test(meter, group_of_another_slot) {
         meter_free(meter);
 }
 
-/* Another number of slots is another table: all begins anew, nothing is lost of what comes. */
+/* For more slots there are other tables: all goes on in them. For fewer all begins anew, and nothing is lost
+ * of what comes. */
 Test(meter, table_of_another_size) {
-        TestGroup group = group_make("a");
+        static const struct {
+                uint32_t slots;
+                bool goes_on;
+        } cases[] = { { 2 * SLOTS, true }, { 2 * SLOTS, true }, { 7 * SLOTS, true }, { SLOTS, false } };
+        static const Metric metrics[] = { METRIC_CPU_TIME, METRIC_CPU_SWITCHES, METRIC_CPU_PRESSURE,
+                METRIC_NET_LOCAL_EGRESS_BYTES };
+        TestGroup group = group_make("a"), other = group_make("b");
         Worker worker = worker_start(&group, burn_and_send, NULL);
         Meter *meter = meter_make(pin_dir(), SLOTS, CLASSID_BASE);
-        uint64_t cpu_before;
-        Sample sample;
+        Histogram waits, waits_before;
 
         meter_must_add(meter, SLOT, &group);
+        meter_must_add(meter, OTHER_SLOT, &other);
         worker_run(&worker);
-        meter_free(meter);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                Sample closing = meter_must_read(meter, SLOT), opening, sample;
+                uint64_t cpu_before;
 
-        cpu_before = group_cpu_nsec(&group);
-        meter = meter_make(pin_dir(), 2 * SLOTS, CLASSID_BASE);
-        meter_must_add(meter, SLOT, &group);
-        cr_expect(meter_must_read(meter, SLOT).value[METRIC_CPU_TIME] == 0);
-        cr_expect(meter_lost(meter) && strstr(meter_lost(meter), "sched_rows_"), "the gap is not told");
-        worker_run(&worker);
-        sample = meter_must_read(meter, SLOT);
-        expect_near(sample.value[METRIC_CPU_TIME], group_cpu_nsec(&group) - cpu_before, 1, 100000,
-                        "cpu.time");
+                cr_assert_eq(meter_read_duration(meter, SLOT, DURATION_CPU_WAIT, &waits_before), 0);
+                meter_free(meter);
+                cpu_before = group_cpu_nsec(&group);
+                meter = meter_make(pin_dir(), cases[i].slots, CLASSID_BASE);
+                cr_expect(!meter_lost(meter) == cases[i].goes_on, "case %zu: %s", i, meter_lost(meter));
+                cr_expect(meter_carried(meter) == (i == 0 || i == 2), "case %zu", i);
+                cr_expect(cases[i].goes_on || strstr(meter_lost(meter), "sched_rows_"), "%s",
+                                meter_lost(meter));
+                meter_must_add(meter, SLOT, &group);
+                meter_must_add(meter, OTHER_SLOT, &other);
+                opening = meter_must_read(meter, SLOT);
+                cr_assert_eq(meter_read_duration(meter, SLOT, DURATION_CPU_WAIT, &waits), 0);
+                for (size_t k = 0; k < ELEMENTSOF(metrics); k++) {
+                        const uint64_t before = closing.value[metrics[k]], now = opening.value[metrics[k]];
+
+                        cr_expect(metrics[k] == METRIC_CPU_PRESSURE || before > 0, "%s: nothing to lose",
+                                        metric_info(metrics[k])->name);
+                        cr_expect(cases[i].goes_on ? now >= before : now == 0 || k == 2,
+                                        "case %zu: %s was %lu and is %lu", i, metric_info(metrics[k])->name,
+                                        before, now);
+                }
+                cr_expect(cases[i].goes_on ? histogram_count(&waits) >= histogram_count(&waits_before)
+                                           : histogram_count(&waits) < histogram_count(&waits_before),
+                                "case %zu: %lu waits were %lu", i, histogram_count(&waits),
+                                histogram_count(&waits_before));
+                cr_expect(meter_must_read(meter, OTHER_SLOT).value[METRIC_CPU_TIME] == 0,
+                                "case %zu: it is another's", i);
+                worker_run(&worker);
+                sample = meter_must_read(meter, SLOT);
+                expect_near(sample.value[METRIC_CPU_TIME] - opening.value[METRIC_CPU_TIME],
+                                group_cpu_nsec(&group) - cpu_before, 1, 100000, "cpu.time");
+        }
 
         worker_stop(&worker);
         cr_expect(meter_release(meter) == 0);

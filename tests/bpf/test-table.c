@@ -7,6 +7,7 @@
 #include "bpf/pin.h"
 #include "meter/group-carried.h"
 
+#include <bpf/bpf.h>
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <linux/bpf.h>
@@ -81,5 +82,103 @@ Test(table, many_groups_are_found_again) {
                 }
                 cr_expect_eq(sum_of(carried), run * groups);
                 group_carried_free(carried);
+        }
+}
+
+typedef struct Sizes {
+        const char *name;
+        uint32_t slots, rows, new_slots, new_rows;
+        bool is_list, carried;
+} Sizes;
+
+/* What each row says: its own number, but for those that nobody wrote. */
+static void write_rows(const char *pin_dir, const Sizes *sizes) {
+        const TableShape rows = { "sized_1", BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), sizeof(uint64_t),
+                sizes->rows, .is_list = sizes->is_list };
+        Table table;
+
+        pin_remove(pin_dir, "sized_1");
+        pin_tables_begin(sizes->slots);
+        cr_assert_eq(table_open(pin_dir, &rows, &table), 0);
+        cr_expect(!table.adopted && !table.carried, "%s", sizes->name);
+        for (uint32_t i = 0; i < sizes->rows; i++)
+                ((uint64_t *) table.rows)[i] = i + 1;
+        table_deinit(&table);
+}
+
+static uint64_t wanted(const Sizes *sizes, uint32_t row) {
+        const uint32_t block = row / sizes->new_slots, slot = row % sizes->new_slots;
+
+        if (!sizes->carried)
+                return 0;
+        if (sizes->is_list)
+                return row < sizes->rows ? row + 1 : 0;
+        return slot < sizes->slots ? block * sizes->slots + slot + 1 : 0;
+}
+
+Test(table, has_the_rows_of_a_smaller_one) {
+        static const Sizes cases[] = {
+                { "a row a slot", 3, 3, 5, 5, false, true },
+                { "four a slot", 3, 12, 5, 20, false, true },
+                { "many", 1000, 8000, 3000, 24000, false, true },
+                { "fewer slots", 5, 20, 3, 12, false, false },
+                { "another number a slot", 3, 9, 4, 20, false, false },
+                { "a list", 3, 6, 5, 10, true, true },
+                { "a list of more a slot", 3, 12, 3, 15, true, true },
+                { "a shorter list", 5, 20, 4, 16, true, false },
+        };
+        _cleanup_free_ char *pin_dir = NULL;
+
+        cr_assert_eq(pin_dir_make(host_bpffs(), "sized", &pin_dir), 0);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                const TableShape rows = { "sized_1", BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), sizeof(uint64_t),
+                        cases[i].new_rows, .is_list = cases[i].is_list };
+                Table table;
+
+                write_rows(pin_dir, &cases[i]);
+                pin_tables_begin(cases[i].new_slots);
+                cr_assert_eq(table_open(pin_dir, &rows, &table), 0);
+                cr_expect(!table.adopted && table.carried == cases[i].carried, "%s", cases[i].name);
+                cr_expect_eq(pin_tables_carried(), cases[i].carried, "%s", cases[i].name);
+                cr_expect_str_eq(pin_tables_gone(), cases[i].carried ? "" : "sized_1", "%s", cases[i].name);
+                for (uint32_t k = 0; k < cases[i].new_rows; k++)
+                        cr_expect_eq(((uint64_t *) table.rows)[k], wanted(&cases[i], k), "%s: row %u is %lu",
+                                        cases[i].name, k, ((uint64_t *) table.rows)[k]);
+                table_deinit(&table);
+
+                cr_assert_eq(table_open(pin_dir, &rows, &table), 0);
+                cr_expect(table.adopted && !table.carried, "%s", cases[i].name);
+                table_deinit(&table);
+        }
+}
+
+Test(table, an_index_of_another_size_has_all_that_was_in_it) {
+        static const struct {
+                const char *name;
+                uint32_t rows, held;
+        } cases[] = { { "larger", 200, 100 }, { "smaller", 40, 40 } };
+        _cleanup_free_ char *pin_dir = NULL;
+
+        cr_assert_eq(pin_dir_make(host_bpffs(), "index", &pin_dir), 0);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                TableShape index = { "index_1", BPF_MAP_TYPE_HASH, sizeof(uint64_t), sizeof(uint32_t), 100,
+                        .is_index = true };
+                uint32_t value, held = 0;
+                Table table;
+
+                pin_remove(pin_dir, "index_1");
+                pin_tables_begin(10);
+                cr_assert_eq(table_open(pin_dir, &index, &table), 0);
+                for (uint64_t key = 1; key <= 100; key++)
+                        cr_assert_eq(bpf_map_update_elem(table.fd, &key, &(uint32_t){ 1000 + key }, BPF_ANY),
+                                        0);
+                table_deinit(&table);
+                index.rows = cases[i].rows;
+                cr_assert_eq(table_open(pin_dir, &index, &table), 0);
+                for (uint64_t key = 1; key <= 100; key++)
+                        held += bpf_map_lookup_elem(table.fd, &key, &value) == 0 && value == 1000 + key;
+                cr_expect_eq(held, cases[i].held, "%s: %u", cases[i].name, held);
+                cr_expect_str_eq(pin_tables_gone(), "", "%s", cases[i].name);
+                table_deinit(&table);
         }
 }
