@@ -189,12 +189,16 @@ Test(ctl_output, states) {
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                _cleanup_json_ json_t *list = json_pack("[{ssss}]", "TenantId", "other", "State", "active");
+                _cleanup_json_ json_t *list = json_pack("[{ssss}]", "TenantId", "other", "State", "active"),
+                                      *by_tenant = NULL;
 
                 for (size_t j = 0; j < ELEMENTSOF(cases[i].states) && cases[i].states[j]; j++)
                         json_array_append_new(list,
                                         json_pack("{ssss}", "TenantId", "web", "State", cases[i].states[j]));
-                cr_expect_str_eq(view_tenant_state(list, "web"), cases[i].tenant, "case %zu", i);
+                by_tenant = view_by_tenant(list);
+                cr_expect_str_eq(view_tenant_state(json_object_get(by_tenant, "web")), cases[i].tenant,
+                                "case %zu", i);
+                cr_expect_str_eq(view_tenant_state(json_object_get(by_tenant, "other")), "active");
         }
 
         for (size_t i = 0; i < ELEMENTSOF(styles); i++)

@@ -10,12 +10,13 @@
 static int print_tenants(const Ctl *ctl, const json_t *tenants, const json_t *allocations) {
         static const char *const titles[] = { "TENANT", "STATE", ">ALLOCATIONS", ">PROBLEMS", "RESOURCES",
                 NULL };
+        _cleanup_json_ json_t *by_tenant = view_by_tenant(allocations);
         _cleanup_table_ Table *table = NULL;
         json_t *tenant;
         size_t i;
         int r;
 
-        r = table_new(titles, &table);
+        r = by_tenant ? table_new(titles, &table) : -ENOMEM;
         if (r < 0)
                 return ctl_fail_errno(r, "cannot print a table");
 
@@ -24,7 +25,7 @@ static int print_tenants(const Ctl *ctl, const json_t *tenants, const json_t *al
                 const char *id = variant_get_string(tenant, "TenantId");
                 const char *state = strcmp(variant_get_string(tenant, "Mode"), "observe") == 0
                                                     ? "observed"
-                                                    : view_tenant_state(allocations, id);
+                                                    : view_tenant_state(json_object_get(by_tenant, id));
 
                 table_add(table, id);
                 table_add_styled(table, view_state_style(state), state);

@@ -35,7 +35,7 @@ static int get_state(Client *client, const char *tenant_id, const char **ret_sta
                 if (strcmp(variant_get_string(allocation, "State"), "suspended") == 0)
                         suspended = variant_get_string(allocation, "AllocationId");
 
-        *ret_state = view_tenant_state(allocations, tenant_id);
+        *ret_state = view_tenant_state(allocations);
         *ret_suspended = suspended ? strdup(suspended) : NULL;
         return 0;
 }

@@ -160,7 +160,7 @@ static int print_tenant(const Ctl *ctl, Client *client, const json_t *tenant) {
         if (r < 0)
                 return ctl_fail_errno(r, "cannot print a table");
 
-        state = view_tenant_state(own, id);
+        state = view_tenant_state(own);
         add_text(table, "Tenant", id);
         table_add(table, "State:");
         table_add_styled(table, view_state_style(state), state);

@@ -19,7 +19,7 @@ static char *format_counts(const json_t *allocations, char ret[COUNTS_SIZE]) {
 
         snprintf(ret, COUNTS_SIZE, "%zu", json_array_size(allocations));
         for (size_t i = 0; i < ELEMENTSOF(states); i++) {
-                size_t n = view_count_allocations(allocations, NULL, states[i]), end = strlen(ret);
+                size_t n = view_count_allocations(allocations, states[i]), end = strlen(ret);
 
                 if (n > 0)
                         snprintf(ret + end, COUNTS_SIZE - end, ", %zu %s", n, states[i]);
@@ -51,6 +51,7 @@ static int print_node(const Ctl *ctl, const json_t *node, const json_t *tenants,
         static const char *const titles[] = { "", "", NULL };
         const char *state = variant_get_string(node, "State"),
                    *reason = variant_get_string(node, "DrainReason");
+        _cleanup_json_ json_t *by_tenant = view_by_tenant(allocations);
         size_t n_residual = 0, n_troubled = 0, i;
         _cleanup_table_ Table *table = NULL;
         char counts[COUNTS_SIZE];
@@ -59,11 +60,12 @@ static int print_node(const Ctl *ctl, const json_t *node, const json_t *tenants,
 
         json_array_foreach (tenants, i, tenant) {
                 n_troubled += json_array_size(json_object_get(tenant, "Problems")) > 0;
-                n_residual += strcmp(view_tenant_state(allocations, variant_get_string(tenant, "TenantId")),
+                n_residual += strcmp(view_tenant_state(json_object_get(
+                                                     by_tenant, variant_get_string(tenant, "TenantId"))),
                                               "residual") == 0;
         }
 
-        r = table_new(titles, &table);
+        r = by_tenant ? table_new(titles, &table) : -ENOMEM;
         if (r < 0)
                 return ctl_fail_errno(r, "cannot print a table");
 

@@ -119,13 +119,30 @@ TableStyle view_state_style(const char *state) {
         return TABLE_PLAIN;
 }
 
-size_t view_count_allocations(const json_t *allocations, const char *tenant_id, const char *state) {
+json_t *view_by_tenant(const json_t *allocations) {
+        json_t *by_tenant = json_object(), *allocation;
+        size_t i;
+
+        json_array_foreach (allocations, i, allocation) {
+                const char *id = variant_get_string(allocation, "TenantId");
+
+                if (!json_object_get(by_tenant, id))
+                        json_object_set_new(by_tenant, id, json_array());
+                if (json_array_append(json_object_get(by_tenant, id), allocation) < 0) {
+                        json_decref(by_tenant);
+                        return NULL;
+                }
+        }
+
+        return by_tenant;
+}
+
+size_t view_count_allocations(const json_t *allocations, const char *state) {
         json_t *allocation;
         size_t i, n = 0;
 
         json_array_foreach (allocations, i, allocation)
-                n += (!tenant_id || strcmp(variant_get_string(allocation, "TenantId"), tenant_id) == 0) &&
-                     (!state || strcmp(variant_get_string(allocation, "State"), state) == 0);
+                n += strcmp(variant_get_string(allocation, "State"), state) == 0;
 
         return n;
 }
@@ -134,10 +151,10 @@ const char *view_state_by_counts(size_t n_active, size_t n_suspended) {
         return n_active > 0 ? "active" : n_suspended > 0 ? "suspended" : "residual";
 }
 
-const char *view_tenant_state(const json_t *allocations, const char *tenant_id) {
-        return view_state_by_counts(view_count_allocations(allocations, tenant_id, "active") +
-                                                    view_count_allocations(allocations, tenant_id, "held"),
-                        view_count_allocations(allocations, tenant_id, "suspended"));
+const char *view_tenant_state(const json_t *own) {
+        return view_state_by_counts(
+                        view_count_allocations(own, "active") + view_count_allocations(own, "held"),
+                        view_count_allocations(own, "suspended"));
 }
 
 bool view_node_is_sound(const char *state) {

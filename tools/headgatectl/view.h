@@ -27,14 +27,18 @@ char *view_missing(const json_t *missing, const char *left);
 
 TableStyle view_state_style(const char *state);
 
-/* How many of the tenant's allocations are in the state. */
-size_t view_count_allocations(const json_t *allocations, const char *tenant_id, const char *state);
+/* The allocations of each tenant that has one, by its id, so that not each tenant looks through all. To be
+ * freed; NULL: no memory. */
+json_t *view_by_tenant(const json_t *allocations);
+
+/* How many are in the state; NULL has none. */
+size_t view_count_allocations(const json_t *allocations, const char *state);
 
 /* Of a tenant with so many allocations that are active or held, and so many that are suspended. */
 const char *view_state_by_counts(size_t n_active, size_t n_suspended);
-/* "active" while an allocation is active or held; where none is but one is suspended, "suspended"; else
- * "residual". */
-const char *view_tenant_state(const json_t *allocations, const char *tenant_id);
+/* "active" while one of the tenant's own allocations is active or held; where none is but one is suspended,
+ * "suspended"; else "residual". */
+const char *view_tenant_state(const json_t *own);
 
 /* Whether `state`, the node's, is none to be alarmed at: draining is somebody's will. */
 bool view_node_is_sound(const char *state);
