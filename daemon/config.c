@@ -394,6 +394,26 @@ static int read_file(Config *config, const char *path, bool required, Failure *f
                         failure, FAILURE_INVALID_ALLOCATION, "%s:%u: %s", path, line, why ?: inner.message);
 }
 
+/* A ceiling below the floor would be none, and floors that are more than the link leave tenants nothing. The
+ * link's own speed, where no capacity is given, is not known here; what of the floors is not is a hundredth.
+ */
+static int check_floors(const ConfigUplink *uplink, Failure *failure) {
+        const uint64_t control = uplink->control_floor_bps == UINT64_MAX ? 0 : uplink->control_floor_bps;
+        const uint64_t others = uplink->default_floor_bps == UINT64_MAX ? 0 : uplink->default_floor_bps;
+
+        if (control > uplink->control_ceil_bps)
+                return failure_set(failure, FAILURE_INVALID_ALLOCATION,
+                                "[uplink %s] control-floor = %" PRIu64 " is over control-ceil, %" PRIu64
+                                " bit/s",
+                                uplink->name, control, uplink->control_ceil_bps);
+        if (uplink->capacity_bps > 0 && control + others > uplink->capacity_bps)
+                return failure_set(failure, FAILURE_INVALID_ALLOCATION,
+                                "[uplink %s] control-floor and default-floor, %" PRIu64
+                                " bit/s in all, are over capacity, %" PRIu64 " bit/s",
+                                uplink->name, control + others, uplink->capacity_bps);
+        return 0;
+}
+
 /* The one uplink is the default where none says that it is. */
 static int check_uplinks(Config *config, Failure *failure) {
         size_t defaults = 0;
@@ -405,6 +425,12 @@ static int check_uplinks(Config *config, Failure *failure) {
         if (defaults > 1)
                 return failure_set(failure, FAILURE_INVALID_ALLOCATION,
                                 "%zu uplinks say default = yes; one may", defaults);
+        for (size_t i = 0; i < config->n_uplinks; i++) {
+                int r = check_floors(&config->uplinks[i], failure);
+
+                if (r != 0)
+                        return r;
+        }
         return 0;
 }
 

@@ -209,6 +209,16 @@ static const struct {
         { "no mode", "[node]\nmode = off\n", "[node] mode = 'off' must be enforce or observe" },
         { "two defaults", "[uplink a]\ndefault = yes\n[uplink b]\ndefault = yes\n",
                         "2 uplinks say default = yes" },
+        { "a ceiling below its floor", "[uplink eth0]\ncontrol-ceil = 2M\ncontrol-floor = 3M\n",
+                        "[uplink eth0] control-floor = 3000000 is over control-ceil, 2000000 bit/s" },
+        { "a floor over all", "[uplink eth0]\ncapacity = 20M\ncontrol-floor = 20001000\n",
+                        "[uplink eth0] control-floor and default-floor, 20001000 bit/s in all, are over "
+                        "capacity, 20000000 bit/s" },
+        { "floors over all",
+                        "[uplink eth0]\n[uplink eth1]\ncapacity = 20M\ncontrol-floor = 11M\n"
+                        "default-floor = 10M\n",
+                        "[uplink eth1] control-floor and default-floor, 21000000 bit/s in all, are over "
+                        "capacity, 20000000 bit/s" },
         { "no discipline", "[uplink eth0]\ndiscipline = fast\n", "must be auto, htb or edt" },
         { "an interface that is none", "[uplink a/b]\ncapacity = 1M\n",
                         "an interface name of 1 to 15 characters" },
