@@ -78,6 +78,22 @@ static void allocation_signal_end(Manager *manager, const Allocation *allocation
                                 "EndSignal of allocation %s could not be sent", allocation->id);
 }
 
+static void share_begins(Manager *manager, Allocation *allocation, Tenant *tenant, const Instant *now) {
+        allocation->actual_start_usec = now->utc_usec;
+        allocation->actual_end_usec = 0;
+        if (tenant)
+                tenant_wakes(manager, tenant);
+}
+
+/* EndSignal cannot be taken back, and an end by a clock that is wrong can. */
+static void end_begins(Manager *manager, Allocation *allocation, const Tenant *tenant) {
+        if (!is_told_of_end(manager, tenant))
+                return;
+        allocation->signal_waits = manager->node.calendar.irrevocable_waits;
+        if (!allocation->signal_waits)
+                allocation_signal_end(manager, allocation, tenant);
+}
+
 void manager_enter_state(Manager *manager, Allocation *allocation, AllocationState state, const char *reason,
                 const Instant *now) {
         const LogFields fields = { .tenant = allocation->tenant_id, .allocation = allocation->id };
@@ -103,18 +119,10 @@ void manager_enter_state(Manager *manager, Allocation *allocation, AllocationSta
         case ALLOCATION_SUSPENDED:
                 if (was_current && old != ALLOCATION_ENDING)
                         break;
-                allocation->actual_start_usec = now->utc_usec;
-                allocation->actual_end_usec = 0;
-                if (tenant)
-                        tenant_wakes(manager, tenant);
+                share_begins(manager, allocation, tenant, now);
                 break;
         case ALLOCATION_ENDING:
-                if (!is_told_of_end(manager, tenant))
-                        break;
-                /* It cannot be taken back, and an end by a clock that is wrong can. */
-                allocation->signal_waits = manager->node.calendar.irrevocable_waits;
-                if (!allocation->signal_waits)
-                        allocation_signal_end(manager, allocation, tenant);
+                end_begins(manager, allocation, tenant);
                 break;
         default: /* pending again, for its next window; or over */
                 if (is_end && (was_current || state != ALLOCATION_PENDING))

@@ -435,10 +435,9 @@ void manager_say_ready(Manager *manager) {
                                 r, "Units of tenants may start before their limits at the next boot");
 }
 
-int manager_run(Manager *manager) {
-        int r;
+static int set_up(Manager *manager) {
+        int r = add_signals(manager->event);
 
-        r = add_signals(manager->event);
         if (r >= 0)
                 r = add_timers(manager);
         if (r >= 0)
@@ -449,11 +448,15 @@ int manager_run(Manager *manager) {
                 r = manager_watch_accepted(manager);
         if (r >= 0)
                 r = manager_find_tenants(manager);
-        if (r < 0)
-                return log_error_errno(r, "The daemon cannot be set up");
+        return r < 0 ? log_error_errno(r, "The daemon cannot be set up") : 0;
+}
+
+/* What is refused meanwhile is a problem of its tenant and is tried again: a node with problems beats no
+ * node. */
+static int bring_into_force(Manager *manager) {
+        int r;
+
         manager->look_at_all = true;
-        /* What is refused now is a problem of its tenant and is tried again: a node with problems beats no
-         * node. */
         (void) manager_reconcile(manager);
         /* After the limits: an end that has passed does not wait for programs to load. */
         r = reconciler_open_devices(manager->reconciler, &manager->node.features);
@@ -468,6 +471,16 @@ int manager_run(Manager *manager) {
         /* What a crash left of a transaction goes now, and its classes with the plan that has it no more. */
         manager_drop_tenants(manager);
         (void) manager_reconcile(manager);
+        return 0;
+}
+
+int manager_run(Manager *manager) {
+        int r = set_up(manager);
+
+        if (r >= 0)
+                r = bring_into_force(manager);
+        if (r < 0)
+                return r;
         r = manager_watch_drift(manager);
         if (r < 0)
                 return log_error_errno(r, "Drift cannot be looked for");

@@ -256,20 +256,48 @@ static bool leaf_change(const HtbClass *want, const HtbClass *have, HtbChange *r
         return !htb_leaf_equal(&want->leaf, &have->leaf);
 }
 
+/* The misplaced one goes, is made anew, and gets a leaf. */
+#define CLASS_CHANGES_MAX 3
+
+/* What one class needs, at most CLASS_CHANGES_MAX; `want` NULL: it is not wanted; `have` NULL: it is not
+ * there. */
+static size_t diff_class(const HtbClass *want, const HtbClass *have, HtbChange *ret) {
+        const bool misplaced = have && have->parent_minor != proper_parent(have);
+        size_t n = 0;
+        bool root;
+
+        if (have && !misplaced && !want && have->rate_bytes > 1)
+                ret[n++] = (HtbChange){ HTB_CHANGE_SET, STAGE_LESS, without_rate(have) };
+        if (have && (misplaced || !want))
+                ret[n++] = (HtbChange){ HTB_CHANGE_DELETE, misplaced ? STAGE_MISPLACED : STAGE_SURPLUS,
+                        *have };
+        if (!want)
+                return n;
+        if (misplaced)
+                have = NULL;
+
+        root = want->minor == UPLINK_MINOR_ROOT;
+        if (!have)
+                ret[n++] = (HtbChange){ HTB_CHANGE_ADD, root ? STAGE_ROOT_MORE : STAGE_MORE, *want };
+        else if (!class_equal(want, have) && gives_less(want, have))
+                ret[n++] = (HtbChange){ HTB_CHANGE_SET, root ? STAGE_ROOT_LESS : STAGE_LESS, *want };
+        else if (!class_equal(want, have))
+                ret[n++] = (HtbChange){ HTB_CHANGE_SET, root ? STAGE_ROOT_MORE : STAGE_MORE, *want };
+
+        return n + (!root && leaf_change(want, have, &ret[n]) ? 1 : 0);
+}
+
 int htb_tree_diff(const HtbTree *want, const HtbTree *have, HtbChange **ret, size_t *ret_n) {
         _cleanup_free_ HtbChange *changes = NULL;
         size_t n = 0, i = 0, j = 0;
 
-        /* A class has at most three: the misplaced one goes, is made anew, and gets a leaf; one that is not
-         * wanted, two. */
-        changes = reallocarray(NULL, 3 * want->n + 2 * have->n + 1, sizeof(HtbChange));
+        changes = reallocarray(NULL, CLASS_CHANGES_MAX * (want->n + have->n) + 1, sizeof(HtbChange));
         if (!changes)
                 return -ENOMEM;
 
         while (i < want->n || j < have->n) {
                 const HtbClass *w = i < want->n ? &want->classes[i] : NULL;
                 const HtbClass *h = j < have->n ? &have->classes[j] : NULL;
-                bool root, misplaced;
 
                 if (w && h && w->minor != h->minor) {
                         if (w->minor < h->minor)
@@ -279,28 +307,7 @@ int htb_tree_diff(const HtbTree *want, const HtbTree *have, HtbChange **ret, siz
                 }
                 i += !!w;
                 j += !!h;
-
-                misplaced = h && h->parent_minor != proper_parent(h);
-                if (h && !misplaced && !w && h->rate_bytes > 1)
-                        changes[n++] = (HtbChange){ HTB_CHANGE_SET, STAGE_LESS, without_rate(h) };
-                if (h && (misplaced || !w))
-                        changes[n++] = (HtbChange){ HTB_CHANGE_DELETE,
-                                misplaced ? STAGE_MISPLACED : STAGE_SURPLUS, *h };
-                if (!w)
-                        continue;
-                if (misplaced)
-                        h = NULL;
-
-                root = w->minor == UPLINK_MINOR_ROOT;
-                if (!h)
-                        changes[n++] = (HtbChange){ HTB_CHANGE_ADD, root ? STAGE_ROOT_MORE : STAGE_MORE, *w };
-                else if (!class_equal(w, h) && gives_less(w, h))
-                        changes[n++] = (HtbChange){ HTB_CHANGE_SET, root ? STAGE_ROOT_LESS : STAGE_LESS, *w };
-                else if (!class_equal(w, h))
-                        changes[n++] = (HtbChange){ HTB_CHANGE_SET, root ? STAGE_ROOT_MORE : STAGE_MORE, *w };
-
-                if (!root && leaf_change(w, h, &changes[n]))
-                        n++;
+                n += diff_class(w, h, &changes[n]);
         }
 
         qsort(changes, n, sizeof(HtbChange), compare_change);
