@@ -266,6 +266,15 @@ int pin_program_tag(int program_fd, char ret[static PIN_TAG_SIZE]) {
         return 0;
 }
 
+int pin_tag_with_table(char tag[static PIN_TAG_SIZE], const Table *table) {
+        ObjectId id;
+
+        if (!object_id(table->fd, &id))
+                return -errno;
+        snprintf(tag, PIN_TAG_SIZE, "%016llx", strtoull(tag, NULL, 16) ^ id.id);
+        return 0;
+}
+
 int pin_keep_program(const struct bpf_program *program) {
         int fd = fcntl(bpf_program__fd(program), F_DUPFD_CLOEXEC, 3);
 

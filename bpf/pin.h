@@ -113,6 +113,9 @@ void pin_list(const char *dir, const char *prefix, void (*found)(const char *nam
 void pin_remove_all(const char *dir, const char *prefix);
 
 int pin_program_tag(int program_fd, char ret[static PIN_TAG_SIZE]);
+/* Makes it that of the program with this table: the same instructions over another one are another program,
+ * whose table may be ours no more. */
+int pin_tag_with_table(char tag[static PIN_TAG_SIZE], const Table *table);
 /* A descriptor of the program for when its skeleton is gone: that holds all that it was loaded from, too. */
 int pin_keep_program(const struct bpf_program *program);
 

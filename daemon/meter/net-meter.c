@@ -78,7 +78,7 @@ static const GroupLinkNames names = { print_name, scan_name };
 static void adopt_link(const char *name, void *userdata) {
         NetMeter *meter = userdata;
 
-        group_links_adopt(&meter->links, name, !meter->rows.adopted);
+        group_links_adopt(&meter->links, name, /* stray= */ false); /* the tag would be another */
 }
 
 /* Once, for slot 0: what every slot's programs are made from. With a class, if they have one, as it is asked
@@ -203,6 +203,8 @@ int net_meter_new(const char *pin_dir, uint32_t slots, uint32_t classid_base, Ne
         /* The same for every slot: a program's constants are no part of its tag. */
         for (Direction d = 0; d < DIRECTION_MAX; d++) {
                 r = pin_program_tag(bpf_program__fd(program_of(meter, d)), meter->tags[d]);
+                if (r >= 0)
+                        r = pin_tag_with_table(meter->tags[d], &meter->rows);
                 if (r < 0)
                         return r;
         }
@@ -241,7 +243,6 @@ static int update_link(NetMeter *meter, GroupLink *link, const GroupLink *wanted
         if (bpf_link_update(link->fd, program, NULL) < 0)
                 return -errno;
         pin_pace(); /* its old one is let go of */
-        link->stray = false;
         return group_links_rename(&meter->links, link, wanted);
 }
 
@@ -277,7 +278,7 @@ int net_meter_attach(NetMeter *meter, uint32_t slot, int group_fd, uint64_t grou
                         group_links_drop(&meter->links, link);
                         link = NULL;
                 }
-                if (link && !link->stray && link->slot == slot && link->classid == wanted.classid &&
+                if (link && link->slot == slot && link->classid == wanted.classid &&
                                 strcmp(link->tag, wanted.tag) == 0)
                         continue;
 

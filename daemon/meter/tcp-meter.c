@@ -102,7 +102,11 @@ static int load(TcpMeter *meter) {
         if (r == 0)
                 r = meter->program_fd = pin_keep_program(skeleton->progs.tcp_meter);
         tcp_meter_bpf__destroy(skeleton);
-        return r < 0 ? r : pin_program_tag(meter->program_fd, meter->tag);
+        if (r >= 0)
+                r = pin_program_tag(meter->program_fd, meter->tag);
+        if (r >= 0)
+                r = pin_tag_with_table(meter->tag, &meter->rows);
+        return r < 0 ? r : pin_tag_with_table(meter->tag, &meter->rtts);
 }
 
 int tcp_meter_new(const char *pin_dir, uint32_t slots, TcpMeter **ret) {

@@ -309,6 +309,35 @@ Test(meter, table_of_another_size) {
         meter_free(meter);
 }
 
+/* Ended when there were the new tables already, and programs that count in the old ones still. */
+Test(meter, ended_before_its_programs_were_others) {
+        TestGroup group = group_make("a");
+        Worker worker = worker_start(&group, burn_and_send, NULL);
+        Meter *meter = meter_make(pin_dir(), SLOTS, CLASSID_BASE);
+        Sample closing, opening;
+
+        meter_must_add(meter, SLOT, &group);
+        worker_run(&worker);
+        closing = meter_must_read(meter, SLOT);
+        meter_free(meter);
+        meter_free(meter_make(pin_dir(), 2 * SLOTS, CLASSID_BASE));
+
+        meter = meter_make(pin_dir(), 2 * SLOTS, CLASSID_BASE);
+        cr_expect_not(meter_carried(meter));
+        meter_must_add(meter, SLOT, &group);
+        worker_run(&worker);
+        opening = meter_must_read(meter, SLOT);
+        cr_expect_gt(closing.value[METRIC_NET_LOCAL_EGRESS_BYTES], 0);
+        cr_expect_eq(opening.value[METRIC_NET_LOCAL_EGRESS_BYTES],
+                        2 * closing.value[METRIC_NET_LOCAL_EGRESS_BYTES], "%lu bytes, then %lu",
+                        closing.value[METRIC_NET_LOCAL_EGRESS_BYTES],
+                        opening.value[METRIC_NET_LOCAL_EGRESS_BYTES]);
+        cr_expect_geq(opening.value[METRIC_CPU_TIME], closing.value[METRIC_CPU_TIME] + 30000000);
+        worker_stop(&worker);
+        cr_expect(meter_release(meter) == 0);
+        meter_free(meter);
+}
+
 static void pin_some_map(const char *name) {
         _cleanup_close_ int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(uint32_t), 8, 1, NULL);
         char path[256];
