@@ -72,6 +72,21 @@ static void print_parts(Words *words, const PlanInput *input, const TenantPlan *
                 words_add(words, " = 0");
 }
 
+/* All of it is lent: what its tenant has then is the residual share, never nothing (plan.c). */
+static bool is_residual(const PlanInput *input, const TenantPlan *plan, ResourceKind kind, const char *target,
+                const Amount *amount) {
+        const CalendarTenant *tenant = calendar_tenant(&input->node->calendar, plan->tenant->id);
+        uint64_t sum = 0;
+
+        for (size_t i = 0; tenant && i < tenant->n; i++) {
+                const Resource *entry = find_entry(tenant->allocations[i], kind, target);
+
+                if (entry)
+                        sum = amount_add(sum, explain_part_of(tenant->allocations[i], entry).limit);
+        }
+        return sum == 0 && amount->limit > 0;
+}
+
 static void print_half(Words *words, const PlanInput *input, const TenantPlan *plan, ResourceKind kind,
                 const char *target, Half half) {
         const Amount *amount = resource_set_get(&plan->share, kind, target);
@@ -84,6 +99,8 @@ static void print_half(Words *words, const PlanInput *input, const TenantPlan *p
         explain_print_amount(words, half == LIMIT ? amount->limit : amount->reserved);
         if (plan->residual)
                 words_add(words, ", the residual share of the configuration: no allocation is active");
+        else if (half == LIMIT && is_residual(input, plan, kind, target, amount))
+                words_add(words, ", the residual share of the configuration: what it has else is lent");
         else
                 print_parts(words, input, plan, kind, target, half, ALL_CLASSES);
 }

@@ -36,7 +36,8 @@ static Allocation *add(const char *id, const char *tenant_id, AllocationState st
         return a;
 }
 
-/* Tenants in the order of their ids: both with two allocations, ends in its residual share, seen observed. */
+/* Tenants in the order of their ids: both with two allocations, ends in its residual share, seen observed,
+ * xlent with all that it has lent. */
 static void make(void) {
         add("b1", "both", ALLOCATION_ACTIVE, (Amount){ 500, 1000 }, (Amount){ 64 * MIB, 64 * MIB },
                         (Amount){ 1000000, 2000000 });
@@ -45,6 +46,8 @@ static void make(void) {
         add("e1", "ends", ALLOCATION_ENDED, (Amount){ 1000, 4000 }, (Amount){ 0, UNLIMITED },
                         (Amount){ 0, 8 });
         add("s1", "seen", ALLOCATION_ENDING, (Amount){ 100, 300 }, (Amount){ 16 * MIB, UNLIMITED },
+                        (Amount){ 0, 5000000 });
+        add("x1", "xlent", ALLOCATION_SUSPENDED, (Amount){ 200, 500 }, (Amount){ 0, UNLIMITED },
                         (Amount){ 0, 5000000 });
         node_find_tenant(&node, "ends")->throttled = true;
         node_find_tenant(&node, "ends")->residual_memory_bytes = 80 * MIB;
@@ -62,7 +65,7 @@ static void unmake(void) {
 
 TestSuite(explain, .init = make, .fini = unmake);
 
-enum { BOTH, ENDS, SEEN };
+enum { BOTH, ENDS, SEEN, LENT };
 
 static const struct {
         const char *name;
@@ -138,6 +141,21 @@ Test(explain, every_setting_that_is_planned_has_its_words) {
         }
 }
 
+Test(explain, a_share_of_which_all_is_lent) {
+        _cleanup_free_ char *share = NULL, *class = NULL;
+
+        cr_assert_eq(explain_share(&input, plan.tenants[LENT], &plan.tenants[LENT]->share.entries[0], &share),
+                        0);
+        cr_expect_str_eq(share,
+                        "reserved 0 = 0 (x1, suspended and lent); limit 50, the residual share of the "
+                        "configuration: what it has else is lent (millicores)",
+                        "%s", share);
+        cr_assert_eq(explain_class(&input, plan.tenants[LENT], &uplink, &class), 0);
+        cr_expect_not_null(strstr(class, "limit 1000000, the residual share of the configuration: what it "
+                                         "has else is lent is its ceil"),
+                        "%s", class);
+}
+
 Test(explain, a_share_and_a_class) {
         _cleanup_free_ char *share = NULL, *class = NULL, *observed = NULL, *residual = NULL;
 
@@ -193,7 +211,7 @@ Test(explain, the_parent_and_the_capacity) {
         cr_assert_eq(explain_capacity(&capacity, &plan, &entry, 500, &cpu), 0);
         cr_expect_str_eq(cpu,
                         "what there is less what is kept for the system, 3900, bounded by an operator to 900 "
-                        "(millicores); 500 reserved now; limits are overcommitted, their sum is 1350");
+                        "(millicores); 500 reserved now; limits are overcommitted, their sum is 1400");
 }
 
 Test(explain, the_default_uplink_by_no_name) {
@@ -204,7 +222,7 @@ Test(explain, the_default_uplink_by_no_name) {
         cr_assert_eq(explain_capacity(&capacity, &plan, &entry, 1000000, &egress), 0);
         cr_expect_str_eq(egress,
                         "what there is less what is kept for the system, 6000000 (bit/s); 1000000 reserved "
-                        "now; limits are overcommitted, their sum is 8000000");
+                        "now; limits are overcommitted, their sum is 9000000");
 }
 
 Test(explain, an_allocation) {
