@@ -379,5 +379,6 @@ int meter_set_up(Meter *meter, const MeterOptions *options, FeatureSet *features
                 if (r < 0)
                         return r;
         }
+        pin_tables_begin(/* slots= */ 0); /* others' tables have no rows by these */
         return 0;
 }
