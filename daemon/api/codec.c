@@ -211,6 +211,20 @@ static int read_variant(sd_bus_message *m, const char *name, const AllocationKey
         return leave(m);
 }
 
+static bool has_seen(uint64_t seen, const char *key) {
+        return seen & 1ULL << (allocation_key_find(key) - allocation_keys);
+}
+
+/* By itself it says that there is no end, which is said by leaving it out; beside EndTime it is what a reader
+ * of the properties gives back. */
+static int judge_duration(const Allocation *allocation, uint64_t seen, Failure *failure) {
+        return allocation->duration_usec == 0 && has_seen(seen, "Duration") && !has_seen(seen, "EndTime")
+                               ? failure_set(failure, FAILURE_INVALID_ALLOCATION,
+                                                 "Duration is 0, and must be at least 1 µs; without it and "
+                                                 "without EndTime there is no end")
+                               : 0;
+}
+
 static int read_request(sd_bus_message *m, Allocation **ret, Failure *failure) {
         _cleanup_allocation_ Allocation *allocation = NULL;
         uint64_t seen = 0;
@@ -245,7 +259,9 @@ static int read_request(sd_bus_message *m, Allocation **ret, Failure *failure) {
                 if (r < 0)
                         return r;
         }
-        if (r < 0)
+        if (r >= 0)
+                r = judge_duration(allocation, seen, failure);
+        if (r != 0)
                 return r;
         *ret = TAKE_PTR(allocation);
         return 0;

@@ -121,6 +121,9 @@ static void append_devices_many(sd_bus_message *m) {
 static void append_extension_number(sd_bus_message *m) {
         cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 1, "x_mine", "t", (uint64_t) 1), 0);
 }
+static void append_no_duration(sd_bus_message *m) {
+        cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 1, "Duration", "t", (uint64_t) 0), 0);
+}
 static void append_wrong_second(sd_bus_message *m) {
         cr_assert_geq(sd_bus_message_append(
                                       m, "aa{sv}", 2, 1, "AllocationId", "s", "a", 1, "Colour", "s", "blue"),
@@ -153,6 +156,8 @@ static const struct {
         { "more devices than fit", append_devices_many, "org.headgate.Error.InvalidAllocation",
                         "Devices has more than 64 entries" },
         { "x_ with a number", append_extension_number, "org.headgate.Error.InvalidAllocation", "x_mine" },
+        { "no time at all", append_no_duration, "org.headgate.Error.InvalidAllocation",
+                        "request 1: Duration is 0, and must be at least 1" },
         { "which request", append_wrong_second, "org.headgate.Error.UnknownKey", "request 2: " },
 };
 
@@ -164,6 +169,17 @@ Test(api_requests, what_is_no_request_is_refused_before_anyone_is_asked) {
                 expect_error(call(m), refused[i].error, refused[i].words, refused[i].name);
         }
         cr_expect_eq(asked.applied, 0);
+}
+
+/* As the properties of one that has an end, or none, are read. */
+Test(api_requests, no_duration_beside_an_end_is_none) {
+        sd_bus_message *m = manager_method("Apply");
+
+        cr_assert_geq(sd_bus_message_append(m, "aa{sv}", 1, 3, "AllocationId", "s", "a", "Duration", "t",
+                                      (uint64_t) 0, "EndTime", "t", UINT64_MAX),
+                        0);
+        sd_bus_message_unref(call(m));
+        cr_expect_eq(asked.applied, 1);
 }
 
 static const struct {
