@@ -68,9 +68,12 @@ char *api_allocation_path(const char *id) {
         return encode_path(API_ALLOCATION_PREFIX, id);
 }
 
-static const char *why_denied(Api *api, uid_t uid, AccessLevel level) {
+static const char *why_denied(Api *api, uid_t uid, AccessLevel level, const char *interface) {
         User user;
 
+        if (level == ACCESS_NOBODY)
+                return interface ? "; in this version there is no such method for anybody"
+                                 : "; no interface was named";
         if (user_database_find(api->users, uid, &user) == -EAGAIN)
                 return "; who that is the user database has not said yet: try again";
         return level == ACCESS_READER ? "; readers are root, the group headgate, and who polkit lets read"
@@ -174,7 +177,7 @@ static int api_guard(sd_bus_message *message, void *userdata, sd_bus_error *ret_
                         return 1;
         }
         r = sd_bus_reply_method_errorf(message, "org.headgate.Error.AccessDenied", "%s is not for user %d%s",
-                        member, r < 0 ? -1 : (int) uid, r < 0 ? "" : why_denied(api, uid, level));
+                        member, r < 0 ? -1 : (int) uid, r < 0 ? "" : why_denied(api, uid, level, interface));
         return r < 0 ? r : 1;
 }
 
