@@ -152,35 +152,6 @@ static int take_place(const char *path, const char *made, const char *aside, int
         return rename(made, path) < 0 || fsync(directory_fd) < 0 ? -errno : 0;
 }
 
-/* A start that a crash cut short told nobody what it had found. What it had set aside by then has the last of
- * those names. */
-static int finish_replacing(const char *path, const StateFile *file, char ***lost) {
-        _cleanup_free_ char *made = beside(path, ".new"), *log = beside(path, "-wal"), *aside = NULL,
-                            *log_aside = NULL;
-        Digest mark;
-        int r;
-
-        if (!made || !log)
-                return -ENOMEM;
-        if (access(made, F_OK) < 0)
-                return 0;
-        aside = access(path, F_OK) < 0 && access(log, F_OK) < 0 && count_aside(path) > 0
-                                ? number_aside(path, count_aside(path))
-                                : name_aside(path);
-        log_aside = aside ? beside(aside, "-wal") : NULL;
-        r = log_aside ? take_place(path, made, aside, file->directory_fd) : -ENOMEM;
-        if (r < 0)
-                return r;
-        if (access(aside, F_OK) >= 0 || access(log_aside, F_OK) >= 0)
-                return strv_pushf(lost,
-                                "what a start that was cut short found lost; the file of then is set aside "
-                                "as %s",
-                                aside);
-        return digest_read_mark(file->mark_fd, &mark) < 0 /* it was the first */
-                               ? 0
-                               : strv_push(lost, "what a start that was cut short found lost");
-}
-
 /* 0 or REBUILD_UNCOUNTED. */
 static int fill_database(sqlite3 *db, const RebuildSource *source, Digest *ret, char ***lost) {
         char settings[256];
@@ -253,6 +224,54 @@ static int replace_in_memory(StateFile *file, const RebuildSource *source, char 
         return r;
 }
 
+/* Whether all is told: `n` losses were before. */
+static const char *rest_words(int outcome, size_t n, char *const *lost) {
+        return outcome == REBUILD_UNCOUNTED ? "; how much it held is not known"
+               : strv_length(lost) == n     ? "; nothing that it held is lost"
+                                            : "";
+}
+
+static int tell_aside(const char *aside, const char *rest, char ***lost) {
+        _cleanup_free_ char *log = beside(aside, "-wal");
+
+        if (!log)
+                return -ENOMEM;
+        if (access(aside, F_OK) < 0 && access(log, F_OK) < 0)
+                return strv_push(lost, "the state file was gone");
+        return strv_pushf(lost, "the state file was damaged and is set aside as %s%s", aside, rest);
+}
+
+/* A start that a crash cut short told nobody what it had found: it is looked for again, where it was set
+ * aside by then, under the last of those names, or is now. */
+static int finish_replacing(const char *path, const StateFile *file, char ***lost) {
+        _cleanup_free_ char *made = beside(path, ".new"), *log = beside(path, "-wal"), *aside = NULL;
+        StateFile again = STATE_FILE_NULL;
+        const size_t n = strv_length(*lost);
+        RebuildSource source = {};
+        bool was_there;
+        Digest mark;
+        int r;
+
+        if (!made || !log)
+                return -ENOMEM;
+        if (access(made, F_OK) < 0)
+                return 0;
+        was_there = access(path, F_OK) >= 0 || access(log, F_OK) >= 0;
+        aside = !was_there && count_aside(path) > 0 ? number_aside(path, count_aside(path))
+                                                    : name_aside(path);
+        r = aside ? take_place(path, made, aside, file->directory_fd) : -ENOMEM;
+        if (r < 0)
+                return r;
+        if (digest_read_mark(file->mark_fd, &mark) >= 0)
+                source.mark = &mark;
+        else if (!was_there && access(aside, F_OK) < 0)
+                return 0; /* it was the first */
+        source.damaged = aside;
+        r = replace_in_memory(&again, &source, lost);
+        close_database(&again);
+        return tell_aside(aside, rest_words(r < 0 ? REBUILD_UNCOUNTED : r, n, *lost), lost);
+}
+
 static int begin_new(StateFile *file, const char *path, char ***lost) {
         const RebuildSource nothing = {};
         /* For what SQLite keeps beside a file, should it be there without one. */
@@ -276,27 +295,21 @@ static int upgrade(StateFile *file, const char *path, bool read_only, char ***lo
 /* What is whole of a damaged file. */
 static int repair(StateFile *file, const char *path, bool read_only, const Digest *mark, char ***lost) {
         const RebuildSource source = { .damaged = path, .mark = mark };
-        _cleanup_free_ char *aside = name_aside(path), *log = aside ? beside(aside, "-wal") : NULL;
+        _cleanup_free_ char *aside = name_aside(path);
         size_t n = strv_length(*lost);
-        const char *more = "";
+        const char *rest;
         int r;
 
-        if (!log)
+        if (!aside)
                 return -ENOMEM;
         close_database(file);
         r = read_only ? replace_in_memory(file, &source, lost)
                       : replace_file(file, path, aside, &source, lost);
         if (r < 0)
                 return r;
-        if (r == REBUILD_UNCOUNTED)
-                more = "; how much it held is not known";
-        else if (strv_length(*lost) == n)
-                more = "; nothing that it held is lost";
-        if (read_only)
-                return strv_pushf(lost, "the state file is damaged%s", more);
-        if (access(aside, F_OK) < 0 && access(log, F_OK) < 0)
-                return strv_push(lost, "the state file was gone");
-        return strv_pushf(lost, "the state file was damaged and is set aside as %s%s", aside, more);
+        rest = rest_words(r, n, *lost);
+        return read_only ? strv_pushf(lost, "the state file is damaged%s", rest)
+                         : tell_aside(aside, rest, lost);
 }
 
 /* --- all of it --- */
