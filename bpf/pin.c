@@ -335,28 +335,59 @@ static void *map_whole(int fd, size_t n) {
         return rows == MAP_FAILED ? NULL : rows;
 }
 
-/* Fewer would leave rows behind, of which some may be anybody's. */
+static bool is_free(const char *row, size_t n) {
+        return row[0] == 0 && memcmp(row, row + 1, n - 1) == 0;
+}
+
+/* Those that are taken, one behind the other, if they find room. */
+static bool carry_list(const TableShape *shape, const char *from, uint32_t old_rows, char *to) {
+        const size_t n = shape->row_bytes;
+        uint32_t taken = 0;
+
+        for (uint32_t i = 0; i < old_rows; i++)
+                taken += !is_free(from + i * n, n);
+        if (taken > shape->rows)
+                return false;
+        for (uint32_t i = 0; i < old_rows; i++)
+                if (!is_free(from + i * n, n))
+                        to = mempcpy(to, from + i * n, n);
+        return true;
+}
+
+/* Each in its slot's place. Fewer slots would leave rows behind, of which some may be anybody's. */
+static bool carry_slots(const TableShape *shape, const char *from, uint32_t old_rows, char *to) {
+        const uint32_t n = shape->rows / tables_slots;
+        const size_t slots_bytes = (size_t) tables_slots * shape->row_bytes;
+        size_t old_bytes;
+
+        if (n == 0 || shape->rows % tables_slots != 0 || old_rows % n != 0 || old_rows > shape->rows)
+                return false;
+        old_bytes = (size_t) (old_rows / n) * shape->row_bytes;
+        for (uint32_t i = 0; i < n; i++)
+                memcpy(to + i * slots_bytes, from + i * old_bytes, old_bytes);
+        return true;
+}
+
 static bool carry_rows(const TableShape *shape, int old_fd, int fd) {
-        const uint32_t n = shape->is_list ? 1 : shape->rows / tables_slots;
         size_t old_bytes, bytes = (size_t) shape->rows * shape->row_bytes;
+        bool carried = false;
         uint32_t old_rows;
         char *from, *to;
 
-        if (shape->type != BPF_MAP_TYPE_ARRAY || n == 0 ||
-                        (!shape->is_list && shape->rows % tables_slots != 0) || shape->row_bytes % 8 != 0 ||
-                        !shape_resembles(shape, old_fd, &old_rows) || old_rows % n != 0 ||
-                        old_rows > shape->rows)
+        if (shape->type != BPF_MAP_TYPE_ARRAY || shape->row_bytes % 8 != 0 ||
+                        !shape_resembles(shape, old_fd, &old_rows))
                 return false;
         old_bytes = (size_t) old_rows * shape->row_bytes;
         from = map_whole(old_fd, old_bytes);
         to = map_whole(fd, bytes);
-        for (uint32_t i = 0; from && to && i < n; i++)
-                memcpy(to + i * (bytes / n), from + i * (old_bytes / n), old_bytes / n);
+        if (from && to)
+                carried = shape->is_list ? carry_list(shape, from, old_rows, to)
+                                         : carry_slots(shape, from, old_rows, to);
         if (from)
                 munmap(from, old_bytes);
         if (to)
                 munmap(to, bytes);
-        return from && to;
+        return carried;
 }
 
 typedef struct Layout {

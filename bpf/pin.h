@@ -32,7 +32,7 @@ typedef struct TableShape {
         uint32_t key_bytes, row_bytes;
         uint32_t rows;
         bool unmapped; /* an array's rows are mapped in part, by table_map() or table_reach() */
-        bool is_list;  /* a row says itself what it is of, and may stand anywhere */
+        bool is_list;  /* a row says itself what it is of, and may stand anywhere; all zeroes: it is free */
         bool is_index; /* what is in it is known from elsewhere, too: a hash of another size has all of it */
 } TableShape;
 
@@ -66,9 +66,9 @@ void pin_dir_keep(const char *dir);
 int table_open(const char *dir, const TableShape *shape, Table *ret);
 /*
  * From here on a table of as many rows as there are slots, or some times that, is [n][slots]: where it was
- * pinned with fewer slots, and the same n, the new one has its rows, each in its slot's place; a longer list
- * has those of the shorter. What programs add to the old one until they are others' is in none. 0: each other
- * shape is another table.
+ * pinned with fewer slots, and the same n, the new one has its rows, each in its slot's place; a list of
+ * another length has those that were taken, where they find room. What programs add to the old one until they
+ * are others' is in none. 0: each other shape is another table.
  */
 void pin_tables_begin(uint32_t slots);
 /* Names of those that went since pin_tables_begin(), separated by spaces; "": none. What they had counted

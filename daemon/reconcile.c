@@ -56,7 +56,7 @@ int reconciler_open_meter(Reconciler *reconciler, FeatureSet *features) {
                             "what they count begins anew",
                                 meter_lost(reconciler->meter));
         if (meter_carried(reconciler->meter))
-                log_warning("Usage has a gap at this start: counters go on in tables for more tenants, but "
+                log_warning("Usage has a gap at this start: counters go on in tables of another size, but "
                             "for what was counted in the moment in which they were carried over");
         reconciler_look_again(reconciler);
         return 0;

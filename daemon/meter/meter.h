@@ -101,7 +101,7 @@ int meter_read_duration(const Meter *meter, uint32_t slot, Duration duration, Hi
 /* The tables, by their pins' names, whose counters began anew with this start, as they were of another layout
  * or of more slots: a gap in what was counted. NULL: all went on. The meter's. */
 const char *meter_lost(const Meter *meter);
-/* Counters went on from tables of fewer slots with this start: what was added to those while they were
+/* Counters went on from tables of another size with this start: what was added to those while they were
  * carried over, until each program is another, is in no figure. */
 bool meter_carried(const Meter *meter);
 /* Our directory of pins; NULL: nothing is pinned. The meter's. */

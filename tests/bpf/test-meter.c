@@ -276,7 +276,7 @@ Test(meter, table_of_another_size) {
                 cpu_before = group_cpu_nsec(&group);
                 meter = meter_make(pin_dir(), cases[i].slots, CLASSID_BASE);
                 cr_expect(!meter_lost(meter) == cases[i].goes_on, "case %zu: %s", i, meter_lost(meter));
-                cr_expect(meter_carried(meter) == (i == 0 || i == 2), "case %zu", i);
+                cr_expect(meter_carried(meter) == (i != 1), "case %zu", i); /* at last the lists alone */
                 cr_expect(cases[i].goes_on || strstr(meter_lost(meter), "sched_rows_"), "%s",
                                 meter_lost(meter));
                 meter_must_add(meter, SLOT, &group);

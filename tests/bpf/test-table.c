@@ -89,7 +89,12 @@ typedef struct Sizes {
         const char *name;
         uint32_t slots, rows, new_slots, new_rows;
         bool is_list, carried;
+        uint32_t every; /* of a list: one row of so many is taken */
 } Sizes;
+
+static uint32_t every(const Sizes *sizes) {
+        return sizes->every > 0 ? sizes->every : 1;
+}
 
 /* What each row says: its own number, but for those that nobody wrote. */
 static void write_rows(const char *pin_dir, const Sizes *sizes) {
@@ -101,7 +106,7 @@ static void write_rows(const char *pin_dir, const Sizes *sizes) {
         pin_tables_begin(sizes->slots);
         cr_assert_eq(table_open(pin_dir, &rows, &table), 0);
         cr_expect(!table.adopted && !table.carried, "%s", sizes->name);
-        for (uint32_t i = 0; i < sizes->rows; i++)
+        for (uint32_t i = 0; i < sizes->rows; i += every(sizes))
                 ((uint64_t *) table.rows)[i] = i + 1;
         table_deinit(&table);
 }
@@ -112,7 +117,7 @@ static uint64_t wanted(const Sizes *sizes, uint32_t row) {
         if (!sizes->carried)
                 return 0;
         if (sizes->is_list)
-                return row < sizes->rows ? row + 1 : 0;
+                return row * every(sizes) < sizes->rows ? row * every(sizes) + 1 : 0;
         return slot < sizes->slots ? block * sizes->slots + slot + 1 : 0;
 }
 
@@ -125,7 +130,10 @@ Test(table, has_the_rows_of_a_smaller_one) {
                 { "another number a slot", 3, 9, 4, 20, false, false },
                 { "a list", 3, 6, 5, 10, true, true },
                 { "a list of more a slot", 3, 12, 3, 15, true, true },
-                { "a shorter list", 5, 20, 4, 16, true, false },
+                { "a list with rows that are free", 3, 12, 5, 20, true, true, 3 },
+                { "a shorter list, with room", 5, 20, 4, 16, true, true, 2 },
+                { "a shorter list, just with room", 5, 20, 5, 10, true, true, 2 },
+                { "a shorter list, without", 5, 20, 4, 16, true, false },
         };
         _cleanup_free_ char *pin_dir = NULL;
 
