@@ -45,7 +45,7 @@ static void hold_check(UplinkHold *hold, UplinkDifference tell, void *userdata) 
                         uplink_has_room(hold->uplink))
                 (void) uplink_apply(hold->uplink, &hold->applied, NULL);
         hold->classifier_due = !hold->classifier;
-        if (hold->classifier && !net_classifier_alive(hold->classifier))
+        if (hold->classifier && !net_classifier_alive(hold->classifier, uplink_floods_fd(hold->uplink)))
                 tell_if_there("filter", "none", "net.classify", &comparison);
         if (hold->ingress && !net_ingress_alive(hold->ingress))
                 tell_if_there("filter", "none", "net.ingress", &comparison);

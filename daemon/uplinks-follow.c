@@ -67,6 +67,7 @@ int uplink_hold_open(const Uplinks *uplinks, UplinkHold *hold, uint64_t capacity
                 .discipline = out ? (NetDiscipline) hold->config->discipline : NET_DISCIPLINE_HTB,
                 .capacity_bps = capacity_bps,
                 .pin_dir = out ? uplinks->pin_dir : NULL,
+                .guarded_slots = out ? SLOT_FIRST + (uint32_t) uplinks->config->tenants_max : 0,
         };
         char egress[RESOURCE_NAME_SIZE], ingress[RESOURCE_NAME_SIZE];
         FeatureSet found = FEATURE_SET_NULL;

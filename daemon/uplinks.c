@@ -9,6 +9,7 @@
 #include "uplinks-internal.h"
 
 #include "enforce/edt-pacer.h"
+#include "enforce/flood-guard.h"
 
 #include <string.h>
 
@@ -71,11 +72,13 @@ static void hold_remember(UplinkHold *hold, const NetPlan *plan, bool read_back)
 
 /* The classifier goes with its interface, or with whoever takes the hook away. */
 static void ensure_classifier(const Uplinks *uplinks, UplinkHold *hold, int groups_fd, FeatureSet *features) {
-        if (groups_fd < 0 || (hold->classifier && net_classifier_alive(hold->classifier)))
+        const int floods_fd = uplink_floods_fd(hold->uplink);
+
+        if (groups_fd < 0 || (hold->classifier && net_classifier_alive(hold->classifier, floods_fd)))
                 return;
         hold->classifier = net_classifier_free(hold->classifier);
-        (void) net_classifier_new(
-                        hold->config->name, groups_fd, uplinks->pin_dir, features, &hold->classifier);
+        (void) net_classifier_new(hold->config->name, groups_fd, floods_fd, uplinks->pin_dir, features,
+                        &hold->classifier);
         hold->classifier_due = false;
 }
 
@@ -175,5 +178,6 @@ void uplinks_release(Uplinks *uplinks) {
         (void) net_local_remove(uplinks->pin_dir);
         net_addresses_remove(uplinks->pin_dir);
         edt_pacer_unpin(uplinks->pin_dir);
+        flood_guard_unpin(uplinks->pin_dir);
         feature_set_deinit(&features);
 }

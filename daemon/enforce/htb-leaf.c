@@ -168,6 +168,10 @@ bool htb_leaf_holds(
         }
 }
 
+uint64_t htb_leaf_most_bytes(const HtbLeaf *leaf, const HtbPackets *packets) {
+        return leaf->kind == HTB_LEAF_FQ ? (uint64_t) leaf->packets * packets->max_bytes : leaf->bytes;
+}
+
 void htb_leaf_format(const HtbLeaf *leaf, char ret[static HTB_LEAF_TEXT_SIZE]) {
         switch (leaf->kind) {
         case HTB_LEAF_FIFO:

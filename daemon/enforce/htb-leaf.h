@@ -54,6 +54,9 @@ bool htb_leaf_is_ours(const HtbLeaf *leaf, HtbLeafKind best, uint16_t minor);
 bool htb_leaf_holds(
                 const HtbLeaf *want, const HtbLeaf *have, uint32_t waiting_bytes, uint32_t waiting_packets);
 
+/* The most that waits in it: bytes of packets, of such a size at most. */
+uint64_t htb_leaf_most_bytes(const HtbLeaf *leaf, const HtbPackets *packets);
+
 /* As tc says it, what of it is ours to say: "bfifo limit 131072b". */
 #define HTB_LEAF_TEXT_SIZE 64
 void htb_leaf_format(const HtbLeaf *leaf, char ret[static HTB_LEAF_TEXT_SIZE]);

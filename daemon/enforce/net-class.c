@@ -22,6 +22,8 @@ struct NetClassifier {
         TcFilter filter;
         char *pin_dir;    /* NULL: nothing is pinned */
         int program_fd;   /* of what hangs there */
+        int floods_fd;    /* of the table that it was made for; negative: none */
+        bool guards;      /* by that table */
         bool made_clsact; /* by us, now or in an earlier run */
 };
 
@@ -29,7 +31,20 @@ static void skeleton_destroy(struct net_class_bpf **skeleton) {
         net_class_bpf__destroy(*skeleton);
 }
 
-static int load(int groups_fd, struct net_class_bpf **ret) {
+static int reuse_floods(struct net_class_bpf *skeleton, int floods_fd) {
+        struct bpf_map_info info = {};
+        uint32_t size = sizeof(info);
+        int r = bpf_obj_get_info_by_fd(floods_fd, &info, &size);
+
+        if (r == 0)
+                r = bpf_map__reuse_fd(skeleton->maps.floods, floods_fd);
+        if (r == 0)
+                r = bpf_map__set_max_entries(skeleton->maps.flood_flows, info.max_entries);
+        return r;
+}
+
+/* `floods_fd` negative: it guards nothing. */
+static int load(int groups_fd, int floods_fd, struct net_class_bpf **ret) {
         _cleanup_(skeleton_destroy) struct net_class_bpf *skeleton = NULL;
         int r;
 
@@ -38,7 +53,11 @@ static int load(int groups_fd, struct net_class_bpf **ret) {
                 return -errno;
         skeleton->rodata->major = UPLINK_HTB_MAJOR;
         skeleton->rodata->minor_base = UPLINK_MINOR_SLOT_BASE;
+        skeleton->rodata->slot_default = SLOT_DEFAULT;
+        skeleton->rodata->guards = floods_fd >= 0;
         r = bpf_map__reuse_fd(skeleton->maps.groups, groups_fd);
+        if (r == 0 && skeleton->rodata->guards)
+                r = reuse_floods(skeleton, floods_fd);
         if (r == 0)
                 r = net_class_bpf__load(skeleton);
         if (r < 0)
@@ -65,16 +84,18 @@ static int attach(NetClassifier *classifier, int program_fd, const TcSight *sigh
 }
 
 /* What hangs there already and does the same is left as it is. */
-static bool runs_already(NetClassifier *classifier, const TcSight *sight, int program_fd, int groups_fd) {
+static bool runs_already(NetClassifier *classifier, const TcSight *sight, int program_fd, int groups_fd,
+                int floods_fd) {
         _cleanup_close_ int fd = tc_pin_get(classifier->pin_dir, PROGRAM_PIN, classifier->filter.ifindex);
 
-        if (!sight->has_ours || !tc_program_runs(sight->program_id, fd, program_fd, groups_fd))
+        if (!sight->has_ours || !tc_program_runs(sight->program_id, fd, program_fd, groups_fd) ||
+                        (floods_fd >= 0 && !tc_program_runs(sight->program_id, fd, program_fd, floods_fd)))
                 return false;
         classifier->program_fd = TAKE_FD(fd);
         return true;
 }
 
-static int set_up(NetClassifier *classifier, int groups_fd, const char **ret_words) {
+static int set_up(NetClassifier *classifier, int groups_fd, int floods_fd, const char **ret_words) {
         _cleanup_(skeleton_destroy) struct net_class_bpf *skeleton = NULL;
         int r, program_fd;
         TcSight sight;
@@ -90,12 +111,19 @@ static int set_up(NetClassifier *classifier, int groups_fd, const char **ret_wor
         *ret_words = "there are no tenants' groups to look for, since the meter did not load";
         if (groups_fd < 0)
                 return -EOPNOTSUPP;
+        if (floods_fd >= 0)
+                classifier->floods_fd = fcntl(floods_fd, F_DUPFD_CLOEXEC, 0);
         *ret_words = "the program does not load";
-        r = load(groups_fd, &skeleton);
+        r = load(groups_fd, floods_fd, &skeleton);
+        if (r < 0 && floods_fd >= 0) {
+                floods_fd = -EBADF;
+                r = load(groups_fd, floods_fd, &skeleton);
+        }
         if (r < 0)
                 return r == -ENOMEM ? r : -EOPNOTSUPP;
+        classifier->guards = floods_fd >= 0;
         program_fd = bpf_program__fd(skeleton->progs.NET_CLASS_PROGRAM);
-        if (runs_already(classifier, &sight, program_fd, groups_fd))
+        if (runs_already(classifier, &sight, program_fd, groups_fd, floods_fd))
                 return 0;
         *ret_words = "the program can't be attached";
         return attach(classifier, program_fd, &sight);
@@ -108,7 +136,7 @@ static int open_classifier(const char *ifname, const char *pin_dir, NetClassifie
 
         if (!classifier)
                 return -ENOMEM;
-        classifier->program_fd = -EBADF;
+        classifier->program_fd = classifier->floods_fd = -EBADF;
         r = netlink_new(&classifier->netlink);
         if (r < 0)
                 return r;
@@ -123,8 +151,8 @@ static int open_classifier(const char *ifname, const char *pin_dir, NetClassifie
         return 0;
 }
 
-int net_classifier_new(const char *ifname, int groups_fd, const char *pin_dir, FeatureSet *features,
-                NetClassifier **ret) {
+int net_classifier_new(const char *ifname, int groups_fd, int floods_fd, const char *pin_dir,
+                FeatureSet *features, NetClassifier **ret) {
         _cleanup_(net_classifier_free_p) NetClassifier *classifier = NULL;
         _libbpf_silent_;
         char feature[sizeof("net.classify@") + IF_NAMESIZE];
@@ -137,7 +165,7 @@ int net_classifier_new(const char *ifname, int groups_fd, const char *pin_dir, F
         if (r >= 0) {
                 tc_pins_drop_stale(classifier->pin_dir, TC_MADE);
                 tc_pins_drop_stale(classifier->pin_dir, PROGRAM_PIN);
-                r = set_up(classifier, groups_fd, &words);
+                r = set_up(classifier, groups_fd, floods_fd, &words);
         }
 
         snprintf(feature, sizeof(feature), "net.classify@%s", ifname);
@@ -149,7 +177,8 @@ int net_classifier_new(const char *ifname, int groups_fd, const char *pin_dir, F
                                 words, strerror(-r));
         else
                 k = feature_set_put(features, feature, true,
-                                "a BPF program at clsact egress, for packets that come without a class");
+                                "a BPF program at clsact egress, for packets that come without a class%s",
+                                classifier->guards ? ", and to drop floods before HTB's lock" : "");
         if (r < 0 || k < 0)
                 return r < 0 ? r : k;
 
@@ -157,10 +186,11 @@ int net_classifier_new(const char *ifname, int groups_fd, const char *pin_dir, F
         return 0;
 }
 
-bool net_classifier_alive(NetClassifier *classifier) {
+bool net_classifier_alive(NetClassifier *classifier, int floods_fd) {
         TcSight sight;
 
-        return if_nametoindex(classifier->ifname) == classifier->filter.ifindex &&
+        return (floods_fd < 0 || pin_same_object(classifier->floods_fd, floods_fd)) &&
+               if_nametoindex(classifier->ifname) == classifier->filter.ifindex &&
                tc_filter_look(classifier->netlink, &classifier->filter, &sight) >= 0 && sight.has_ours;
 }
 
@@ -181,6 +211,7 @@ NetClassifier *net_classifier_free(NetClassifier *classifier) {
 
         netlink_free(classifier->netlink);
         cleanup_close(&classifier->program_fd);
+        cleanup_close(&classifier->floods_fd);
         free(classifier->pin_dir);
         free(classifier);
         return NULL;

@@ -38,6 +38,7 @@ int uplink_put_changes(Uplink *uplink, int ifindex, const HtbChange *changes, si
                 r = netlink_batch_put(batch, message);
                 if (r < 0)
                         return r;
+                uplink_guard_forget(uplink, &changes[i]);
                 if (changes[i].kind == HTB_CHANGE_ADD && class->minor >= UPLINK_MINOR_SLOT_BASE)
                         uplink->added[class->minor - UPLINK_MINOR_SLOT_BASE] = true;
         }
@@ -174,8 +175,10 @@ int uplink_change(Uplink *uplink, const NetPlan *from, const NetPlan *to, unsign
                 return -ESTALE;
         if (r >= 0)
                 r = send_changes(uplink, changes, n);
-        if (r >= 0)
-                *ret_changes = (unsigned) n;
+        if (r < 0)
+                return r;
+        uplink_guard_changes(uplink, changes, n);
+        *ret_changes = (unsigned) n;
         return r;
 }
 

@@ -184,11 +184,15 @@ int uplink_edt_apply(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
         if (r >= 0)
                 r = follow_pacer(uplink, sight->link.ifindex);
         if (r >= 0) {
+                if (!uplink->paced && uplink_guard_open(uplink, sight->link.ifindex) >= 0)
+                        flood_guard_rest(&uplink->floods);
                 read_parting(uplink, sight, &parting);
                 r = apply_pacer(uplink, plan, changes);
         }
         if (r >= 0)
                 r = apply_qdiscs(uplink, sight, handle, changes);
+        if (r >= 0 && !uplink->paced)
+                uplink_guard_nothing(uplink, (unsigned) sight->link.ifindex);
         if (r >= 0)
                 uplink->paced = true;
         uplink_keep_reading(uplink, &parting, /* are_gone= */ r >= 0);

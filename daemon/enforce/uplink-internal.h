@@ -4,6 +4,7 @@
 /* What an Uplink is, and how its files ask the kernel: for the files of its stem alone. */
 
 #include "enforce/edt-pacer.h"
+#include "enforce/flood-guard.h"
 #include "enforce/foreign-root.h"
 #include "enforce/tc-message.h"
 #include "enforce/netlink.h"
@@ -53,8 +54,10 @@ struct Uplink {
         bool paced;            /* they were put in force */
         char fallback[384];    /* why they were not, and HTB is */
         EdtPacer *pacer;
-        int pacer_ifindex;               /* of the interface that it is of */
-        unsigned left_edt_of;            /* the interface on which nothing of it is left */
+        int pacer_ifindex;    /* of the interface that it is of */
+        unsigned left_edt_of; /* the interface on which nothing of it is left */
+        FloodGuard floods;    /* by HTB, of the interface that it was put on */
+        uint32_t guarded_slots;
         bool added[HTB_SLOT_MAX + 1];    /* classes that we made since they were last read, by slot */
         bool too_full[HTB_SLOT_MAX + 1]; /* whose queues are to be shorter once less waits in them */
         bool have_room;                  /* some of these, when they were last looked at */
@@ -78,6 +81,18 @@ void uplink_note_guest(UplinkGuests *guests, const TcQdisc *qdisc, HtbLeafKind b
 /* -EBUSY, and words, where somebody put one of another kind into this root of ours, which is of another
  * discipline and would go with all that is in it. It could not be put back, so take_over is nothing to it. */
 int uplink_refuse_guest(Uplink *uplink, const TcQdisc *root, const UplinkGuests *guests);
+
+/* uplink-floods.c */
+/* As it was left on the interface, with what it counted; negative: there is none. */
+int uplink_guard_open(Uplink *uplink, int ifindex);
+/* Of all classes of a tree that is in force, and of those that changed in one that was looked at before. What
+ * is lost where there is no memory is the guard alone. */
+void uplink_guard_all(Uplink *uplink, const UplinkSight *before, const HtbTree *tree);
+void uplink_guard_changes(Uplink *uplink, const HtbChange *changes, size_t n);
+/* Before the kernel begins to count the class's packets anew. */
+void uplink_guard_forget(Uplink *uplink, const HtbChange *change);
+/* By another discipline, and by none. */
+void uplink_guard_nothing(Uplink *uplink, unsigned ifindex);
 
 /* uplink-stats.c */
 /* As uplink_read_stats(), of HTB's classes alone. */

@@ -2,8 +2,8 @@
 
 /*
  * What the kernel counts of an uplink's classes: one dump of them, and where they hold queues of their own
- * one of these, since what such a queue drops later than at its tail its class does not know of. Changes
- * nothing.
+ * one of these, since what such a queue drops later than at its tail its class does not know of; and what was
+ * dropped before it came to its class. Changes nothing.
  */
 
 #include "uplink-edt.h"
@@ -95,9 +95,11 @@ int uplink_read_classes(Uplink *uplink, int ifindex, NetStats *ret) {
                 r = read_once(uplink, &reading);
         if (r < 0)
                 return r;
+        (void) uplink_guard_open(uplink, ifindex);
         for (size_t i = 0; i < reading.stats.n; i++) {
                 NetClassStats *class = &reading.stats.classes[i];
 
+                class->drops += flood_guard_drops(&uplink->floods, class->slot);
                 class->anew = uplink->added[class->slot];
                 uplink->added[class->slot] = false;
         }

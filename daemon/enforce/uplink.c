@@ -191,6 +191,8 @@ int uplink_new(const UplinkOptions *options, FeatureSet *features, Uplink **ret)
         uplink->keep_dir = options->keep_dir;
         uplink->take_over = options->take_over;
         uplink->discipline = options->discipline;
+        uplink->guarded_slots = options->guarded_slots;
+        uplink->floods = (FloodGuard) FLOOD_GUARD_NULL;
 
         r = netlink_new(&uplink->netlink);
         if (r < 0)
@@ -223,11 +225,16 @@ Uplink *uplink_free(Uplink *uplink) {
         if (!uplink)
                 return NULL;
         edt_pacer_free(uplink->pacer);
+        flood_guard_close(&uplink->floods);
         net_stats_deinit(&uplink->parting);
         free(uplink->pin_dir);
         netlink_free(uplink->netlink);
         free(uplink);
         return NULL;
+}
+
+int uplink_floods_fd(const Uplink *uplink) {
+        return flood_guard_fd(&uplink->floods);
 }
 
 const char *uplink_name(const Uplink *uplink) {
@@ -284,6 +291,7 @@ static int batch_from_difference(
                 if (r < 0)
                         return r;
         }
+        memset(uplink->too_full, 0, sizeof(uplink->too_full));
         return uplink_put_changes(uplink, ifindex, changes, n, /* flags= */ 0, batch);
 }
 
@@ -309,6 +317,7 @@ static int apply_once(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
         r = htb_tree_from_plan(plan, &sight.link.packets, uplink->best, &want);
         if (r < 0)
                 return r;
+        (void) uplink_guard_open(uplink, sight.link.ifindex);
         r = batch_from_difference(uplink, &want, &sight, &batch);
         if (r < 0)
                 return r;
@@ -318,6 +327,8 @@ static int apply_once(Uplink *uplink, const NetPlan *plan, unsigned *changes) {
         *changes += batch.n;
         r = netlink_send_batch(uplink->netlink, &batch);
         uplink_keep_reading(uplink, &parting, /* are_gone= */ r >= 0);
+        if (r >= 0)
+                uplink_guard_all(uplink, &sight, &want);
         if (r < 0 && netlink_words(uplink->netlink)[0] != '\0')
                 uplink_set_words(uplink, "%s", netlink_words(uplink->netlink));
         return r;
@@ -560,6 +571,7 @@ void uplink_keep_pins(
                 const Uplink *uplink, void (*tell)(const char *name, int r, void *userdata), void *userdata) {
         if (uplink->pacer)
                 edt_pacer_keep_pins(uplink->pacer, tell, userdata);
+        flood_guard_keep_pin(&uplink->floods, uplink->pin_dir, tell, userdata);
 }
 
 int uplink_release(Uplink *uplink) {
@@ -574,6 +586,7 @@ int uplink_release(Uplink *uplink) {
                 r = uplink_look(uplink, &sight);
         if (r < 0)
                 return r == -ENODEV ? 0 : r;
+        uplink_guard_nothing(uplink, (unsigned) sight.link.ifindex);
         if (sight.owner != ROOT_OURS && sight.owner != ROOT_MISSHAPEN) {
                 uplink_forget_root(uplink); /* who took ours away has no use for what was before */
                 return 0;

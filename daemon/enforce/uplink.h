@@ -33,8 +33,9 @@ typedef struct UplinkOptions {
                                  kept */
         bool take_over;       /* a root qdisc that is not ours is kept, and ours put in its place */
         NetDiscipline discipline;
-        uint64_t capacity_bps; /* that a discipline is chosen by */
-        const char *pin_dir;   /* as in edt-pacer.h; NULL: by HTB alone */
+        uint64_t capacity_bps;  /* that a discipline is chosen by */
+        const char *pin_dir;    /* as in edt-pacer.h; NULL: by HTB alone */
+        uint32_t guarded_slots; /* whose floods its classifier is to drop, from 0 on; 0: it has none */
 } UplinkOptions;
 
 /*
@@ -55,6 +56,8 @@ const char *uplink_fallback(const Uplink *uplink);
 Uplink *uplink_free(Uplink *uplink);
 DEFINE_CLEANUP(Uplink *, uplink_free);
 
+/* Of an uplink that HTB shapes, for its classifier: net-class.h. Negative: there is none. */
+int uplink_floods_fd(const Uplink *uplink);
 const char *uplink_name(const Uplink *uplink);
 /* The link's speed in bit/s from the kernel; -EOPNOTSUPP where it has none (virtio). veth says 10 Gbit/s. */
 int uplink_speed(const char *ifname, uint64_t *ret_bps);

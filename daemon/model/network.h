@@ -51,7 +51,7 @@ typedef struct NetClassStats {
         uint32_t slot;
         bool anew;               /* we made it since the last reading: its counters began at 0 */
         uint64_t bytes, packets; /* sent, with headers of the link, without the overhead that rates count */
-        uint64_t drops;          /* by the class or the queue in it */
+        uint64_t drops;          /* by the class, the queue in it, or as of a flood before */
         uint64_t overlimits;     /* times it had to wait for its ceiling; of the pacer, packets that waited */
         uint64_t borrowed;       /* packets that went above its floor; what HTB segments later is one */
         uint64_t backlog_bytes, backlog_packets;

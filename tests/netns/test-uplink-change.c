@@ -8,10 +8,14 @@
 #include "counted.h"
 #include "four.h"
 
+#include <bpf/bpf.h>
 #include <criterion/criterion.h>
+#include <linux/bpf.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#include "bpf/flood-guard.h"
 
 #define MANY 1000U
 
@@ -173,6 +177,68 @@ Test(uplink_change, leaves_what_another_put_into_a_class) {
 
                 cr_expect(strstr(shown, other), "it is gone: %s", shown);
         }
+}
+
+static struct flood_row guarded(const Uplink *uplink, uint32_t slot) {
+        struct flood_row row = {};
+
+        cr_assert_eq(bpf_map_lookup_elem(uplink_floods_fd(uplink), &slot, &row), 0, "%m");
+        return row;
+}
+
+/* What may be sent before a class's queue is full, in milliseconds; 0: nothing is dropped before it. */
+static uint64_t guarded_msec(const Uplink *uplink, uint32_t slot) {
+        struct flood_row row = guarded(uplink, slot);
+
+        return row.psec_per_byte > 0 && row.queue_nsec != UINT64_MAX ? row.queue_nsec / 1000000 : 0;
+}
+
+static uint64_t queue_msec(Uplink *uplink, uint32_t slot, uint64_t ceil_bps) {
+        _cleanup_free_ char *shown = run("tc qdisc show dev " UPLINK " parent 4847:%x", 0x10 + slot);
+        const char *limit = strstr(shown, "memory_limit") ?: strstr(shown, " limit");
+        unsigned size = 0;
+        char unit = 0;
+
+        cr_assert(limit && sscanf(strpbrk(limit, "0123456789"), "%u%c", &size, &unit) == 2, "%s", shown);
+        return (uint64_t) size *
+               (unit == 'M'                  ? 1 << 20
+                               : unit == 'K' ? 1 << 10
+                                             : 1) *
+               8 * 1000 / (ceil_bps * 9 / 8);
+}
+
+/* With an eighth more than its ceiling, and the queue that it has, where that is known. */
+Test(uplink_change, tells_what_a_class_can_take) {
+        _cleanup_pair_ Pair pair = pair_new();
+        _cleanup_features_ FeatureSet features = FEATURE_SET_NULL;
+        _cleanup_uplink_ Uplink *uplink = NULL;
+        NetClass classes[ELEMENTSOF(four)];
+        NetPlan to = copy_of(&plan_of_four, classes);
+
+        cr_assert_eq(uplink_new(&(UplinkOptions){ .ifname = UPLINK, .guarded_slots = 4 }, &features, &uplink),
+                        0);
+        apply_and_read_back(uplink, &plan_of_four);
+        cr_expect_eq(guarded_msec(uplink, 1), queue_msec(uplink, 1, 5 * MBPS), "%lu",
+                        guarded_msec(uplink, 1));
+        cr_expect_eq(guarded_msec(uplink, 2), queue_msec(uplink, 2, 20 * MBPS), "%lu",
+                        guarded_msec(uplink, 2));
+
+        classes[2].ceil_bps = 10 * MBPS;
+        cr_expect_eq(uplink_change(uplink, &plan_of_four, &to, &(unsigned){ 0 }), 1);
+        cr_expect_eq(guarded_msec(uplink, 2), queue_msec(uplink, 2, 10 * MBPS), "%lu",
+                        guarded_msec(uplink, 2));
+
+        free(run("tc qdisc replace dev " UPLINK " parent 4847:12 handle 7: pfifo limit 7"));
+        apply_and_read_back(uplink, &to);
+        cr_expect_eq(guarded_msec(uplink, 2), 0, "another's queue: %lu", guarded_msec(uplink, 2));
+        cr_expect_eq(uplink_change(uplink, &to, &plan_of_four, &(unsigned){ 0 }), 1);
+        cr_expect_eq(guarded_msec(uplink, 2), 0, "changed: %lu", guarded_msec(uplink, 2));
+
+        to.n_classes = 2;
+        cr_expect_eq(uplink_change(uplink, &plan_of_four, &to, &(unsigned){ 0 }), 1);
+        cr_expect_eq(guarded(uplink, 2).psec_per_byte, 0, "it is gone, and of the default class");
+        cr_expect_eq(uplink_release(uplink), 0);
+        cr_expect_lt(uplink_floods_fd(uplink), 0);
 }
 
 /* What is not of classes alone. */

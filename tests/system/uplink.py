@@ -8,6 +8,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import bpf
 import guest
 from guest import run, wait
 
@@ -34,13 +35,23 @@ class Counters:
         return self.bytes - ETHERNET_BYTES * self.packets
 
 
+def guarded_drops():
+    """By the handle of their class, packets that the classifier dropped before HTB's lock (bpf/flood-guard.h)."""
+    drops = {}
+    for path in guest.PINS.glob("flood_*"):
+        for slot, row in bpf.rows(path).items():
+            drops[f"4847:{0x10 + slot:x}"] = int.from_bytes(bytes.fromhex(row)[32:40], "little")
+    return drops
+
+
 class Class(Counters):
-    def __init__(self, text, leaf):
+    def __init__(self, text, leaf, guarded):
         super().__init__(text)
         self.rate, self.ceil = (int(float(n) * UNITS[unit]) for n, unit in
                                 re.findall(r" (?:rate|ceil) ([\d.]+)([KMG]?bit)", text))
         # Its fq_codel: what its clock threw away, and how many went when it was full, the class does not know.
         self.leaf = leaf
+        self.lost = guarded + (leaf.dropped if leaf else 0)
 
 
 def blocks(text):
@@ -108,11 +119,11 @@ class Uplink:
             parent = re.search(r" parent (\S+)", block)
             if parent:
                 leaves[parent.group(1)] = Counters(block)
-        found = {}
+        found, guarded = {}, guarded_drops()
         for block in blocks(run("tc", "-s", "class", "show", "dev", NAME).stdout):
             handle = re.match(r"class htb (\S+)", block)
             if handle:
-                found[handle.group(1)] = Class(block, leaves.get(handle.group(1)))
+                found[handle.group(1)] = Class(block, leaves.get(handle.group(1)), guarded.get(handle.group(1), 0))
         return found
 
     def class_by_rate(self, rate):
