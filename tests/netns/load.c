@@ -226,9 +226,10 @@ Load *load_free(Load *load) {
 
 struct Probe {
         int sender, receiver;
+        uint32_t bytes;
 };
 
-Probe *probe_new(const Pair *pair, uint16_t port, uint32_t class_id) {
+Probe *probe_new(const Pair *pair, uint16_t port, uint32_t class_id, uint32_t bytes) {
         const int of_sender = SOF_TIMESTAMPING_TX_SCHED | SOF_TIMESTAMPING_SOFTWARE |
                               SOF_TIMESTAMPING_OPT_TSONLY,
                   one = 1;
@@ -236,6 +237,7 @@ Probe *probe_new(const Pair *pair, uint16_t port, uint32_t class_id) {
         Probe *probe = calloc(1, sizeof(Probe));
 
         cr_assert_not_null(probe);
+        probe->bytes = bytes;
         probe->receiver = listen_at(&place);
         probe->sender = connect_to(&place, class_id);
         cr_assert_eq(setsockopt(probe->receiver, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof(one)), 0);
@@ -272,6 +274,12 @@ static bool timestamp(int fd, int flags, int type, uint64_t *ret_nsec) {
         return false;
 }
 
+static void probe_send(const Probe *probe) {
+        static const char data[PROBE_BYTES_MAX];
+
+        cr_assert_eq(send(probe->sender, data, probe->bytes, 0), probe->bytes, "%s", strerror(errno));
+}
+
 size_t probe_run(Probe *probe, unsigned n, uint64_t *ret_nsec) {
         const struct timespec pause = { .tv_nsec = PROBE_PAUSE_NSEC };
         size_t came = 0;
@@ -282,12 +290,26 @@ size_t probe_run(Probe *probe, unsigned n, uint64_t *ret_nsec) {
                 struct pollfd arrival = { probe->receiver, POLLIN, 0 };
                 uint64_t sent, received;
 
-                cr_assert_eq(send(probe->sender, "probe", 5, 0), 5, "%s", strerror(errno));
+                probe_send(probe);
                 if (poll(&arrival, 1, LATE_MSEC) == 1 &&
                                 timestamp(probe->receiver, 0, SCM_TIMESTAMPNS, &received) &&
                                 timestamp(probe->sender, MSG_ERRQUEUE, SCM_TIMESTAMPING, &sent))
                         ret_nsec[came++] = received - sent;
                 nanosleep(&pause, NULL);
         }
+        return came;
+}
+
+size_t probe_stream(Probe *probe, unsigned n, uint64_t bps) {
+        const struct timespec pause = { .tv_nsec = (long) (probe->bytes * 8 * NSEC_PER_SEC / bps) };
+        struct pollfd arrival = { probe->receiver, POLLIN, 0 };
+        size_t came = 0;
+
+        for (unsigned i = 0; i < n; i++) {
+                probe_send(probe);
+                nanosleep(&pause, NULL);
+        }
+        while (poll(&arrival, 1, 1000) == 1)
+                came += recv(probe->receiver, NULL, 0, MSG_DONTWAIT | MSG_TRUNC) >= 0;
         return came;
 }

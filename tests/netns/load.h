@@ -31,10 +31,14 @@ Load *load_new(const Pair *pair, const LoadOptions *options);
 /* What TCP has not sent by now is never sent. */
 Load *load_free(Load *load);
 
+#define PROBE_BYTES_MAX 1400U
 typedef struct Probe Probe;
-Probe *probe_new(const Pair *pair, uint16_t port, uint32_t class_id);
+/* Of packets with so many bytes, PROBE_BYTES_MAX at most. */
+Probe *probe_new(const Pair *pair, uint16_t port, uint32_t class_id, uint32_t bytes);
 Probe *probe_free(Probe *probe);
 /* Sends so many packets of UDP, two each millisecond, each when the one before has come or 2 s have passed.
  * How many came, and for each how long it was from when the kernel had it before any queue to when it came to
  * the other end. */
 size_t probe_run(Probe *probe, unsigned n, uint64_t *ret_nsec);
+/* Sends so many without waiting for any, so many bits a second; how many came, once none has for a second. */
+size_t probe_stream(Probe *probe, unsigned n, uint64_t bps);

@@ -37,12 +37,28 @@ static void hold(Shaped *shaped, const char *device) {
         };
         const NetPlan plan = { device, shaped->link.capacity_bps, classes, ELEMENTSOF(classes) };
         const UplinkOptions options = {
-                .ifname = device, .discipline = shaped->link.discipline, .pin_dir = shaped->pin_dir
+                .ifname = device,
+                .discipline = shaped->link.discipline,
+                .pin_dir = shaped->pin_dir,
+                .guarded_slots = shaped->way == WAY_OUT ? SLOT_OF(TENANTS) : 0,
         };
         _cleanup_(feature_set_deinit) FeatureSet features = FEATURE_SET_NULL;
 
         cr_assert_eq(uplink_new(&options, &features, &shaped->uplink), 0);
         cr_assert_eq(uplink_apply(shaped->uplink, &plan, NULL), 0, "%s", uplink_words(shaped->uplink));
+}
+
+static void hold_what_goes_out(Shaped *shaped) {
+        _cleanup_(feature_set_deinit) FeatureSet features = FEATURE_SET_NULL;
+        int r;
+
+        hold(shaped, UPLINK);
+        shaped->groups_fd = bpf_map_create(
+                        BPF_MAP_TYPE_HASH, "groups", sizeof(uint64_t), sizeof(uint32_t), TENANTS, NULL);
+        cr_assert_geq(shaped->groups_fd, 0, "%m");
+        r = net_classifier_new(UPLINK, shaped->groups_fd, uplink_floods_fd(shaped->uplink),
+                        /* pin_dir= */ NULL, &features, &shaped->classifier);
+        cr_assert_eq(r, 0, "%s", strerror(-r));
 }
 
 static void hold_what_comes_in(Shaped *shaped) {
@@ -83,7 +99,7 @@ Shaped *shaped_new_on(Pair pair, Way way, const ShapedLink *link) {
         if (way == WAY_IN)
                 hold_what_comes_in(shaped);
         else
-                hold(shaped, UPLINK);
+                hold_what_goes_out(shaped);
         return shaped;
 }
 
@@ -102,6 +118,7 @@ Shaped *shaped_free(Shaped *shaped) {
                 cr_assert_eq(rmdir(shaped->pin_dir), 0, "%s: %m", shaped->pin_dir);
         }
         free(shaped->pin_dir);
+        net_classifier_free(shaped->classifier);
         uplink_free(shaped->uplink);
         net_ingress_free(shaped->ingress);
         table_deinit(&shaped->addresses);

@@ -12,6 +12,7 @@
 
 #include "bpf/host.h"
 #include "bpf/pin.h"
+#include "enforce/net-class.h"
 #include "enforce/net-ingress.h"
 #include "enforce/uplink.h"
 
@@ -41,8 +42,9 @@ typedef struct Shaped {
         Pair pair;
         bool has_ipv6;
         Uplink *uplink;
-        char *pin_dir;       /* of a pacer */
-        NetIngress *ingress; /* of what comes in: these four */
+        char *pin_dir;             /* of a pacer */
+        NetClassifier *classifier; /* of what goes out */
+        NetIngress *ingress;       /* of what comes in: these four */
         int groups_fd;
         Table addresses;
         TestGroup groups[TENANTS];
