@@ -2,35 +2,12 @@
 
 /* Generations of what was released, which the state remembers for a week, so that none comes back. */
 
-#include "state.h"
-
-#include <criterion/criterion.h>
+#include "state-directory.h"
 
 #define WEEK (7ULL * 24 * 3600 * 1000000) /* microseconds */
 #define NOW 1796000000000000ULL           /* since 1970 */
 
-static char directory[] = "/tmp/headgate-released-XXXXXX";
-
-static void make_directory(void) {
-        cr_assert_not_null(mkdtemp(directory));
-}
-
-static void remove_directory(void) {
-        char command[96];
-
-        snprintf(command, sizeof command, "rm -r %s", directory);
-        cr_expect_eq(system(command), 0);
-}
-
 TestSuite(state_released, .init = make_directory, .fini = remove_directory);
-
-static State *open_state(Node *node, char ***ret_lost) {
-        State *state = NULL;
-
-        *ret_lost = NULL;
-        cr_assert_eq(state_open(directory, false, 100, node, &state, ret_lost), 0);
-        return state;
-}
 
 static uint64_t released_generation(const State *state, const char *id) {
         uint64_t generation;

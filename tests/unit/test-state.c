@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "state-check.h"
-#include "state-row.h"
-#include "state.h"
+#include "state-directory.h"
 
 #include "util/strv.h"
 
@@ -14,28 +13,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-static char directory[] = "/tmp/headgate-state-XXXXXX";
-
-static void make_directory(void) {
-        cr_assert_not_null(mkdtemp(directory));
-}
-
-static void remove_directory(void) {
-        char command[96];
-
-        snprintf(command, sizeof command, "rm -r %s", directory);
-        cr_expect_eq(system(command), 0);
-}
-
 TestSuite(state, .init = make_directory, .fini = remove_directory);
-
-static State *open_state(Node *node, char ***ret_lost) {
-        State *state = NULL;
-
-        *ret_lost = NULL;
-        cr_assert_eq(state_open(directory, false, 100, node, &state, ret_lost), 0);
-        return state;
-}
 
 /* With something in every field, so that one that is forgotten shows. */
 static Allocation *full_allocation(void) {
@@ -793,20 +771,4 @@ Test(state, a_replacement_is_finished_after_a_crash) {
                 remove_directory();
                 cr_assert_eq(mkdir(directory, 0700), 0);
         }
-}
-
-Test(state, capacity_that_another_version_wrote_is_left_out_and_named) {
-        _cleanup_resource_set_ ResourceSet set = RESOURCE_SET_NULL;
-        _cleanup_strv_ char **lost = NULL;
-        _cleanup_free_ char *text = NULL;
-
-        cr_assert_eq(state_row_parse_capacity("cpu=3500 warp=9 net.egress@eth1=18446744073709551615 memory "
-                                              "swap=many tasks=-1 tasks=18446744073709551616",
-                                     &set, &lost),
-                        0);
-        text = state_row_print_capacity(&set);
-        cr_expect_str_eq(text, "cpu=3500 net.egress@eth1=18446744073709551615");
-        cr_assert_eq(strv_length(lost), 5U);
-        cr_expect_str_eq(lost[0], "the operator's capacity of 'warp': it cannot be read");
-        cr_expect(says(lost, "'memory'") && says(lost, "'swap'") && says(lost, "'tasks'"));
 }
